@@ -1,0 +1,151 @@
+//! Configuration: environment variables, read once at start. All faults are reported at once.
+
+use std::{env, fmt, num::NonZeroUsize, path::Path};
+
+use crate::{http::CursorKey, operation::Role};
+
+/// File that serves the local environment with variables that are not set otherwise.
+const DOTENV: &str = ".env";
+
+/// The configuration of a function. README.md has the table of variables.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `DATABASE_URL`: where the database is and who we are there.
+    pub database: tokio_postgres::Config,
+    /// `AWS_LAMBDA_MAX_CONCURRENCY`: as many connections as requests at once, usually one.
+    pub database_connections: usize,
+    /// `CURSOR_KEY`: what cursors are authenticated with.
+    pub cursor_key: CursorKey,
+    /// `POWERTOOLS_SERVICE_NAME`: the service's name in logs and metrics.
+    pub service: String,
+    /// `POWERTOOLS_METRICS_NAMESPACE`: the CloudWatch namespace.
+    pub metrics_namespace: String,
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFaults(pub Vec<String>);
+
+impl Config {
+    /// Reads the environment, and the `.env` file of the current folder for what is not set there.
+    ///
+    /// # Errors
+    /// All faults, each with the name of its variable.
+    pub fn from_env(role: Role) -> Result<Self, ConfigFaults> {
+        let file = read_dotenv(Path::new(DOTENV)).map_err(|fault| ConfigFaults(vec![fault]))?;
+        Self::read(role, |name| {
+            env::var(name)
+                .ok()
+                .or_else(|| file.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+        })
+    }
+
+    /// Reads the configuration from `variable`.
+    ///
+    /// # Errors
+    /// As for [`from_env`](Self::from_env).
+    pub fn read(role: Role, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigFaults> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let mut faults = Vec::new();
+
+        let url = variable("DATABASE_URL");
+        let mut database = match &url {
+            Some(url) => url.parse().unwrap_or_else(|error: tokio_postgres::Error| {
+                faults.push(format!("DATABASE_URL is not a PostgreSQL connection URL: {}", cause(&error)));
+                tokio_postgres::Config::new()
+            }),
+            None => {
+                if role != Role::None {
+                    faults.push("DATABASE_URL is not set".to_owned());
+                }
+                tokio_postgres::Config::new()
+            }
+        };
+        if database.get_application_name().is_none()
+            && let Some(name) = variable("AWS_LAMBDA_FUNCTION_NAME")
+        {
+            database.application_name(name);
+        }
+
+        let database_connections =
+            match variable("AWS_LAMBDA_MAX_CONCURRENCY").map(|value| value.parse::<NonZeroUsize>()) {
+                None => 1,
+                Some(Ok(number)) => number.get(),
+                Some(Err(_)) => {
+                    faults.push("AWS_LAMBDA_MAX_CONCURRENCY is not a positive integer".to_owned());
+                    1
+                }
+            };
+
+        // Without a key of its own, a deployment's cursors are bound to its database: good against accidents, not
+        // against a client who knows the database's name.
+        let cursor_secret = variable("CURSOR_KEY").unwrap_or_else(|| {
+            format!("atelier cursors of {:?} {:?}", database.get_hosts(), database.get_dbname())
+        });
+
+        if !faults.is_empty() {
+            return Err(ConfigFaults(faults));
+        }
+        Ok(Self {
+            database,
+            database_connections,
+            cursor_key: CursorKey::new(cursor_secret.as_bytes()),
+            service: variable("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "atelier".to_owned()),
+            metrics_namespace: variable("POWERTOOLS_METRICS_NAMESPACE")
+                .unwrap_or_else(|| "Atelier".to_owned()),
+        })
+    }
+}
+
+fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, String> {
+    match dotenvy::from_path_iter(path) {
+        Ok(entries) => {
+            entries.collect::<Result<_, _>>().map_err(|error| format!("{DOTENV} cannot be read: {error}"))
+        }
+        Err(error) if error.not_found() => Ok(Vec::new()),
+        Err(error) => Err(format!("{DOTENV} cannot be read: {error}")),
+    }
+}
+
+/// The driver's errors keep what they mean in their source.
+fn cause(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+impl fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is not valid: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigFaults {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(role: Role, variables: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
+        Config::read(role, |name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn reports_all_faults_at_once() {
+        let faults = read(Role::Reader, &[("DATABASE_URL", "mysql//x"), ("AWS_LAMBDA_MAX_CONCURRENCY", "0")])
+            .unwrap_err();
+        assert_eq!(faults.0.len(), 2, "{faults}");
+        assert_eq!(read(Role::Writer, &[]).unwrap_err().0, ["DATABASE_URL is not set"]);
+    }
+
+    #[test]
+    fn needs_no_database_for_operations_without_one() {
+        assert!(read(Role::None, &[]).is_ok());
+    }
+
+    #[test]
+    fn never_shows_the_password() {
+        let config = read(Role::Reader, &[("DATABASE_URL", "postgresql://u:sesame@h/d")]).unwrap();
+        assert!(!format!("{config:?}").contains("sesame"));
+    }
+}

@@ -1,0 +1,51 @@
+//! What an operation gets: configuration and database.
+
+mod config;
+
+pub use config::{Config, ConfigFaults};
+
+use tokio::time::Instant;
+
+use crate::{
+    db::{Connections, Database},
+    http::CursorKey,
+};
+
+/// What lives as long as the execution environment.
+#[derive(Debug)]
+pub struct Platform {
+    connections: Connections,
+    cursor_key: CursorKey,
+}
+
+impl Platform {
+    /// A platform of `config`. Opens no connection yet.
+    ///
+    /// # Errors
+    /// When the connection pool's settings contradict each other.
+    pub fn new(config: Config) -> Result<Self, deadpool_postgres::BuildError> {
+        Ok(Self {
+            connections: Connections::new(config.database, config.database_connections)?,
+            cursor_key: config.cursor_key,
+        })
+    }
+
+    /// The pool.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// The application for one invocation, which has until `deadline`.
+    pub fn until(&self, deadline: Instant) -> App {
+        App { database: self.connections.until(deadline), cursor_key: self.cursor_key.clone() }
+    }
+}
+
+/// What a handler gets, for one invocation.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub database: Database,
+    /// The key of cursors.
+    pub cursor_key: CursorKey,
+}

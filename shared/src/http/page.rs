@@ -1,0 +1,139 @@
+//! Keyset pagination: `limit` and `cursor` in, `items`, `next_cursor` and a `Link` header (RFC 8288) out.
+
+use ::http::header;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{CursorKey, Fault, FromParameter, Problem, Reply, Request, Result};
+
+/// RFC 3986's unreserved characters are left as they are, the form that signatures are computed over.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How many items a page has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(usize);
+
+impl Limit {
+    const DEFAULT: usize = 20;
+    const MAX: usize = 100;
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(Self::DEFAULT)
+    }
+}
+
+impl FromParameter for Limit {
+    /// More than the maximum is taken as the maximum, however many digits it has.
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<usize>() {
+            Ok(0) => Err("must be at least 1".to_owned()),
+            Ok(limit) if is_number => Ok(Self(limit.min(Self::MAX))),
+            Err(_) if is_number => Ok(Self(Self::MAX)),
+            _ => Err("must be an integer of at least 1".to_owned()),
+        }
+    }
+}
+
+/// Which page of a list is asked for.
+#[derive(Debug)]
+pub struct PageRequest {
+    limit: Limit,
+    cursor: Option<String>,
+    binding: String,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Cursor of the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl PageRequest {
+    pub(super) fn new(limit: Limit, cursor: Option<String>, binding: String) -> Self {
+        Self { limit, cursor, binding }
+    }
+
+    /// The position to go on from: the last item of the page before; none for the first page.
+    ///
+    /// # Errors
+    /// 400 when the cursor was changed or was made for another query.
+    pub fn position<P: DeserializeOwned>(&self, key: &CursorKey) -> Result<Option<P>> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        match key.decode(&self.binding, cursor) {
+            Some(position) => Ok(Some(position)),
+            None => {
+                let fault = Fault::parameter("cursor", "is not a cursor of this query");
+                Err(Problem::invalid_parameters(vec![fault]))
+            }
+        }
+    }
+
+    /// How many rows to fetch: one more than the page has, which tells whether there is a next one.
+    pub fn rows(&self) -> i64 {
+        i64::try_from(self.limit.0 + 1).unwrap_or(i64::MAX)
+    }
+
+    /// The reply with the first `limit` of `items`, and the way to the others.
+    ///
+    /// # Errors
+    /// 500 when a position cannot be written as JSON.
+    pub fn reply<T: Serialize, P: Serialize>(
+        self,
+        request: &Request,
+        key: &CursorKey,
+        mut items: Vec<T>,
+        position: impl FnOnce(&T) -> P,
+    ) -> Result<Reply> {
+        let has_more = items.len() > self.limit.0;
+        items.truncate(self.limit.0);
+        let next_cursor = match items.last() {
+            Some(last) if has_more => {
+                Some(key.encode(&self.binding, &position(last)).map_err(Problem::internal)?)
+            }
+            _ => None,
+        };
+        let link =
+            next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next_url(request, cursor)));
+        let reply = Reply::ok(&Page { items, next_cursor });
+        Ok(match link {
+            Some(link) => reply.with_text_header(header::LINK, &link),
+            None => reply,
+        })
+    }
+}
+
+/// The request's own URL reference with another cursor.
+fn next_url(request: &Request, cursor: &str) -> String {
+    let mut url = request.public_path();
+    url.push('?');
+    for (name, value) in request.gateway().query.iter().filter(|(name, _)| name != "cursor") {
+        url.extend(utf8_percent_encode(name, QUERY_VALUE));
+        url.push('=');
+        url.extend(utf8_percent_encode(value, QUERY_VALUE));
+        url.push('&');
+    }
+    url + "cursor=" + cursor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_leniently_upwards_only() {
+        for (text, limit) in
+            [("1", Some(1)), ("100", Some(100)), ("101", Some(100)), ("99999999999999999999", Some(100))]
+        {
+            assert_eq!(Limit::from_parameter(text).ok(), limit.map(Limit));
+        }
+        for text in ["0", "-1", "", "ten", "1.5", "+5", " 5", "٣"] {
+            assert!(Limit::from_parameter(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Problem details (RFC 9457): the one form of every error. Each problem has two messages, one for the client
+//! and one for the log, so that nothing leaks and nothing is lost.
+
+use std::{borrow::Cow, error::Error, fmt};
+
+use ::http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::Reply;
+
+/// An error as the client is told it, with the cause that only the log is told.
+pub struct Problem(Box<Parts>);
+
+struct Parts {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: Cow<'static, str>,
+    faults: Vec<Fault>,
+    header: Option<(HeaderName, HeaderValue)>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// One thing that is wrong with a request, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// JSON Pointer (RFC 6901) into the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Name of the query or path parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// What is wrong, as a fact: "must not be empty".
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault of the body's member `name`.
+    pub fn member(name: &str, detail: impl Into<String>) -> Self {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
+    }
+
+    /// A fault of the whole body.
+    pub fn body(detail: impl Into<String>) -> Self {
+        Self { pointer: Some(String::new()), parameter: None, detail: detail.into() }
+    }
+
+    /// A fault of the query or path parameter `name`.
+    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
+    }
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Parts {
+            status,
+            kind,
+            title,
+            detail: detail.into(),
+            faults: Vec::new(),
+            header: None,
+            cause: None,
+        }))
+    }
+
+    /// 400: the body is not JSON.
+    pub fn malformed_body(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "The body is not well-formed JSON", detail)
+    }
+
+    /// 400: path or query parameters are wrong.
+    pub fn invalid_parameters(faults: Vec<Fault>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-parameters",
+            "A parameter is not valid",
+            "See `errors` for each fault.",
+        );
+        problem.0.faults = faults;
+        problem
+    }
+
+    /// 404: there is no such thing. `what` reads like "product".
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no such {what}."))
+    }
+
+    /// 413: the body is larger than `max_bytes`.
+    pub fn body_too_large(max_bytes: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            format!("The body must have at most {max_bytes} bytes."),
+        )
+    }
+
+    /// 415: the body has another media type. `accepted` goes out as `Accept-Post` or `Accept-Patch`.
+    pub fn unsupported_media_type(header: HeaderName, accepted: &'static str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The media type is not supported",
+            format!("Content-Type must be one of: {accepted}."),
+        )
+        .with_header(header, HeaderValue::from_static(accepted))
+    }
+
+    /// 422: well-formed JSON that breaks the rules.
+    pub fn invalid_body(faults: Vec<Fault>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-body",
+            "The body is not valid",
+            "See `errors` for each fault.",
+        );
+        problem.0.faults = faults;
+        problem
+    }
+
+    /// 422: the member `name` of the body is wrong.
+    pub fn invalid_member(name: &str, detail: &str) -> Self {
+        Self::invalid_body(vec![Fault::member(name, detail)])
+    }
+
+    /// 500: our fault. The client learns nothing of `cause`, the log everything.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal server error",
+            "Something went wrong on our side. Quote `request_id` when you report it.",
+        )
+        .with_cause(cause)
+    }
+
+    /// 503: something that is needed does not answer; worth another try after `retry_after_seconds`.
+    pub fn unavailable(retry_after_seconds: u32, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Service unavailable",
+            "The service cannot answer at the moment. Try again later.",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+        .with_cause(cause)
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+
+    fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What the log is told: the causes, or the detail and faults where the client was told everything.
+    pub fn log_message(&self) -> String {
+        let mut message = match &self.0.cause {
+            Some(cause) => cause.to_string(),
+            None => self.0.title.to_owned(),
+        };
+        let mut source = self.0.cause.as_deref().and_then(|cause| cause.source());
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        message
+    }
+
+    /// The reply to send: `instance` is the path of the request.
+    pub(crate) fn into_reply(self, instance: &str, request_id: &str) -> Reply {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            instance: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+            errors: &'a [Fault],
+        }
+        let parts = *self.0;
+        let reply = Reply::json(
+            parts.status,
+            "application/problem+json",
+            &Body {
+                r#type: format!("urn:problem-type:atelier:{}", parts.kind),
+                title: parts.title,
+                status: parts.status.as_u16(),
+                detail: &parts.detail,
+                instance,
+                request_id,
+                errors: &parts.faults,
+            },
+        );
+        match parts.header {
+            Some((name, value)) => reply.with_header(name, value),
+            None => reply,
+        }
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem")
+            .field("status", &self.0.status)
+            .field("kind", &self.0.kind)
+            .field("detail", &self.0.detail)
+            .field("faults", &self.0.faults)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}

@@ -1,0 +1,66 @@
+//! An answer before it is put into the form that the event's sender expects.
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// A status, headers and a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, UTF-8 text; empty for none.
+    pub body: String,
+}
+
+impl Reply {
+    /// 200 with `body` as JSON.
+    pub fn ok(body: &impl Serialize) -> Self {
+        Self::json(StatusCode::OK, "application/json", body)
+    }
+
+    /// 201 with `body` as JSON and the new resource's address.
+    pub fn created(location: &str, body: &impl Serialize) -> Self {
+        Self::json(StatusCode::CREATED, "application/json", body).with_text_header(header::LOCATION, location)
+    }
+
+    /// 204 without a body.
+    pub fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: String::new() }
+    }
+
+    /// `body` as JSON under `media_type`.
+    pub(crate) fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        match serde_json::to_string(body) {
+            Ok(body) => Self { status, headers, body },
+            // Our own types have string keys and no failing serialisers, the only two ways to get here.
+            Err(error) => {
+                tracing::error!(%error, "reply could not be serialised");
+                Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: "{}".to_owned() }
+            }
+        }
+    }
+
+    /// The same reply with the header `name` set.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Like [`with_header`](Self::with_header) for text made at run time; text that no header can carry is
+    /// left out with a warning.
+    #[must_use]
+    pub fn with_text_header(self, name: HeaderName, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(value) => self.with_header(name, value),
+            Err(_) => {
+                tracing::warn!(header = %name, "header left out: its value has a character that no header can carry");
+                self
+            }
+        }
+    }
+}

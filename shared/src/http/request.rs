@@ -1,0 +1,158 @@
+//! A request as a handler reads it.
+
+use ::http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::{Fault, FromParameter, Members, Problem, Query, Result};
+
+/// The largest body that an operation accepts, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What RFC 3986 allows in a path, `%` apart: a path may have arrived encoded.
+const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'?').add(b'#').add(b'\\');
+
+/// A request: what the client sent, and what API Gateway made of it.
+#[derive(Debug)]
+pub struct Request {
+    head: Parts,
+    body: Bytes,
+    gateway: Gateway,
+}
+
+/// What API Gateway says about a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gateway {
+    /// The gateway's id of this request.
+    pub request_id: String,
+    /// The path as the client sent it, with stage or base path: what links are made from.
+    pub public_path: String,
+    /// Values of the path template's parameters, decoded.
+    pub path_parameters: Vec<(String, String)>,
+    /// Query parameters in order, decoded, repeated ones included.
+    pub query: Vec<(String, String)>,
+    /// ARN of the principal that signed the request.
+    pub caller: Option<String>,
+}
+
+impl Request {
+    /// A request of its parts.
+    pub fn new(request: ::http::Request<Bytes>, gateway: Gateway) -> Self {
+        let (head, body) = request.into_parts();
+        Self { head, body, gateway }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The body, as sent.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What API Gateway says.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The client's correlation id, else the gateway's request id.
+    pub fn correlation_id(&self) -> &str {
+        self.headers()
+            .get("x-correlation-id")
+            .and_then(|value| value.to_str().ok())
+            .filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+            .unwrap_or(&self.gateway.request_id)
+    }
+
+    /// The path that the client sees, percent-encoded and without a trailing slash.
+    pub fn public_path(&self) -> String {
+        utf8_percent_encode(self.gateway.public_path.trim_end_matches('/'), PATH).to_string()
+    }
+
+    /// The path parameter `name`.
+    ///
+    /// # Errors
+    /// 400 when it does not have the form of a `T`.
+    pub fn path_parameter<T: FromParameter>(&self, name: &str) -> Result<T> {
+        let parameters = &self.gateway.path_parameters;
+        let value = parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
+        T::from_parameter(value)
+            .map_err(|detail| Problem::invalid_parameters(vec![Fault::parameter(name, detail)]))
+    }
+
+    /// A reader of the query parameters.
+    pub fn query(&self) -> Query<'_> {
+        Query::new(&self.gateway.query)
+    }
+
+    /// The members of the body, a JSON object sent as `application/json`.
+    ///
+    /// # Errors
+    /// 413, 415, 400 or 422, in this order, for the body as a whole.
+    pub fn json(&self) -> Result<Members> {
+        self.object(&["application/json"], HeaderName::from_static("accept-post"), "application/json")
+    }
+
+    /// The members of a JSON Merge Patch (RFC 7396); `application/json` is accepted as one.
+    ///
+    /// # Errors
+    /// As for [`json`](Self::json).
+    pub fn merge_patch(&self) -> Result<Members> {
+        self.object(
+            &["application/merge-patch+json", "application/json"],
+            HeaderName::from_static("accept-patch"),
+            "application/merge-patch+json, application/json",
+        )
+    }
+
+    fn object(&self, media_types: &[&str], accept: HeaderName, accepted: &'static str) -> Result<Members> {
+        if self.body.len() > MAX_BODY_BYTES {
+            return Err(Problem::body_too_large(MAX_BODY_BYTES));
+        }
+        let content_type = self.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(|value| is_utf8_media_type(value, media_types)) {
+            return Err(Problem::unsupported_media_type(accept, accepted));
+        }
+        Members::parse(&self.body)
+    }
+}
+
+/// Whether a Content-Type is one of `media_types`, in UTF-8, the only encoding of JSON (RFC 8259, section 8.1).
+fn is_utf8_media_type(content_type: &str, media_types: &[&str]) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    media_types.iter().any(|allowed| essence.eq_ignore_ascii_case(allowed))
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_json_in_utf8_only() {
+        for (content_type, accepted) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json;charset=\"utf-8\"; profile=x", true),
+            ("application/json; charset=shift_jis", false),
+            ("application/jsonx", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_utf8_media_type(content_type, &["application/json"]), accepted, "{content_type}");
+        }
+    }
+}

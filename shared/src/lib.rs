@@ -1,0 +1,19 @@
+//! The library that every function links: the platform (events, HTTP, database, telemetry) and the words of
+//! the domain. It knows no operation.
+
+#![warn(missing_docs)]
+
+pub mod app;
+pub mod artisan;
+pub mod db;
+pub mod http;
+pub mod operation;
+pub mod product;
+pub mod serve;
+pub mod text;
+pub mod time;
+
+pub use app::App;
+pub use http::{Problem, Reply, Request, Result};
+pub use operation::{Operation, Role, Route};
+pub use serve::serve;

@@ -1,0 +1,56 @@
+//! What an operation declares about itself. The register, the router, the documentation and the infrastructure
+//! are all read off this one value.
+
+use std::{future::Future, pin::Pin};
+
+use ::http::Method;
+
+use crate::{App, Reply, Request, Result};
+
+/// One operation: one crate, one binary, one Lambda function.
+#[derive(Debug)]
+pub struct Operation {
+    /// Name of the crate, the binary and the function, such as `get-product`.
+    pub name: &'static str,
+    /// The `operationId` of the contract, such as `getProduct`.
+    pub id: &'static str,
+    /// Every method and path that lead here.
+    pub routes: &'static [Route],
+    /// What the operation may do in the database.
+    pub role: Role,
+    /// The handler.
+    pub handler: Handler,
+}
+
+/// A method and a path template, such as `GET /v1/products/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path with its parameters in braces, without a trailing slash.
+    pub path: &'static str,
+}
+
+impl Route {
+    /// A route of `method` on `path`.
+    pub const fn new(method: Method, path: &'static str) -> Self {
+        Self { method, path }
+    }
+}
+
+/// The database role that an operation connects as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `catalog_reader`: SELECT.
+    Reader,
+    /// `catalog_writer`: SELECT, INSERT, UPDATE, DELETE.
+    Writer,
+    /// No database at all.
+    None,
+}
+
+/// A handler: application and request in, reply or problem out.
+pub type Handler = for<'a> fn(&'a App, &'a Request) -> Answer<'a>;
+
+/// The future of a handler's answer.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;

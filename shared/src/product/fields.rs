@@ -1,0 +1,183 @@
+//! The fields of a product, each valid once it exists.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    http::{FromJson, FromParameter},
+    text::{self, Kind},
+};
+
+/// A product's id, a UUIDv7 (RFC 9562): ids sort by the time of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProductId(pub Uuid);
+
+impl ProductId {
+    /// A new id of the current time.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl FromParameter for ProductId {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        Uuid::from_parameter(text).map(Self)
+    }
+}
+
+/// A product's name: one line of 1 to 200 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductName(String);
+
+impl ProductName {
+    /// The name as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<ProductName> for String {
+    fn from(name: ProductName) -> Self {
+        name.0
+    }
+}
+
+impl FromParameter for ProductName {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        text::clean(text, Kind::Line, 1, 200).map(Self)
+    }
+}
+
+impl FromJson for ProductName {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        Self::from_parameter(value.as_str().ok_or("must be a string")?)
+    }
+}
+
+/// A product's description: 0 to 4,000 characters in paragraphs; empty by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description(String);
+
+impl Description {
+    /// The description as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Description> for String {
+    fn from(description: Description) -> Self {
+        description.0
+    }
+}
+
+impl FromJson for Description {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        text::clean(value.as_str().ok_or("must be a string")?, Kind::Paragraphs, 0, 4_000).map(Self)
+    }
+}
+
+/// A price in the minor unit of its currency: 0 to 9,223,372,036,854,775,807.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Price(i64);
+
+impl Price {
+    /// The price in the minor unit.
+    pub fn minor_units(self) -> i64 {
+        self.0
+    }
+}
+
+/// What a value that cannot be a price is told.
+const PRICE_RANGE: &str = "must be an integer from 0 to 9223372036854775807";
+
+impl FromJson for Price {
+    /// A number without a fraction is an integer however it is written: `100.0` and `1e2` are `100`.
+    fn from_json(value: &Value) -> Result<Self, String> {
+        /// Above it, a double no longer tells neighbouring integers apart.
+        const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+        let exact =
+            |number: f64| (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number);
+        let integer = value
+            .as_i64()
+            .or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(exact).map(|n| n as i64));
+        integer.filter(|&price| price >= 0).map(Self).ok_or_else(|| PRICE_RANGE.to_owned())
+    }
+}
+
+impl FromParameter for Price {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number).map(Self).ok_or_else(|| PRICE_RANGE.to_owned())
+    }
+}
+
+/// A currency: an ISO 4217 code, JPY by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The three-letter code.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+}
+
+impl Default for Currency {
+    fn default() -> Self {
+        Self(iso_currency::Currency::JPY)
+    }
+}
+
+impl FromParameter for Currency {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        let currency = iso_currency::Currency::from_str(text).ok().filter(|currency| currency.code() == text);
+        currency.map(Self).ok_or_else(|| "must be a currency code of ISO 4217, such as JPY".to_owned())
+    }
+}
+
+impl FromJson for Currency {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        Self::from_parameter(value.as_str().ok_or("must be a string")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prices_are_integers_that_fit() {
+        for (value, price) in [
+            (json!(0), Some(0)),
+            (json!(i64::MAX), Some(i64::MAX)),
+            (json!(100.0), Some(100)),
+            (json!(1e2), Some(100)),
+            (json!(-0.0), Some(0)),
+            (json!(-1), None),
+            (json!(1.5), None),
+            (json!(u64::MAX), None),
+            (json!(1e300), None),
+            (json!("100"), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(Price::from_json(&value).ok().map(Price::minor_units), price, "{value}");
+        }
+    }
+
+    #[test]
+    fn currencies_are_upper_case_iso_codes() {
+        for (text, accepted) in
+            [("JPY", true), ("EUR", true), ("jpy", false), ("ZZZ", false), ("", false), ("YEN", false)]
+        {
+            assert_eq!(Currency::from_parameter(text).is_ok(), accepted, "{text}");
+        }
+        assert_eq!(Currency::default().code(), "JPY");
+    }
+}

@@ -1,0 +1,136 @@
+//! How products are filtered and sorted: the words of a listing, and the conditions and orders that they mean.
+//! The statements themselves belong to the operations.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Currency, Price, Product, ProductName};
+use crate::{
+    artisan::ArtisanId,
+    db::{Select, Type},
+    http::{FromParameter, Query, Result},
+};
+
+/// Which products are listed; what is none does not restrict.
+#[derive(Debug, Default)]
+pub struct ProductFilter {
+    /// The name, exactly.
+    pub name: Option<ProductName>,
+    /// The artisan.
+    pub artisan_id: Option<ArtisanId>,
+    /// The lowest price.
+    pub min_price: Option<Price>,
+    /// The highest price.
+    pub max_price: Option<Price>,
+    /// The currency.
+    pub currency: Option<Currency>,
+}
+
+impl ProductFilter {
+    /// The filter that `query` asks for.
+    pub fn from_query(query: &mut Query<'_>) -> Self {
+        Self {
+            name: query.optional("name"),
+            artisan_id: query.optional("artisan_id"),
+            min_price: query.optional("min_price"),
+            max_price: query.optional("max_price"),
+            currency: query.optional("currency"),
+        }
+    }
+
+    /// Adds the conditions to `select`.
+    pub fn apply(self, select: &mut Select) {
+        let Self { name, artisan_id, min_price, max_price, currency } = self;
+        if let Some(name) = name {
+            select.filter("name = ?", vec![(Box::new(name.as_str().to_owned()), Type::TEXT)]);
+        }
+        if let Some(ArtisanId(id)) = artisan_id {
+            select.filter("artisan_id = ?", vec![(Box::new(id), Type::UUID)]);
+        }
+        if let Some(price) = min_price {
+            select.filter("price >= ?", vec![(Box::new(price.minor_units()), Type::INT8)]);
+        }
+        if let Some(price) = max_price {
+            select.filter("price <= ?", vec![(Box::new(price.minor_units()), Type::INT8)]);
+        }
+        if let Some(currency) = currency {
+            select.filter("currency = ?", vec![(Box::new(currency.code()), Type::TEXT)]);
+        }
+    }
+}
+
+/// The order of a listing; the id decides between equals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProductSort {
+    /// Newest first.
+    #[default]
+    Newest,
+    /// Oldest first.
+    Oldest,
+    /// By name, in the order of Unicode code points.
+    Name,
+    /// Cheapest first.
+    Cheapest,
+    /// Dearest first.
+    Dearest,
+}
+
+/// Where a listing goes on: the sort key and id of the last product seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProductPosition {
+    /// Sorted by price.
+    #[serde(rename = "p")]
+    Price(i64, Uuid),
+    /// Sorted by time of creation.
+    #[serde(rename = "c")]
+    CreatedAt(Timestamp, Uuid),
+    /// Sorted by name.
+    #[serde(rename = "n")]
+    Name(String, Uuid),
+}
+
+impl ProductSort {
+    /// The position of `product` in this order.
+    pub fn position(self, product: &Product) -> ProductPosition {
+        let id = product.id.0;
+        match self {
+            Self::Newest | Self::Oldest => ProductPosition::CreatedAt(product.created_at, id),
+            Self::Name => ProductPosition::Name(product.name.clone(), id),
+            Self::Cheapest | Self::Dearest => ProductPosition::Price(product.price, id),
+        }
+    }
+
+    /// Restricts `select` to what comes after `position`, then orders and limits it.
+    pub fn apply(self, select: &mut Select, position: Option<ProductPosition>, rows: i64) {
+        let (after, order) = match self {
+            Self::Newest => ("(created_at, id) < (?, ?)", "order by created_at desc, id desc\nlimit ?"),
+            Self::Oldest => ("(created_at, id) > (?, ?)", "order by created_at, id\nlimit ?"),
+            Self::Name => ("(name, id) > (?, ?)", "order by name, id\nlimit ?"),
+            Self::Cheapest => ("(price, id) > (?, ?)", "order by price, id\nlimit ?"),
+            Self::Dearest => ("(price, id) < (?, ?)", "order by price desc, id desc\nlimit ?"),
+        };
+        if let Some(position) = position {
+            let (key, id): (crate::db::Value, _) = match position {
+                ProductPosition::CreatedAt(key, id) => ((Box::new(key), Type::TIMESTAMPTZ), id),
+                ProductPosition::Name(key, id) => ((Box::new(key), Type::TEXT), id),
+                ProductPosition::Price(key, id) => ((Box::new(key), Type::INT8), id),
+            };
+            select.filter(after, vec![key, (Box::new(id), Type::UUID)]);
+        }
+        select.end(order, vec![(Box::new(rows), Type::INT8)]);
+    }
+}
+
+impl FromParameter for ProductSort {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        match text {
+            "-created_at" => Ok(Self::Newest),
+            "created_at" => Ok(Self::Oldest),
+            "name" => Ok(Self::Name),
+            "price" => Ok(Self::Cheapest),
+            "-price" => Ok(Self::Dearest),
+            _ => Err("must be one of -created_at, created_at, name, price, -price".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Text as the catalogue stores and searches it: NFC, without control characters, and folded for search.
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// What a text may contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One line: surrounding white space is trimmed, no control character is allowed.
+    Line,
+    /// Several lines: newlines and tabs are allowed, CR LF becomes a newline, nothing is trimmed.
+    Paragraphs,
+}
+
+/// Normalises `input` to NFC and checks it.
+///
+/// Returns the text as it is stored, with at most `max` characters (Unicode scalar values) and at least `min`.
+///
+/// # Errors
+/// The fact that is wrong, fit for a client.
+pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, String> {
+    let mut text = if is_nfc(input) { input.to_owned() } else { input.nfc().collect() };
+    match kind {
+        Kind::Line => text = text.trim().to_owned(),
+        Kind::Paragraphs if text.contains("\r\n") => text = text.replace("\r\n", "\n"),
+        Kind::Paragraphs => {}
+    }
+    let allowed = |c: char| !c.is_control() || (kind == Kind::Paragraphs && matches!(c, '\n' | '\t'));
+    if let Some(refused) = text.chars().find(|&c| !allowed(c)) {
+        return Err(format!("must not contain the control character U+{:04X}", u32::from(refused)));
+    }
+    let length = text.chars().count();
+    match (length, min, max) {
+        (0, 1.., _) => Err("must not be empty".to_owned()),
+        (length, min, max) if length < min || length > max => {
+            Err(format!("must have {min} to {max} characters, not {length}"))
+        }
+        _ => Ok(text),
+    }
+}
+
+/// Folds `text` for search: width (NFKC), case and Latin accents disappear, so that `ｶｯﾌﾟ` is `カップ` and
+/// `Café` is `cafe`. Folding a folded text changes nothing.
+///
+/// Only the marks U+0300 to U+036F are dropped: the Japanese voicing marks distinguish words.
+pub fn fold(text: &str) -> String {
+    let lower: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    lower.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).nfkc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_a_line_in_nfc_without_surrounding_space() {
+        assert_eq!(clean("  か\u{3099}らす \u{3000}", Kind::Line, 1, 200), Ok("がらす".to_owned()));
+    }
+
+    #[test]
+    fn names_the_control_character_it_refuses() {
+        for (input, kind) in
+            [("a\0b", Kind::Line), ("a\nb", Kind::Line), ("a\u{85}b", Kind::Line), ("a\0b", Kind::Paragraphs)]
+        {
+            let error = clean(input, kind, 0, 10).unwrap_err();
+            assert!(error.starts_with("must not contain the control character U+00"), "{error}");
+        }
+    }
+
+    #[test]
+    fn paragraphs_keep_newlines_and_tabs() {
+        assert_eq!(clean(" a\r\nb\tc\n", Kind::Paragraphs, 0, 10), Ok(" a\nb\tc\n".to_owned()));
+    }
+
+    #[test]
+    fn counts_characters_and_not_bytes() {
+        assert!(clean(&"器".repeat(200), Kind::Line, 1, 200).is_ok());
+        assert_eq!(
+            clean(&"器".repeat(201), Kind::Line, 1, 200),
+            Err("must have 1 to 200 characters, not 201".to_owned())
+        );
+        assert_eq!(clean("  ", Kind::Line, 1, 200), Err("must not be empty".to_owned()));
+    }
+
+    #[test]
+    fn folds_width_case_and_accents_but_not_kana_marks() {
+        for (input, folded) in [
+            ("ｶｯﾌﾟ", "カップ"),
+            ("Café", "cafe"),
+            ("ＡＢＣ", "abc"),
+            ("ガラス", "ガラス"),
+            ("Straße", "straße"),
+            ("İstanbul", "istanbul"),
+        ] {
+            assert_eq!(fold(input), folded);
+            assert_eq!(fold(&fold(input)), fold(input));
+        }
+    }
+}
