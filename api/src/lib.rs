@@ -1,0 +1,14 @@
+//! The register: every operation of the API, in the order of the documentation. The router, the contract and all
+//! generated files come from this list.
+
+use shared::Operation;
+
+/// Every operation.
+pub static OPERATIONS: &[&Operation] = &[
+    &list_products::OPERATION,
+    &search_products::OPERATION,
+    &create_product::OPERATION,
+    &get_product::OPERATION,
+    &patch_product::OPERATION,
+    &delete_product::OPERATION,
+];

@@ -1,0 +1,29 @@
+//! `GET /v1/products/{id}`: one product.
+
+use http::Method;
+use shared::{
+    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    db::Type,
+    product::{Product, ProductId},
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "getProduct",
+    routes: &[Route::new(Method::GET, "/v1/products/{id}")],
+    role: Role::Reader,
+    handler: |app, request| Box::pin(get_product(app, request)),
+};
+
+async fn get_product(app: &App, request: &Request) -> Result<Reply> {
+    let ProductId(id) = request.path_parameter("id")?;
+    let row = app.database.read_optional(GET_PRODUCT, &[(&id, Type::UUID)]).await?;
+    let row = row.ok_or_else(|| Problem::not_found("product"))?;
+    Ok(Reply::ok(&Product::from_row(&row)?))
+}
+
+const GET_PRODUCT: &str = "
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from products
+where id = $1";

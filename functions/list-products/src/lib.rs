@@ -1,0 +1,37 @@
+//! `GET /v1/products`: the products, filtered, sorted and page by page.
+
+use http::Method;
+use shared::{
+    App, Operation, Reply, Request, Result, Role, Route,
+    db::Select,
+    product::{Product, ProductFilter, ProductSort},
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "listProducts",
+    routes: &[Route::new(Method::GET, "/v1/products")],
+    role: Role::Reader,
+    handler: |app, request| Box::pin(list_products(app, request)),
+};
+
+async fn list_products(app: &App, request: &Request) -> Result<Reply> {
+    let mut query = request.query();
+    let filter = ProductFilter::from_query(&mut query);
+    let sort: ProductSort = query.optional("sort").unwrap_or_default();
+    let page = query.page(OPERATION.name);
+    query.finish()?;
+
+    let mut select = Select::new(LIST_PRODUCTS);
+    filter.apply(&mut select);
+    sort.apply(&mut select, page.position(&app.cursor_key)?, page.rows());
+    let rows = app.database.read(select.sql(), &select.parameters()).await?;
+
+    let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
+    page.reply(request, &app.cursor_key, products, |last| sort.position(last))
+}
+
+const LIST_PRODUCTS: &str = "
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from products";

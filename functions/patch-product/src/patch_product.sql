@@ -1,0 +1,41 @@
+-- Locks the row, changes it if the patch changes anything, and returns it as it is then.
+with current as (
+  select id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at
+  from products
+  where id = $1
+  for update
+), patch as (
+  select
+    id,
+    case when $2 then $3 else artisan_id end as artisan_id,
+    coalesce($4, name) as name,
+    coalesce($5, search_key) as search_key,
+    coalesce($6, description) as description,
+    coalesce($7, price) as price,
+    coalesce($8, currency) as currency
+  from current
+), changed as (
+  update products
+  set
+    artisan_id = patch.artisan_id,
+    name = patch.name,
+    search_key = patch.search_key,
+    description = patch.description,
+    price = patch.price,
+    currency = patch.currency,
+    version = products.version + 1,
+    updated_at = greatest($9, products.updated_at)
+  from patch
+  where products.id = patch.id
+    and (products.artisan_id, products.name, products.description, products.price, products.currency)
+      is distinct from (patch.artisan_id, patch.name, patch.description, patch.price, patch.currency)
+  returning
+    products.id, products.artisan_id, products.name, products.description, products.price, products.currency,
+    products.version, products.created_at, products.updated_at
+)
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from changed
+union all
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from current
+where not exists (select from changed)
