@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ::http::{HeaderMap, HeaderValue};
+use ::http::HeaderMap;
+use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
 use serde::Serialize;
 
 use super::event::Version;
@@ -12,41 +13,42 @@ use crate::http::Reply;
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Answer {
-    /// API Gateway REST.
-    #[serde(rename_all = "camelCase")]
-    Rest {
-        status_code: u16,
-        multi_value_headers: BTreeMap<String, Vec<String>>,
-        body: String,
-        is_base64_encoded: bool,
-    },
-    /// API Gateway HTTP, as `cargo lambda watch` speaks it.
-    #[serde(rename_all = "camelCase")]
-    Http { status_code: u16, headers: BTreeMap<String, String>, body: String, is_base64_encoded: bool },
+    /// To API Gateway REST.
+    Rest(RestAnswer),
+    /// To API Gateway HTTP, and to `cargo lambda watch`, which reads this very type.
+    Http(ApiGatewayV2httpResponse),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RestAnswer {
+    status_code: u16,
+    multi_value_headers: BTreeMap<String, Vec<String>>,
+    body: String,
+    is_base64_encoded: bool,
 }
 
 impl Answer {
     pub(super) fn new(version: Version, Reply { status, headers, body }: Reply) -> Self {
-        let status_code = status.as_u16();
-        // Bodies are text: nothing is ever encoded.
-        let is_base64_encoded = false;
         match version {
-            Version::Rest => Self::Rest {
-                status_code,
+            Version::Rest => Self::Rest(RestAnswer {
+                status_code: status.as_u16(),
                 multi_value_headers: values_by_name(&headers),
                 body,
-                is_base64_encoded,
-            },
+                is_base64_encoded: false,
+            }),
             Version::Http => {
-                let headers =
-                    values_by_name(&headers).into_iter().map(|(name, values)| (name, values.join(", ")));
-                Self::Http { status_code, headers: headers.collect(), body, is_base64_encoded }
+                let mut answer = ApiGatewayV2httpResponse::default();
+                answer.status_code = i64::from(status.as_u16());
+                answer.headers = headers;
+                answer.body = Some(Body::Text(body));
+                Self::Http(answer)
             }
         }
     }
 }
 
-fn values_by_name(headers: &HeaderMap<HeaderValue>) -> BTreeMap<String, Vec<String>> {
+fn values_by_name(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     let mut names = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -95,6 +95,9 @@ struct RestEvent<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RestContext<'a> {
+    /// Tells this context from that of an HTTP event, which `cargo lambda watch` sends with REST members around it.
+    #[serde(borrow, rename = "httpMethod")]
+    _http_method: Text<'a>,
     #[serde(borrow)]
     request_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -267,7 +270,8 @@ mod tests {
     #[test]
     fn keeps_repeated_headers_and_parameters() {
         let event = Event::parse(
-            r#"{"httpMethod": "GET", "path": "/v1/products", "requestContext": {"path": "/prod/v1/products",
+            r#"{"httpMethod": "GET", "path": "/v1/products",
+                "requestContext": {"httpMethod": "GET", "path": "/prod/v1/products",
                 "requestId": "r", "identity": {"userArn": "arn:aws:iam::1:user/ann"}},
                 "headers": {"If-None-Match": "\"two\""},
                 "multiValueHeaders": {"If-None-Match": ["\"one\"", "\"two\""], "Host": ["a b"]},

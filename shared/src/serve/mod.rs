@@ -148,7 +148,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 /// Time that is left to answer the invocation of `context`.
 fn time_left(context: &Context) -> Duration {
-    let until_deadline = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    // A deadline in the past is none: `cargo lambda watch` sends an interval instead of a point in time.
+    let until_deadline = context.deadline().duration_since(SystemTime::now()).unwrap_or(GATEWAY_TIMEOUT);
     until_deadline.min(GATEWAY_TIMEOUT).saturating_sub(ANSWER_TIME)
 }
 

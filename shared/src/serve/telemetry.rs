@@ -16,6 +16,8 @@ pub(super) fn log_to_stdout() {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .with_target(false)
         .init();
@@ -62,9 +64,10 @@ impl Telemetry {
 
     /// Logs and counts one request, and flushes: the environment may be frozen the moment it has answered.
     pub(super) fn request(&self, access: &Access<'_>) {
-        self.log(access);
+        let latency_ms = (access.duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
+        self.log(access, latency_ms);
         metrics::counter!("RequestCount").increment(1);
-        metrics::histogram!("Latency").record(access.duration.as_secs_f64() * 1_000.0);
+        metrics::histogram!("Latency").record(latency_ms);
         if access.is_cold {
             metrics::counter!("ColdStart").increment(1);
         }
@@ -73,7 +76,7 @@ impl Telemetry {
         }
     }
 
-    fn log(&self, access: &Access<'_>) {
+    fn log(&self, access: &Access<'_>, duration_ms: f64) {
         let request = access.request;
         macro_rules! access_line {
             ($level:expr) => {
@@ -83,7 +86,7 @@ impl Telemetry {
                     method = %request.method(),
                     path = request.gateway().public_path,
                     status = access.status.as_u16(),
-                    duration_ms = access.duration.as_secs_f64() * 1_000.0,
+                    duration_ms,
                     cold_start = access.is_cold,
                     function_request_id = access.function_request_id,
                     correlation_id = request.correlation_id(),
