@@ -1,0 +1,112 @@
+//! What happens to a request, in API Gateway's order: route, read, authorise, throttle, integrate. Each step either
+//! hands its result to the next one or ends the request with a `GatewayError`.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, request::Parts, uri::Authority};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::lambda::{
+    InvokeError,
+    body::{self, BodyError},
+};
+
+use super::{
+    Stage, answer,
+    errors::GatewayError,
+    event::{self, Identity},
+    exchange::Exchange,
+    routes::Matched,
+};
+
+/// API Gateway's quota for a request's body: 10 MB.
+const BODY_LIMIT_BYTES: usize = 10 * 1024 * 1024;
+
+/// Answers one request, whatever happens to it.
+pub(super) async fn respond(
+    stage: &Stage,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let mut exchange = Exchange::new(peer, &head);
+    let (mut response, cause) = match process(stage, &mut exchange, &head, body).await {
+        Ok(response) => (response, None),
+        Err(error) => (error.to_response(head.uri.path(), &exchange.request_id), Some(error.into_cause())),
+    };
+    exchange.mark(response.headers_mut());
+    if let Some(sink) = &stage.options.access_log {
+        sink(exchange.into_access_line(&head, response.status(), cause));
+    }
+    response
+}
+
+async fn process(
+    stage: &Stage,
+    exchange: &mut Exchange,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Full<Bytes>>, GatewayError> {
+    let route = route(stage, &head.method, &head.uri)?;
+    exchange.resource = Some(route.resource.template.clone());
+    let host = host(&head.headers, stage)?;
+    let body = read(stage, &head.headers, body).await?;
+
+    // Authorise: who calls, and whether this method is theirs to call. It sees the body, since signatures cover it.
+    let identity = Identity::anonymous();
+
+    // Throttle: whether this caller's rate and quota allow one more.
+
+    integrate(event::Input { stage, exchange, head, host, route, identity, body }).await
+}
+
+fn route<'s>(stage: &'s Stage, method: &Method, uri: &Uri) -> Result<Matched<'s>, GatewayError> {
+    stage.routes.find(method, uri.path()).ok_or_else(GatewayError::missing_authentication_token)
+}
+
+/// The host that the client named. AWS finds the API by it, so no function ever sees a malformed one.
+fn host(headers: &HeaderMap, stage: &Stage) -> Result<String, GatewayError> {
+    let Some(value) = headers.get(http::header::HOST) else {
+        return Ok(stage.options.address.ip().to_string());
+    };
+    match Authority::try_from(value.as_bytes()) {
+        Ok(authority) => Ok(authority.host().to_owned()),
+        Err(_) => Err(GatewayError::bad_request("The Host header is malformed")),
+    }
+}
+
+async fn read(stage: &Stage, headers: &HeaderMap, body: Incoming) -> Result<Bytes, GatewayError> {
+    let asks_first = headers.contains_key(http::header::EXPECT);
+    if asks_first && hyper::body::Body::size_hint(&body).lower() > BODY_LIMIT_BYTES as u64 {
+        return Err(GatewayError::request_too_large("the client announced more than 10 MB"));
+    }
+    match timeout(stage.options.body_timeout, body::read(body, BODY_LIMIT_BYTES)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(BodyError::TooLarge)) => Err(GatewayError::request_too_large("the body is over 10 MB")),
+        Ok(Err(BodyError::Broken)) => Err(GatewayError::bad_request("The body could not be read")),
+        Err(_elapsed) => Err(GatewayError::request_timed_out()),
+    }
+}
+
+async fn integrate(input: event::Input<'_>) -> Result<Response<Full<Bytes>>, GatewayError> {
+    let (stage, function) = (input.stage, input.route.function);
+    let trace_id = input.exchange.function_trace_id();
+    let event = input.into_event()?;
+    let invocation = stage.functions.invoke(function, event, &trace_id, stage.options.queue_timeout);
+    match timeout(stage.options.integration_timeout, invocation).await {
+        Ok(Ok(payload)) => answer::to_response(&payload).map_err(|reason| {
+            GatewayError::integration_failed(format!("{function} gave a malformed answer: {reason}"))
+        }),
+        Ok(Err(error @ InvokeError::Throttled { .. })) => {
+            Err(GatewayError::throttled(format!("{function}: {error}")))
+        }
+        Ok(Err(error @ InvokeError::EventTooLarge { .. })) => {
+            Err(GatewayError::request_too_large(&error.to_string()))
+        }
+        Ok(Err(error)) => Err(GatewayError::integration_failed(format!("{function}: {error}"))),
+        Err(_elapsed) => Err(GatewayError::integration_timed_out(function)),
+    }
+}

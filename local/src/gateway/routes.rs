@@ -1,0 +1,190 @@
+//! From method and path to the function. Paths are matched segment by segment as they were sent: an encoded slash does
+//! not split, an encoded letter is that letter, one trailing slash is ignored.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context, bail};
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+
+use super::Route;
+
+/// All but the unreserved characters of RFC 3986: what stays encoded in the one spelling that paths are matched in.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The routes of an API.
+pub(super) struct Routes {
+    tree: matchit::Router<usize>,
+    resources: Vec<Resource>,
+}
+
+/// A path template with its methods.
+pub(super) struct Resource {
+    /// API Gateway gives its resources six random characters; ours depend on the template alone.
+    pub(super) id: String,
+    pub(super) template: String,
+    functions: HashMap<Method, String>,
+}
+
+/// The resource and function that a request is for.
+pub(super) struct Matched<'r> {
+    pub(super) resource: &'r Resource,
+    pub(super) function: &'r str,
+    /// Decoded once.
+    pub(super) parameters: BTreeMap<String, String>,
+}
+
+impl Routes {
+    pub(super) fn new(routes: Vec<Route>) -> anyhow::Result<Self> {
+        let mut resources: Vec<Resource> = Vec::new();
+        for Route { method, path, function } in routes {
+            let template = without_trailing_slash(&path);
+            let known = resources.iter().position(|resource| resource.template == template);
+            let index = known.unwrap_or_else(|| {
+                resources.push(Resource::new(template));
+                resources.len() - 1
+            });
+            if resources[index].functions.insert(method.clone(), function).is_some() {
+                bail!("there are two routes for {method} {path}");
+            }
+        }
+        let mut tree = matchit::Router::new();
+        for (index, resource) in resources.iter().enumerate() {
+            tree.insert(pattern(&resource.template), index)
+                .with_context(|| format!("the route {} contradicts another", resource.template))?;
+        }
+        Ok(Self { tree, resources })
+    }
+
+    /// Static segments beat parameters, and a resource without the method is as unknown as no resource.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
+        let path = one_spelling(without_trailing_slash(path));
+        let found = self.tree.at(&path).ok()?;
+        let resource = &self.resources[*found.value];
+        let function = resource.functions.get(method)?;
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+        Some(Matched { resource, function, parameters })
+    }
+}
+
+impl Resource {
+    fn new(template: &str) -> Self {
+        // FNV-1a: well spread, and the same in every process.
+        let hash = template.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self {
+            id: format!("{:06x}", hash & 0xff_ffff),
+            template: template.to_owned(),
+            functions: HashMap::new(),
+        }
+    }
+}
+
+fn without_trailing_slash(path: &str) -> &str {
+    match path.strip_suffix('/') {
+        None | Some("") => path,
+        Some(path) => path,
+    }
+}
+
+/// The template as the router reads it.
+fn pattern(template: &str) -> String {
+    let segments = template.split('/').map(|segment| match segment.strip_prefix('{') {
+        Some(parameter) => match parameter.strip_suffix("+}") {
+            Some(name) => format!("{{*{name}}}"),
+            None => segment.to_owned(),
+        },
+        None => one_spelling(segment),
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The path with every segment encoded in the same way.
+fn one_spelling(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        let decoded: Vec<u8> = percent_decode_str(segment).collect();
+        percent_encode(&decoded, RESERVED).to_string()
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(paths: &[&str]) -> anyhow::Result<Routes> {
+        let route = |path: &&str| Route {
+            method: Method::GET,
+            path: (*path).to_owned(),
+            function: (*path).to_owned(),
+        };
+        Routes::new(paths.iter().map(route).collect())
+    }
+
+    fn found(path: &str) -> Option<(String, BTreeMap<String, String>)> {
+        let routes = routes(&[
+            "/v1/products",
+            "/v1/products/{id}",
+            "/v1/products/search",
+            "/docs",
+            "/files/{path+}",
+            "/",
+        ]);
+        let routes = routes.unwrap();
+        let matched = routes.find(&Method::GET, path)?;
+        assert_eq!(matched.function, matched.resource.template);
+        Some((matched.resource.template.clone(), matched.parameters))
+    }
+
+    #[test]
+    fn finds_the_resource_of_a_path() {
+        for (path, template, parameters) in [
+            ("/", "/", None),
+            ("/docs", "/docs", None),
+            ("/docs/", "/docs", None),
+            ("/v1/%70roducts", "/v1/products", None),
+            ("/v1/products/", "/v1/products", None),
+            ("/v1/products/search", "/v1/products/search", None),
+            ("/v1/products/search/", "/v1/products/search", None),
+            ("/v1/products/7", "/v1/products/{id}", Some(("id", "7"))),
+            ("/v1/products/7/", "/v1/products/{id}", Some(("id", "7"))),
+            ("/v1/products/searching", "/v1/products/{id}", Some(("id", "searching"))),
+            ("/v1/products/a%2Fb", "/v1/products/{id}", Some(("id", "a/b"))),
+            ("/v1/products/%252F", "/v1/products/{id}", Some(("id", "%2F"))),
+            ("/v1/products/a+b%20c", "/v1/products/{id}", Some(("id", "a+b c"))),
+            ("/v1/products/%E6%BC%86", "/v1/products/{id}", Some(("id", "漆"))),
+            ("/v1/products/100%", "/v1/products/{id}", Some(("id", "100%"))),
+            ("/v1/products/%ff", "/v1/products/{id}", Some(("id", "\u{fffd}"))),
+            ("/v1/products/%7Bid%7D", "/v1/products/{id}", Some(("id", "{id}"))),
+            ("/files/a/b%20c", "/files/{path+}", Some(("path", "a/b c"))),
+        ] {
+            let parameters =
+                parameters.into_iter().map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
+            assert_eq!(found(path), Some((template.to_owned(), parameters.collect())), "{path}");
+        }
+    }
+
+    #[test]
+    fn finds_nothing_for_other_paths() {
+        for path in
+            ["", "*", "/v1", "/v1/products//", "/v1//products", "/V1/products", "/v1/products/7/8", "/docs//"]
+        {
+            assert_eq!(found(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn knows_methods_apart() {
+        let routes = routes(&["/v1/products/search"]).unwrap();
+        assert!(routes.find(&Method::HEAD, "/v1/products/search").is_none());
+        assert!(routes.find(&Method::DELETE, "/v1/products/search").is_none());
+    }
+
+    #[test]
+    fn refuses_routes_that_contradict_each_other() {
+        assert!(routes(&["/v1/{a}", "/v1/{b}"]).is_err());
+        assert!(routes(&["/v1", "/v1/"]).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! The answers of the Runtime API, in the shapes that AWS gives them.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::Full;
+use serde_json::json;
+
+use super::{RESPONSE_LIMIT_BYTES, runtime_api::Invocation};
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+pub(super) fn accepted() -> Answer {
+    with_json(StatusCode::ACCEPTED, json!({"status": "OK"}).to_string().into())
+}
+
+/// The event, with what the runtime needs to know about it in headers.
+pub(super) fn event(invocation: &Invocation) -> Answer {
+    let mut answer = with_json(StatusCode::OK, invocation.event.clone());
+    let headers = answer.headers_mut();
+    let texts = [
+        ("lambda-runtime-aws-request-id", invocation.request_id.clone()),
+        ("lambda-runtime-deadline-ms", invocation.deadline_epoch_ms.to_string()),
+        ("lambda-runtime-invoked-function-arn", invocation.function_arn.clone()),
+        ("lambda-runtime-trace-id", invocation.trace_id.clone()),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+    answer
+}
+
+pub(super) fn wrong_request_id() -> Answer {
+    error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+}
+
+/// The runtime asked for something that its last request does not allow.
+pub(super) fn wrong_state(message: &str) -> Answer {
+    error(StatusCode::FORBIDDEN, "InvalidStateTransition", message)
+}
+
+pub(super) fn too_large() -> Answer {
+    error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &too_large_message())
+}
+
+/// The text for the runtime and for the invocation that got too large a response.
+pub(super) fn too_large_message() -> String {
+    format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_LIMIT_BYTES} bytes).")
+}
+
+pub(super) fn unreadable() -> Answer {
+    error(StatusCode::BAD_REQUEST, "InvalidRequest", "The body could not be read")
+}
+
+pub(super) fn unknown_path() -> Answer {
+    error(StatusCode::NOT_FOUND, "UnknownOperation", "No such path or method in the Runtime API 2018-06-01")
+}
+
+fn error(status: StatusCode, error_type: &str, message: &str) -> Answer {
+    with_json(status, json!({"errorMessage": message, "errorType": error_type}).to_string().into())
+}
+
+fn with_json(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

@@ -1,0 +1,112 @@
+//! What AWS Lambda does around a function: execution environments, one invocation at a time in each, the Runtime API,
+//! time-outs, crash reports. Every environment is a real process; it knows no HTTP API (that is `gateway`).
+
+mod answers;
+mod environment;
+mod error;
+mod logs;
+mod pool;
+mod runtime_api;
+mod variables;
+mod wire;
+
+pub(crate) mod body;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{task::JoinSet, time::timeout};
+
+pub use error::InvokeError;
+pub use logs::{LogLine, LogSink};
+use pool::Pool;
+
+/// The account in every ARN and event: AWS's own example value is longer to read and no more real.
+pub const ACCOUNT_ID: &str = "000000000000";
+/// The region of functions that do not set `AWS_REGION` themselves.
+pub const REGION: &str = "us-east-1";
+/// Largest event of a synchronous invocation: 6 MB, Lambda's quota.
+pub const EVENT_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+/// Largest answer of a function: 6 MB and the 100 bytes that Lambda leaves for its own envelope.
+pub const RESPONSE_LIMIT_BYTES: usize = 6_291_556;
+
+/// How long `shutdown` waits for processes that were told to end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+
+/// A function as it is configured: the program and the limits of its environments.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// The name that `Functions::invoke` knows it by; `AWS_LAMBDA_FUNCTION_NAME`.
+    pub name: String,
+    /// The executable that speaks the Runtime API.
+    pub program: PathBuf,
+    /// Its arguments, usually none.
+    pub arguments: Vec<String>,
+    /// Its variables; they win over those that Lambda sets. Nothing else is inherited but `PATH`, `HOME` and
+    /// `RUST_BACKTRACE`.
+    pub environment: Vec<(String, String)>,
+    /// The function's time-out; initialisation does not count.
+    pub timeout: Duration,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MiB; told to the function, not enforced.
+    pub memory_mb: u32,
+    /// The reserved concurrency: never more processes than this.
+    pub max_environments: usize,
+}
+
+/// An execution environment at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// The process id.
+    pub pid: u32,
+    /// Whether it initialises or runs an invocation.
+    pub busy: bool,
+    /// Events handed to it so far.
+    pub invocations: u64,
+}
+
+/// The functions of one API with their environments. Clones share them; the last one dropped kills the processes.
+#[derive(Clone)]
+pub struct Functions {
+    pools: Arc<HashMap<String, Arc<Pool>>>,
+}
+
+impl Functions {
+    /// Registers `functions`; no process starts before the first invocation. `log` gets every line they write.
+    pub fn new(functions: Vec<Function>, log: LogSink) -> Self {
+        let pools =
+            functions.into_iter().map(|function| (function.name.clone(), Pool::new(function, log.clone())));
+        Self { pools: Arc::new(pools.collect()) }
+    }
+
+    /// Runs one synchronous invocation and returns the function's payload as it was posted.
+    ///
+    /// Waits at most `wait` for a free environment, then at most 10 s for its start and the function's time-out for
+    /// the run. A dropped future stops the waiting, never an invocation that has an environment: it runs to its end.
+    pub async fn invoke(
+        &self,
+        name: &str,
+        event: Bytes,
+        trace_id: &str,
+        wait: Duration,
+    ) -> Result<Bytes, InvokeError> {
+        let pool =
+            self.pools.get(name).ok_or_else(|| InvokeError::UnknownFunction { name: name.to_owned() })?;
+        if event.len() > EVENT_LIMIT_BYTES {
+            return Err(InvokeError::EventTooLarge { bytes: event.len() });
+        }
+        pool.invoke(event, trace_id, wait).await
+    }
+
+    /// The environments of a function that have a process now, oldest first; none for an unknown function.
+    pub fn environments(&self, name: &str) -> Vec<Environment> {
+        self.pools.get(name).map(|pool| pool.environments()).unwrap_or_default()
+    }
+
+    /// Kills every process and returns when they are gone (or after 5 s, should the system not let go of one). Running
+    /// and later invocations fail with [`InvokeError::ShutDown`].
+    pub async fn shutdown(&self) {
+        let closing = self.pools.values().cloned().map(|pool| async move { pool.close().await });
+        let mut ending: JoinSet<()> = closing.collect();
+        let _ = timeout(SHUTDOWN_LIMIT, async { while ending.join_next().await.is_some() {} }).await;
+    }
+}

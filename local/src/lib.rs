@@ -1,0 +1,8 @@
+//! The cloud on one machine: API Gateway, Lambda and PostgreSQL as real processes and sockets, for development, tests and
+//! benchmarks. Only `stack` knows our functions: to the rest, routes and programs are data.
+
+pub mod gateway;
+pub mod lambda;
+pub mod postgres;
+pub mod sample;
+pub mod stack;

