@@ -1,0 +1,31 @@
+//! `cargo xtask dev`: builds every binary, then becomes the local environment.
+
+use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Options of the local environment; --help lists them. `--release` builds the binaries as they are deployed
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
+}
+
+pub(crate) fn run(Arguments { mut options }: Arguments) -> Result<()> {
+    let release = options.iter().position(|option| option == "--release").map(|index| options.remove(index));
+    let mut build = crate::cargo();
+    build.args(["build", "--workspace", "--bins"]).args(release.as_ref());
+    crate::run(&mut build)?;
+
+    let program = target_folder()?.join(if release.is_some() { "release" } else { "debug" }).join("local");
+    let failure = Command::new(&program).args(options).current_dir(crate::root()).exec();
+    Err(failure).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// Where cargo builds to: this program is in `<target>/debug/`.
+fn target_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder =
+        program.parent().and_then(|folder| folder.parent()).context("no target folder above this program")?;
+    Ok(folder.to_owned())
+}

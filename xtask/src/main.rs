@@ -1,0 +1,59 @@
+//! The project's commands: `cargo xtask dev`, `test` and `new`.
+//!
+//! This crate links nothing of the project, so that it is there in seconds and a change of the project never
+//! rebuilds it. What needs the project runs in a binary that it builds.
+
+mod dev;
+mod new;
+mod test;
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+
+/// Atelier's commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Arguments {
+    /// Serve the whole API on this machine
+    #[command(disable_help_flag = true)]
+    Dev(dev::Arguments),
+    /// Set up what the tests need, and run all of them
+    Test(test::Arguments),
+    /// Make the skeleton of an operation
+    New(new::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse() {
+        Arguments::Dev(arguments) => dev::run(arguments),
+        Arguments::Test(arguments) => test::run(arguments),
+        Arguments::New(arguments) => new::run(&arguments),
+    }
+}
+
+/// The root of the checkout.
+fn root() -> PathBuf {
+    let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().map_or_else(|| xtask.clone(), PathBuf::from)
+}
+
+/// Cargo as this process was started by it, in the root of the checkout.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Says what runs, runs it with this terminal, and fails if it does.
+fn run(command: &mut Command) -> Result<()> {
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    let line = format!("{} {}", command.get_program().to_string_lossy(), arguments.join(" "));
+    eprintln!("$ {line}");
+    let status = command.status().with_context(|| format!("cannot run {line}"))?;
+    if !status.success() {
+        bail!("{line} failed: {status}");
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! `cargo xtask new <operation> <METHOD> <route>`: the skeleton of an operation, which builds and answers.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the operation: a verb and a noun, such as `archive-product`
+    operation: String,
+    /// HTTP method, such as POST
+    method: String,
+    /// Path template, such as `/v1/products/{id}/archive`
+    route: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let root = crate::root();
+    let Names { operation, handler, id, method, route, role } = Names::new(arguments)?;
+    let folder = root.join("functions").join(operation);
+    ensure!(!folder.exists(), "functions/{operation} is there already");
+
+    let event = event(method, route)?;
+    let register = root.join("api/src/lib.rs");
+    let entry = format!("    &{handler}::OPERATION,\n");
+    let registered = insert_before(&fs::read_to_string(&register)?, "];", &entry)
+        .context("api/src/lib.rs has no list that ends with `];`")?;
+    let manifest = root.join("api/Cargo.toml");
+    let dependency = format!("{operation} = {{ path = \"../functions/{operation}\" }}\n");
+    let depended = insert_before(&fs::read_to_string(&manifest)?, "shared.workspace", &dependency)
+        .context("api/Cargo.toml has no line that begins with `shared.workspace`")?;
+    let workspace = root.join("Cargo.toml");
+    let routed = add_watch_route(&fs::read_to_string(&workspace)?, operation, method, route)?;
+
+    fs::create_dir_all(folder.join("src"))?;
+    for (file, text) in [
+        ("Cargo.toml", include_str!("new/Cargo.toml.template")),
+        ("src/main.rs", include_str!("new/main.rs.template")),
+        ("src/lib.rs", include_str!("new/lib.rs.template")),
+    ] {
+        let text = text
+            .replace("OPERATION_NAME", operation)
+            .replace("HANDLER", &handler)
+            .replace("OPERATION_ID", &id)
+            .replace("METHOD", method)
+            .replace("ROUTE", route)
+            .replace("ROLE", role);
+        write(&folder.join(file), &text)?;
+    }
+    write(&root.join(format!("events/{operation}.json")), &event)?;
+    write(&register, &registered)?;
+    write(&manifest, &depended)?;
+    write(&workspace, &routed)?;
+
+    println!(
+        "
+{id} answers 200 with an empty object. Left to do:
+  1. functions/{operation}/src/lib.rs: the handler and its SQL
+  2. events/{operation}.json: a request that succeeds, and the status expected of it in tests/contract/events.rs
+  3. tests/contract/: black-box tests of what a client relies on
+  4. migrations/: a numbered file, if it needs a change of the schema
+  5. template.yaml: its function, once the stack is deployed by SAM"
+    );
+    Ok(())
+}
+
+struct Names<'a> {
+    operation: &'a str,
+    handler: String,
+    id: String,
+    method: &'a str,
+    route: &'a str,
+    role: &'static str,
+}
+
+impl<'a> Names<'a> {
+    fn new(Arguments { operation, method, route }: &'a Arguments) -> Result<Self> {
+        let is_name = operation.split('-').count() >= 2
+            && operation
+                .split('-')
+                .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()));
+        ensure!(is_name, "an operation is named with a verb and a noun in lower case: archive-product");
+        let role = match method.as_str() {
+            "GET" => "Reader",
+            "POST" | "PUT" | "PATCH" | "DELETE" => "Writer",
+            _ => bail!("METHOD is one of GET, POST, PUT, PATCH, DELETE"),
+        };
+        let is_route = route.starts_with('/')
+            && route[1..].split('/').all(|segment| {
+                let name = segment.strip_prefix('{').map_or(Some(segment), |rest| rest.strip_suffix('}'));
+                name.is_some_and(|name| {
+                    !name.is_empty() && !name.contains(['{', '}', '?', '#', '"', '\\', ' '])
+                })
+            });
+        ensure!(
+            is_route,
+            "a route is a path whose parameters are whole segments: /v1/products/{{id}}/archive"
+        );
+        let mut id = String::new();
+        for (index, word) in operation.split('-').enumerate() {
+            let (first, rest) = word.split_at(1);
+            id += &if index == 0 { first.to_owned() } else { first.to_uppercase() };
+            id += rest;
+        }
+        Ok(Self { operation, handler: operation.replace('-', "_"), id, method, route, role })
+    }
+}
+
+/// `text` with `addition` before the first line that begins with `mark`.
+fn insert_before(text: &str, mark: &str, addition: &str) -> Option<String> {
+    let at = if text.starts_with(mark) { 0 } else { text.find(&format!("\n{mark}"))? + 1 };
+    Some(format!("{}{addition}{}", &text[..at], &text[at..]))
+}
+
+/// The workspace manifest with the route in the router of `cargo lambda watch`.
+fn add_watch_route(manifest: &str, operation: &str, method: &str, route: &str) -> Result<String> {
+    let table = "[workspace.metadata.lambda.watch.router]\n";
+    let entry = format!("{{ method = \"{method}\", function = \"{operation}\" }}");
+    let key = format!("\n\"{route}\" = [");
+    if let Some(start) = manifest.find(&key) {
+        let end = start
+            + manifest[start..].find("\n]").context("the router in Cargo.toml has a list without an end")?;
+        return Ok(format!("{}\n  {entry},{}", &manifest[..end], &manifest[end..]));
+    }
+    let start = manifest.find(table).context("Cargo.toml has no [workspace.metadata.lambda.watch.router]")?
+        + table.len();
+    Ok(format!("{}\"{route}\" = [\n  {entry},\n]\n{}", &manifest[..start], &manifest[start..]))
+}
+
+/// A REST event for the route, made of that of an operation that everybody has.
+fn event(method: &str, route: &str) -> Result<String> {
+    let sample = fs::read_to_string(crate::root().join("events/list-products.json"))?;
+    let path = route.replace(['{', '}'], "");
+    Ok(sample
+        .replace("\"GET\"", &format!("\"{method}\""))
+        .replace("\"resource\": \"/v1/products\"", &format!("\"resource\": \"{route}\""))
+        .replace("\"resourcePath\": \"/v1/products\"", &format!("\"resourcePath\": \"{route}\""))
+        .replace("\"path\": \"/v1/products\"", &format!("\"path\": \"{path}\"")))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("wrote {}", path.strip_prefix(crate::root()).unwrap_or(path).display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(operation: &str, method: &str, route: &str) -> Arguments {
+        Arguments { operation: operation.to_owned(), method: method.to_owned(), route: route.to_owned() }
+    }
+
+    #[test]
+    fn one_name_gives_all_the_others() {
+        let arguments = arguments("list-artisan-products", "GET", "/v1/artisans/{id}/products");
+        let names = Names::new(&arguments).unwrap();
+        assert_eq!(
+            (names.handler.as_str(), names.id.as_str()),
+            ("list_artisan_products", "listArtisanProducts")
+        );
+        assert_eq!(names.role, "Reader");
+    }
+
+    #[test]
+    fn refuses_names_methods_and_routes_that_cannot_work() {
+        for (operation, method, route) in [
+            ("archive", "POST", "/v1/x"),
+            ("Archive-product", "POST", "/v1/x"),
+            ("archive-", "POST", "/v1/x"),
+            ("archive-product", "post", "/v1/x"),
+            ("archive-product", "POST", "v1/x"),
+            ("archive-product", "POST", "/v1/{id"),
+            ("archive-product", "POST", "/v1/a{id}"),
+            ("archive-product", "POST", "/v1//x"),
+        ] {
+            assert!(
+                Names::new(&arguments(operation, method, route)).is_err(),
+                "{operation} {method} {route}"
+            );
+        }
+    }
+
+    #[test]
+    fn adds_a_route_to_a_new_and_to_a_known_path() {
+        let manifest = "[workspace.metadata.lambda.watch.router]\n\"/a\" = [\n  { method = \"GET\", function = \"x\" },\n]\n";
+        let known = add_watch_route(manifest, "y", "POST", "/a").unwrap();
+        assert!(known.contains("\"x\" },\n  { method = \"POST\", function = \"y\" },\n]"), "{known}");
+        let new = add_watch_route(manifest, "y", "POST", "/b").unwrap();
+        assert!(
+            new.contains("router]\n\"/b\" = [\n  { method = \"POST\", function = \"y\" },\n]\n\"/a\""),
+            "{new}"
+        );
+    }
+}

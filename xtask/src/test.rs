@@ -1,0 +1,20 @@
+//! `cargo xtask test`: everything that the tests need, then all tests.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the test binaries, such as the name of a test or --nocapture
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    filters: Vec<OsString>,
+}
+
+pub(crate) fn run(Arguments { filters }: Arguments) -> Result<()> {
+    // One build of everything: the black-box tests run the very binaries that it makes.
+    crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
+    // Not the functions' binaries: their tests are in their libraries.
+    let targets = ["--lib", "--bin", "xtask", "--test", "*"];
+    crate::run(crate::cargo().args(["test", "--workspace"]).args(targets).arg("--").args(filters))
+}
