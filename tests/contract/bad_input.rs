@@ -1,0 +1,171 @@
+//! Bad input: each gets its status, a pointer to the fault, and writes nothing.
+
+use harness::{Atelier, atelier};
+use http::Method;
+use serde_json::json;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[test]
+fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
+    atelier(async |atelier| {
+        let long_name = json!({"name": "x".repeat(300), "price": 1}).to_string();
+        let long_description = json!({"name": "x", "price": 1, "description": "x".repeat(4_001)}).to_string();
+        for (body, faults) in [
+            (r#"{}"#, vec!["/name", "/price"]),
+            (r#"{"name": "x"}"#, vec!["/price"]),
+            (r#"{"name": "", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": " \u3000 ", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "a\u0000b", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "a\nb", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": 7, "price": "7"}"#, vec!["/name", "/price"]),
+            (r#"{"name": null, "price": null}"#, vec!["/name", "/price"]),
+            (r#"{"name": "x", "price": -1}"#, vec!["/price"]),
+            (r#"{"name": "x", "price": 1.5}"#, vec!["/price"]),
+            (r#"{"name": "x", "price": 9223372036854775808}"#, vec!["/price"]),
+            (r#"{"name": "x", "price": 1, "currency": "YEN"}"#, vec!["/currency"]),
+            (r#"{"name": "x", "price": 1, "currency": null}"#, vec!["/currency"]),
+            (r#"{"name": "x", "price": 1, "description": "\u0007"}"#, vec!["/description"]),
+            (r#"{"name": "x", "price": 1, "artisan_id": "7"}"#, vec!["/artisan_id"]),
+            (r#"{"name": "x", "price": 1, "colour": "red"}"#, vec!["/colour"]),
+            (r#"{"name": "x", "price": 1, "id": "1", "version": 2}"#, vec!["/id", "/version"]),
+            (r#"{"name": "x", "price": 1, "price": 2}"#, vec!["/price"]),
+            (
+                r#"{"name": "", "price": -1, "colour": 1, "currency": "x"}"#,
+                vec!["/colour", "/currency", "/name", "/price"],
+            ),
+            (r#"[]"#, vec![""]),
+            (r#""text""#, vec![""]),
+            (r#"null"#, vec![""]),
+            (long_name.as_str(), vec!["/name"]),
+            (long_description.as_str(), vec!["/description"]),
+        ] {
+            let response =
+                atelier.client().send(Method::POST, "/v1/products", &[JSON], body.to_owned()).await;
+            assert_eq!(response.faults(422), faults, "{body}");
+        }
+        assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn a_body_that_is_not_json_is_400() {
+    atelier(async |atelier| {
+        for body in [
+            "",
+            "{",
+            "{\"name\": \"x\", \"price\": 1,}",
+            "{'name': 'x'}",
+            "[1,",
+            "{\"name\": \"\\ud800\"}",
+            "\u{feff}{}",
+        ] {
+            atelier.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(400);
+        }
+        let not_utf8: &[u8] = b"{\"name\": \"\xff\xfe\", \"price\": 1}";
+        atelier.client().send(Method::POST, "/v1/products", &[JSON], not_utf8).await.problem(400);
+        let deep = format!("{{\"name\": {}", "[".repeat(20_000));
+        atelier.client().send(Method::POST, "/v1/products", &[JSON], deep).await.problem(400);
+        assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn a_body_of_another_media_type_is_415_and_says_which_is_accepted() {
+    atelier(async |atelier| {
+        let body = r#"{"name": "x", "price": 1}"#;
+        for headers in [
+            vec![],
+            vec![("content-type", "text/plain")],
+            vec![("content-type", "application/x-www-form-urlencoded")],
+            vec![("content-type", "application/json; charset=shift_jis")],
+            vec![("content-type", "application/merge-patch+json")],
+        ] {
+            let response = atelier.client().send(Method::POST, "/v1/products", &headers, body).await;
+            assert_eq!(response.header("accept-post"), "application/json", "{headers:?}");
+            response.problem(415);
+        }
+        let path = format!("/v1/products/{}", uuid::Uuid::now_v7());
+        let json_patch = [("content-type", "application/json-patch+json")];
+        let response = atelier.client().send(Method::PATCH, &path, &json_patch, "[]").await;
+        assert!(response.header("accept-patch").contains("application/merge-patch+json"));
+        response.problem(415);
+        assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn a_body_over_64_kib_is_413() {
+    atelier(async |atelier| {
+        for bytes in [64 * 1024 + 1, 1024 * 1024] {
+            let body = json!({"name": "x", "price": 1, "description": ""}).to_string();
+            let body = body.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes)));
+            atelier.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(413);
+        }
+        assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn bad_parameters_are_400_with_every_fault() {
+    atelier(async |atelier| {
+        let cursor = a_cursor(atelier, "/v1/products?limit=1").await;
+        for (path, faults) in [
+            ("/v1/products?limit=-1".to_owned(), vec!["limit"]),
+            ("/v1/products?limit=0".to_owned(), vec!["limit"]),
+            ("/v1/products?limit=".to_owned(), vec!["limit"]),
+            ("/v1/products?limit=ten&sort=colour&min_price=x".to_owned(), vec!["limit", "min_price", "sort"]),
+            ("/v1/products?limit=1&limit=2".to_owned(), vec!["limit"]),
+            (
+                "/v1/products?max_price=-1&currency=yen&artisan_id=7".to_owned(),
+                vec!["artisan_id", "currency", "max_price"],
+            ),
+            ("/v1/products?name=".to_owned(), vec!["name"]),
+            ("/v1/products?name=a%00b".to_owned(), vec!["name"]),
+            ("/v1/products?colour=red".to_owned(), vec!["colour"]),
+            ("/v1/products?cursor=x".to_owned(), vec!["cursor"]),
+            ("/v1/products?cursor=".to_owned(), vec!["cursor"]),
+            (format!("/v1/products?cursor={cursor}A"), vec!["cursor"]),
+            (format!("/v1/products?cursor=B{}", &cursor[1..]), vec!["cursor"]),
+            (format!("/v1/products?cursor={cursor}&sort=name"), vec!["cursor"]),
+            (format!("/v1/products?cursor={cursor}&currency=JPY"), vec!["cursor"]),
+            (format!("/v1/products/search?q=x&cursor={cursor}"), vec!["cursor"]),
+            ("/v1/products/search".to_owned(), vec!["q"]),
+            ("/v1/products/search?q=".to_owned(), vec!["q"]),
+            ("/v1/products/search?q=%20%20".to_owned(), vec!["q"]),
+            ("/v1/products/search?q=%00".to_owned(), vec!["q"]),
+            (format!("/v1/products/search?q={}", "x".repeat(65)), vec!["q"]),
+        ] {
+            assert_eq!(atelier.client().get(&path).await.faults(400), faults, "{path}");
+        }
+        atelier.client().get(&format!("/v1/products?limit=1&cursor={cursor}")).await.expect(200);
+        atelier.client().get(&format!("/v1/products?limit=5&cursor={cursor}")).await.expect(200);
+    });
+}
+
+#[test]
+fn a_bad_id_is_400() {
+    atelier(async |atelier| {
+        for id in [
+            "7",
+            "not-a-uuid",
+            "0190d6b80000700080000000000000000",
+            "%7B0190d6b8-0000-7000-8000-000000000000%7D",
+            "%00",
+        ] {
+            let path = format!("/v1/products/{id}");
+            assert_eq!(atelier.client().get(&path).await.faults(400), ["id"], "{id}");
+            assert_eq!(atelier.client().delete(&path).await.faults(400), ["id"], "{id}");
+            assert_eq!(atelier.client().patch(&path, &json!({})).await.faults(400), ["id"], "{id}");
+        }
+    });
+}
+
+/// The cursor after the first of two products.
+async fn a_cursor(atelier: &Atelier, path: &str) -> String {
+    for name in ["Cup", "Dish"] {
+        atelier.client().post("/v1/products", &json!({"name": name, "price": 1})).await.expect(201);
+    }
+    let page = atelier.client().get(path).await.expect(200).json();
+    page["next_cursor"].as_str().expect("a cursor").to_owned()
+}

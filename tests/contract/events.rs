@@ -1,0 +1,108 @@
+//! The sample events: each is sent to its binary as Lambda sends it.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use bytes::Bytes;
+use harness::{Atelier, atelier};
+use local::stack::checkout;
+use serde_json::Value;
+
+/// Every sample and the status of its answer.
+const SAMPLES: &[(&str, u16)] = &[
+    ("list-products", 200),
+    ("search-products", 200),
+    ("create-product", 201),
+    ("create-product.invalid", 422),
+    ("get-product", 200),
+    ("get-product.not-found", 404),
+    ("patch-product", 200),
+    ("delete-product", 204),
+];
+
+/// The product that the samples refer to.
+const FIXTURE: &str = "
+    insert into products (id, name, search_key, price, currency, created_at, updated_at)
+    values ('01936b5e-7c00-7000-8000-000000000001', '備前焼 湯呑', '備前焼 湯呑', 6600, 'JPY', now(), now())";
+
+async fn invoke(atelier: &Atelier, sample: &str) -> Value {
+    let event = fs::read(checkout().join(format!("events/{sample}.json"))).expect("an event");
+    let operation = sample.split('.').next().expect("a name");
+    let functions = atelier.functions();
+    let answer = functions.invoke(
+        operation,
+        Bytes::from(event),
+        "Root=1-67409a1b-5759e988bd862e3fe1be46a9",
+        Duration::from_secs(10),
+    );
+    serde_json::from_slice(&answer.await.expect("an answer")).expect("JSON")
+}
+
+#[test]
+fn every_sample_is_answered_with_its_status() {
+    for (sample, status) in SAMPLES {
+        atelier(async |atelier| {
+            atelier.database().await.execute(FIXTURE, &[]).await.expect("the fixture");
+            let answer = invoke(atelier, sample).await;
+            assert_eq!(answer["statusCode"], *status, "{sample}: {answer}");
+        });
+    }
+}
+
+#[test]
+fn every_file_is_a_sample_and_every_operation_has_one() {
+    let files = fs::read_dir(checkout().join("events")).expect("events/");
+    let files: BTreeSet<_> =
+        files.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(files, SAMPLES.iter().map(|(sample, _)| format!("{sample}.json")).collect());
+    for operation in api::OPERATIONS {
+        assert!(
+            SAMPLES.iter().any(|(sample, _)| *sample == operation.name),
+            "{} has no sample",
+            operation.name
+        );
+    }
+}
+
+#[test]
+fn links_carry_the_stage_of_the_event() {
+    atelier(async |atelier| {
+        let answer = invoke(atelier, "create-product").await;
+        let location = answer["multiValueHeaders"]["location"][0].as_str().expect("a location");
+        assert!(location.starts_with("/prod/v1/products/"), "{location}");
+    });
+}
+
+#[test]
+fn an_event_of_cargo_lambda_watch_is_answered_in_its_own_form() {
+    atelier(async |atelier| {
+        let event = serde_json::json!({
+            "version": "2.0", "httpMethod": "GET", "resource": null, "routeKey": "$default", "rawPath": "/v1/products", "rawQueryString": "limit=1",
+            "headers": {"accept": "application/json"}, "queryStringParameters": {"limit": "1"},
+            "requestContext": {"accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "l",
+                "http": {"method": "GET", "path": "/v1/products", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "curl"},
+                "requestId": "r-1", "routeKey": "$default", "stage": "$default", "time": "22/Nov/2024:14:48:59 +0000", "timeEpoch": 1_732_286_939_000_u64},
+            "isBase64Encoded": false
+        });
+        let functions = atelier.functions();
+        let answer = functions
+            .invoke("list-products", Bytes::from(event.to_string()), "", Duration::from_secs(10))
+            .await;
+        let answer: Value = serde_json::from_slice(&answer.expect("an answer")).expect("JSON");
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        assert_eq!(answer["headers"]["content-type"], "application/json");
+        assert_eq!(answer["headers"]["x-correlation-id"], "r-1");
+        assert_eq!(answer["body"], r#"{"items":[],"next_cursor":null}"#);
+    });
+}
+
+#[test]
+fn an_event_of_another_service_is_an_error_that_says_so() {
+    atelier(async |atelier| {
+        let functions = atelier.functions();
+        let answer = functions
+            .invoke("list-products", Bytes::from_static(b"{\"Records\": []}"), "", Duration::from_secs(10))
+            .await;
+        let error = answer.expect_err("an error").to_string();
+        assert!(error.contains("not an API Gateway proxy event"), "{error}");
+    });
+}

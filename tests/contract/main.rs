@@ -1,0 +1,9 @@
+//! The contract, tested from outside: real binaries, a real PostgreSQL, real HTTP.
+
+mod bad_input;
+mod concurrency;
+mod events;
+mod migrations;
+mod outages;
+mod products;
+mod register;

@@ -1,0 +1,117 @@
+//! What fails, and what a client sees of it.
+
+use std::time::{Duration, Instant};
+
+use harness::{Setup, atelier, atelier_with};
+use serde_json::json;
+
+#[test]
+fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() {
+    atelier_with(Setup { own_server: true, ..Setup::default() }, async |atelier| {
+        let product = atelier
+            .client()
+            .post("/v1/products", &json!({"name": "Cup", "price": 1}))
+            .await
+            .expect(201)
+            .json();
+        let path = format!("/v1/products/{}", product["id"].as_str().expect("an id"));
+        atelier.client().get(&path).await.expect(200);
+
+        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
+        for _ in 0..3 {
+            let asked = Instant::now();
+            let response = atelier.client().get(&path).await;
+            assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+            assert_eq!(response.header("retry-after"), "5");
+            let problem = response.problem(503);
+            assert!(!problem.to_string().contains("connect"), "nothing about the inside: {problem}");
+        }
+        atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.problem(503);
+
+        atelier.server().lock().await.resume().await.expect("PostgreSQL starts");
+        assert_eq!(atelier.client().get(&path).await.expect(200).json(), product);
+        atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.expect(201);
+        assert_eq!(atelier.functions().environments("get-product").len(), 1, "the process lived on");
+        assert!(
+            atelier.log().iter().any(|line| line.contains("cannot connect to the database")),
+            "the log has the cause"
+        );
+    });
+}
+
+#[test]
+fn a_function_that_is_killed_during_a_request_is_502_and_replaced() {
+    atelier(async |atelier| {
+        let stalled = tokio::spawn({
+            let client = atelier.client().clone();
+            async move { client.get("/misbehave/stall").await }
+        });
+        let pid = loop {
+            if let Some(environment) =
+                atelier.functions().environments("misbehave").iter().find(|it| it.invocations > 0)
+            {
+                break environment.pid;
+            }
+            tokio::task::yield_now().await;
+        };
+        let killed = tokio::process::Command::new("kill").args(["-9", &pid.to_string()]).status().await;
+        assert!(killed.expect("kill runs").success());
+        stalled.await.expect("an answer").problem(502);
+        atelier.client().get("/misbehave/not").await.expect(204);
+    });
+}
+
+#[test]
+fn a_panic_is_an_opaque_500_and_the_process_lives_on() {
+    atelier(async |atelier| {
+        let response = atelier.client().get("/misbehave/panic").await;
+        let request_id = response.header("x-correlation-id").to_owned();
+        let problem = response.problem(500);
+        assert!(!problem.to_string().contains("sesame"), "{problem}");
+        assert_eq!(problem["request_id"], json!(request_id));
+        let processes = atelier.functions().environments("misbehave");
+        atelier.client().get("/misbehave/not").await.expect(204);
+        let after = atelier.functions().environments("misbehave");
+        assert_eq!(
+            after.iter().map(|it| it.pid).collect::<Vec<_>>(),
+            processes.iter().map(|it| it.pid).collect::<Vec<_>>()
+        );
+        let log = atelier.log();
+        assert!(log.iter().any(|line| line.contains("sesame") && line.contains("backtrace")), "{log:?}");
+        assert!(log.iter().any(|line| line.contains("sesame") && line.contains(&request_id)), "{log:?}");
+    });
+}
+
+#[test]
+fn a_reader_cannot_write() {
+    atelier(async |atelier| {
+        atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        atelier.client().get("/misbehave/write").await.problem(500);
+        assert_eq!(atelier.count_products().await, 1);
+        assert!(atelier.log().iter().any(|line| line.contains("permission denied for table products")));
+    });
+}
+
+#[test]
+fn every_request_leaves_one_log_line_and_one_set_of_metrics() {
+    atelier(async |atelier| {
+        for _ in 0..2 {
+            atelier.client().get("/v1/products").await.expect(200);
+        }
+        let lines: Vec<serde_json::Value> = atelier
+            .log()
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+            .collect();
+        let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+        assert_eq!(requests.len(), 2, "{lines:?}");
+        assert_eq!(requests[0]["operation"], "list-products");
+        assert_eq!((&requests[0]["cold_start"], &requests[1]["cold_start"]), (&json!(true), &json!(false)));
+        assert_eq!(requests[0]["status"], 200);
+        let metrics: Vec<_> = lines.iter().filter(|line| line["_aws"].is_object()).collect();
+        assert_eq!(metrics.len(), 2, "{lines:?}");
+        assert_eq!((&metrics[0]["RequestCount"], &metrics[0]["ColdStart"]), (&json!(1), &json!(1)));
+        assert_eq!((&metrics[1]["RequestCount"], &metrics[1]["ColdStart"]), (&json!(1), &json!(null)));
+        assert!(metrics[0]["Latency"][0].as_f64() > Some(0.0), "{metrics:?}");
+    });
+}

@@ -1,0 +1,204 @@
+//! What the black-box tests stand on: one PostgreSQL for all of them, and for each test a database, function
+//! processes and a gateway of its own.
+
+mod client;
+pub mod misbehave;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use local::{
+    lambda::Functions,
+    postgres::{self, DataFolder, Server},
+    stack::{Stack, StackOptions, checkout, programs},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::OnceCell,
+};
+use tokio_postgres::{Client as Connection, NoTls};
+
+pub use client::{Client, Response};
+
+/// Database that has been migrated once; those of the tests are copies of it.
+const TEMPLATE: &str = "atelier_template";
+
+/// One runtime for all tests: what they share must outlive each of them.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"));
+
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+/// How a test wants its API.
+#[derive(Default)]
+pub struct Setup {
+    /// Variables of every function.
+    pub environment: Vec<(String, String)>,
+    /// A PostgreSQL of its own, to be halted and resumed.
+    pub own_server: bool,
+}
+
+/// An API with a database of its own.
+pub struct Atelier {
+    stack: Stack,
+    client: Client,
+    database: String,
+    server_url: String,
+    server: Option<tokio::sync::Mutex<Server>>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// Runs `test` against an API of its own, on an empty catalogue.
+pub fn atelier(test: impl AsyncFnOnce(&Atelier)) {
+    atelier_with(Setup::default(), test);
+}
+
+/// Like [`atelier`], as `setup` says.
+pub fn atelier_with(setup: Setup, test: impl AsyncFnOnce(&Atelier)) {
+    RUNTIME.block_on(async {
+        let atelier = Atelier::start(setup).await.expect("the API starts");
+        let result = catch_unwind(test(&atelier)).await;
+        if result.is_err() {
+            eprintln!("--- log of the functions\n{}", atelier.log().join("\n"));
+        }
+        atelier.stop().await.expect("the API stops");
+        if let Err(panic) = result {
+            panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Runs `test` with the URL of a new, empty database that has not been migrated.
+pub fn empty_database(test: impl AsyncFnOnce(&str)) {
+    RUNTIME.block_on(async {
+        let server = shared_server().await.expect("PostgreSQL starts");
+        let name = next_name();
+        postgres::create_database(&server.url("postgres"), &name, None).await.expect("a database");
+        let result = catch_unwind(test(&server.url(&name))).await;
+        postgres::drop_database(&server.url("postgres"), &name).await.expect("the database goes");
+        if let Err(panic) = result {
+            panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Runs `test`, which needs no API.
+pub fn block_on<T>(test: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(test)
+}
+
+async fn catch_unwind(work: impl Future<Output = ()>) -> std::thread::Result<()> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        match panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => std::task::Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+async fn start_server() -> anyhow::Result<Server> {
+    let options = postgres::Options {
+        data: DataFolder::Temporary,
+        settings: Vec::new(),
+        tools: checkout().join(".local/tools"),
+    };
+    let server = Server::start(options, &|line| eprintln!("· {line}")).await?;
+    postgres::create_database(&server.url("postgres"), TEMPLATE, None).await?;
+    migrate::migrate(&server.url(TEMPLATE)).await?;
+    Ok(server)
+}
+
+async fn shared_server() -> anyhow::Result<&'static Server> {
+    SERVER.get_or_try_init(start_server).await
+}
+
+fn next_name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    format!("atelier_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Atelier {
+    async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let server = if setup.own_server { Some(start_server().await?) } else { None };
+        let running = match &server {
+            Some(server) => server,
+            None => shared_server().await?,
+        };
+        let (server_url, database) = (running.url("postgres"), next_name());
+        postgres::create_database(&server_url, &database, Some(TEMPLATE)).await?;
+
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let mut operations = api::OPERATIONS.to_vec();
+        operations.push(&misbehave::OPERATION);
+        let stack = Stack::start(StackOptions {
+            operations,
+            database_url: running.url(&database),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            programs: programs()?,
+            max_environments: 10,
+            environment: setup.environment,
+            log: Arc::new(move |line| {
+                if let Ok(mut lines) = lines.lock() {
+                    lines.push(line.text);
+                }
+            }),
+        })
+        .await?;
+        let client = Client::new(stack.url());
+        Ok(Self { stack, client, database, server_url, server: server.map(tokio::sync::Mutex::new), log })
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.stack.stop().await;
+        match self.server {
+            Some(server) => server.into_inner().stop().await,
+            None => postgres::drop_database(&self.server_url, &self.database).await,
+        }
+    }
+
+    /// The API's client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The functions and their processes.
+    pub fn functions(&self) -> &Functions {
+        self.stack.functions()
+    }
+
+    /// Every line that the functions have written so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().map(|lines| lines.clone()).unwrap_or_default()
+    }
+
+    /// The test's own PostgreSQL server.
+    ///
+    /// # Panics
+    /// When the test did not ask for one.
+    pub fn server(&self) -> &tokio::sync::Mutex<Server> {
+        self.server.as_ref().expect("a test that asked for its own server")
+    }
+
+    /// A connection to the test's database, as its owner.
+    pub async fn database(&self) -> Connection {
+        let url = postgres::with_database(&self.server_url, &self.database).expect("a URL");
+        let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
+        tokio::spawn(work);
+        connection
+    }
+
+    /// How many products there are.
+    pub async fn count_products(&self) -> i64 {
+        self.database().await.query_one("select count(*) from products", &[]).await.expect("a count").get(0)
+    }
+}
