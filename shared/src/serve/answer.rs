@@ -16,7 +16,7 @@ pub(super) enum Answer {
     /// To API Gateway REST.
     Rest(RestAnswer),
     /// To API Gateway HTTP, and to `cargo lambda watch`, which reads this very type.
-    Http(ApiGatewayV2httpResponse),
+    Http(Box<ApiGatewayV2httpResponse>),
 }
 
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ impl Answer {
                 answer.status_code = i64::from(status.as_u16());
                 answer.headers = headers;
                 answer.body = Some(Body::Text(body));
-                Self::Http(answer)
+                Self::Http(Box::new(answer))
             }
         }
     }
