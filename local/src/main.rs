@@ -16,6 +16,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use local::{
+    gateway,
     lambda::LogSink,
     postgres::{self, DataFolder, Server},
     sample,
@@ -98,7 +99,10 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
     let stack = Stack::start(StackOptions {
         operations: api::OPERATIONS.to_vec(),
         database_url: database_url.clone(),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        gateway: gateway::Options {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+            ..gateway::Options::default()
+        },
         programs: programs()?,
         max_environments: arguments.max_environments,
         environment: passed_on(),

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -31,8 +30,8 @@ pub struct StackOptions {
     pub operations: Vec<&'static Operation>,
     /// The migrated database, as its owner. The functions get logins of their own roles.
     pub database_url: String,
-    /// Where the gateway listens; port 0 takes any.
-    pub address: SocketAddr,
+    /// How the gateway runs.
+    pub gateway: gateway::Options,
     /// The folder of the functions' binaries.
     pub programs: PathBuf,
     /// How many processes of one function run at once.
@@ -55,7 +54,7 @@ impl Stack {
     /// # Errors
     /// When a binary is missing, the database refuses the logins, or the address is taken.
     pub async fn start(options: StackOptions) -> Result<Self> {
-        let StackOptions { operations, database_url, address, programs, max_environments, environment, log } =
+        let StackOptions { operations, database_url, gateway, programs, max_environments, environment, log } =
             options;
         let logins = Logins::create(&database_url).await?;
         let mut functions = Vec::new();
@@ -87,9 +86,7 @@ impl Stack {
             }));
         }
         let functions = Functions::new(functions, log);
-        let gateway =
-            Gateway::start(gateway::Options { address, ..Default::default() }, routes, functions.clone())
-                .await?;
+        let gateway = Gateway::start(gateway, routes, functions.clone()).await?;
         Ok(Self { functions, gateway })
     }
 

@@ -5,7 +5,6 @@ mod client;
 pub mod misbehave;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     panic::{self, AssertUnwindSafe},
     pin::pin,
     sync::{
@@ -15,6 +14,7 @@ use std::{
 };
 
 use local::{
+    gateway,
     lambda::Functions,
     postgres::{self, DataFolder, Server},
     stack::{Stack, StackOptions, checkout, programs},
@@ -39,6 +39,8 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 /// How a test wants its API.
 #[derive(Default)]
 pub struct Setup {
+    /// How the gateway runs.
+    pub gateway: gateway::Options,
     /// Variables of every function.
     pub environment: Vec<(String, String)>,
     /// A PostgreSQL of its own, to be halted and resumed.
@@ -143,7 +145,7 @@ impl Atelier {
         let stack = Stack::start(StackOptions {
             operations,
             database_url: running.url(&database),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            gateway: setup.gateway,
             programs: programs()?,
             max_environments: 10,
             environment: setup.environment,

@@ -20,7 +20,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = root.join("functions").join(operation);
     ensure!(!folder.exists(), "functions/{operation} is there already");
 
-    let event = event(method, route)?;
     let register = root.join("api/src/lib.rs");
     let entry = format!("    &{handler}::OPERATION,\n");
     let registered = insert_before(&fs::read_to_string(&register)?, "];", &entry)
@@ -47,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .replace("ROLE", role);
         write(&folder.join(file), &text)?;
     }
-    write(&root.join(format!("events/{operation}.json")), &event)?;
+    write(&root.join(format!("events/{operation}.json")), &event(method, route))?;
     write(&register, &registered)?;
     write(&manifest, &depended)?;
     write(&workspace, &routed)?;
@@ -127,15 +126,32 @@ fn add_watch_route(manifest: &str, operation: &str, method: &str, route: &str) -
     Ok(format!("{}\"{route}\" = [\n  {entry},\n]\n{}", &manifest[..start], &manifest[start..]))
 }
 
-/// A REST event for the route, made of that of an operation that everybody has.
-fn event(method: &str, route: &str) -> Result<String> {
-    let sample = fs::read_to_string(crate::root().join("events/list-products.json"))?;
-    let path = route.replace(['{', '}'], "");
-    Ok(sample
-        .replace("\"GET\"", &format!("\"{method}\""))
-        .replace("\"resource\": \"/v1/products\"", &format!("\"resource\": \"{route}\""))
-        .replace("\"resourcePath\": \"/v1/products\"", &format!("\"resourcePath\": \"{route}\""))
-        .replace("\"path\": \"/v1/products\"", &format!("\"path\": \"{path}\"")))
+/// A REST event for the route, with a UUID for each of its parameters.
+fn event(method: &str, route: &str) -> String {
+    const ID: &str = "01936b5e-7c00-7000-8000-000000000001";
+    let mut path = String::new();
+    let mut parameters = Vec::new();
+    for segment in route[1..].split('/') {
+        path.push('/');
+        match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => {
+                parameters.push(format!("\"{name}\": \"{ID}\""));
+                path.push_str(ID);
+            }
+            None => path.push_str(segment),
+        }
+    }
+    let parameters = match parameters.as_slice() {
+        [] => "null".to_owned(),
+        parameters => format!("{{{}}}", parameters.join(", ")),
+    };
+    let body = if method == "GET" || method == "DELETE" { "null" } else { "\"{}\"" };
+    include_str!("new/event.json.template")
+        .replace("METHOD", method)
+        .replace("ROUTE", route)
+        .replace("PARAMETERS", &parameters)
+        .replace("PATH", &path)
+        .replace("BODY", body)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
