@@ -52,8 +52,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(peer: SocketAddr, head: &Parts) -> Self {
-        let received = Timestamp::now();
+    pub(super) fn new(peer: SocketAddr, head: &Parts, received: Timestamp) -> Self {
         let sent = head.headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
         let sent = sent.filter(|trace| trace.starts_with("Root=") && trace.len() <= TRACE_LIMIT_BYTES);
         Self {

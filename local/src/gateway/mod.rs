@@ -5,6 +5,7 @@
 //! lower case, API Gateway passes names on as sent, and HTTP/1.1 clients send them like this. A function must not care.
 
 mod answer;
+mod auth;
 mod connections;
 mod errors;
 mod event;
@@ -20,9 +21,11 @@ use std::{
 
 use anyhow::Context;
 use http::Method;
+use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
+pub use auth::Auth;
 pub use exchange::{AccessLine, AccessSink};
 
 /// One method of one resource and the function behind it.
@@ -35,6 +38,9 @@ pub struct Route {
     /// The function's name.
     pub function: String,
 }
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How the gateway runs; the default is API Gateway's quotas on a free port of this machine.
 #[derive(Clone)]
@@ -49,6 +55,10 @@ pub struct Options {
     pub account_id: String,
     /// `requestContext.apiId`.
     pub api_id: String,
+    /// Who may call what.
+    pub auth: Auth,
+    /// When a request was received, by which credentials are judged.
+    pub clock: Clock,
     /// Gets a line for every request that was answered.
     pub access_log: Option<AccessSink>,
     /// How long a function may take to answer, the wait for a free environment included; then 504.
@@ -71,6 +81,8 @@ impl Default for Options {
             region: REGION.to_owned(),
             account_id: ACCOUNT_ID.to_owned(),
             api_id: "atelier".to_owned(),
+            auth: Auth::None,
+            clock: Arc::new(Timestamp::now),
             access_log: None,
             integration_timeout: Duration::from_secs(29),
             queue_timeout: Duration::from_secs(20),

@@ -16,8 +16,9 @@ use crate::lambda::{
 
 use super::{
     Stage, answer,
+    auth::Claim,
     errors::GatewayError,
-    event::{self, Identity},
+    event,
     exchange::Exchange,
     routes::Matched,
 };
@@ -32,7 +33,7 @@ pub(super) async fn respond(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let mut exchange = Exchange::new(peer, &head);
+    let mut exchange = Exchange::new(peer, &head, (stage.options.clock)());
     let (mut response, cause) = match process(stage, &mut exchange, &head, body).await {
         Ok(response) => (response, None),
         Err(error) => (error.to_response(head.uri.path(), &exchange.request_id), Some(error.into_cause())),
@@ -55,8 +56,7 @@ async fn process(
     let host = host(&head.headers, stage)?;
     let body = read(stage, &head.headers, body).await?;
 
-    // Authorise: who calls, and whether this method is theirs to call. It sees the body, since signatures cover it.
-    let identity = Identity::anonymous();
+    let identity = Claim { stage, exchange, head, route: &route, body: &body }.authorise()?;
 
     // Throttle: whether this caller's rate and quota allow one more.
 
