@@ -2,7 +2,10 @@
 
 use std::{env, fmt, num::NonZeroUsize, path::Path};
 
-use crate::{http::CursorKey, operation::Role};
+use crate::{
+    http::{AllowedOrigins, CursorKey},
+    operation::Role,
+};
 
 /// File that serves the local environment with variables that are not set otherwise.
 const DOTENV: &str = ".env";
@@ -16,6 +19,8 @@ pub struct Config {
     pub database_connections: usize,
     /// `CURSOR_KEY`: what cursors are authenticated with.
     pub cursor_key: CursorKey,
+    /// `CORS_ALLOWED_ORIGINS`: the origins whose pages may read answers.
+    pub allowed_origins: AllowedOrigins,
     /// `POWERTOOLS_SERVICE_NAME`: the service's name in logs and metrics.
     pub service: String,
     /// `POWERTOOLS_METRICS_NAMESPACE`: the CloudWatch namespace.
@@ -83,6 +88,12 @@ impl Config {
             format!("atelier cursors of {:?} {:?}", database.get_hosts(), database.get_dbname())
         });
 
+        let allowed_origins =
+            variable("CORS_ALLOWED_ORIGINS").unwrap_or_default().parse().unwrap_or_else(|fault: String| {
+                faults.push(format!("CORS_ALLOWED_ORIGINS: {fault}"));
+                AllowedOrigins::default()
+            });
+
         if !faults.is_empty() {
             return Err(ConfigFaults(faults));
         }
@@ -90,6 +101,7 @@ impl Config {
             database,
             database_connections,
             cursor_key: CursorKey::new(cursor_secret.as_bytes()),
+            allowed_origins,
             service: variable("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "atelier".to_owned()),
             metrics_namespace: variable("POWERTOOLS_METRICS_NAMESPACE")
                 .unwrap_or_else(|| "Atelier".to_owned()),
@@ -132,9 +144,17 @@ mod tests {
 
     #[test]
     fn reports_all_faults_at_once() {
-        let faults = read(Role::Reader, &[("DATABASE_URL", "mysql//x"), ("AWS_LAMBDA_MAX_CONCURRENCY", "0")])
-            .unwrap_err();
-        assert_eq!(faults.0.len(), 2, "{faults}");
+        let faults = read(
+            Role::Reader,
+            &[
+                ("DATABASE_URL", "mysql//x"),
+                ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+                ("CORS_ALLOWED_ORIGINS", "https://shop.example,*"),
+            ],
+        )
+        .unwrap_err();
+        assert_eq!(faults.0.len(), 3, "{faults}");
+        assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is no origin"), "{faults}");
         assert_eq!(read(Role::Writer, &[]).unwrap_err().0, ["DATABASE_URL is not set"]);
     }
 

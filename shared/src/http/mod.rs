@@ -2,6 +2,7 @@
 //! Gateway has done both.
 
 mod body;
+mod cors;
 mod cursor;
 mod page;
 mod problem;
@@ -10,6 +11,7 @@ mod reply;
 mod request;
 
 pub use body::{FromJson, Members, Patch};
+pub use cors::AllowedOrigins;
 pub use cursor::CursorKey;
 pub use page::{Limit, Page, PageRequest};
 pub use problem::{Fault, Problem};

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{Config, Platform},
-    http::{Problem, Reply, Request},
+    http::{AllowedOrigins, Problem, Reply, Request},
     operation::{Operation, Role},
 };
 use answer::Answer;
@@ -67,6 +67,7 @@ fn run(operation: &'static Operation) -> Result<(), lambda_runtime::Error> {
     let telemetry = Telemetry::new(operation, &config)?;
     let function = Arc::new(Function {
         operation,
+        allowed_origins: config.allowed_origins.clone(),
         platform: Platform::new(config)?,
         telemetry,
         is_cold: AtomicBool::new(true),
@@ -89,6 +90,7 @@ fn run(operation: &'static Operation) -> Result<(), lambda_runtime::Error> {
 /// An operation in its execution environment.
 struct Function {
     operation: &'static Operation,
+    allowed_origins: AllowedOrigins,
     platform: Platform,
     telemetry: Telemetry,
     is_cold: AtomicBool,
@@ -110,6 +112,7 @@ impl Function {
 
         let Outcome { mut reply, cause } = self.outcome(&request, deadline).await;
         finish(&mut reply, &request);
+        self.allowed_origins.share(request.headers(), &mut reply.headers);
         self.telemetry.request(&telemetry::Access {
             request: &request,
             function_request_id: &event.context.request_id,

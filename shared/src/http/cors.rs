@@ -1,0 +1,138 @@
+//! Cross-origin resource sharing, on the side of the answer: which pages may read it. Preflight requests end at the
+//! gateway.
+//!
+//! Credentials that a browser adds by itself (cookies) play no part here: a page signs its requests or names its
+//! token, so `Access-Control-Allow-Credentials` is never sent.
+
+use std::str::FromStr;
+
+use ::http::{HeaderMap, HeaderValue, Uri, header};
+
+/// Headers of answers that a page may read beyond those that any page may (Fetch, "CORS-safelisted response-header
+/// name").
+const EXPOSED: &str = "Accept-Patch, Accept-Post, Age, Cache-Status, ETag, Idempotency-Replayed, Link, Location, \
+                       Retry-After, X-Amzn-ErrorType, X-Amzn-RequestId, X-Correlation-Id";
+
+/// The origins whose pages may call the API; none by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedOrigins(Vec<HeaderValue>);
+
+impl AllowedOrigins {
+    /// Whether no page may.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds to an answer's headers what lets the page that asked read it, if its origin is allowed, and returns
+    /// whether it is.
+    pub fn share(&self, request: &HeaderMap, answer: &mut HeaderMap) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        // Also for the others: a shared cache must not give one origin's answer to another.
+        answer.append(header::VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = request.get(header::ORIGIN).filter(|origin| self.0.contains(origin)) else {
+            return false;
+        };
+        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        true
+    }
+}
+
+/// Reads a list whose origins are separated by commas.
+impl FromStr for AllowedOrigins {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        origins.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// An origin as browsers write it: they send nothing else, so another spelling would never match.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let is_origin = text.parse::<Uri>().is_ok_and(|uri| match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority)) => {
+            let default_port = if scheme == "http" { 80 } else { 443 };
+            !authority.as_str().contains(['@', '*'])
+                && authority.port_u16() != Some(default_port)
+                && text == format!("{scheme}://{}", authority.as_str().to_lowercase())
+        }
+        _ => false,
+    });
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
+    value.ok_or_else(|| format!("`{text}` is no origin, such as https://shop.example"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared_with(list: &str, origin: Option<&'static str>) -> (bool, HeaderMap) {
+        let request = origin.map(|origin| (header::ORIGIN, HeaderValue::from_static(origin)));
+        let mut answer = HeaderMap::new();
+        let is_allowed =
+            list.parse::<AllowedOrigins>().unwrap().share(&request.into_iter().collect(), &mut answer);
+        (is_allowed, answer)
+    }
+
+    #[test]
+    fn shares_an_answer_with_the_origins_of_the_list_only() {
+        let list = "https://shop.example, http://localhost:5173";
+        for (origin, expected) in [
+            (Some("https://shop.example"), true),
+            (Some("http://localhost:5173"), true),
+            (Some("http://shop.example"), false),
+            (Some("https://shop.example:8443"), false),
+            (Some("https://shop.example.evil.example"), false),
+            (Some("https://evil.example"), false),
+            (Some("null"), false),
+            (Some(""), false),
+            (None, false),
+        ] {
+            let (is_allowed, answer) = shared_with(list, origin);
+            assert_eq!(is_allowed, expected, "{origin:?}");
+            assert_eq!(answer[header::VARY], "Origin");
+            assert_eq!(answer.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_some(), expected);
+            assert_eq!(answer.get(header::ACCESS_CONTROL_EXPOSE_HEADERS).is_some(), expected);
+            assert!(!answer.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        }
+    }
+
+    #[test]
+    fn adds_nothing_without_a_list() {
+        assert_eq!(shared_with("", Some("https://shop.example")), (false, HeaderMap::new()));
+    }
+
+    #[test]
+    fn keeps_what_the_answer_already_varies_by() {
+        let mut answer = HeaderMap::from_iter([(header::VARY, HeaderValue::from_static("Accept"))]);
+        let allowed: AllowedOrigins = "https://shop.example".parse().unwrap();
+        allowed.share(&HeaderMap::new(), &mut answer);
+        assert_eq!(answer.get_all(header::VARY).iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
+    }
+
+    #[test]
+    fn refuses_what_no_browser_sends() {
+        for text in [
+            "*",
+            "null",
+            "shop.example",
+            "https://*.example",
+            "https://",
+            "https://shop.example/",
+            "https://shop.example/catalogue",
+            "https://shop.example?",
+            "https://Shop.example",
+            "HTTPS://shop.example",
+            "https://shop.example:443",
+            "http://shop.example:80",
+            "https://user@shop.example",
+            "ftp://shop.example",
+            "https://shop.example https://other.example",
+        ] {
+            assert!(text.parse::<AllowedOrigins>().is_err(), "{text}");
+        }
+    }
+}
