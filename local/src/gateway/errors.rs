@@ -1,8 +1,13 @@
 //! The gateway's own errors: problem+json (RFC 9457), since the deployed stack configures its gateway responses like
 //! this. The client reads `detail`; the access log also gets the cause.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -11,46 +16,54 @@ use serde::Serialize;
 pub(super) struct GatewayError {
     status: StatusCode,
     error_type: &'static str,
-    detail: &'static str,
+    detail: Cow<'static, str>,
+    retry_after_seconds: Option<u64>,
     cause: String,
 }
 
 impl GatewayError {
+    /// An error whose cause is what the client reads; [`because`](Self::because) tells the log more.
+    pub(super) fn new(
+        status: StatusCode,
+        error_type: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let detail = detail.into();
+        Self { status, error_type, cause: detail.clone().into_owned(), detail, retry_after_seconds: None }
+    }
+
+    /// The same error with a cause for the log.
+    pub(super) fn because(self, cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), ..self }
+    }
+
+    /// The same error, worth another try after this time.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
+    }
+
     /// No such path or method: a REST API says it like this, so as not to tell what exists.
     pub(super) fn missing_authentication_token() -> Self {
-        Self {
-            status: StatusCode::FORBIDDEN,
-            error_type: "MissingAuthenticationTokenException",
-            detail: "Missing Authentication Token",
-            cause: "no route for this method and path".to_owned(),
-        }
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        )
+        .because("no route for this method and path")
     }
 
     pub(super) fn bad_request(detail: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error_type: "BadRequestException",
-            detail,
-            cause: detail.to_owned(),
-        }
+        Self::new(StatusCode::BAD_REQUEST, "BadRequestException", detail)
     }
 
     pub(super) fn request_timed_out() -> Self {
-        Self {
-            status: StatusCode::REQUEST_TIMEOUT,
-            error_type: "RequestTimeoutException",
-            detail: "The body did not arrive in time",
-            cause: "the body did not arrive in time".to_owned(),
-        }
+        let detail = "The body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", detail)
     }
 
     pub(super) fn request_too_large(cause: &str) -> Self {
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            error_type: "RequestTooLargeException",
-            detail: "Request Too Long",
-            cause: cause.to_owned(),
-        }
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", "Request Too Long")
+            .because(cause)
     }
 
     /// The function failed, or gave an answer that is none.
@@ -64,21 +77,14 @@ impl GatewayError {
     }
 
     pub(super) fn integration_timed_out(function: &str) -> Self {
-        Self {
-            status: StatusCode::GATEWAY_TIMEOUT,
-            error_type: "EndpointRequestTimedOutException",
-            detail: "Endpoint request timed out",
-            cause: format!("{function} did not answer in time"),
-        }
+        let detail = "Endpoint request timed out";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "EndpointRequestTimedOutException", detail)
+            .because(format!("{function} did not answer in time"))
     }
 
     pub(super) fn internal(cause: String) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            error_type: "InternalServerErrorException",
-            detail: "Internal server error",
-            cause,
-        }
+        let detail = "Internal server error";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerErrorException", detail).because(cause)
     }
 
     /// The text for the access log.
@@ -91,7 +97,7 @@ impl GatewayError {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
-            detail: self.detail,
+            detail: &self.detail,
             instance: path,
             request_id,
         };
@@ -101,6 +107,9 @@ impl GatewayError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert("x-amzn-errortype", HeaderValue::from_static(self.error_type));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
