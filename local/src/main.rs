@@ -22,7 +22,7 @@ use local::{
     sample,
     stack::{Logins, Stack, StackOptions, checkout, programs},
 };
-use shared::Role;
+use shared::{Role, http::AllowedOrigins};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::NoTls;
 
@@ -44,6 +44,9 @@ struct Arguments {
     /// Processes of one function at once
     #[arg(long, default_value_t = 10)]
     max_environments: usize,
+    /// Origin whose pages may call the API, such as http://localhost:5173; can be repeated
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    allow_origin: Vec<String>,
     /// Build the binaries as they are deployed: optimised, which takes minutes
     #[arg(long)]
     release: bool,
@@ -101,6 +104,7 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
         database_url: database_url.clone(),
         gateway: gateway::Options {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+            allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
             ..gateway::Options::default()
         },
         programs: programs()?,
@@ -230,6 +234,11 @@ impl Log {
             }
         })
     }
+}
+
+/// A page's origin as the functions will read it.
+fn origin(text: &str) -> Result<String, String> {
+    text.parse::<AllowedOrigins>().map(|origins| origins.to_string())
 }
 
 fn say(line: &str) {

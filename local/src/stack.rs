@@ -56,6 +56,10 @@ impl Stack {
     pub async fn start(options: StackOptions) -> Result<Self> {
         let StackOptions { operations, database_url, gateway, programs, max_environments, environment, log } =
             options;
+        let mut environment = environment;
+        if !gateway.allowed_origins.is_empty() {
+            environment.push(("CORS_ALLOWED_ORIGINS".to_owned(), gateway.allowed_origins.to_string()));
+        }
         let logins = Logins::create(&database_url).await?;
         let mut functions = Vec::new();
         let mut routes = Vec::new();

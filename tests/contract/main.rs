@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod concurrency;
+mod cors;
 mod events;
 mod migrations;
 mod outages;

@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod connections;
+mod cors;
 mod errors;
 mod event;
 mod exchange;
@@ -22,6 +23,7 @@ use std::{
 use anyhow::Context;
 use http::Method;
 use jiff::Timestamp;
+use shared::http::AllowedOrigins;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
@@ -59,6 +61,8 @@ pub struct Options {
     pub auth: Auth,
     /// When a request was received, by which credentials are judged.
     pub clock: Clock,
+    /// The origins whose pages may call the API.
+    pub allowed_origins: AllowedOrigins,
     /// Gets a line for every request that was answered.
     pub access_log: Option<AccessSink>,
     /// How long a function may take to answer, the wait for a free environment included; then 504.
@@ -83,6 +87,7 @@ impl Default for Options {
             api_id: "atelier".to_owned(),
             auth: Auth::None,
             clock: Arc::new(Timestamp::now),
+            allowed_origins: AllowedOrigins::default(),
             access_log: None,
             integration_timeout: Duration::from_secs(29),
             queue_timeout: Duration::from_secs(20),

@@ -1,4 +1,4 @@
-//! What happens to a request, in API Gateway's order: route, read, authorise, throttle, integrate. Each step either
+//! What happens to a request, in API Gateway's order: preflight, route, read, authorise, throttle, integrate. Each step either
 //! hands its result to the next one or ends the request with a `GatewayError`.
 
 use std::net::SocketAddr;
@@ -15,12 +15,7 @@ use crate::lambda::{
 };
 
 use super::{
-    Stage, answer,
-    auth::Claim,
-    errors::GatewayError,
-    event,
-    exchange::Exchange,
-    routes::Matched,
+    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, routes::Matched,
 };
 
 /// API Gateway's quota for a request's body: 10 MB.
@@ -36,7 +31,11 @@ pub(super) async fn respond(
     let mut exchange = Exchange::new(peer, &head, (stage.options.clock)());
     let (mut response, cause) = match process(stage, &mut exchange, &head, body).await {
         Ok(response) => (response, None),
-        Err(error) => (error.to_response(head.uri.path(), &exchange.request_id), Some(error.into_cause())),
+        Err(error) => {
+            let mut response = error.to_response(head.uri.path(), &exchange.request_id);
+            stage.options.allowed_origins.share(&head.headers, response.headers_mut());
+            (response, Some(error.into_cause()))
+        }
     };
     exchange.mark(response.headers_mut());
     if let Some(sink) = &stage.options.access_log {
@@ -51,6 +50,9 @@ async fn process(
     head: &Parts,
     body: Incoming,
 ) -> Result<Response<Full<Bytes>>, GatewayError> {
+    if let Some(response) = cors::preflight(stage, exchange, head) {
+        return Ok(response);
+    }
     let route = route(stage, &head.method, &head.uri)?;
     exchange.resource = Some(route.resource.template.clone());
     let host = host(&head.headers, stage)?;

@@ -56,6 +56,13 @@ impl Routes {
         Ok(Self { tree, resources })
     }
 
+    /// The resource that a path is for, whatever its methods.
+    pub(super) fn resource(&self, path: &str) -> Option<&Resource> {
+        let found =
+            self.tree.at(&one_spelling(without_trailing_slash(path))).ok().map(|found| *found.value)?;
+        Some(&self.resources[found])
+    }
+
     /// Static segments beat parameters, and a resource without the method is as unknown as no resource.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         let path = one_spelling(without_trailing_slash(path));
@@ -69,6 +76,13 @@ impl Routes {
 }
 
 impl Resource {
+    /// In a fixed order.
+    pub(super) fn methods(&self) -> Vec<&Method> {
+        let mut methods: Vec<_> = self.functions.keys().collect();
+        methods.sort_by_key(|method| method.as_str());
+        methods
+    }
+
     fn new(template: &str) -> Self {
         // FNV-1a: well spread, and the same in every process.
         let hash = template.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -4,7 +4,7 @@
 //! Credentials that a browser adds by itself (cookies) play no part here: a page signs its requests or names its
 //! token, so `Access-Control-Allow-Credentials` is never sent.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use ::http::{HeaderMap, HeaderValue, Uri, header};
 
@@ -47,6 +47,14 @@ impl FromStr for AllowedOrigins {
     fn from_str(list: &str) -> Result<Self, String> {
         let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         origins.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The list as it is read.
+impl fmt::Display for AllowedOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origins: Vec<_> = self.0.iter().filter_map(|origin| origin.to_str().ok()).collect();
+        f.write_str(&origins.join(","))
     }
 }
 

@@ -1,0 +1,49 @@
+//! Preflight requests, which end here: with an allow list of origins, every resource has an OPTIONS method that no
+//! function serves. Functions share their own answers, and [`AllowedOrigins`](shared::http::AllowedOrigins) does it
+//! for the gateway's errors.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
+
+use super::{Stage, exchange::Exchange};
+
+/// Headers of requests that a page may set beyond those that any page may.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, \
+                               If-None-Match, If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, \
+                               X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, X-Correlation-Id";
+
+/// For how long a browser may remember the answer: no browser remembers it for longer than Chromium does.
+const MAX_AGE_SECONDS: u64 = 7_200;
+
+/// The answer to a preflight request, or to any OPTIONS request that no function serves. Nobody is authorised for it:
+/// browsers send no credentials with it.
+pub(super) fn preflight(
+    stage: &Stage,
+    exchange: &mut Exchange,
+    head: &Parts,
+) -> Option<Response<Full<Bytes>>> {
+    let allowed_origins = &stage.options.allowed_origins;
+    if head.method != Method::OPTIONS || allowed_origins.is_empty() {
+        return None;
+    }
+    let resource = stage.routes.resource(head.uri.path())?;
+    let methods = resource.methods();
+    if methods.contains(&&Method::OPTIONS) {
+        return None;
+    }
+    exchange.resource = Some(resource.template.clone());
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    if allowed_origins.share(&head.headers, headers) {
+        let methods: Vec<_> = methods.into_iter().chain([&Method::OPTIONS]).map(Method::as_str).collect();
+        // Methods came through a request line or the register: they are tokens.
+        if let Ok(methods) = HeaderValue::try_from(methods.join(", ")) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        }
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE_SECONDS));
+    }
+    Some(response)
+}

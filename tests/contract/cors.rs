@@ -1,0 +1,158 @@
+//! Pages of other origins: what the gateway allows them before they ask, and what they may read of an answer,
+//! whoever gave it.
+
+use harness::{Response, Setup, atelier_with};
+use http::Method;
+use local::gateway;
+use serde_json::json;
+
+const SHOP: &str = "https://shop.example";
+
+fn shop() -> Setup {
+    let allowed_origins = "https://shop.example, http://localhost:5173".parse().expect("origins");
+    Setup { gateway: gateway::Options { allowed_origins, ..gateway::Options::default() }, ..Setup::default() }
+}
+
+/// Every CORS header of a response, as `name: value`, sorted.
+fn cors_headers(response: &Response) -> Vec<String> {
+    let headers = response.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
+    let mut lines: Vec<_> =
+        headers.map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_preflight_is_answered_with_the_methods_of_its_path() {
+    atelier_with(shop(), async |atelier| {
+        let id = uuid::Uuid::now_v7();
+        for (path, methods) in [
+            ("/v1/products".to_owned(), "GET, POST, OPTIONS"),
+            ("/v1/products/".to_owned(), "GET, POST, OPTIONS"),
+            ("/v1/products/search".to_owned(), "GET, OPTIONS"),
+            (format!("/misbehave/{id}"), "GET, OPTIONS"),
+        ] {
+            for origin in [SHOP, "http://localhost:5173"] {
+                let headers = [
+                    ("origin", origin),
+                    ("access-control-request-method", "POST"),
+                    ("access-control-request-headers", "content-type,idempotency-key"),
+                ];
+                let response = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
+                assert_eq!(response.header("access-control-allow-origin"), origin, "{path}");
+                assert_eq!(response.header("access-control-allow-methods"), methods, "{path}");
+                assert_eq!(response.header("access-control-max-age"), "7200");
+                assert_eq!(response.header("vary"), "Origin");
+                assert!(response.headers.contains_key("x-amzn-requestid"));
+                assert_eq!(response.body, "");
+            }
+        }
+        assert!(atelier.functions().environments("list-products").is_empty(), "no function was asked");
+    });
+}
+
+#[test]
+fn a_preflight_allows_every_header_of_the_contract() {
+    atelier_with(shop(), async |atelier| {
+        let headers = [("origin", SHOP), ("access-control-request-method", "PATCH")];
+        let response = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+        let allowed = response.header("access-control-allow-headers").to_lowercase();
+        let allowed: Vec<_> = allowed.split(", ").collect();
+        for name in [
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-modified-since",
+            "if-none-match",
+            "if-unmodified-since",
+            "x-amz-date",
+            "x-amz-security-token",
+            "x-api-key",
+            "x-audit-reason",
+            "x-correlation-id",
+        ] {
+            assert!(allowed.contains(&name), "{name} is not in {allowed:?}");
+        }
+    });
+}
+
+#[test]
+fn another_origin_gets_no_cors_headers() {
+    atelier_with(shop(), async |atelier| {
+        for origin in [
+            Some("https://evil.example"),
+            Some("http://shop.example"),
+            Some("https://shop.example:8443"),
+            Some("https://shop.example.evil.example"),
+            Some("null"),
+            Some("*"),
+            None,
+        ] {
+            let mut headers = vec![("access-control-request-method", "POST")];
+            headers.extend(origin.map(|origin| ("origin", origin)));
+            let preflight = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+            let answer = atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+            let refusal = atelier.client().send(Method::GET, "/v1/nothing", &headers, "").await.expect(403);
+            for response in [preflight.expect(204), answer, refusal] {
+                assert!(cors_headers(&response).is_empty(), "{origin:?}: {:?}", response.headers);
+                assert_eq!(response.header("vary"), "Origin", "caches must know: {}", response.request);
+            }
+        }
+    });
+}
+
+#[test]
+fn answers_and_errors_of_functions_and_gateway_can_be_read_by_the_page() {
+    atelier_with(shop(), async |atelier| {
+        let origin = ("origin", SHOP);
+        let json = [origin, ("content-type", "application/json")];
+        let product = json!({"name": "Cup", "price": 1}).to_string();
+        let send = async |method, path: &'static str, body: String| {
+            atelier.client().send(method, path, &json, body).await
+        };
+        for response in [
+            send(Method::POST, "/v1/products", product).await.expect(201),
+            send(Method::GET, "/v1/products", String::new()).await.expect(200),
+            send(Method::GET, "/v1/products/7", String::new()).await.expect(400),
+            send(Method::POST, "/v1/products", "{}".to_owned()).await.expect(422),
+            send(Method::GET, "/misbehave/panic", String::new()).await.expect(500),
+            send(Method::GET, "/v1/nothing", String::new()).await.expect(403),
+            send(Method::TRACE, "/v1/products", String::new()).await.expect(403),
+            send(Method::POST, "/v1/products", "x".repeat(11 * 1024 * 1024)).await.expect(413),
+        ] {
+            let expected = format!("access-control-allow-origin: {SHOP}");
+            let headers = cors_headers(&response);
+            assert!(headers.contains(&expected), "{}: {headers:?}", response.request);
+            assert_eq!(headers.len(), 2, "the other one exposes: {headers:?}");
+            let exposed = response.header("access-control-expose-headers").to_lowercase();
+            for name in ["etag", "link", "location", "retry-after", "x-correlation-id", "x-amzn-requestid"] {
+                assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}: {exposed}");
+            }
+            assert_eq!(response.header("vary"), "Origin");
+        }
+    });
+}
+
+#[test]
+fn without_a_list_there_is_no_cors_and_no_options_method() {
+    harness::atelier(async |atelier| {
+        let headers = [("origin", SHOP), ("access-control-request-method", "POST")];
+        let preflight = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+        assert!(cors_headers(&preflight).is_empty());
+        preflight.problem(403);
+        let answer = atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+        assert!(cors_headers(&answer).is_empty());
+        assert_eq!(answer.header("vary"), "");
+    });
+}
+
+#[test]
+fn an_unknown_path_has_no_preflight() {
+    atelier_with(shop(), async |atelier| {
+        let headers = [("origin", SHOP), ("access-control-request-method", "GET")];
+        let response = atelier.client().send(Method::OPTIONS, "/v1/nothing", &headers, "").await;
+        assert_eq!(response.header("access-control-allow-methods"), "");
+        response.problem(403);
+    });
+}
