@@ -18,6 +18,13 @@ create table artisans (
   id uuid primary key,
   given_name text collate "C" not null,
   family_name text collate "C" not null,
+  -- The names as they are searched: folded by the service, which folds the search term in the same way.
+  given_key text collate "C" not null,
+  family_key text collate "C" not null,
+  -- The whole name in each of the ways that people write it, a line each.
+  search_key text collate "C" not null generated always as (
+    family_key || ' ' || given_key || E'\n' || given_key || ' ' || family_key || E'\n' || family_key || given_key
+  ) stored,
   biography text not null default '',
   version bigint not null default 1,
   created_at timestamptz not null,
@@ -38,10 +45,15 @@ create table products (
   updated_at timestamptz not null
 );
 
--- One index for each sort; each carries the id, which decides between equals.
+-- One index for each sort and filter; each carries the id, which decides between equals.
+create index artisans_created_at_idx on artisans (created_at, id);
+create index artisans_name_idx on artisans (family_name, given_name, id);
+create index artisans_search_key_idx on artisans using gin (search_key gin_trgm_ops);
 create index products_created_at_idx on products (created_at, id);
 create index products_name_idx on products (name, id);
 create index products_price_idx on products (price, id);
+create index products_artisan_id_idx on products (artisan_id, created_at, id);
+create index products_currency_idx on products (currency, created_at, id);
 create index products_search_key_idx on products using gin (search_key gin_trgm_ops);
 
 -- Roles belong to the server and not to the database: another database's migration may have made them.

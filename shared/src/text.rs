@@ -1,6 +1,47 @@
 //! Text as the catalogue stores and searches it: NFC, without control characters, and folded for search.
 
+use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::http::{FromJson, FromParameter};
+
+/// One line of 1 to `MAX` characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line<const MAX: usize>(String);
+
+/// Paragraphs of 0 to `MAX` characters; empty by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Paragraphs<const MAX: usize>(String);
+
+impl<const MAX: usize> From<Line<MAX>> for String {
+    fn from(line: Line<MAX>) -> Self {
+        line.0
+    }
+}
+
+impl<const MAX: usize> From<Paragraphs<MAX>> for String {
+    fn from(paragraphs: Paragraphs<MAX>) -> Self {
+        paragraphs.0
+    }
+}
+
+impl<const MAX: usize> FromParameter for Line<MAX> {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        clean(text, Kind::Line, 1, MAX).map(Self)
+    }
+}
+
+impl<const MAX: usize> FromJson for Line<MAX> {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        Self::from_parameter(value.as_str().ok_or("must be a string")?)
+    }
+}
+
+impl<const MAX: usize> FromJson for Paragraphs<MAX> {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        clean(value.as_str().ok_or("must be a string")?, Kind::Paragraphs, 0, MAX).map(Self)
+    }
+}
 
 /// What a text may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

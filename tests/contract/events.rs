@@ -12,17 +12,32 @@ const SAMPLES: &[(&str, u16)] = &[
     ("list-products", 200),
     ("search-products", 200),
     ("create-product", 201),
+    ("create-product.idempotent", 201),
     ("create-product.invalid", 422),
     ("get-product", 200),
+    ("get-product.head", 200),
     ("get-product.not-found", 404),
+    ("get-product.not-modified", 304),
+    ("replace-product", 200),
+    ("replace-product.precondition-failed", 412),
     ("patch-product", 200),
     ("delete-product", 204),
+    ("list-artisans", 200),
+    ("search-artisans", 200),
+    ("create-artisan", 201),
+    ("get-artisan", 200),
+    ("patch-artisan", 200),
+    ("delete-artisan", 204),
+    ("list-artisan-products", 200),
+    ("get-health", 200),
 ];
 
-/// The product that the samples refer to.
+/// The product and the artisan that the samples refer to.
 const FIXTURE: &str = "
     insert into products (id, name, search_key, price, currency, created_at, updated_at)
-    values ('01936b5e-7c00-7000-8000-000000000001', '備前焼 湯呑', '備前焼 湯呑', 6600, 'JPY', now(), now())";
+    values ('01936b5e-7c00-7000-8000-000000000001', '備前焼 湯呑', '備前焼 湯呑', 6600, 'JPY', now(), now());
+    insert into artisans (id, given_name, given_key, family_name, family_key, created_at, updated_at)
+    values ('01936b5e-7c00-7000-8000-000000000002', '花子', '花子', '佐藤', '佐藤', now(), now());";
 
 async fn invoke(atelier: &Atelier, sample: &str) -> Value {
     let event = fs::read(checkout().join(format!("events/{sample}.json"))).expect("an event");
@@ -41,7 +56,7 @@ async fn invoke(atelier: &Atelier, sample: &str) -> Value {
 fn every_sample_is_answered_with_its_status() {
     for (sample, status) in SAMPLES {
         atelier(async |atelier| {
-            atelier.database().await.execute(FIXTURE, &[]).await.expect("the fixture");
+            atelier.database().await.batch_execute(FIXTURE).await.expect("the fixture");
             let answer = invoke(atelier, sample).await;
             assert_eq!(answer["statusCode"], *status, "{sample}: {answer}");
         });

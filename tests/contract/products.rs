@@ -165,8 +165,8 @@ fn an_artisan_must_exist() {
         let product = create(atelier, json!({"name": "Cup", "price": 1})).await;
         let patch = json!({"artisan_id": artisan});
         assert_eq!(atelier.client().patch(&path(&product), &patch).await.faults(422), ["/artisan_id"]);
-        let insert = "insert into artisans (id, given_name, family_name, created_at, updated_at)
-            values ($1::text::uuid, 'Hanako', 'Sato', now(), now())";
+        let insert = "insert into artisans (id, given_name, given_key, family_name, family_key, created_at, updated_at)
+            values ($1::text::uuid, 'Hanako', 'hanako', 'Sato', 'sato', now(), now())";
         atelier.database().await.execute(insert, &[&artisan]).await.expect("an artisan");
         let patched = atelier.client().patch(&path(&product), &patch).await.expect(200).json();
         assert_eq!(patched["artisan_id"], json!(artisan));

@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     db::{OnViolation, Parameter, Type},
+    http::SECONDS_TO_LIVE,
     product::{ARTISAN_FKEY, NewProduct, unknown_artisan},
     text,
 };
@@ -18,9 +19,12 @@ pub static OPERATION: Operation = Operation {
 };
 
 async fn create_product(app: &App, request: &Request) -> Result<Reply> {
-    let product = NewProduct::from_members(request.json()?)?.into_product();
+    let members = request.json()?;
+    let claim = request.claim(OPERATION.name, &members)?;
+    let product = NewProduct::from_members(members)?.into_product();
+    let reply = Reply::created(request, &product);
 
-    let parameters: [Parameter<'_>; 10] = [
+    let parameters: [Parameter<'_>; 15] = [
         (&product.id.0, Type::UUID),
         (&product.artisan_id.map(|id| id.0), Type::UUID),
         (&product.name, Type::TEXT),
@@ -31,14 +35,26 @@ async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&product.version, Type::INT8),
         (&product.created_at, Type::TIMESTAMPTZ),
         (&product.updated_at, Type::TIMESTAMPTZ),
+        (&claim.caller, Type::TEXT),
+        (&claim.key, Type::TEXT),
+        (&claim.fingerprint, Type::BYTEA),
+        (&claim.answer(&reply)?, Type::TEXT),
+        (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    app.database.write(CREATE_PRODUCT, &parameters).await.on_violation(ARTISAN_FKEY, unknown_artisan)?;
-
-    let location = format!("{}/{}", request.public_path(), product.id.0);
-    Ok(Reply::created(&location, &product))
+    let row = app.database.write_optional(CREATE_PRODUCT, &parameters).await;
+    claim.settle(row.on_violation(ARTISAN_FKEY, unknown_artisan)?, reply)
 }
 
 const CREATE_PRODUCT: &str = "
-insert into products
-  (id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+with claim as materialized (
+  select is_new, fingerprint, answer
+  from claim_idempotency_key($11, $12, $13, $14, $15)
+), created as (
+  insert into products
+    (id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at)
+  select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+  from claim
+  where is_new
+)
+select is_new, fingerprint, answer
+from claim";

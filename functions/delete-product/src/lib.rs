@@ -1,7 +1,11 @@
 //! `DELETE /v1/products/{id}`: one product less.
 
 use http::Method;
-use shared::{App, Operation, Problem, Reply, Request, Result, Role, Route, db::Type, product::ProductId};
+use shared::{
+    App, Operation, Reply, Request, Result, Role, Route,
+    db::{Parameter, Type},
+    product::ProductId,
+};
 
 /// The operation.
 pub static OPERATION: Operation = Operation {
@@ -14,12 +18,30 @@ pub static OPERATION: Operation = Operation {
 
 async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
-    let deleted = app.database.write_optional(DELETE_PRODUCT, &[(&id, Type::UUID)]).await?;
-    deleted.ok_or_else(|| Problem::not_found("product"))?;
+    let preconditions = request.preconditions(app)?;
+    let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
+    let parameters: [Parameter<'_>; 4] = [
+        (&id, Type::UUID),
+        (&versions, Type::INT8_ARRAY),
+        (&unmodified_since, Type::TIMESTAMPTZ),
+        (&other_versions, Type::INT8_ARRAY),
+    ];
+    let row = app.database.write_optional(DELETE_PRODUCT, &parameters).await?;
+    preconditions.judge(row, "product")?;
     Ok(Reply::no_content())
 }
 
 const DELETE_PRODUCT: &str = "
-delete from products
-where id = $1
-returning id";
+with current as (
+  select id, version, preconditions_hold(version, updated_at, $2, $3, $4) as holds
+  from products
+  where id = $1
+  for update
+), deleted as (
+  delete from products
+  using current
+  where products.id = current.id
+    and current.holds
+)
+select id, version, holds
+from current";

@@ -1,9 +1,10 @@
-//! `GET /v1/products/{id}`: one product.
+//! `GET, HEAD /v1/products/{id}`: one product.
 
 use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     db::Type,
+    http::Validators,
     product::{Product, ProductId},
 };
 
@@ -11,7 +12,7 @@ use shared::{
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getProduct",
-    routes: &[Route::new(Method::GET, "/v1/products/{id}")],
+    routes: &[Route::new(Method::GET, "/v1/products/{id}"), Route::new(Method::HEAD, "/v1/products/{id}")],
     role: Role::Reader,
     handler: |app, request| Box::pin(get_product(app, request)),
 };
@@ -19,8 +20,8 @@ pub static OPERATION: Operation = Operation {
 async fn get_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let row = app.database.read_optional(GET_PRODUCT, &[(&id, Type::UUID)]).await?;
-    let row = row.ok_or_else(|| Problem::not_found("product"))?;
-    Ok(Reply::ok(&Product::from_row(&row)?))
+    let product = Product::from_row(&row.ok_or_else(|| Problem::not_found("product"))?)?;
+    request.revalidate(&Validators::of(&product), Reply::ok(&product))
 }
 
 const GET_PRODUCT: &str = "

@@ -19,6 +19,8 @@ pub struct Config {
     pub database_connections: usize,
     /// `CURSOR_KEY`: what cursors are authenticated with.
     pub cursor_key: CursorKey,
+    /// `REQUIRE_IF_MATCH`: whether a change must say which version it changes.
+    pub requires_if_match: bool,
     /// `CORS_ALLOWED_ORIGINS`: the origins whose pages may read answers.
     pub allowed_origins: AllowedOrigins,
     /// `POWERTOOLS_SERVICE_NAME`: the service's name in logs and metrics.
@@ -82,6 +84,15 @@ impl Config {
                 }
             };
 
+        let requires_if_match = match variable("REQUIRE_IF_MATCH").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                faults.push("REQUIRE_IF_MATCH is neither true nor false".to_owned());
+                false
+            }
+        };
+
         // Without a key of its own, a deployment's cursors are bound to its database: good against accidents, not
         // against a client who knows the database's name.
         let cursor_secret = variable("CURSOR_KEY").unwrap_or_else(|| {
@@ -101,6 +112,7 @@ impl Config {
             database,
             database_connections,
             cursor_key: CursorKey::new(cursor_secret.as_bytes()),
+            requires_if_match,
             allowed_origins,
             service: variable("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "atelier".to_owned()),
             metrics_namespace: variable("POWERTOOLS_METRICS_NAMESPACE")

@@ -16,6 +16,7 @@ use crate::{
 pub struct Platform {
     connections: Connections,
     cursor_key: CursorKey,
+    requires_if_match: bool,
 }
 
 impl Platform {
@@ -27,6 +28,7 @@ impl Platform {
         Ok(Self {
             connections: Connections::new(config.database, config.database_connections)?,
             cursor_key: config.cursor_key,
+            requires_if_match: config.requires_if_match,
         })
     }
 
@@ -37,7 +39,11 @@ impl Platform {
 
     /// The application for one invocation, which has until `deadline`.
     pub fn until(&self, deadline: Instant) -> App {
-        App { database: self.connections.until(deadline), cursor_key: self.cursor_key.clone() }
+        App {
+            database: self.connections.until(deadline),
+            cursor_key: self.cursor_key.clone(),
+            requires_if_match: self.requires_if_match,
+        }
     }
 }
 
@@ -48,4 +54,6 @@ pub struct App {
     pub database: Database,
     /// The key of cursors.
     pub cursor_key: CursorKey,
+    /// Whether a change must say which version it changes.
+    pub requires_if_match: bool,
 }

@@ -7,6 +7,7 @@
 
 mod error;
 mod select;
+pub mod value;
 
 use std::{future::Future, time::Duration};
 
@@ -20,7 +21,7 @@ pub use tokio_postgres::{
 };
 
 pub use error::{Error, OnViolation};
-pub use select::{Select, Value};
+pub use select::Select;
 
 /// A statement's parameter and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);

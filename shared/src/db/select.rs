@@ -2,10 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Parameter, ToSql, Type};
-
-/// A parameter that a statement owns, and its type.
-pub type Value = (Box<dyn ToSql + Sync + Send>, Type);
+use super::{Parameter, ToSql, value::Value};
 
 /// A SELECT with its parameters.
 pub struct Select {
@@ -66,16 +63,14 @@ impl Select {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::value;
 
     #[test]
     fn numbers_its_parameters_in_order() {
         let mut select = Select::new("select id from products");
-        select.filter("name = ?", vec![(Box::new("a"), Type::TEXT)]);
-        select.filter(
-            "(price, id) > (?, ?)",
-            vec![(Box::new(1_i64), Type::INT8), (Box::new(2_i64), Type::INT8)],
-        );
-        select.end("order by price\nlimit ?", vec![(Box::new(3_i64), Type::INT8)]);
+        select.filter("name = ?", vec![value::text("a")]);
+        select.filter("(price, id) > (?, ?)", vec![value::int8(1), value::int8(2)]);
+        select.end("order by price\nlimit ?", vec![value::int8(3)]);
         assert_eq!(
             select.sql(),
             "select id from products\nwhere name = $1\n  and (price, id) > ($2, $3)\norder by price\nlimit $4"

@@ -1,6 +1,6 @@
 //! JSON bodies, read member by member so that a client learns all faults at once.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, error::Category};
@@ -118,6 +118,13 @@ impl Members {
             Some(value) if self.faults.is_empty() => Ok(value),
             _ => Err(Problem::invalid_body(self.faults)),
         }
+    }
+
+    /// The members as JSON that is equal for equal contents.
+    pub(super) fn canonical(&self) -> String {
+        let sorted: BTreeMap<_, _> = self.members.iter().map(|(name, value)| (name, value)).collect();
+        // Values of JSON can always be written as JSON.
+        serde_json::to_string(&sorted).unwrap_or_default()
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {

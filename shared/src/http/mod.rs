@@ -2,8 +2,10 @@
 //! Gateway has done both.
 
 mod body;
+mod conditional;
 mod cors;
 mod cursor;
+mod idempotency;
 mod page;
 mod problem;
 mod query;
@@ -11,8 +13,10 @@ mod reply;
 mod request;
 
 pub use body::{FromJson, Members, Patch};
+pub use conditional::{Preconditions, Validators, Versioned};
 pub use cors::AllowedOrigins;
 pub use cursor::CursorKey;
+pub use idempotency::{Claim, SECONDS_TO_LIVE};
 pub use page::{Limit, Page, PageRequest};
 pub use problem::{Fault, Problem};
 pub use query::{FromParameter, Query};

@@ -4,7 +4,7 @@ use ::http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CursorKey, Fault, FromParameter, Problem, Reply, Request, Result};
+use super::{CursorKey, Fault, FromParameter, Problem, Reply, Request, Result, Validators, Versioned};
 
 /// RFC 3986's unreserved characters are left as they are, the form that signatures are computed over.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -79,11 +79,11 @@ impl PageRequest {
         i64::try_from(self.limit.0 + 1).unwrap_or(i64::MAX)
     }
 
-    /// The reply with the first `limit` of `items`, and the way to the others.
+    /// The reply with the first `limit` of `items` and the way to the others; 304 if the client has this very page.
     ///
     /// # Errors
-    /// 500 when a position cannot be written as JSON.
-    pub fn reply<T: Serialize, P: Serialize>(
+    /// 400 or 412 for preconditions, 500 when a position cannot be written as JSON.
+    pub fn reply<T: Serialize + Versioned, P: Serialize>(
         self,
         request: &Request,
         key: &CursorKey,
@@ -98,13 +98,15 @@ impl PageRequest {
             }
             _ => None,
         };
+        let validators = Validators::of_list(&items, has_more);
         let link =
             next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next_url(request, cursor)));
         let reply = Reply::ok(&Page { items, next_cursor });
-        Ok(match link {
+        let reply = match link {
             Some(link) => reply.with_text_header(header::LINK, &link),
             None => reply,
-        })
+        };
+        request.revalidate(&validators, reply)
     }
 }
 

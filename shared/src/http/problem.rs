@@ -1,10 +1,11 @@
 //! Problem details (RFC 9457): the one form of every error. Each problem has two messages, one for the client
 //! and one for the log, so that nothing leaks and nothing is lost.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{borrow::Cow, collections::BTreeMap, error::Error, fmt};
 
 use ::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Reply;
 
@@ -17,6 +18,7 @@ struct Parts {
     title: &'static str,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
+    member: Option<(&'static str, Value)>,
     header: Option<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -65,6 +67,7 @@ impl Problem {
             title,
             detail: detail.into(),
             faults: Vec::new(),
+            member: None,
             header: None,
             cause: None,
         }))
@@ -90,6 +93,36 @@ impl Problem {
     /// 404: there is no such thing. `what` reads like "product".
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no such {what}."))
+    }
+
+    /// 409: the state of things does not allow it.
+    pub fn conflict(detail: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+    }
+
+    /// 409: the first request with the same idempotency key has not been answered yet.
+    pub(crate) fn still_running() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "request-in-progress",
+            "The request is still in progress",
+            "Another request with this Idempotency-Key is being carried out. Repeat this one later.",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(1))
+    }
+
+    /// 412: a precondition is false. `etag` is the tag of what is there now.
+    pub(crate) fn precondition_failed(etag: Option<HeaderValue>) -> Self {
+        let problem = Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition-failed",
+            "Precondition failed",
+            "The resource is not as the request's conditions want it. Read it again.",
+        );
+        match etag {
+            Some(etag) => problem.with_header(header::ETAG, etag),
+            None => problem,
+        }
     }
 
     /// 413: the body is larger than `max_bytes`.
@@ -125,6 +158,26 @@ impl Problem {
         problem
     }
 
+    /// 422: the idempotency key was used for another request.
+    pub(crate) fn idempotency_key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The Idempotency-Key was used before",
+            "This Idempotency-Key belongs to a request with another content. Make a new key.",
+        )
+    }
+
+    /// 428: a change must say which version it changes.
+    pub(crate) fn precondition_required() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition-required",
+            "Precondition required",
+            "This request needs If-Match with the ETag of the version that it changes.",
+        )
+    }
+
     /// 422: the member `name` of the body is wrong.
     pub fn invalid_member(name: &str, detail: &str) -> Self {
         Self::invalid_body(vec![Fault::member(name, detail)])
@@ -151,6 +204,13 @@ impl Problem {
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
         .with_cause(cause)
+    }
+
+    /// The same problem with an extension member (RFC 9457, section 3.2).
+    #[must_use]
+    pub fn with_member(mut self, name: &'static str, value: Value) -> Self {
+        self.0.member = Some((name, value));
+        self
     }
 
     fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -195,6 +255,8 @@ impl Problem {
             request_id: &'a str,
             #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
             errors: &'a [Fault],
+            #[serde(flatten)]
+            member: Option<BTreeMap<&'static str, Value>>,
         }
         let parts = *self.0;
         let reply = Reply::json(
@@ -208,6 +270,7 @@ impl Problem {
                 instance,
                 request_id,
                 errors: &parts.faults,
+                member: parts.member.map(|member| BTreeMap::from([member])),
             },
         );
         match parts.header {

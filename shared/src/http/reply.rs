@@ -3,6 +3,8 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use super::{Request, Validators, Versioned};
+
 /// A status, headers and a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -20,9 +22,19 @@ impl Reply {
         Self::json(StatusCode::OK, "application/json", body)
     }
 
-    /// 201 with `body` as JSON and the new resource's address.
-    pub fn created(location: &str, body: &impl Serialize) -> Self {
-        Self::json(StatusCode::CREATED, "application/json", body).with_text_header(header::LOCATION, location)
+    /// 200 with `resource` as JSON and its validators.
+    pub fn resource(resource: &(impl Serialize + Versioned)) -> Self {
+        let mut reply = Self::ok(resource);
+        Validators::of(resource).write(&mut reply.headers);
+        reply
+    }
+
+    /// 201 with `resource`, its validators and its address, which is below that of `request`.
+    pub fn created(request: &Request, resource: &(impl Serialize + Versioned)) -> Self {
+        let location = format!("{}/{}", request.public_path(), resource.id());
+        let mut reply = Self::resource(resource).with_text_header(header::LOCATION, &location);
+        reply.status = StatusCode::CREATED;
+        reply
     }
 
     /// 204 without a body.

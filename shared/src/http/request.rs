@@ -4,7 +4,8 @@ use ::http::{HeaderMap, HeaderName, Method, header, request::Parts};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Fault, FromParameter, Members, Problem, Query, Result};
+use super::{Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators};
+use crate::App;
 
 /// The largest body that an operation accepts, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -90,6 +91,34 @@ impl Request {
     /// A reader of the query parameters.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.gateway.query)
+    }
+
+    /// The reply to a read of what `validators` recognise: `reply` with them, or 304.
+    ///
+    /// # Errors
+    /// 400 for malformed preconditions, 412 for false ones.
+    pub fn revalidate(&self, validators: &Validators, reply: Reply) -> Result<Reply> {
+        Preconditions::from_headers(self.headers())?.read(validators, reply)
+    }
+
+    /// The preconditions of a write.
+    ///
+    /// # Errors
+    /// 400 for malformed ones; 428 when the application demands an `If-Match` and there is none.
+    pub fn preconditions(&self, app: &App) -> Result<Preconditions> {
+        let preconditions = Preconditions::from_headers(self.headers())?;
+        if app.requires_if_match && !preconditions.has_if_match() {
+            return Err(Problem::precondition_required());
+        }
+        Ok(preconditions)
+    }
+
+    /// What a POST of `members` to `operation` claims by its `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// 400 when the key is malformed.
+    pub fn claim(&self, operation: &str, members: &Members) -> Result<Claim> {
+        Claim::of(self, operation, members)
     }
 
     /// The members of the body, a JSON object sent as `application/json`.

@@ -2,84 +2,24 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::{
     http::{FromJson, FromParameter},
-    text::{self, Kind},
+    id::id,
+    text::{Line, Paragraphs},
 };
 
-/// A product's id, a UUIDv7 (RFC 9562): ids sort by the time of creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ProductId(pub Uuid);
-
-impl ProductId {
-    /// A new id of the current time.
-    pub fn generate() -> Self {
-        Self(Uuid::now_v7())
-    }
+id! {
+    /// A product's id.
+    ProductId
 }
 
-impl FromParameter for ProductId {
-    fn from_parameter(text: &str) -> Result<Self, String> {
-        Uuid::from_parameter(text).map(Self)
-    }
-}
+/// A product's name.
+pub type ProductName = Line<200>;
 
-/// A product's name: one line of 1 to 200 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProductName(String);
-
-impl ProductName {
-    /// The name as it is stored.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<ProductName> for String {
-    fn from(name: ProductName) -> Self {
-        name.0
-    }
-}
-
-impl FromParameter for ProductName {
-    fn from_parameter(text: &str) -> Result<Self, String> {
-        text::clean(text, Kind::Line, 1, 200).map(Self)
-    }
-}
-
-impl FromJson for ProductName {
-    fn from_json(value: &Value) -> Result<Self, String> {
-        Self::from_parameter(value.as_str().ok_or("must be a string")?)
-    }
-}
-
-/// A product's description: 0 to 4,000 characters in paragraphs; empty by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Description(String);
-
-impl Description {
-    /// The description as it is stored.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<Description> for String {
-    fn from(description: Description) -> Self {
-        description.0
-    }
-}
-
-impl FromJson for Description {
-    fn from_json(value: &Value) -> Result<Self, String> {
-        text::clean(value.as_str().ok_or("must be a string")?, Kind::Paragraphs, 0, 4_000).map(Self)
-    }
-}
+/// A product's description.
+pub type Description = Paragraphs<4_000>;
 
 /// A price in the minor unit of its currency: 0 to 9,223,372,036,854,775,807.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,15 +38,16 @@ const PRICE_RANGE: &str = "must be an integer from 0 to 9223372036854775807";
 impl FromJson for Price {
     /// A number without a fraction is an integer however it is written: `100.0` and `1e2` are `100`.
     fn from_json(value: &Value) -> Result<Self, String> {
-        /// Above it, a double no longer tells neighbouring integers apart.
-        const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
-        let exact =
-            |number: f64| (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number);
-        let integer = value
-            .as_i64()
-            .or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(exact).map(|n| n as i64));
+        let integer =
+            value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(exact_integer));
         integer.filter(|&price| price >= 0).map(Self).ok_or_else(|| PRICE_RANGE.to_owned())
     }
+}
+
+/// The integer that `number` is; none above 2^53, where a double no longer tells neighbours apart.
+fn exact_integer(number: f64) -> Option<i64> {
+    const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+    (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number as i64)
 }
 
 impl FromParameter for Price {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Currency, Price, Product, ProductName};
 use crate::{
     artisan::ArtisanId,
-    db::{Select, Type},
+    db::{Select, value},
     http::{FromParameter, Query, Result},
 };
 
@@ -39,23 +39,34 @@ impl ProductFilter {
         }
     }
 
+    /// The filter that `query` asks for among the products of `artisan`.
+    pub fn of_artisan(artisan: ArtisanId, query: &mut Query<'_>) -> Self {
+        Self {
+            name: query.optional("name"),
+            artisan_id: Some(artisan),
+            min_price: query.optional("min_price"),
+            max_price: query.optional("max_price"),
+            currency: query.optional("currency"),
+        }
+    }
+
     /// Adds the conditions to `select`.
     pub fn apply(self, select: &mut Select) {
         let Self { name, artisan_id, min_price, max_price, currency } = self;
         if let Some(name) = name {
-            select.filter("name = ?", vec![(Box::new(name.as_str().to_owned()), Type::TEXT)]);
+            select.filter("name = ?", vec![value::text(name)]);
         }
         if let Some(ArtisanId(id)) = artisan_id {
-            select.filter("artisan_id = ?", vec![(Box::new(id), Type::UUID)]);
+            select.filter("artisan_id = ?", vec![value::uuid(id)]);
         }
         if let Some(price) = min_price {
-            select.filter("price >= ?", vec![(Box::new(price.minor_units()), Type::INT8)]);
+            select.filter("price >= ?", vec![value::int8(price.minor_units())]);
         }
         if let Some(price) = max_price {
-            select.filter("price <= ?", vec![(Box::new(price.minor_units()), Type::INT8)]);
+            select.filter("price <= ?", vec![value::int8(price.minor_units())]);
         }
         if let Some(currency) = currency {
-            select.filter("currency = ?", vec![(Box::new(currency.code()), Type::TEXT)]);
+            select.filter("currency = ?", vec![value::text(currency.code())]);
         }
     }
 }
@@ -111,14 +122,14 @@ impl ProductSort {
             Self::Dearest => ("(price, id) < (?, ?)", "order by price desc, id desc\nlimit ?"),
         };
         if let Some(position) = position {
-            let (key, id): (crate::db::Value, _) = match position {
-                ProductPosition::CreatedAt(key, id) => ((Box::new(key), Type::TIMESTAMPTZ), id),
-                ProductPosition::Name(key, id) => ((Box::new(key), Type::TEXT), id),
-                ProductPosition::Price(key, id) => ((Box::new(key), Type::INT8), id),
+            let (key, id) = match position {
+                ProductPosition::CreatedAt(key, id) => (value::timestamp(key), id),
+                ProductPosition::Name(key, id) => (value::text(key), id),
+                ProductPosition::Price(key, id) => (value::int8(key), id),
             };
-            select.filter(after, vec![key, (Box::new(id), Type::UUID)]);
+            select.filter(after, vec![key, value::uuid(id)]);
         }
-        select.end(order, vec![(Box::new(rows), Type::INT8)]);
+        select.end(order, vec![value::int8(rows)]);
     }
 }
 

@@ -1,19 +1,23 @@
-//! Products: types and rules. No HTTP, and no queries beyond the row mapping.
+//! Products: types and rules, and how they are listed and changed. No HTTP.
 
+mod change;
 mod fields;
 mod listing;
 
+pub use change::change;
 pub use fields::{Currency, Description, Price, ProductId, ProductName};
 pub use listing::{ProductFilter, ProductPosition, ProductSort};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{
     artisan::ArtisanId,
     db::{self, Row},
-    http::{Members, Patch, Problem, Result},
+    http::{Members, Patch, Problem, Result, Versioned},
     time,
 };
-use jiff::Timestamp;
-use serde::Serialize;
 
 /// Members that the service alone sets.
 const READ_ONLY: [&str; 4] = ["id", "version", "created_at", "updated_at"];
@@ -70,7 +74,21 @@ impl Product {
     }
 }
 
-/// A product that is still to be created.
+impl Versioned for Product {
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+}
+
+/// What a client says of a product, in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewProduct {
     /// The artisan who makes it, if known.
@@ -154,5 +172,19 @@ impl ProductPatch {
             currency: members.patch_or_default("currency"),
         };
         members.finish(&READ_ONLY, || Some(patch))
+    }
+}
+
+impl From<NewProduct> for ProductPatch {
+    /// A replacement sets every member.
+    fn from(new: NewProduct) -> Self {
+        let NewProduct { artisan_id, name, description, price, currency } = new;
+        Self {
+            artisan_id: artisan_id.map_or(Patch::Null, Patch::Value),
+            name: Some(name),
+            description: Some(description),
+            price: Some(price),
+            currency: Some(currency),
+        }
     }
 }

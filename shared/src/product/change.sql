@@ -1,6 +1,7 @@
--- Locks the row, changes it if the patch changes anything, and returns it as it is then.
+-- Locks the row, changes it if the preconditions hold and the patch changes anything, and returns it as it is then.
 with current as (
-  select id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at
+  select id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at,
+    preconditions_hold(version, updated_at, $10, $11, $12) as holds
   from products
   where id = $1
   for update
@@ -14,6 +15,7 @@ with current as (
     coalesce($7, price) as price,
     coalesce($8, currency) as currency
   from current
+  where holds
 ), changed as (
   update products
   set
@@ -33,9 +35,9 @@ with current as (
     products.id, products.artisan_id, products.name, products.description, products.price, products.currency,
     products.version, products.created_at, products.updated_at
 )
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as holds
 from changed
 union all
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at, holds
 from current
 where not exists (select from changed)

@@ -1,0 +1,58 @@
+//! `POST /v1/artisans`: a new artisan.
+
+use http::Method;
+use shared::{
+    App, Operation, Reply, Request, Result, Role, Route,
+    artisan::NewArtisan,
+    db::{Parameter, Type},
+    http::SECONDS_TO_LIVE,
+    text,
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "createArtisan",
+    routes: &[Route::new(Method::POST, "/v1/artisans")],
+    role: Role::Writer,
+    handler: |app, request| Box::pin(create_artisan(app, request)),
+};
+
+async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
+    let members = request.json()?;
+    let claim = request.claim(OPERATION.name, &members)?;
+    let artisan = NewArtisan::from_members(members)?.into_artisan();
+    let reply = Reply::created(request, &artisan);
+
+    let parameters: [Parameter<'_>; 14] = [
+        (&artisan.id.0, Type::UUID),
+        (&artisan.given_name, Type::TEXT),
+        (&text::fold(&artisan.given_name), Type::TEXT),
+        (&artisan.family_name, Type::TEXT),
+        (&text::fold(&artisan.family_name), Type::TEXT),
+        (&artisan.biography, Type::TEXT),
+        (&artisan.version, Type::INT8),
+        (&artisan.created_at, Type::TIMESTAMPTZ),
+        (&artisan.updated_at, Type::TIMESTAMPTZ),
+        (&claim.caller, Type::TEXT),
+        (&claim.key, Type::TEXT),
+        (&claim.fingerprint, Type::BYTEA),
+        (&claim.answer(&reply)?, Type::TEXT),
+        (&SECONDS_TO_LIVE, Type::INT8),
+    ];
+    claim.settle(app.database.write_optional(CREATE_ARTISAN, &parameters).await?, reply)
+}
+
+const CREATE_ARTISAN: &str = "
+with claim as materialized (
+  select is_new, fingerprint, answer
+  from claim_idempotency_key($10, $11, $12, $13, $14)
+), created as (
+  insert into artisans
+    (id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at)
+  select $1, $2, $3, $4, $5, $6, $7, $8, $9
+  from claim
+  where is_new
+)
+select is_new, fingerprint, answer
+from claim";

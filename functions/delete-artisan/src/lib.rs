@@ -1,0 +1,53 @@
+//! `DELETE /v1/artisans/{id}`: one artisan less.
+
+use http::Method;
+use shared::{
+    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    artisan::ArtisanId,
+    db::{OnViolation, Parameter, Type},
+    product::ARTISAN_FKEY,
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "deleteArtisan",
+    routes: &[Route::new(Method::DELETE, "/v1/artisans/{id}")],
+    role: Role::Writer,
+    handler: |app, request| Box::pin(delete_artisan(app, request)),
+};
+
+async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
+    let ArtisanId(id) = request.path_parameter("id")?;
+    let preconditions = request.preconditions(app)?;
+    let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
+    let parameters: [Parameter<'_>; 4] = [
+        (&id, Type::UUID),
+        (&versions, Type::INT8_ARRAY),
+        (&unmodified_since, Type::TIMESTAMPTZ),
+        (&other_versions, Type::INT8_ARRAY),
+    ];
+    let row =
+        app.database.write_optional(DELETE_ARTISAN, &parameters).await.on_violation(ARTISAN_FKEY, || {
+            Problem::conflict(
+                "The artisan still has products. Delete them, or give them to another artisan, first.",
+            )
+        })?;
+    preconditions.judge(row, "artisan")?;
+    Ok(Reply::no_content())
+}
+
+const DELETE_ARTISAN: &str = "
+with current as (
+  select id, version, preconditions_hold(version, updated_at, $2, $3, $4) as holds
+  from artisans
+  where id = $1
+  for update
+), deleted as (
+  delete from artisans
+  using current
+  where artisans.id = current.id
+    and current.holds
+)
+select id, version, holds
+from current";

@@ -1,0 +1,30 @@
+//! `GET, HEAD /v1/artisans/{id}`: one artisan.
+
+use http::Method;
+use shared::{
+    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    artisan::{Artisan, ArtisanId},
+    db::Type,
+    http::Validators,
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "getArtisan",
+    routes: &[Route::new(Method::GET, "/v1/artisans/{id}"), Route::new(Method::HEAD, "/v1/artisans/{id}")],
+    role: Role::Reader,
+    handler: |app, request| Box::pin(get_artisan(app, request)),
+};
+
+async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
+    let ArtisanId(id) = request.path_parameter("id")?;
+    let row = app.database.read_optional(GET_ARTISAN, &[(&id, Type::UUID)]).await?;
+    let artisan = Artisan::from_row(&row.ok_or_else(|| Problem::not_found("artisan"))?)?;
+    request.revalidate(&Validators::of(&artisan), Reply::ok(&artisan))
+}
+
+const GET_ARTISAN: &str = "
+select id, given_name, family_name, biography, version, created_at, updated_at
+from artisans
+where id = $1";

@@ -1,0 +1,48 @@
+//! `GET /v1/artisans/{id}/products`: the products of one artisan, filtered, sorted and page by page.
+
+use http::Method;
+use shared::{
+    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    artisan::ArtisanId,
+    db::{Select, Type},
+    product::{Product, ProductFilter, ProductSort},
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "listArtisanProducts",
+    routes: &[Route::new(Method::GET, "/v1/artisans/{id}/products")],
+    role: Role::Reader,
+    handler: |app, request| Box::pin(list_artisan_products(app, request)),
+};
+
+async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply> {
+    let artisan: ArtisanId = request.path_parameter("id")?;
+    let mut query = request.query();
+    let filter = ProductFilter::of_artisan(artisan, &mut query);
+    let sort: ProductSort = query.optional("sort").unwrap_or_default();
+    let page = query.page(&format!("{} {}", OPERATION.name, artisan.0));
+    query.finish()?;
+
+    let mut select = Select::new(LIST_PRODUCTS);
+    filter.apply(&mut select);
+    sort.apply(&mut select, page.position(&app.cursor_key)?, page.rows());
+    let rows = app.database.read(select.sql(), &select.parameters()).await?;
+    if rows.is_empty() {
+        let artisan = app.database.read_optional(FIND_ARTISAN, &[(&artisan.0, Type::UUID)]).await?;
+        artisan.ok_or_else(|| Problem::not_found("artisan"))?;
+    }
+
+    let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
+    page.reply(request, &app.cursor_key, products, |last| sort.position(last))
+}
+
+const LIST_PRODUCTS: &str = "
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from products";
+
+const FIND_ARTISAN: &str = "
+select id
+from artisans
+where id = $1";

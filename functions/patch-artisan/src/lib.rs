@@ -1,0 +1,45 @@
+//! `PATCH /v1/artisans/{id}`: a change of some of an artisan's members, as a JSON Merge Patch (RFC 7396).
+
+use http::Method;
+use shared::{
+    App, Operation, Reply, Request, Result, Role, Route,
+    artisan::{Artisan, ArtisanId, ArtisanPatch},
+    db::{Parameter, Type},
+    text, time,
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "patchArtisan",
+    routes: &[Route::new(Method::PATCH, "/v1/artisans/{id}")],
+    role: Role::Writer,
+    handler: |app, request| Box::pin(patch_artisan(app, request)),
+};
+
+async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
+    let ArtisanId(id) = request.path_parameter("id")?;
+    let preconditions = request.preconditions(app)?;
+    let ArtisanPatch { given_name, family_name, biography } =
+        ArtisanPatch::from_members(request.merge_patch()?)?;
+    let (given_name, family_name) = (given_name.map(String::from), family_name.map(String::from));
+
+    let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
+    let parameters: [Parameter<'_>; 10] = [
+        (&id, Type::UUID),
+        (&given_name, Type::TEXT),
+        (&given_name.as_deref().map(text::fold), Type::TEXT),
+        (&family_name, Type::TEXT),
+        (&family_name.as_deref().map(text::fold), Type::TEXT),
+        (&biography.map(String::from), Type::TEXT),
+        (&time::now(), Type::TIMESTAMPTZ),
+        (&versions, Type::INT8_ARRAY),
+        (&unmodified_since, Type::TIMESTAMPTZ),
+        (&other_versions, Type::INT8_ARRAY),
+    ];
+    let row = app.database.write_optional(PATCH_ARTISAN, &parameters).await?;
+    let artisan = Artisan::from_row(&preconditions.judge(row, "artisan")?)?;
+    Ok(Reply::resource(&artisan))
+}
+
+const PATCH_ARTISAN: &str = include_str!("patch_artisan.sql");

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    shared::serve(&patch_artisan::OPERATION)
+}

@@ -1,0 +1,41 @@
+-- Locks the row, changes it if the preconditions hold and the patch changes anything, and returns it as it is then.
+with current as (
+  select id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at,
+    preconditions_hold(version, updated_at, $8, $9, $10) as holds
+  from artisans
+  where id = $1
+  for update
+), patch as (
+  select
+    id,
+    coalesce($2, given_name) as given_name,
+    coalesce($3, given_key) as given_key,
+    coalesce($4, family_name) as family_name,
+    coalesce($5, family_key) as family_key,
+    coalesce($6, biography) as biography
+  from current
+  where holds
+), changed as (
+  update artisans
+  set
+    given_name = patch.given_name,
+    given_key = patch.given_key,
+    family_name = patch.family_name,
+    family_key = patch.family_key,
+    biography = patch.biography,
+    version = artisans.version + 1,
+    updated_at = greatest($7, artisans.updated_at)
+  from patch
+  where artisans.id = patch.id
+    and (artisans.given_name, artisans.family_name, artisans.biography)
+      is distinct from (patch.given_name, patch.family_name, patch.biography)
+  returning
+    artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version,
+    artisans.created_at, artisans.updated_at
+)
+select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
+from changed
+union all
+select id, given_name, family_name, biography, version, created_at, updated_at, holds
+from current
+where not exists (select from changed)

@@ -1,0 +1,24 @@
+//! `PUT /v1/products/{id}`: a product with all its members anew; what is left out gets its default.
+
+use http::Method;
+use shared::{
+    App, Operation, Reply, Request, Result, Role, Route,
+    product::{NewProduct, change},
+};
+
+/// The operation.
+pub static OPERATION: Operation = Operation {
+    name: env!("CARGO_PKG_NAME"),
+    id: "replaceProduct",
+    routes: &[Route::new(Method::PUT, "/v1/products/{id}")],
+    role: Role::Writer,
+    handler: |app, request| Box::pin(replace_product(app, request)),
+};
+
+async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
+    let id = request.path_parameter("id")?;
+    let preconditions = request.preconditions(app)?;
+    let replacement = NewProduct::from_members(request.json()?)?;
+    let product = change(app, id, &preconditions, replacement.into()).await?;
+    Ok(Reply::resource(&product))
+}

@@ -1,0 +1,102 @@
+//! How artisans are filtered and sorted.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Artisan, PersonName};
+use crate::{
+    db::{Select, value},
+    http::{FromParameter, Query, Result},
+};
+
+/// Which artisans are listed; what is none does not restrict.
+#[derive(Debug, Default)]
+pub struct ArtisanFilter {
+    given_name: Option<PersonName>,
+    family_name: Option<PersonName>,
+}
+
+impl ArtisanFilter {
+    /// The filter that `query` asks for.
+    pub fn from_query(query: &mut Query<'_>) -> Self {
+        Self { given_name: query.optional("given_name"), family_name: query.optional("family_name") }
+    }
+
+    /// Adds the conditions to `select`.
+    pub fn apply(self, select: &mut Select) {
+        let Self { given_name, family_name } = self;
+        if let Some(name) = given_name {
+            select.filter("given_name = ?", vec![value::text(name)]);
+        }
+        if let Some(name) = family_name {
+            select.filter("family_name = ?", vec![value::text(name)]);
+        }
+    }
+}
+
+/// The order of a listing; the id decides between equals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ArtisanSort {
+    /// Newest first.
+    #[default]
+    Newest,
+    /// Oldest first.
+    Oldest,
+    /// By family name, then given name, in the order of Unicode code points.
+    Name,
+}
+
+/// Where a listing goes on: the sort key and id of the last artisan seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ArtisanPosition {
+    /// Sorted by time of creation.
+    #[serde(rename = "c")]
+    CreatedAt(Timestamp, Uuid),
+    /// Sorted by name.
+    #[serde(rename = "n")]
+    Name(String, String, Uuid),
+}
+
+impl ArtisanSort {
+    /// The position of `artisan` in this order.
+    pub fn position(self, artisan: &Artisan) -> ArtisanPosition {
+        let id = artisan.id.0;
+        match self {
+            Self::Newest | Self::Oldest => ArtisanPosition::CreatedAt(artisan.created_at, id),
+            Self::Name => ArtisanPosition::Name(artisan.family_name.clone(), artisan.given_name.clone(), id),
+        }
+    }
+
+    /// Restricts `select` to what comes after `position`, then orders and limits it.
+    pub fn apply(self, select: &mut Select, position: Option<ArtisanPosition>, rows: i64) {
+        let (after, order) = match self {
+            Self::Newest => ("(created_at, id) < (?, ?)", "order by created_at desc, id desc\nlimit ?"),
+            Self::Oldest => ("(created_at, id) > (?, ?)", "order by created_at, id\nlimit ?"),
+            Self::Name => {
+                ("(family_name, given_name, id) > (?, ?, ?)", "order by family_name, given_name, id\nlimit ?")
+            }
+        };
+        if let Some(position) = position {
+            let position = match position {
+                ArtisanPosition::CreatedAt(time, id) => vec![value::timestamp(time), value::uuid(id)],
+                ArtisanPosition::Name(family, given, id) => {
+                    vec![value::text(family), value::text(given), value::uuid(id)]
+                }
+            };
+            select.filter(after, position);
+        }
+        select.end(order, vec![value::int8(rows)]);
+    }
+}
+
+impl FromParameter for ArtisanSort {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        match text {
+            "-created_at" => Ok(Self::Newest),
+            "created_at" => Ok(Self::Oldest),
+            "name" => Ok(Self::Name),
+            _ => Err("must be one of -created_at, created_at, name".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Conditional requests (RFC 9110, section 13): validators out, preconditions in, judged in the RFC's order.
+//!
+//! For reads they are judged here. For writes they become parameters of the statement that writes, so that two
+//! writers with the same `If-Match` can never both win.
+
+use std::time::SystemTime;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Fault, Problem, Reply, Result};
+use crate::db::Row;
+
+/// Goes up when the JSON of an unchanged resource changes: then no old tag matches any more.
+const REPRESENTATION: u32 = 1;
+
+/// A resource whose every change has a version of its own.
+pub trait Versioned {
+    /// Its id.
+    fn id(&self) -> Uuid;
+    /// 1 at creation, one more with every change.
+    fn version(&self) -> i64;
+    /// When it was changed last.
+    fn updated_at(&self) -> Timestamp;
+}
+
+/// What a representation can be recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// A strong entity tag without its quotes.
+    tag: String,
+    /// To the second, as HTTP has it; lists have none.
+    last_modified: Option<SystemTime>,
+}
+
+impl Validators {
+    /// The validators of `resource`.
+    pub fn of(resource: &impl Versioned) -> Self {
+        let last_modified = SystemTime::from(resource.updated_at());
+        Self { tag: tag(resource.id(), resource.version()), last_modified: Some(last_modified) }
+    }
+
+    /// The validators of a list of `resources`, and whether there are more.
+    pub fn of_list<'a, T: Versioned + 'a>(
+        resources: impl IntoIterator<Item = &'a T>,
+        has_more: bool,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        hash.update([u8::from(has_more)]);
+        for resource in resources {
+            hash.update(resource.id());
+            hash.update(resource.version().to_be_bytes());
+        }
+        let digest = hash.finalize();
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { tag: format!("{hex}.{REPRESENTATION}"), last_modified: None }
+    }
+
+    /// Adds `ETag` and `Last-Modified`.
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", self.tag)) {
+            headers.insert(header::ETAG, tag);
+        }
+        if let Some(time) = self.last_modified
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(time))
+        {
+            headers.insert(header::LAST_MODIFIED, date);
+        }
+    }
+}
+
+/// The tag of a version: id, version, representation.
+fn tag(id: Uuid, version: i64) -> String {
+    format!("{}.{version}.{REPRESENTATION}", id.simple())
+}
+
+/// The version of `id` that `tag` stands for.
+fn version_of(id: Uuid, tag: &str) -> Option<i64> {
+    let version = tag.split('.').nth(1)?.parse().ok()?;
+    (self::tag(id, version) == tag).then_some(version)
+}
+
+/// An entity tag in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EntityTag {
+    is_weak: bool,
+    opaque: String,
+}
+
+/// `*` or a list of entity tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tags {
+    Any,
+    List(Vec<EntityTag>),
+}
+
+/// The preconditions of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    if_match: Option<Tags>,
+    if_unmodified_since: Option<SystemTime>,
+    if_none_match: Option<Tags>,
+    if_modified_since: Option<SystemTime>,
+}
+
+impl Preconditions {
+    /// The preconditions that `headers` state. Dates that are none are ignored, as the RFC has it.
+    ///
+    /// # Errors
+    /// 400 when a list of tags is malformed: ignoring `If-Match` would lose an update.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self> {
+        Ok(Self {
+            if_match: tags(headers, header::IF_MATCH)?,
+            if_unmodified_since: date(headers, header::IF_UNMODIFIED_SINCE),
+            if_none_match: tags(headers, header::IF_NONE_MATCH)?,
+            if_modified_since: date(headers, header::IF_MODIFIED_SINCE),
+        })
+    }
+
+    /// Whether the request has an `If-Match`.
+    pub fn has_if_match(&self) -> bool {
+        self.if_match.is_some()
+    }
+
+    /// The reply to a read of a representation with `validators`: `reply` itself, or 304.
+    ///
+    /// # Errors
+    /// 412 when `If-Match` or `If-Unmodified-Since` is false.
+    pub(super) fn read(&self, validators: &Validators, mut reply: Reply) -> Result<Reply> {
+        validators.write(&mut reply.headers);
+        let last_modified = validators.last_modified.map(to_the_second);
+        let is_match = match (&self.if_match, self.if_unmodified_since, last_modified) {
+            (Some(Tags::Any), _, _) => true,
+            (Some(Tags::List(tags)), _, _) => tags.iter().any(|tag| tag.matches_strongly(&validators.tag)),
+            (None, Some(since), Some(modified)) => modified <= since,
+            _ => true,
+        };
+        if !is_match {
+            return Err(Problem::precondition_failed(reply.headers.remove(header::ETAG)));
+        }
+        let is_modified = match (&self.if_none_match, self.if_modified_since, last_modified) {
+            (Some(Tags::Any), _, _) => false,
+            (Some(Tags::List(tags)), _, _) => !tags.iter().any(|tag| tag.matches_weakly(&validators.tag)),
+            (None, Some(since), Some(modified)) => modified > since,
+            _ => true,
+        };
+        Ok(if is_modified { reply } else { reply.not_modified() })
+    }
+
+    /// The preconditions of a write to the resource `id`, as the parameters of `preconditions_hold`: the versions of
+    /// `If-Match`, the time of `If-Unmodified-Since`, the versions of `If-None-Match`.
+    pub fn parameters(&self, id: Uuid) -> (Option<Vec<i64>>, Option<Timestamp>, Option<Vec<i64>>) {
+        let mut versions = match &self.if_match {
+            None | Some(Tags::Any) => None,
+            // Strong comparison: a weak tag matches nothing.
+            Some(Tags::List(tags)) => Some(
+                tags.iter()
+                    .filter(|tag| !tag.is_weak)
+                    .filter_map(|tag| version_of(id, &tag.opaque))
+                    .collect(),
+            ),
+        };
+        let unmodified_since = match &self.if_match {
+            Some(_) => None,
+            None => self.if_unmodified_since.and_then(|since| Timestamp::try_from(since).ok()),
+        };
+        let other_versions = match &self.if_none_match {
+            None => None,
+            Some(Tags::List(tags)) => {
+                Some(tags.iter().filter_map(|tag| version_of(id, &tag.opaque)).collect())
+            }
+            Some(Tags::Any) => {
+                // False for whatever exists: no version fulfils it.
+                versions = Some(Vec::new());
+                None
+            }
+        };
+        (versions, unmodified_since, other_versions)
+    }
+
+    /// The row that a conditional write returned, which has `id`, `version` and `holds`: whether the preconditions
+    /// held. `what` reads like "product".
+    ///
+    /// # Errors
+    /// 404 without a row, 412 with the current `ETag` when the preconditions did not hold.
+    pub fn judge(&self, row: Option<Row>, what: &str) -> Result<Row> {
+        let row = row.ok_or_else(|| Problem::not_found(what))?;
+        if row.try_get("holds").map_err(crate::db::Error::from)? {
+            return Ok(row);
+        }
+        let id = row.try_get("id").map_err(crate::db::Error::from)?;
+        let version = row.try_get("version").map_err(crate::db::Error::from)?;
+        Err(Problem::precondition_failed(HeaderValue::try_from(format!("\"{}\"", tag(id, version))).ok()))
+    }
+}
+
+impl EntityTag {
+    /// RFC 9110, section 8.8.3.2; our own tags are strong.
+    fn matches_strongly(&self, own: &str) -> bool {
+        !self.is_weak && self.opaque == own
+    }
+
+    fn matches_weakly(&self, own: &str) -> bool {
+        self.opaque == own
+    }
+}
+
+impl Reply {
+    /// The 304 that stands for this reply: no body, and only the headers that RFC 9110, section 15.4.5, wants.
+    fn not_modified(mut self) -> Self {
+        self.status = StatusCode::NOT_MODIFIED;
+        self.body.clear();
+        self.headers.remove(header::CONTENT_TYPE);
+        self.headers.remove(header::LINK);
+        self.headers.remove(header::LAST_MODIFIED);
+        self
+    }
+}
+
+fn to_the_second(time: SystemTime) -> SystemTime {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since_epoch.as_secs())
+}
+
+/// A date of a header that appears once; anything else is ignored.
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() { None } else { httpdate::parse_http_date(value.trim()).ok() }
+}
+
+/// The tags of all headers `name`, which are one list.
+fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>> {
+    let malformed = || {
+        let detail = "must be `*` or a list of entity tags, such as \"01936b5e7c0070008000000000000001.1.1\"";
+        Problem::invalid_parameters(vec![Fault::parameter(name.as_str(), detail)])
+    };
+    let mut list = Vec::new();
+    let mut has_any = false;
+    let mut is_there = false;
+    for value in headers.get_all(&name) {
+        is_there = true;
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| malformed())?.trim();
+        if text == "*" {
+            has_any = true;
+        } else {
+            list.extend(parse_tags(text).ok_or_else(malformed)?);
+        }
+    }
+    match (is_there, has_any, list.is_empty()) {
+        (false, ..) => Ok(None),
+        (true, true, true) => Ok(Some(Tags::Any)),
+        (true, false, false) => Ok(Some(Tags::List(list))),
+        _ => Err(malformed()),
+    }
+}
+
+/// A comma-separated list of tags; empty elements are allowed (RFC 9110, section 5.6.1). None if malformed.
+fn parse_tags(text: &str) -> Option<Vec<EntityTag>> {
+    let mut tags = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        let (is_weak, quoted) = match rest.strip_prefix("W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        // etagc: no white space, no control characters.
+        if opaque.chars().any(|c| c <= ' ' || c == '\u{7f}') {
+            return None;
+        }
+        tags.push(EntityTag { is_weak, opaque: opaque.to_owned() });
+        rest = after.trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
+    }
+}

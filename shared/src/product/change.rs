@@ -1,0 +1,50 @@
+//! How a product is changed: the one statement of PATCH and PUT, which differ only in what they say.
+
+use super::{ARTISAN_FKEY, Product, ProductId, ProductPatch, unknown_artisan};
+use crate::{
+    App,
+    db::{OnViolation, Parameter, Type},
+    http::{Patch, Preconditions, Result},
+    text, time,
+};
+
+/// Applies `patch` to the product `id` if `preconditions` hold, in one round trip, and returns the product as it is
+/// then. A patch that changes nothing leaves version and time as they are.
+///
+/// # Errors
+/// 404, 412, or 422 for an unknown artisan.
+pub async fn change(
+    app: &App,
+    ProductId(id): ProductId,
+    preconditions: &Preconditions,
+    patch: ProductPatch,
+) -> Result<Product> {
+    let ProductPatch { artisan_id, name, description, price, currency } = patch;
+    let (changes_artisan, artisan_id) = match artisan_id {
+        Patch::Absent => (false, None),
+        Patch::Null => (true, None),
+        Patch::Value(id) => (true, Some(id.0)),
+    };
+    let name = name.map(String::from);
+    let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
+    let parameters: [Parameter<'_>; 12] = [
+        (&id, Type::UUID),
+        (&changes_artisan, Type::BOOL),
+        (&artisan_id, Type::UUID),
+        (&name, Type::TEXT),
+        (&name.as_deref().map(text::fold), Type::TEXT),
+        (&description.map(String::from), Type::TEXT),
+        (&price.map(|price| price.minor_units()), Type::INT8),
+        (&currency.map(|currency| currency.code()), Type::TEXT),
+        (&time::now(), Type::TIMESTAMPTZ),
+        (&versions, Type::INT8_ARRAY),
+        (&unmodified_since, Type::TIMESTAMPTZ),
+        (&other_versions, Type::INT8_ARRAY),
+    ];
+    let row =
+        app.database.write_optional(CHANGE, &parameters).await.on_violation(ARTISAN_FKEY, unknown_artisan)?;
+    let row = preconditions.judge(row, "product")?;
+    Ok(Product::from_row(&row)?)
+}
+
+const CHANGE: &str = include_str!("change.sql");

@@ -1,0 +1,87 @@
+//! Searches: the term, and what it finds.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    db::{self, Row},
+    http::{FromParameter, Versioned},
+    text::{self, Kind},
+};
+
+/// What is searched for: 1 to 64 characters, folded as the search keys are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchTerm(String);
+
+impl SearchTerm {
+    /// The folded term.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A LIKE pattern for texts that contain the term, whatever characters it has.
+    pub fn contains_pattern(&self) -> String {
+        format!("%{}%", self.0.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    }
+}
+
+impl FromParameter for SearchTerm {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        let folded = text::fold(&text::clean(text, Kind::Line, 1, 64)?);
+        if folded.is_empty() { Err("must have something to search for".to_owned()) } else { Ok(Self(folded)) }
+    }
+}
+
+/// A resource that was found and how well it matches: 0 exactly, 1 at its start, 2 anywhere.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Found<T> {
+    /// How well it matches.
+    #[serde(skip)]
+    pub rank: i32,
+    /// The resource.
+    pub resource: T,
+}
+
+impl<T> Found<T> {
+    /// What was found by a row that has the resource's columns and `rank`.
+    ///
+    /// # Errors
+    /// When a column is missing or has another type.
+    pub fn from_row(
+        row: &Row,
+        resource: impl FnOnce(&Row) -> Result<T, db::Error>,
+    ) -> Result<Self, db::Error> {
+        Ok(Self { rank: row.try_get("rank")?, resource: resource(row)? })
+    }
+}
+
+impl<T: Versioned> Versioned for Found<T> {
+    fn id(&self) -> Uuid {
+        self.resource.id()
+    }
+
+    fn version(&self) -> i64 {
+        self.resource.version()
+    }
+
+    fn updated_at(&self) -> jiff::Timestamp {
+        self.resource.updated_at()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_term_stand_for_themselves() {
+        assert_eq!(SearchTerm(r"100%_\".to_owned()).contains_pattern(), r"%100\%\_\\%");
+    }
+
+    #[test]
+    fn a_term_of_accents_alone_finds_nothing_and_is_refused() {
+        assert!(SearchTerm::from_parameter("\u{301}").is_err());
+        assert_eq!(SearchTerm::from_parameter(" Café ").unwrap().as_str(), "cafe");
+    }
+}
