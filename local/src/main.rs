@@ -1,5 +1,7 @@
 //! `cargo xtask dev`: the whole API on this machine, until Ctrl-C.
 
+mod tour;
+
 use std::{
     env,
     fs::{self, OpenOptions},
@@ -14,9 +16,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use local::{
-    gateway,
+    gateway::{
+        self, Auth,
+        iam::{Iam, Principal},
+    },
     lambda::LogSink,
     postgres::{self, DataFolder, Server},
     sample,
@@ -35,6 +40,12 @@ struct Arguments {
     /// Port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
+    /// Who may call: `iam` wants signed requests, `none` takes all
+    #[arg(long, default_value = "iam")]
+    auth: AuthKind,
+    /// JSON file of those who have keys, in the place of reader, editor and admin; README.md shows one
+    #[arg(long, value_name = "FILE")]
+    principals: Option<PathBuf>,
     /// Begin with an empty catalogue, without the sample
     #[arg(long)]
     empty: bool,
@@ -50,6 +61,12 @@ struct Arguments {
     /// Build the binaries as they are deployed: optimised, which takes minutes
     #[arg(long)]
     release: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AuthKind {
+    Iam,
+    None,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -93,6 +110,7 @@ async fn ended(server: &mut Option<Server>) -> anyhow::Error {
 
 /// Starts everything. A server of our own is left in `server`, whatever happens after.
 async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Option<Stack>> {
+    let auth = auth(arguments)?;
     let database_url = database(arguments, server).await?;
     match migrate::migrate(&database_url).await?.as_slice() {
         [] => say("the schema is up to date"),
@@ -105,6 +123,7 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
         gateway: gateway::Options {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
             allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
+            auth: auth.clone(),
             ..gateway::Options::default()
         },
         programs: programs()?,
@@ -115,12 +134,21 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
     .await
     .with_context(|| format!("cannot serve on 127.0.0.1:{}", arguments.port))?;
     if !arguments.empty && is_empty(&database_url).await? {
-        say(&format!("loaded a sample of {} products", sample::load(&stack.url()).await?));
+        say(&format!("loaded a sample of {} products", sample::load(&stack.url(), &auth).await?));
     }
     write_watch_environment(&database_url).await?;
-    print_tour(&stack.url());
+    tour::print(&stack.url(), &auth);
     log.begin();
     Ok(Some(stack))
+}
+
+/// The gateway's authoriser.
+fn auth(arguments: &Arguments) -> Result<Auth> {
+    match (arguments.auth, &arguments.principals) {
+        (AuthKind::None, _) => Ok(Auth::None),
+        (AuthKind::Iam, None) => Ok(Auth::Iam(Iam::new(Principal::defaults()))),
+        (AuthKind::Iam, Some(file)) => Ok(Auth::Iam(Iam::new(Principal::load(file)?))),
+    }
 }
 
 /// The owner's URL of the database: the user's own, else one in a server that this starts.
@@ -193,26 +221,6 @@ async fn write_watch_environment(database_url: &str) -> Result<()> {
     let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
     open.and_then(|mut file| write!(file, "DATABASE_URL={url}\nAWS_EC2_METADATA_DISABLED=true\n"))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn print_tour(url: &str) {
-    println!("\nAtelier serves on {url}\n");
-    for operation in api::OPERATIONS {
-        for route in operation.routes {
-            println!("  {:<6} {:<28} {}", route.method.as_str(), route.path, operation.id);
-        }
-    }
-    println!(
-        r#"
-Try:
-
-  curl -s '{url}/v1/products?limit=3&sort=price'
-  curl -s '{url}/v1/products' -H 'Content-Type: application/json' -d '{{"name": "Apple", "price": 100}}'
-  curl -s -G '{url}/v1/products/search' --data-urlencode 'q=備前'
-
-`cargo lambda watch --env-file .local/env` can share this database. Ctrl-C stops everything.
-"#
-    );
 }
 
 /// The functions' log on this terminal, once it has begun: loading the sample is no news.

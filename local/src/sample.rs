@@ -2,26 +2,40 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::{
+    gateway::{
+        Auth,
+        iam::{self, Principal},
+    },
+    lambda::REGION,
+};
 
 /// Products as they are sent to `POST /v1/products`.
 const PRODUCTS: &str = include_str!("../sample/products.json");
+const PATH: &str = "/v1/products";
 
 /// Creates the sample's products in the API at `url` and returns how many there are.
 ///
 /// # Errors
-/// When a product is not accepted.
-pub async fn load(url: &str) -> Result<usize> {
+/// When a product is not accepted, or nobody may create one.
+pub async fn load(url: &str, auth: &Auth) -> Result<usize> {
     let products: Vec<Value> = serde_json::from_str(PRODUCTS).context("the sample is not valid")?;
+    let creator = creator(auth)?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     for product in &products {
-        let request = Request::post(format!("{url}/v1/products"))
+        let mut request = Request::post(format!("{url}{PATH}"))
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(product.to_string())))?;
-        let response = client.request(request).await?;
+            .body(Bytes::from(product.to_string()))?;
+        if let Some(creator) = creator {
+            iam::sign(&mut request, creator, REGION, Timestamp::now())?;
+        }
+        let response = client.request(request.map(Full::new)).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(
@@ -31,4 +45,16 @@ pub async fn load(url: &str) -> Result<usize> {
         );
     }
     Ok(products.len())
+}
+
+/// Who signs the requests, if they must be signed.
+fn creator(auth: &Auth) -> Result<Option<&Principal>> {
+    match auth {
+        Auth::None => Ok(None),
+        Auth::Iam(iam) => {
+            let mut principals = iam.principals().iter();
+            let creator = principals.find(|principal| principal.may(Method::POST.as_str(), PATH));
+            Ok(Some(creator.context("no principal may create the sample's products; use --empty")?))
+        }
+    }
 }

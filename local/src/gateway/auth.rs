@@ -1,8 +1,14 @@
 //! Who calls, and whether this method is theirs to call: one authoriser for all methods of the stage.
 
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 
-use super::{Stage, errors::GatewayError, event::Identity, exchange::Exchange, routes::Matched};
+use super::{
+    Stage,
+    errors::GatewayError,
+    event::Identity,
+    exchange::Exchange,
+    iam::{self, Iam},
+};
 
 /// The stage's authoriser.
 #[derive(Clone, Default)]
@@ -10,6 +16,26 @@ pub enum Auth {
     /// Everybody may call everything.
     #[default]
     None,
+    /// AWS_IAM: those who have signed the request, if it is theirs to make.
+    Iam(Iam),
+}
+
+impl Auth {
+    /// Whether a function gets to see the header: what proves who calls ends at the gateway.
+    pub(super) fn passes_header(&self, name: &HeaderName) -> bool {
+        match self {
+            Self::None => true,
+            Self::Iam(_) => iam::passes_header(name),
+        }
+    }
+
+    /// Whether a function gets to see the query parameter.
+    pub(super) fn passes_parameter(&self, name: &str) -> bool {
+        match self {
+            Self::None => true,
+            Self::Iam(_) => iam::passes_parameter(name),
+        }
+    }
 }
 
 /// What an authoriser gets to see of a request.
@@ -17,7 +43,6 @@ pub(super) struct Claim<'a> {
     pub(super) stage: &'a Stage,
     pub(super) exchange: &'a Exchange,
     pub(super) head: &'a Parts,
-    pub(super) route: &'a Matched<'a>,
     /// Signatures cover it.
     pub(super) body: &'a [u8],
 }
@@ -27,6 +52,7 @@ impl Claim<'_> {
     pub(super) fn authorise(&self) -> Result<Identity, GatewayError> {
         match &self.stage.options.auth {
             Auth::None => Ok(Identity::anonymous()),
+            Auth::Iam(iam) => iam.authorise(self),
         }
     }
 }

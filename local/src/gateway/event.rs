@@ -26,16 +26,16 @@ const ENDING: [HeaderName; 8] = [
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Identity {
-    cognito_identity_pool_id: Option<String>,
-    account_id: Option<String>,
-    cognito_identity_id: Option<String>,
-    caller: Option<String>,
-    principal_org_id: Option<String>,
-    access_key: Option<String>,
-    cognito_authentication_type: Option<String>,
-    cognito_authentication_provider: Option<String>,
-    user_arn: Option<String>,
-    user: Option<String>,
+    pub(super) cognito_identity_pool_id: Option<String>,
+    pub(super) account_id: Option<String>,
+    pub(super) cognito_identity_id: Option<String>,
+    pub(super) caller: Option<String>,
+    pub(super) principal_org_id: Option<String>,
+    pub(super) access_key: Option<String>,
+    pub(super) cognito_authentication_type: Option<String>,
+    pub(super) cognito_authentication_provider: Option<String>,
+    pub(super) user_arn: Option<String>,
+    pub(super) user: Option<String>,
 }
 
 impl Identity {
@@ -110,8 +110,9 @@ impl Input<'_> {
     pub(super) fn into_event(self) -> Result<Bytes, GatewayError> {
         let Self { stage, exchange, head, host, route, identity, body } = self;
         let (options, path, method) = (&stage.options, head.uri.path(), head.method.as_str());
-        let headers = headers(&head.headers, exchange, stage.port);
-        let query = query(head.uri.query().unwrap_or_default());
+        let headers = headers(&head.headers, exchange, stage);
+        let mut query = query(head.uri.query().unwrap_or_default());
+        query.retain(|name, _| options.auth.passes_parameter(name));
         let (body, is_base64_encoded) = text(&body);
         let event = Event {
             resource: &route.resource.template,
@@ -157,16 +158,17 @@ impl Input<'_> {
 }
 
 /// The client's headers and those that a gateway adds. `X-Forwarded-*` say what the client really used.
-fn headers(sent: &HeaderMap, exchange: &Exchange, port: u16) -> Values {
+fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage) -> Values {
     let mut headers = Values::new();
-    for (name, value) in sent.iter().filter(|(name, _)| !ENDING.contains(name)) {
+    let passes = |name: &HeaderName| !ENDING.contains(name) && stage.options.auth.passes_header(name);
+    for (name, value) in sent.iter().filter(|(name, _)| passes(name)) {
         headers.entry(canonical(name)).or_default().push(header_text(value));
     }
     let mut forwarded = headers.remove("X-Forwarded-For").unwrap_or_default();
     forwarded.push(exchange.peer.ip().to_string());
     let added = [
         ("X-Forwarded-For", forwarded.join(", ")),
-        ("X-Forwarded-Port", port.to_string()),
+        ("X-Forwarded-Port", stage.port.to_string()),
         ("X-Forwarded-Proto", "http".to_owned()),
         ("X-Amzn-Trace-Id", exchange.trace.clone()),
     ];

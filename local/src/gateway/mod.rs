@@ -11,6 +11,7 @@ mod cors;
 mod errors;
 mod event;
 mod exchange;
+pub mod iam;
 mod pipeline;
 mod routes;
 

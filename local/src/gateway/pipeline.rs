@@ -58,7 +58,7 @@ async fn process(
     let host = host(&head.headers, stage)?;
     let body = read(stage, &head.headers, body).await?;
 
-    let identity = Claim { stage, exchange, head, route: &route, body: &body }.authorise()?;
+    let identity = Claim { stage, exchange, head, body: &body }.authorise()?;
 
     // Throttle: whether this caller's rate and quota allow one more.
 

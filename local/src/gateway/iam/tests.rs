@@ -1,0 +1,368 @@
+//! The verifier against requests that the `aws-sigv4` crate has signed, whole and changed, and against noise.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{self, SignableBody, SignableRequest, SignatureLocation, SigningSettings},
+    sign::v4,
+};
+use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+
+const REGION: &str = "eu-central-1";
+const TOKEN: &str = "a/token+of==many characters";
+
+/// A request that can be signed, changed and sent.
+#[derive(Clone)]
+struct Draft {
+    method: &'static str,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Draft {
+    fn new(method: &'static str, path: &str, query: &str, body: &[u8]) -> Self {
+        let headers = vec![("host".to_owned(), "localhost:9000".to_owned())];
+        Self { method, path: path.to_owned(), query: query.to_owned(), headers, body: body.to_vec() }
+    }
+
+    /// As the crate signs it for `principal` at `time`.
+    fn signed(mut self, principal: &Principal, location: SignatureLocation, time: Timestamp) -> Self {
+        let Principal { access_key_id, secret_access_key, session_token, .. } = principal.clone();
+        let identity = Credentials::new(access_key_id, secret_access_key, session_token, None, "test").into();
+        let mut settings = SigningSettings::default();
+        settings.signature_location = location;
+        settings.expires_in = Some(std::time::Duration::from_secs(600));
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(REGION)
+            .name(SERVICE)
+            .time(SystemTime::from(time))
+            .settings(settings)
+            .build()
+            .unwrap()
+            .into();
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
+        let url = format!("http://localhost:9000{}{query}", self.path);
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let request = SignableRequest::new(self.method, url, headers, SignableBody::Bytes(&self.body));
+        let output = http_request::sign(request.unwrap(), &parameters).unwrap();
+        let (instructions, _) = output.into_parts();
+        let (headers, parameters) = instructions.into_parts();
+        let headers = headers.into_iter().map(|it| (it.name().to_owned(), it.value().to_owned()));
+        self.headers.extend(headers);
+        for (name, value) in parameters {
+            let separator = if self.query.is_empty() { "" } else { "&" };
+            let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+            self.query = format!("{}{separator}{name}={value}", self.query);
+        }
+        self
+    }
+
+    fn header(&mut self, name: &str) -> &mut String {
+        &mut self.headers.iter_mut().find(|(known, _)| known == name).unwrap().1
+    }
+
+    fn judged(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            headers.append(HeaderName::try_from(name).unwrap(), value);
+        }
+        let sent = Sent { method: self.method, path: &self.path, query: &self.query, headers: &headers };
+        let signed = Signed { sent, body: &self.body, now, region: REGION, service: SERVICE };
+        Iam::new(vec![principal.clone()]).authenticate(&signed).map(|_| ())
+    }
+}
+
+fn principal(session_token: Option<&str>) -> Principal {
+    Principal { session_token: session_token.map(str::to_owned), ..Principal::defaults().remove(0) }
+}
+
+fn noon() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+fn seconds(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+fn signed(draft: Draft) -> Draft {
+    draft.signed(&principal(None), SignatureLocation::Headers, noon())
+}
+
+fn presigned(draft: Draft) -> Draft {
+    draft.signed(&principal(None), SignatureLocation::QueryParams, noon())
+}
+
+fn reason(draft: &Draft, now: Timestamp) -> String {
+    match draft.judged(&principal(None), now).unwrap_err() {
+        Refusal::Invalid(detail) | Refusal::Incomplete(detail) => detail,
+        other => format!("{other:?}"),
+    }
+}
+
+fn get() -> Draft {
+    Draft::new("GET", "/v1/products", "limit=1", b"")
+}
+
+#[test]
+fn allows_five_minutes_between_the_clocks() {
+    let draft = signed(get());
+    for skew in [-300, -1, 0, 1, 300] {
+        assert_eq!(draft.judged(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
+    }
+    assert_eq!(
+        reason(&draft, noon() + seconds(301)),
+        "Signature expired: 20261121T120000Z is now earlier than 20261121T120001Z (20261121T120501Z - 5 min.)"
+    );
+    assert_eq!(
+        reason(&draft, noon() - seconds(301)),
+        "Signature not yet current: 20261121T120000Z is still later than 20261121T115959Z \
+         (20261121T115459Z + 5 min.)"
+    );
+}
+
+#[test]
+fn takes_presigned_urls_until_they_expire() {
+    let draft = presigned(get());
+    for skew in [-300, 0, 600] {
+        assert_eq!(draft.judged(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
+    }
+    assert_eq!(
+        reason(&draft, noon() + seconds(601)),
+        "Signature expired: 20261121T121000Z is now earlier than 20261121T121001Z"
+    );
+    assert!(reason(&draft, noon() - seconds(301)).starts_with("Signature not yet current"));
+}
+
+#[test]
+fn wants_the_session_token_of_the_key() {
+    for location in [SignatureLocation::Headers, SignatureLocation::QueryParams] {
+        let with_token = get().signed(&principal(Some(TOKEN)), location, noon());
+        assert_eq!(with_token.judged(&principal(Some(TOKEN)), noon()), Ok(()));
+        for other in [None, Some("another token"), Some("")] {
+            assert_eq!(with_token.judged(&principal(other), noon()), Err(Refusal::UnknownKey));
+        }
+        let without = get().signed(&principal(None), location, noon());
+        assert_eq!(without.judged(&principal(Some(TOKEN)), noon()), Err(Refusal::UnknownKey));
+    }
+}
+
+#[test]
+fn shows_the_sender_what_to_sign_but_not_the_token() {
+    for location in [SignatureLocation::Headers, SignatureLocation::QueryParams] {
+        let mut draft = get().signed(&principal(Some(TOKEN)), location, noon());
+        draft.path = "/v1/artisans".to_owned();
+        let refusal = draft.judged(&principal(Some(TOKEN)), noon()).unwrap_err();
+        let Refusal::Mismatch { canonical, string_to_sign } = refusal else { panic!("{refusal:?}") };
+        assert!(canonical.starts_with("GET\n/v1/artisans\n"), "{canonical}");
+        assert!(canonical.contains("limit=1\nhost:localhost:9000\n"), "{canonical}");
+        assert!(canonical.to_lowercase().contains("x-amz-security-token"), "{canonical}");
+        assert!(!canonical.contains("a/token") && !canonical.contains("a%2Ftoken"), "{canonical}");
+        assert!(string_to_sign.starts_with("AWS4-HMAC-SHA256\n20261121T120000Z\n20261121/eu-central-1/"));
+    }
+}
+
+#[test]
+fn says_what_credentials_lack() {
+    let good = signed(get()).header("authorization").clone();
+    let replaced = |from: &str, to: &str| good.replace(from, to);
+    let pair = "Invalid key=value pair (missing equal-sign) in Authorization header.";
+    for (authorization, expected) in [
+        ("Bearer".to_owned(), pair),
+        ("Bearer abc.def".to_owned(), pair),
+        ("Basic Zm9vOmJhcg==".to_owned(), "Unknown parameter"),
+        (String::new(), pair),
+        (replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "Unsupported AWS 'algorithm'."),
+        (replaced("Signature=", "Signatur="), "Unknown parameter"),
+        (replaced(", Signature", ", Credential=x, Signature"), "is there twice"),
+        (good.split(", Signature").next().unwrap().to_owned(), "requires 'Credential', 'Signature'"),
+        (replaced("/aws4_request", ""), "Credential must have exactly 5"),
+        (replaced("/aws4_request", "/aws4_request/x"), "Credential must have exactly 5"),
+        (replaced("aws4_request", "aws5_request"), "valid terminator"),
+        (replaced("execute-api", "s3"), "correct service: 'execute-api'"),
+        (replaced("eu-central-1", "us-east-1"), "valid region: 'eu-central-1'"),
+        (replaced("/20261121/", "/20261120/"), "Date in Credential scope"),
+        (replaced("/20261121/", "/2026/"), "Date in Credential scope"),
+        (replaced("host;", ""), "'Host' or ':authority' must be a 'SignedHeader'"),
+        (replaced(";x-amz-date", ""), "must be a 'SignedHeader'"),
+        (replaced("host;", "host;x-none;"), "is not in the request"),
+        (replaced("SignedHeaders=host;x-amz-date", "SignedHeaders="), "must be a 'SignedHeader'"),
+    ] {
+        let mut draft = signed(get());
+        draft.header("authorization").clone_from(&authorization);
+        let reason = reason(&draft, noon());
+        assert!(reason.contains(expected), "{authorization}: {reason}");
+    }
+}
+
+#[test]
+fn wants_each_header_of_a_signature_once_and_signed() {
+    for (name, value, expected) in [
+        ("authorization", "Bearer x", "is there twice"),
+        ("x-amz-date", "20261121T120000Z", "is there twice"),
+        ("x-amz-meta", "1", "must be a 'SignedHeader'"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", "must be a 'SignedHeader'"),
+    ] {
+        let mut draft = signed(get());
+        draft.headers.push((name.to_owned(), value.to_owned()));
+        let reason = reason(&draft, noon());
+        assert!(reason.contains(expected), "{name}: {reason}");
+    }
+    for date in ["2026-11-21T12:00:00Z", "20261121", "", "20261321T120000Z", "2026é121T12000Z"] {
+        let mut draft = signed(get());
+        *draft.header("x-amz-date") = date.to_owned();
+        assert!(draft.judged(&principal(None), noon()).is_err(), "{date}");
+    }
+}
+
+#[test]
+fn wants_an_honest_hash_of_the_body() {
+    let hash = hex_sha256(b"{}");
+    for (sent, is_taken) in
+        [(hash.as_str(), true), ("UNSIGNED-PAYLOAD", false), (&hex_sha256(b""), false), ("", false)]
+    {
+        let mut draft = Draft::new("POST", "/v1/products", "", b"{}");
+        draft.headers.push((CONTENT_HASH_HEADER.to_owned(), sent.to_owned()));
+        assert_eq!(signed(draft).judged(&principal(None), noon()).is_ok(), is_taken, "{sent}");
+    }
+}
+
+#[test]
+fn says_what_a_presigned_url_lacks() {
+    let good = presigned(get()).query;
+    for (from, to, expected) in [
+        ("X-Amz-Signature=", "X-Amz-Signed=", "must include"),
+        ("X-Amz-Algorithm=", "X-Amz-Algorithms=", "must include"),
+        ("HMAC", "ECDSA", "Unsupported AWS 'algorithm'."),
+        ("X-Amz-Expires=600", "X-Amz-Expires=0", "from 1 to 604800"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=604801", "from 1 to 604800"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=-1", "from 1 to 604800"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=60O", "from 1 to 604800"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=600&X-Amz-Expires=601", "is there twice"),
+        ("limit=1", "X-Amz-Credential=x", "is there twice"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=601", "Mismatch"),
+        ("limit=1", "limit=2", "Mismatch"),
+    ] {
+        assert!(good.contains(from), "{good}");
+        let draft = Draft { query: good.replace(from, to), ..get() };
+        let reason = reason(&draft, noon());
+        assert!(reason.contains(expected), "{from} {to}: {reason}");
+    }
+}
+
+#[test]
+fn takes_the_date_header_of_http() {
+    // No client of the tests sends it: signed by hand.
+    let key = principal(None);
+    let date = "Sat, 21 Nov 2026 12:00:00 GMT";
+    let mut draft = get();
+    draft.headers.push(("date".to_owned(), date.to_owned()));
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("localhost:9000"));
+    headers.insert("date", HeaderValue::from_static(date));
+    let sent = Sent { method: "GET", path: &draft.path, query: &draft.query, headers: &headers };
+    let scope = signature::Scope { date: "20261121", region: REGION, service: SERVICE };
+    let canonical = sent.canonical("date;host", false, &hex_sha256(b""));
+    let text = string_to_sign("20261121T120000Z", &scope, &canonical);
+    let signature = signature::sign(&key.secret_access_key, &scope, &text);
+    draft.headers.push((
+        "authorization".to_owned(),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders=date;host, Signature={signature}",
+            key.access_key_id,
+            scope.text()
+        ),
+    ));
+    assert_eq!(draft.judged(&key, noon()), Ok(()));
+    *draft.header("date") = "Sat, 21 Nov 2026 12:00:01 GMT".to_owned();
+    assert!(draft.judged(&key, noon()).is_err());
+}
+
+/// Paths and queries as the `http` crate, which `aws-sigv4` parses them with, lets them be.
+const PATH: &str = "(/([a-zA-Z0-9._~+:=@$,!*-]|%[0-9A-Fa-f]{2}|/){0,8}){1,4}";
+const QUERY: &str = "([a-zA-Z0-9._~+:=@$,!*/?;&-]|%[0-7][0-9A-Fa-f]|%E6%BC%86){0,40}";
+
+proptest! {
+    #[test]
+    fn accepts_whatever_the_crate_signs(
+        path in PATH,
+        query in QUERY,
+        value in "[ -~]{0,20}",
+        body in prop::collection::vec(any::<u8>(), 0..64),
+        has_token: bool,
+        is_presigned: bool,
+    ) {
+        let key = principal(has_token.then_some(TOKEN));
+        let location = if is_presigned { SignatureLocation::QueryParams } else { SignatureLocation::Headers };
+        let mut draft = Draft::new("POST", &path, &query, &body);
+        draft.headers.push(("x-note".to_owned(), value.trim().to_owned()));
+        let draft = draft.signed(&key, location, noon());
+        prop_assert_eq!(draft.judged(&key, noon()), Ok(()));
+    }
+
+    #[test]
+    fn our_own_signer_signs_what_the_verifier_takes(path in PATH, query in QUERY, has_token: bool) {
+        let key = principal(has_token.then_some(TOKEN));
+        let uri = format!("http://localhost:9000{path}?{query}");
+        let mut request = http::Request::post(uri).body(b"{}".to_vec()).unwrap();
+        sign(&mut request, &key, REGION, noon()).unwrap();
+        let (head, body) = request.into_parts();
+        let uri = &head.uri;
+        let sent = Sent {
+            method: "POST",
+            path: uri.path(),
+            query: uri.query().unwrap_or_default(),
+            headers: &head.headers,
+        };
+        let signed = Signed { sent, body: &body, now: noon(), region: REGION, service: SERVICE };
+        prop_assert!(Iam::new(vec![key]).authenticate(&signed).is_ok());
+    }
+
+    #[test]
+    fn no_noise_is_let_in_and_none_panics(
+        authorization in prop::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 0..120),
+        date in "\\PC{0,20}",
+        query in "\\PC{0,60}",
+        path in "/\\PC{0,20}",
+    ) {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_bytes(&authorization).unwrap());
+        if let Ok(date) = HeaderValue::from_str(&date) {
+            headers.insert("x-amz-date", date);
+        }
+        let iam = Iam::new(Principal::defaults());
+        for headers in [&headers, &HeaderMap::new()] {
+            let sent = Sent { method: "GET", path: &path, query: &query, headers };
+            let signed = Signed { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
+            prop_assert!(iam.authenticate(&signed).is_err());
+        }
+    }
+
+    #[test]
+    fn no_credentials_of_any_shape_panic(
+        fields in prop::collection::vec("(Credential|SignedHeaders|Signature|[A-Za-z]{1,5})=[!-~]{0,30}", 0..5),
+        parameters in prop::collection::vec(
+            "X-Amz-(Algorithm|Credential|SignedHeaders|Signature|Date|Expires|Security-Token)=[!-~]{0,30}", 0..8),
+        date in "[0-9]{8}T[0-9]{6}Z",
+    ) {
+        let mut headers = HeaderMap::new();
+        let query = parameters.join("&");
+        headers.insert("x-amz-date", HeaderValue::from_str(&date).unwrap());
+        let authorization = format!("AWS4-HMAC-SHA256 {}", fields.join(", "));
+        let mut with_header = headers.clone();
+        with_header.insert("authorization", HeaderValue::from_str(&authorization).unwrap());
+        let iam = Iam::new(Principal::defaults());
+        for headers in [&headers, &with_header] {
+            let sent = Sent { method: "GET", path: "/", query: &query, headers };
+            let signed = Signed { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
+            prop_assert!(iam.authenticate(&signed).is_err());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What `cargo xtask dev` says once it serves: the routes, who has keys, and requests to try.
+
+use local::{
+    gateway::{Auth, iam::Principal},
+    lambda::REGION,
+};
+
+pub(crate) fn print(url: &str, auth: &Auth) {
+    println!("\nAtelier serves on {url}\n");
+    for operation in api::OPERATIONS {
+        for route in operation.routes {
+            println!("  {:<6} {:<28} {}", route.method.as_str(), route.path, operation.id);
+        }
+    }
+    let caller = match auth {
+        Auth::None => None,
+        Auth::Iam(iam) => {
+            print_principals(iam.principals());
+            iam.principals().iter().rfind(|principal| principal.session_token.is_none())
+        }
+    };
+    println!("\nTry:\n");
+    let call = match caller {
+        None => "curl -s",
+        Some(Principal { access_key_id, secret_access_key, .. }) => {
+            let key = format!("{access_key_id}:{secret_access_key}");
+            println!(
+                r#"  call() {{ curl -s --aws-sigv4 "aws:amz:{REGION}:execute-api" --user "{key}" "$@"; }}"#
+            );
+            "call"
+        }
+    };
+    // curl 7.88 signs a query as it stands, so it must be in canonical form: sorted, and encoded in upper case, which
+    // --data-urlencode does not do.
+    println!(
+        r#"  {call} '{url}/v1/products?limit=3&sort=price'
+  {call} '{url}/v1/products' -H 'Content-Type: application/json' -d '{{"name": "Apple", "price": 100}}'
+  {call} '{url}/v1/products/search?q=%E5%82%99%E5%89%8D'
+
+`cargo lambda watch --env-file .local/env` can share this database. Ctrl-C stops everything.
+"#
+    );
+}
+
+fn print_principals(principals: &[Principal]) {
+    println!("\nRequests must be signed (AWS_IAM; `--auth none` takes all). Keys, for this machine only:\n");
+    for Principal { arn, access_key_id, secret_access_key, session_token, allow } in principals {
+        println!("  {arn}  may  {}", allow.join("  "));
+        println!("    AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key}");
+        if let Some(token) = session_token {
+            println!("    AWS_SESSION_TOKEN={token}");
+        }
+    }
+}
