@@ -5,6 +5,7 @@ mod browser;
 mod concurrency;
 mod cors;
 mod events;
+mod iam;
 mod migrations;
 mod outages;
 mod products;

@@ -2,6 +2,7 @@
 //! processes and a gateway of its own.
 
 mod client;
+pub mod clients;
 pub mod misbehave;
 
 use std::{

@@ -1,7 +1,7 @@
 //! What the tests need beyond Rust: installed where it is missing, left alone where it is there.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::Path,
     process::{Command, Stdio},
 };
@@ -34,6 +34,31 @@ pub(crate) fn browser() -> Result<()> {
         crate::run(Command::new("node").arg(folder.join("chromium.mjs")).arg("--unpack"))
             .context("no Chromium can be installed: install Chromium or Chrome, so that the PATH has it")?;
     }
+    Ok(())
+}
+
+/// Installs the Python packages of `tests/clients/requirements.txt` into a virtual environment of the checkout, unless
+/// those very ones are there. The tests look for them at this place.
+pub(crate) fn clients() -> Result<()> {
+    let root = crate::root();
+    let requirements = root.join("tests/clients/requirements.txt");
+    let wanted = fs::read_to_string(&requirements)?;
+    let tools = root.join(".local/tools");
+    let venv = tools.join("clients-venv");
+    let installed = venv.join("requirements.txt");
+
+    fs::create_dir_all(&tools)?;
+    let lock = File::create(tools.join("clients-venv.lock"))?;
+    lock.lock()?;
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    eprintln!("· installing botocore and awscurl from PyPI into {}", venv.display());
+    crate::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
+        .context("the tests need Python 3 with venv (Debian's python3-venv)")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    crate::run(Command::new(venv.join("bin/python")).args(pip).arg(&requirements))?;
+    fs::write(&installed, wanted)?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(Arguments { filters }: Arguments) -> Result<()> {
+    crate::setup::clients()?;
     crate::setup::browser()?;
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;

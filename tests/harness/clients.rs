@@ -1,0 +1,73 @@
+//! Clients that others wrote. `cargo xtask test` installs those in Python.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
+
+use local::stack::checkout;
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, process::Command};
+
+/// The answers to requests that botocore signs and sends, in their order.
+///
+/// # Panics
+/// When the packages are not installed, or a request gets no answer.
+pub async fn botocore(requests: &[Value]) -> Vec<Value> {
+    let script = checkout().join("tests/clients/botocore_client.py");
+    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    let output = run(python().arg(script), &lines).await;
+    let answers = String::from_utf8(output.stdout).expect("answers in UTF-8");
+    let answers: Vec<_> =
+        answers.lines().map(|line| serde_json::from_str(line).expect("answers in JSON")).collect();
+    assert_eq!(answers.len(), requests.len(), "answers");
+    answers
+}
+
+/// What `awscurl` writes.
+///
+/// # Panics
+/// When the packages are not installed, or it fails.
+pub async fn awscurl(arguments: &[&str]) -> String {
+    // By its module: the path in a script's first line has a limit.
+    let main = "import sys; from awscurl.awscurl import main; sys.exit(main())";
+    let output = run(python().args(["-c", main]).args(arguments), "").await;
+    String::from_utf8(output.stdout).expect("an answer in UTF-8")
+}
+
+/// What `curl` writes.
+///
+/// # Panics
+/// When it is not installed, is older than 7.75, or fails.
+pub async fn curl(arguments: &[&str]) -> String {
+    let output = run(Command::new("curl").args(["-sS", "-q"]).args(arguments), "").await;
+    String::from_utf8(output.stdout).expect("an answer in UTF-8")
+}
+
+fn python() -> Command {
+    let venv = checkout().join(".local/tools/clients-venv");
+    let read = |path: PathBuf| fs::read_to_string(path).ok();
+    let wanted = read(checkout().join("tests/clients/requirements.txt"));
+    assert!(
+        wanted.is_some() && read(venv.join("requirements.txt")) == wanted,
+        "botocore and awscurl are not installed as tests/clients/requirements.txt says: `cargo xtask test` does it"
+    );
+    let mut command = Command::new(venv.join("bin/python"));
+    // Neither the user's own packages nor their AWS configuration.
+    command.arg("-I").env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+async fn run(command: &mut Command, input: &str) -> Output {
+    let described = format!("{:?}", command.as_std());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {described}: {error}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).await.expect("its input is read");
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{described} failed, {}: {complaint}", output.status);
+    output
+}
