@@ -87,9 +87,9 @@ impl GatewayError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerErrorException", detail).because(cause)
     }
 
-    /// The text for the access log.
-    pub(super) fn into_cause(self) -> String {
-        self.cause
+    /// What the access log is told: what the client reads, and the cause.
+    pub(super) fn into_log(self) -> ((&'static str, String), String) {
+        ((self.error_type, self.detail.into_owned()), self.cause)
     }
 
     pub(super) fn to_response(&self, path: &str, request_id: &str) -> Response<Full<Bytes>> {

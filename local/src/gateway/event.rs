@@ -8,7 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::{Stage, errors::GatewayError, exchange::Exchange, routes::Matched};
+use super::{
+    Stage, access_log,
+    errors::GatewayError,
+    exchange::{self, Exchange},
+    routes::Matched,
+};
 
 /// Headers that end at the gateway. `Content-Length` speaks of the bytes on the wire, not of the event's body.
 const ENDING: [HeaderName; 8] = [
@@ -36,6 +41,11 @@ pub(super) struct Identity {
     pub(super) cognito_authentication_provider: Option<String>,
     pub(super) user_arn: Option<String>,
     pub(super) user: Option<String>,
+    /// Left out where no key is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api_key_id: Option<String>,
 }
 
 impl Identity {
@@ -129,10 +139,10 @@ impl Input<'_> {
                 resource_path: &route.resource.template,
                 http_method: method,
                 extended_request_id: &exchange.extended_request_id,
-                request_time: exchange.received.strftime("%d/%b/%Y:%H:%M:%S %z").to_string(),
+                request_time: access_log::request_time(exchange.received),
                 path,
                 account_id: &options.account_id,
-                protocol: if head.version == http::Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+                protocol: exchange::protocol(head),
                 stage: &options.stage,
                 domain_prefix: host.split('.').next().unwrap_or_default(),
                 request_time_epoch: exchange.received.as_millisecond(),

@@ -1,43 +1,23 @@
-//! One request and its answer: identifiers, times, and the line in the access log.
+//! One request and its answer: identifiers, times, and what the access log is told of them.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, request::Parts};
+use http_body_util::Full;
+use hyper::body::Body;
 use jiff::Timestamp;
 use uuid::Uuid;
+
+use super::{access_log::AccessLine, errors::GatewayError};
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
 /// A longer trace header is not ours to pass on.
 const TRACE_LIMIT_BYTES: usize = 256;
-
-/// What the access log knows of one request.
-#[derive(Clone, Debug)]
-pub struct AccessLine {
-    /// `requestContext.requestId`, also in the answer as `x-amzn-RequestId`.
-    pub request_id: String,
-    /// The client.
-    pub source_ip: IpAddr,
-    /// The method as sent.
-    pub method: String,
-    /// The path as sent, without its query.
-    pub path: String,
-    /// The template of the resource, if one was found.
-    pub resource: Option<String>,
-    /// The status of the answer.
-    pub status: u16,
-    /// From the request's head to the answer.
-    pub duration: Duration,
-    /// Why the gateway answered in the function's place; the client did not get to read this.
-    pub error: Option<String>,
-}
-
-/// Takes the access log; called from the runtime's threads, so it must not block.
-pub type AccessSink = Arc<dyn Fn(AccessLine) + Send + Sync>;
 
 /// A request on its way.
 pub(super) struct Exchange {
@@ -48,6 +28,10 @@ pub(super) struct Exchange {
     pub(super) peer: SocketAddr,
     pub(super) received: Timestamp,
     pub(super) resource: Option<String>,
+    pub(super) caller: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) api_key_id: Option<String>,
+    pub(super) integration_duration: Option<Duration>,
     started: Instant,
 }
 
@@ -62,6 +46,10 @@ impl Exchange {
             peer,
             received,
             resource: None,
+            caller: None,
+            user: None,
+            api_key_id: None,
+            integration_duration: None,
             started: Instant::now(),
         }
     }
@@ -95,20 +83,34 @@ impl Exchange {
     pub(super) fn into_access_line(
         self,
         head: &Parts,
-        status: StatusCode,
-        error: Option<String>,
+        response: &Response<Full<Bytes>>,
+        failure: Option<GatewayError>,
     ) -> AccessLine {
+        let (problem, error) = failure.map(GatewayError::into_log).unzip();
         AccessLine {
             request_id: self.request_id,
+            extended_request_id: self.extended_request_id,
             source_ip: self.peer.ip(),
+            caller: self.caller,
+            user: self.user,
+            api_key_id: self.api_key_id,
+            received: self.received,
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
             resource: self.resource,
-            status: status.as_u16(),
+            protocol: protocol(head),
+            status: response.status().as_u16(),
+            response_bytes: response.body().size_hint().exact().unwrap_or_default(),
             duration: self.started.elapsed(),
+            integration_duration: self.integration_duration,
+            problem,
             error,
         }
     }
+}
+
+pub(super) fn protocol(head: &Parts) -> &'static str {
+    if head.version == http::Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
 }
 
 fn new_trace(received: Timestamp) -> String {

@@ -4,6 +4,7 @@
 //! Header names in events are in canonical case (`Content-Type`), whatever the client sent: the HTTP library keeps only
 //! lower case, API Gateway passes names on as sent, and HTTP/1.1 clients send them like this. A function must not care.
 
+mod access_log;
 mod answer;
 mod auth;
 mod connections;
@@ -12,8 +13,11 @@ mod errors;
 mod event;
 mod exchange;
 pub mod iam;
+mod limits;
 mod pipeline;
 mod routes;
+mod throttle;
+mod usage;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -28,8 +32,11 @@ use shared::http::AllowedOrigins;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
+pub use access_log::{AccessLine, AccessSink};
 pub use auth::Auth;
-pub use exchange::{AccessLine, AccessSink};
+pub use limits::{Limits, MethodThrottle};
+pub use throttle::Throttle;
+pub use usage::ApiKey;
 
 /// One method of one resource and the function behind it.
 #[derive(Clone, Debug)]
@@ -60,10 +67,12 @@ pub struct Options {
     pub api_id: String,
     /// Who may call what.
     pub auth: Auth,
-    /// When a request was received, by which credentials are judged.
+    /// When a request was received, by which credentials and limits are judged.
     pub clock: Clock,
     /// The origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
+    /// Who and how many are let through, whoever they are.
+    pub limits: Limits,
     /// Gets a line for every request that was answered.
     pub access_log: Option<AccessSink>,
     /// How long a function may take to answer, the wait for a free environment included; then 504.
@@ -89,6 +98,7 @@ impl Default for Options {
             auth: Auth::None,
             clock: Arc::new(Timestamp::now),
             allowed_origins: AllowedOrigins::default(),
+            limits: Limits::default(),
             access_log: None,
             integration_timeout: Duration::from_secs(29),
             queue_timeout: Duration::from_secs(20),
@@ -104,6 +114,7 @@ struct Stage {
     options: Options,
     routes: routes::Routes,
     functions: Functions,
+    meters: limits::Meters,
     port: u16,
 }
 
@@ -122,7 +133,13 @@ impl Gateway {
             .await
             .with_context(|| format!("the gateway cannot listen on {}", options.address))?;
         let address = listener.local_addr()?;
-        let stage = Arc::new(Stage { options, routes, functions, port: address.port() });
+        let stage = Arc::new(Stage {
+            meters: limits::Meters::new(&options.limits),
+            options,
+            routes,
+            functions,
+            port: address.port(),
+        });
         let stopping = watch::Sender::new(false);
         let serving = tokio::spawn(connections::serve(listener, stage, stopping.subscribe()));
         Ok(Self { address, stopping, serving })

@@ -1,7 +1,7 @@
-//! What happens to a request, in API Gateway's order: preflight, route, read, authorise, throttle, integrate. Each step either
-//! hands its result to the next one or ends the request with a `GatewayError`.
+//! What happens to a request, in API Gateway's order: resource policy, preflight, route, read, authorise, usage plan,
+//! throttle, integrate. Each step either hands its result to the next one or ends the request with a `GatewayError`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, request::Parts, uri::Authority};
@@ -15,7 +15,8 @@ use crate::lambda::{
 };
 
 use super::{
-    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, routes::Matched,
+    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, limits,
+    routes::Matched,
 };
 
 /// API Gateway's quota for a request's body: 10 MB.
@@ -29,17 +30,17 @@ pub(super) async fn respond(
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let mut exchange = Exchange::new(peer, &head, (stage.options.clock)());
-    let (mut response, cause) = match process(stage, &mut exchange, &head, body).await {
+    let (mut response, failure) = match process(stage, &mut exchange, &head, body).await {
         Ok(response) => (response, None),
         Err(error) => {
             let mut response = error.to_response(head.uri.path(), &exchange.request_id);
             stage.options.allowed_origins.share(&head.headers, response.headers_mut());
-            (response, Some(error.into_cause()))
+            (response, Some(error))
         }
     };
     exchange.mark(response.headers_mut());
     if let Some(sink) = &stage.options.access_log {
-        sink(exchange.into_access_line(&head, response.status(), cause));
+        sink(exchange.into_access_line(&head, &response, failure));
     }
     response
 }
@@ -50,6 +51,8 @@ async fn process(
     head: &Parts,
     body: Incoming,
 ) -> Result<Response<Full<Bytes>>, GatewayError> {
+    let now = exchange.received;
+    limits::admit_address(stage, exchange.peer.ip(), &head.method, head.uri.path())?;
     if let Some(response) = cors::preflight(stage, exchange, head) {
         return Ok(response);
     }
@@ -58,11 +61,19 @@ async fn process(
     let host = host(&head.headers, stage)?;
     let body = read(stage, &head.headers, body).await?;
 
-    let identity = Claim { stage, exchange, head, body: &body }.authorise()?;
+    let mut identity = Claim { stage, exchange, head, body: &body }.authorise()?;
 
-    // Throttle: whether this caller's rate and quota allow one more.
+    (exchange.caller, exchange.user) = (identity.caller.clone(), identity.user.clone());
+    if let Some(key) = stage.meters.usage.admit(&head.headers, now)? {
+        (identity.api_key, identity.api_key_id) = (Some(key.value.clone()), Some(key.id.clone()));
+        exchange.api_key_id = Some(key.id.clone());
+    }
+    stage.meters.admit(&head.method, &route, now)?;
 
-    integrate(event::Input { stage, exchange, head, host, route, identity, body }).await
+    let started = Instant::now();
+    let answer = integrate(event::Input { stage, exchange, head, host, route, identity, body }).await;
+    exchange.integration_duration = Some(started.elapsed());
+    answer
 }
 
 fn route<'s>(stage: &'s Stage, method: &Method, uri: &Uri) -> Result<Matched<'s>, GatewayError> {

@@ -1,0 +1,118 @@
+//! Who and how many are let through, whoever they are: address ranges, API keys, throttles, quotas. All of it is off
+//! by default.
+
+use http::{Method, StatusCode};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    Stage,
+    errors::GatewayError,
+    routes::Matched,
+    throttle::{Buckets, Throttle},
+    usage::{ApiKey, Usage},
+};
+
+/// The limits of a stage.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The resource policy: addresses that may call; all of them if there is none here.
+    pub source_ips: Vec<IpNet>,
+    /// The keys of the usage plan; if there are any, every request needs one.
+    pub api_keys: Vec<ApiKey>,
+    /// For all requests together.
+    pub throttle: Option<Throttle>,
+    /// For the requests to one method.
+    pub methods: Vec<MethodThrottle>,
+}
+
+/// The throttle of one method of one resource.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MethodThrottle {
+    /// Such as `GET`.
+    #[serde(deserialize_with = "method")]
+    pub method: Method,
+    /// The resource's template, such as `/v1/products/{id}`.
+    pub path: String,
+    /// Its throttle.
+    pub throttle: Throttle,
+}
+
+fn method<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no method")))
+}
+
+/// What has been used up of the limits.
+pub(super) struct Meters {
+    pub(super) usage: Usage,
+    stage: Buckets<()>,
+    methods: Buckets<(Method, String)>,
+}
+
+impl Meters {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let methods = limits.methods.iter();
+        Self {
+            usage: Usage::new(&limits.api_keys),
+            stage: Buckets::new(limits.throttle.map(|throttle| ((), throttle))),
+            methods: Buckets::new(
+                methods.map(|limit| ((limit.method.clone(), limit.path.clone()), limit.throttle)),
+            ),
+        }
+    }
+
+    /// Counts a request to `method` of a resource, if there is room for it: in the method's throttle, then in the
+    /// stage's. The caller's own limits come first, in [`Usage`].
+    pub(super) fn admit(
+        &self,
+        method: &Method,
+        route: &Matched<'_>,
+        now: Timestamp,
+    ) -> Result<(), GatewayError> {
+        self.methods
+            .take(&(method.clone(), route.resource.template.clone()), now)
+            .map_err(|seconds| too_many_requests(seconds).because("the method's throttle"))?;
+        self.stage
+            .take(&(), now)
+            .map_err(|seconds| too_many_requests(seconds).because("the stage's throttle"))
+    }
+}
+
+pub(super) fn too_many_requests(retry_after_seconds: u64) -> GatewayError {
+    let error =
+        GatewayError::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests");
+    error.retry_after(retry_after_seconds)
+}
+
+/// Applies the resource policy. It speaks before anything says what there is.
+pub(super) fn admit_address(
+    stage: &Stage,
+    address: std::net::IpAddr,
+    method: &Method,
+    path: &str,
+) -> Result<(), GatewayError> {
+    let allowed = &stage.options.limits.source_ips;
+    // A socket for both families has clients of the older one as `::ffff:192.0.2.1`.
+    let address = address.to_canonical();
+    if allowed.is_empty() || allowed.iter().any(|range| range.contains(&address)) {
+        return Ok(());
+    }
+    let options = &stage.options;
+    let shown = options.account_id.len().saturating_sub(4);
+    let resource = format!(
+        "arn:aws:execute-api:{}:********{}:{}/{}/{method}{path}",
+        options.region,
+        options.account_id.get(shown..).unwrap_or_default(),
+        options.api_id,
+        options.stage,
+    );
+    let detail = format!(
+        "User: anonymous is not authorized to perform: execute-api:Invoke on resource: {resource} with an explicit deny"
+    );
+    Err(GatewayError::new(StatusCode::FORBIDDEN, "AccessDeniedException", detail)
+        .because(format!("{address} is not among the addresses that may call")))
+}

@@ -1,0 +1,102 @@
+//! API keys and what their holders may use: the usage plan.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use http::{HeaderMap, StatusCode};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde::Deserialize;
+
+use super::{
+    errors::GatewayError,
+    limits::too_many_requests,
+    throttle::{Buckets, Throttle},
+};
+
+/// The key of a client.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// What logs and events call it.
+    pub id: String,
+    /// What the client sends as `x-api-key`.
+    pub value: String,
+    /// How fast its holder may be.
+    #[serde(default)]
+    pub throttle: Option<Throttle>,
+    /// How much its holder may ask for in a day, in UTC.
+    #[serde(default)]
+    pub quota_per_day: Option<u64>,
+}
+
+/// Everything but the secret.
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, value: _, throttle, quota_per_day } = self;
+        f.debug_struct("ApiKey")
+            .field("id", id)
+            .field("throttle", throttle)
+            .field("quota_per_day", quota_per_day)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the holders of the keys have used.
+pub(super) struct Usage {
+    keys: HashMap<String, ApiKey>,
+    buckets: Buckets<String>,
+    /// By key id, the requests of a day.
+    counts: Mutex<HashMap<String, (Date, u64)>>,
+}
+
+impl Usage {
+    pub(super) fn new(keys: &[ApiKey]) -> Self {
+        let throttles = keys.iter().filter_map(|key| Some((key.id.clone(), key.throttle?)));
+        Self {
+            keys: keys.iter().map(|key| (key.value.clone(), key.clone())).collect(),
+            buckets: Buckets::new(throttles),
+            counts: Mutex::default(),
+        }
+    }
+
+    /// The key that the request came with, if one is asked for, and counts the request. A request that is throttled
+    /// uses up no quota.
+    pub(super) fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<&ApiKey>, GatewayError> {
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        let sent = headers.get("x-api-key").and_then(|value| value.to_str().ok());
+        let key = sent.and_then(|value| self.keys.get(value)).ok_or_else(|| forbidden(sent.is_some()))?;
+
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let (day, count) = counts.entry(key.id.clone()).or_insert((today, 0));
+        if *day != today {
+            (*day, *count) = (today, 0);
+        }
+        if key.quota_per_day.is_some_and(|quota| *count >= quota) {
+            return Err(limit_exceeded(&key.id, now));
+        }
+        self.buckets.take(&key.id, now).map_err(|seconds| {
+            too_many_requests(seconds).because(format!("the throttle of key {}", key.id))
+        })?;
+        *count += 1;
+        Ok(Some(key))
+    }
+}
+
+fn forbidden(is_sent: bool) -> GatewayError {
+    let cause = if is_sent { "the API key is unknown" } else { "there is no API key" };
+    GatewayError::new(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden").because(cause)
+}
+
+fn limit_exceeded(key_id: &str, now: Timestamp) -> GatewayError {
+    const SECONDS_PER_DAY: i64 = 86_400;
+    let until_midnight = SECONDS_PER_DAY - now.as_second().rem_euclid(SECONDS_PER_DAY);
+    GatewayError::new(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "Limit Exceeded")
+        .retry_after(until_midnight.unsigned_abs())
+        .because(format!("the quota of key {key_id}"))
+}

@@ -1,0 +1,191 @@
+//! What the gateway lets through: addresses, keys, rates and quotas, by a clock that the tests set.
+
+use std::sync::{Arc, Mutex};
+
+use harness::{Atelier, Response, Setup, atelier_with};
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use local::gateway::{self, AccessLine};
+use serde_json::{Value, json};
+
+/// A clock that stands still until it is told to go on, and the access log.
+#[derive(Clone)]
+struct Watch {
+    now: Arc<Mutex<Timestamp>>,
+    lines: Arc<Mutex<Vec<AccessLine>>>,
+}
+
+impl Watch {
+    fn pass(&self, time: SignedDuration) {
+        *self.now.lock().expect("no panic") += time;
+    }
+
+    fn last_line(&self) -> AccessLine {
+        self.lines.lock().expect("no panic").last().expect("a line").clone()
+    }
+}
+
+/// An API with `limits`, half an hour before midnight.
+fn limited(limits: Value) -> (Setup, Watch) {
+    let now: Timestamp = "2026-11-21T23:30:00Z".parse().expect("a time");
+    let watch = Watch { now: Arc::new(Mutex::new(now)), lines: Arc::default() };
+    let (clock, log) = (Arc::clone(&watch.now), Arc::clone(&watch.lines));
+    let gateway = gateway::Options {
+        limits: serde_json::from_value(limits).expect("limits"),
+        clock: Arc::new(move || *clock.lock().expect("no panic")),
+        access_log: Some(Arc::new(move |line| log.lock().expect("no panic").push(line))),
+        ..gateway::Options::default()
+    };
+    (Setup { gateway, ..Setup::default() }, watch)
+}
+
+#[track_caller]
+fn assert_refused(response: Response, status: u16, error_type: &str, detail: &str) {
+    assert_eq!(response.header("x-amzn-errortype"), error_type, "{}", response.body);
+    assert_eq!(response.problem(status)["detail"], detail);
+}
+
+#[track_caller]
+fn assert_throttled(response: Response, retry_after_seconds: &str) {
+    assert_eq!(response.header("retry-after"), retry_after_seconds);
+    assert_refused(response, 429, "TooManyRequestsException", "Too Many Requests");
+}
+
+async fn with_key(atelier: &Atelier, key: &str) -> Response {
+    atelier.client().send(Method::GET, "/v1/products", &[("x-api-key", key)], "").await
+}
+
+#[test]
+fn the_stage_throttle_is_for_all_methods_together() {
+    let (setup, watch) = limited(json!({"throttle": {"rate": 0.5, "burst": 2}}));
+    atelier_with(setup, async |atelier| {
+        let client = atelier.client();
+        client.get("/v1/products").await.expect(200);
+        client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        assert_throttled(client.get("/v1/products").await, "2");
+        assert_eq!(watch.last_line().error.as_deref(), Some("the stage's throttle"));
+        // What is refused is no request to a function, and an unknown path none to the stage.
+        client.get("/v1/nothing").await.problem(403);
+        watch.pass(SignedDuration::from_secs(1));
+        assert_throttled(client.post("/v1/products", &json!({"name": "Dish", "price": 1})).await, "1");
+        assert_eq!(atelier.count_products().await, 1);
+        watch.pass(SignedDuration::from_secs(1));
+        client.get("/v1/products").await.expect(200);
+        assert_throttled(client.get("/v1/products").await, "2");
+    });
+}
+
+#[test]
+fn a_method_throttle_is_for_that_method_of_that_resource() {
+    let limit = json!({"method": "GET", "path": "/v1/products/{id}", "throttle": {"rate": 1.0, "burst": 1}});
+    let (setup, watch) = limited(json!({"methods": [limit]}));
+    atelier_with(setup, async |atelier| {
+        let client = atelier.client();
+        let paths = [(); 2].map(|()| format!("/v1/products/{}", uuid::Uuid::now_v7()));
+        client.get(&paths[0]).await.problem(404);
+        assert_throttled(client.get(&paths[1]).await, "1");
+        for _ in 0..3 {
+            client.delete(&paths[0]).await.problem(404);
+            client.get("/v1/products").await.expect(200);
+        }
+        watch.pass(SignedDuration::from_secs(1));
+        client.get(&paths[1]).await.problem(404);
+    });
+}
+
+#[test]
+fn a_key_is_needed_where_there_are_keys() {
+    let (setup, watch) = limited(json!({"api_keys": [{"id": "shop", "value": "sesame-sesame-sesame"}]}));
+    atelier_with(setup, async |atelier| {
+        assert_refused(atelier.client().get("/v1/products").await, 403, "ForbiddenException", "Forbidden");
+        assert_eq!(watch.last_line().error.as_deref(), Some("there is no API key"));
+        for key in ["", "shop", "SESAME-SESAME-SESAME", "sesame-sesame-sesame2"] {
+            assert_refused(with_key(atelier, key).await, 403, "ForbiddenException", "Forbidden");
+        }
+        with_key(atelier, "sesame-sesame-sesame").await.expect(200);
+        let line = watch.last_line();
+        assert_eq!(line.api_key_id.as_deref(), Some("shop"));
+        assert!(!line.to_json().contains("sesame"), "the key itself is a secret");
+    });
+}
+
+#[test]
+fn each_key_has_its_own_throttle() {
+    let throttle = json!({"rate": 1.0, "burst": 2});
+    let (setup, watch) = limited(json!({"api_keys": [
+        {"id": "shop", "value": "one", "throttle": throttle},
+        {"id": "fair", "value": "two", "throttle": throttle},
+        {"id": "house", "value": "three"},
+    ]}));
+    atelier_with(setup, async |atelier| {
+        for key in ["one", "one", "two", "two", "three", "three", "three"] {
+            with_key(atelier, key).await.expect(200);
+        }
+        assert_throttled(with_key(atelier, "one").await, "1");
+        assert_throttled(with_key(atelier, "two").await, "1");
+        with_key(atelier, "three").await.expect(200);
+        watch.pass(SignedDuration::from_secs(1));
+        with_key(atelier, "one").await.expect(200);
+        assert_throttled(with_key(atelier, "one").await, "1");
+    });
+}
+
+#[test]
+fn a_quota_is_for_a_day_and_not_used_up_by_what_is_throttled() {
+    let (setup, watch) = limited(json!({"api_keys": [
+        {"id": "shop", "value": "one", "quota_per_day": 3, "throttle": {"rate": 1.0, "burst": 1}},
+        {"id": "fair", "value": "two", "quota_per_day": 1},
+    ]}));
+    atelier_with(setup, async |atelier| {
+        for _ in 0..3 {
+            with_key(atelier, "one").await.expect(200);
+            assert_eq!(with_key(atelier, "one").await.status, 429);
+            watch.pass(SignedDuration::from_secs(60));
+        }
+        let response = with_key(atelier, "one").await;
+        assert_eq!(response.header("retry-after"), (27 * 60).to_string(), "until midnight in UTC");
+        assert_refused(response, 429, "LimitExceededException", "Limit Exceeded");
+        with_key(atelier, "two").await.expect(200);
+        assert_eq!(with_key(atelier, "two").await.status, 429);
+
+        watch.pass(SignedDuration::from_mins(27));
+        with_key(atelier, "one").await.expect(200);
+        with_key(atelier, "two").await.expect(200);
+    });
+}
+
+#[test]
+fn only_addresses_of_the_list_may_call() {
+    for (ranges, is_allowed) in [
+        (json!([]), true),
+        (json!(["127.0.0.1/32"]), true),
+        (json!(["192.0.2.0/24", "127.0.0.0/8"]), true),
+        (json!(["0.0.0.0/0"]), true),
+        (json!(["192.0.2.0/24"]), false),
+        (json!(["127.0.0.2/32"]), false),
+        (json!(["::1/128"]), false),
+        (json!(["::/0"]), false),
+    ] {
+        let (mut setup, watch) = limited(json!({"source_ips": ranges}));
+        setup.gateway.allowed_origins = "https://shop.example".parse().expect("an origin");
+        atelier_with(setup, async |atelier| {
+            let response = atelier.client().get("/v1/products?limit=1").await;
+            if is_allowed {
+                response.expect(200);
+                return;
+            }
+            let detail = "User: anonymous is not authorized to perform: execute-api:Invoke on resource: \
+                          arn:aws:execute-api:us-east-1:********0000:atelier/local/GET/v1/products \
+                          with an explicit deny";
+            assert_refused(response, 403, "AccessDeniedException", detail);
+            assert!(watch.last_line().error.expect("a cause").contains("127.0.0.1"));
+            // Nor do they learn what there is, or what it allows.
+            for (method, path) in [(Method::GET, "/v1/nothing"), (Method::OPTIONS, "/v1/products")] {
+                let response =
+                    atelier.client().send(method, path, &[("x-forwarded-for", "127.0.0.1")], "").await;
+                assert_eq!(response.header("x-amzn-errortype"), "AccessDeniedException");
+                response.problem(403);
+            }
+        });
+    }
+}
