@@ -1,8 +1,9 @@
 //! Many requests at once.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use harness::atelier;
+use harness::{Client, atelier, product_path};
+use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -45,5 +46,58 @@ fn patches_at_once_all_count() {
         let versions: HashSet<_> = requests.join_all().await.into_iter().collect();
         assert_eq!(versions.len(), 40, "each change has a version of its own");
         assert_eq!(atelier.client().get(&path).await.expect(200).json()["version"], 41);
+    });
+}
+
+/// Reads, adds one, and writes under the tag that it read, until nobody came in between. Like any polite client it
+/// waits longer after each failure; `client_number` spreads the waits.
+async fn increment(client: &Client, path: &str, client_number: u64) {
+    for attempt in 1.. {
+        let read = client.get(path).await.expect(200);
+        let body = json!({"price": read.json()["price"].as_i64().expect("a price") + 1}).to_string();
+        let headers = [("content-type", "application/json"), ("if-match", read.header("etag"))];
+        match client.send(Method::PATCH, path, &headers, body).await {
+            response if response.status == 412 => {
+                let longest_ms = 10 << u64::min(attempt, 6);
+                tokio::time::sleep(Duration::from_millis((client_number * 7_919 + attempt * 31) % longest_ms)).await;
+            }
+            response => {
+                response.expect(200);
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn with_if_match_no_increment_is_lost() {
+    atelier(async |atelier| {
+        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+        let mut clients = JoinSet::new();
+        for number in 0..50 {
+            let (client, path) = (atelier.client().clone(), path.clone());
+            clients.spawn(async move {
+                for _ in 0..20 {
+                    increment(&client, &path, number).await;
+                }
+            });
+        }
+        clients.join_all().await;
+        let product = atelier.client().get(&path).await.expect(200).json();
+        assert_eq!((&product["price"], &product["version"]), (&json!(1_000), &json!(1_001)));
+    });
+}
+
+#[test]
+fn without_if_match_the_last_writer_wins() {
+    atelier(async |atelier| {
+        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+        let price =
+            async || atelier.client().get(&path).await.expect(200).json()["price"].as_i64().expect("a price");
+        let (one, other) = (price().await, price().await);
+        for seen in [one, other] {
+            atelier.client().patch(&path, &json!({"price": seen + 1})).await.expect(200);
+        }
+        assert_eq!(price().await, 1, "one of the two increments is lost");
     });
 }

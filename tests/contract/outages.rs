@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[test]
 fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() {
-    atelier_with(Setup { own_server: true, ..Setup::default() }, async |atelier| {
+    atelier_with(Setup { own_server: Some(Vec::new()), ..Setup::default() }, async |atelier| {
         let product = atelier
             .client()
             .post("/v1/products", &json!({"name": "Cup", "price": 1}))
@@ -17,7 +17,17 @@ fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() 
         let path = format!("/v1/products/{}", product["id"].as_str().expect("an id"));
         atelier.client().get(&path).await.expect(200);
 
+        let health = atelier.client().get("/health").await.expect(200);
+        assert_eq!(health.header("cache-control"), "no-store");
+        assert_eq!(
+            (&health.json()["status"], &health.json()["checks"]["database"]["status"]),
+            (&json!("ok"), &json!("ok"))
+        );
+        assert!(health.json()["checks"]["database"]["latency_ms"].as_f64() > Some(0.0));
+
         atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
+        let health = atelier.client().get("/health").await.problem(503);
+        assert_eq!(health["checks"]["database"]["status"], "unavailable");
         for _ in 0..3 {
             let asked = Instant::now();
             let response = atelier.client().get(&path).await;
@@ -30,6 +40,7 @@ fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() 
 
         atelier.server().lock().await.resume().await.expect("PostgreSQL starts");
         assert_eq!(atelier.client().get(&path).await.expect(200).json(), product);
+        atelier.client().get("/health").await.expect(200);
         atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.expect(201);
         assert_eq!(atelier.functions().environments("get-product").len(), 1, "the process lived on");
         assert!(
@@ -46,14 +57,10 @@ fn a_function_that_is_killed_during_a_request_is_502_and_replaced() {
             let client = atelier.client().clone();
             async move { client.get("/misbehave/stall").await }
         });
-        let pid = loop {
-            if let Some(environment) =
-                atelier.functions().environments("misbehave").iter().find(|it| it.invocations > 0)
-            {
-                break environment.pid;
-            }
+        while !atelier.log().iter().any(|line| line.contains("stalling")) {
             tokio::task::yield_now().await;
-        };
+        }
+        let pid = atelier.functions().environments("misbehave")[0].pid;
         let killed = tokio::process::Command::new("kill").args(["-9", &pid.to_string()]).status().await;
         assert!(killed.expect("kill runs").success());
         stalled.await.expect("an answer").problem(502);

@@ -1,6 +1,7 @@
 //! What the black-box tests stand on: one PostgreSQL for all of them, and for each test a database, function
 //! processes and a gateway of its own.
 
+mod catalogue;
 mod client;
 pub mod clients;
 pub mod misbehave;
@@ -26,6 +27,7 @@ use tokio::{
 };
 use tokio_postgres::{Client as Connection, NoTls};
 
+pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 
 /// Database that has been migrated once; those of the tests are copies of it.
@@ -44,8 +46,8 @@ pub struct Setup {
     pub gateway: gateway::Options,
     /// Variables of every function.
     pub environment: Vec<(String, String)>,
-    /// A PostgreSQL of its own, to be halted and resumed.
-    pub own_server: bool,
+    /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
+    pub own_server: Option<Vec<(String, String)>>,
 }
 
 /// An API with a database of its own.
@@ -108,10 +110,10 @@ async fn catch_unwind(work: impl Future<Output = ()>) -> std::thread::Result<()>
     .await
 }
 
-async fn start_server() -> anyhow::Result<Server> {
+async fn start_server(settings: Vec<(String, String)>) -> anyhow::Result<Server> {
     let options = postgres::Options {
         data: DataFolder::Temporary,
-        settings: Vec::new(),
+        settings,
         tools: checkout().join(".local/tools"),
     };
     let server = Server::start(options, &|line| eprintln!("· {line}")).await?;
@@ -121,7 +123,7 @@ async fn start_server() -> anyhow::Result<Server> {
 }
 
 async fn shared_server() -> anyhow::Result<&'static Server> {
-    SERVER.get_or_try_init(start_server).await
+    SERVER.get_or_try_init(|| start_server(Vec::new())).await
 }
 
 fn next_name() -> String {
@@ -131,7 +133,10 @@ fn next_name() -> String {
 
 impl Atelier {
     async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let server = if setup.own_server { Some(start_server().await?) } else { None };
+        let server = match setup.own_server {
+            Some(settings) => Some(start_server(settings).await?),
+            None => None,
+        };
         let running = match &server {
             Some(server) => server,
             None => shared_server().await?,

@@ -17,7 +17,10 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
     match request.path_parameter::<String>("how")?.as_str() {
         #[expect(clippy::panic, reason = "the purpose of this function")]
         "panic" => panic!("sesame"),
-        "stall" => std::future::pending().await,
+        "stall" => {
+            tracing::info!("stalling");
+            std::future::pending().await
+        }
         "write" => {
             app.database.write("delete from products", &[]).await?;
         }

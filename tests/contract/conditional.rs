@@ -1,0 +1,228 @@
+//! Conditional requests (RFC 9110, section 13), for products and artisans alike.
+
+use harness::{Atelier, Response, Setup, artisan_path, atelier, atelier_with, product_path};
+use http::Method;
+use serde_json::{Value, json};
+
+/// A resource with a body that replaces or changes it.
+struct Subject {
+    path: String,
+    methods: Vec<(Method, Value)>,
+}
+
+async fn subjects(atelier: &Atelier) -> Vec<Subject> {
+    let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+    let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    vec![
+        Subject {
+            path: product_path(&product),
+            methods: vec![
+                (Method::PATCH, json!({"price": 2})),
+                (Method::PUT, json!({"name": "Mug", "price": 3})),
+                (Method::DELETE, json!(null)),
+            ],
+        },
+        Subject {
+            path: artisan_path(&artisan),
+            methods: vec![(Method::PATCH, json!({"given_name": "Aoi"})), (Method::DELETE, json!(null))],
+        },
+    ]
+}
+
+async fn send(
+    atelier: &Atelier,
+    method: &Method,
+    path: &str,
+    condition: (&str, &str),
+    body: &Value,
+) -> Response {
+    let headers = [("content-type", "application/json"), condition];
+    atelier.client().send(method.clone(), path, &headers, body.to_string()).await
+}
+
+async fn get(atelier: &Atelier, path: &str, headers: &[(&str, &str)]) -> Response {
+    atelier.client().send(Method::GET, path, headers, "").await
+}
+
+#[test]
+fn a_change_needs_the_tag_of_what_it_changes() {
+    atelier(async |atelier| {
+        for Subject { path, methods } in subjects(atelier).await {
+            for (method, body) in methods {
+                let tag = atelier.client().get(&path).await.expect(200).header("etag").to_owned();
+                let weak = format!("W/{tag}");
+                let other_version = tag.replacen('.', ".99", 1);
+                for refused in ["\"x\"", weak.as_str(), other_version.as_str(), "\"a\", \"b\""] {
+                    let response = send(atelier, &method, &path, ("if-match", refused), &body).await;
+                    assert_eq!(response.header("etag"), tag, "{method} {path} {refused}");
+                    response.problem(412);
+                }
+                let listed = format!("\"x\", W/\"y\" ,{tag}");
+                let response = send(atelier, &method, &path, ("if-match", &listed), &body).await;
+                let response = response.expect(if method == Method::DELETE { 204 } else { 200 });
+                assert_ne!(response.header("etag"), tag);
+                if method != Method::DELETE {
+                    let now = atelier.client().get(&path).await.expect(200);
+                    assert_eq!(now.header("etag"), response.header("etag"));
+                    send(atelier, &method, &path, ("if-match", &tag), &body).await.problem(412);
+                    send(atelier, &method, &path, ("if-match", "*"), &body).await.expect(200);
+                }
+            }
+            // A condition never hides that there is nothing: RFC 9110, section 13.2.1.
+            send(atelier, &Method::PATCH, &path, ("if-match", "\"x\""), &json!({})).await.problem(404);
+            send(atelier, &Method::DELETE, &path, ("if-match", "*"), &json!(null)).await.problem(404);
+        }
+    });
+}
+
+#[test]
+fn dates_and_none_match_hold_writes_back() {
+    atelier(async |atelier| {
+        for Subject { path, methods } in subjects(atelier).await {
+            let read = atelier.client().get(&path).await.expect(200);
+            let (tag, modified) = (read.header("etag").to_owned(), read.header("last-modified").to_owned());
+            for (method, body) in &methods {
+                for (header, value) in [
+                    ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+                    ("if-none-match", tag.as_str()),
+                    ("if-none-match", format!("W/{tag}").as_str()),
+                    ("if-none-match", "*"),
+                ] {
+                    send(atelier, method, &path, (header, value), body).await.problem(412);
+                }
+                assert_eq!(atelier.client().get(&path).await.header("etag"), tag, "nothing was written");
+            }
+            let (method, body) = &methods[0];
+            // If-Match goes before If-Unmodified-Since, which is then not looked at.
+            let headers = [
+                ("content-type", "application/json"),
+                ("if-match", tag.as_str()),
+                ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+            ];
+            atelier.client().send(method.clone(), &path, &headers, body.to_string()).await.expect(200);
+            send(atelier, method, &path, ("if-none-match", &tag), body).await.expect(200);
+            send(atelier, method, &path, ("if-unmodified-since", "not a date"), body).await.expect(200);
+            send(atelier, method, &path, ("if-unmodified-since", "Fri, 31 Dec 2100 00:00:00 GMT"), body)
+                .await
+                .expect(200);
+            assert!(!modified.is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_read_that_has_it_already_is_304() {
+    atelier(async |atelier| {
+        for Subject { path, .. } in subjects(atelier).await {
+            let read = atelier.client().get(&path).await.expect(200);
+            let (tag, modified) = (read.header("etag"), read.header("last-modified"));
+            let weak = format!("W/{tag}");
+            let listed = format!("\"x\", {tag}");
+            let long_ago = "Sat, 01 Jan 2000 00:00:00 GMT";
+            for (headers, status) in [
+                (vec![("if-none-match", tag)], 304),
+                (vec![("if-none-match", weak.as_str())], 304),
+                (vec![("if-none-match", listed.as_str())], 304),
+                (vec![("if-none-match", "\"x\""), ("if-none-match", tag)], 304),
+                (vec![("if-none-match", "*")], 304),
+                (vec![("if-none-match", "\"x\"")], 200),
+                (vec![("if-modified-since", modified)], 304),
+                (vec![("if-modified-since", long_ago)], 200),
+                (vec![("if-modified-since", "yesterday")], 200),
+                (vec![("if-none-match", "\"x\""), ("if-modified-since", modified)], 200),
+                (vec![("if-none-match", tag), ("if-modified-since", long_ago)], 304),
+                (vec![("if-match", tag)], 200),
+                (vec![("if-match", weak.as_str())], 412),
+                (vec![("if-match", "\"x\"")], 412),
+                (vec![("if-match", "*"), ("if-none-match", tag)], 304),
+                (vec![("if-match", "\"x\""), ("if-none-match", tag)], 412),
+                (vec![("if-unmodified-since", long_ago)], 412),
+                (vec![("if-unmodified-since", modified)], 200),
+                (vec![("if-none-match", "unquoted")], 400),
+                (vec![("if-match", "\"a\" \"b\"")], 400),
+                (vec![("if-match", "*, \"a\"")], 400),
+            ] {
+                for method in [Method::GET, Method::HEAD] {
+                    let response = atelier.client().send(method.clone(), &path, &headers, "").await;
+                    let response = response.expect(status);
+                    if status == 304 {
+                        assert_eq!(response.body, "");
+                        assert_eq!(response.header("etag"), tag);
+                        assert_eq!(response.header("cache-control"), "private, no-cache");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn lists_and_searches_have_a_tag_that_changes_with_any_item() {
+    atelier(async |atelier| {
+        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = atelier.create_artisan(json!({"given_name": "Cuppo", "family_name": "Sato"})).await;
+        let of_artisan = format!("{}/products", artisan_path(&artisan));
+        let product = atelier
+            .client()
+            .patch(&product_path(&product), &json!({"artisan_id": artisan["id"]}))
+            .await
+            .json();
+        for (list, changed, patch) in [
+            ("/v1/products", product_path(&product), json!({"price": 2})),
+            ("/v1/products/search?q=cup", product_path(&product), json!({"price": 3})),
+            (of_artisan.as_str(), product_path(&product), json!({"price": 4})),
+            ("/v1/artisans", artisan_path(&artisan), json!({"biography": "a"})),
+            ("/v1/artisans/search?q=cup", artisan_path(&artisan), json!({"biography": "b"})),
+        ] {
+            let tag = atelier.client().get(list).await.expect(200).header("etag").to_owned();
+            assert!(tag.starts_with('"') && tag.ends_with('"'), "{list}: {tag}");
+            let response = get(atelier, list, &[("if-none-match", &tag)]).await.expect(304);
+            assert_eq!((response.body.as_str(), response.header("etag")), ("", tag.as_str()));
+            atelier.client().patch(&changed, &patch).await.expect(200);
+            let response = get(atelier, list, &[("if-none-match", &tag)]).await.expect(200);
+            assert_ne!(response.header("etag"), tag);
+        }
+    });
+}
+
+#[test]
+fn if_match_can_be_demanded() {
+    let setup =
+        Setup { environment: vec![("REQUIRE_IF_MATCH".to_owned(), "true".to_owned())], ..Setup::default() };
+    atelier_with(setup, async |atelier| {
+        for Subject { path, methods } in subjects(atelier).await {
+            for (method, body) in methods {
+                let tag = atelier.client().get(&path).await.expect(200).header("etag").to_owned();
+                let since = ("if-unmodified-since", "Fri, 31 Dec 2100 00:00:00 GMT");
+                send(atelier, &method, &path, since, &body).await.problem(428);
+                let status = if method == Method::DELETE { 204 } else { 200 };
+                send(atelier, &method, &path, ("if-match", &tag), &body).await.expect(status);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_replacement_sets_every_member() {
+    atelier(async |atelier| {
+        let body = json!({"name": "Cup", "price": 1, "description": "Blue", "currency": "EUR"});
+        let product = atelier.create_product(body).await;
+        let path = product_path(&product);
+        let put = async |body: Value| send(atelier, &Method::PUT, &path, ("accept", "*/*"), &body).await;
+        let replaced = put(json!({"name": "Mug", "price": 2})).await.expect(200).json();
+        for (member, value) in [("name", "Mug"), ("description", ""), ("currency", "JPY")] {
+            assert_eq!(replaced[member], value);
+        }
+        assert_eq!((&replaced["version"], &replaced["id"]), (&json!(2), &product["id"]));
+        assert_eq!(
+            put(json!({"name": "Mug", "price": 2})).await.expect(200).json(),
+            replaced,
+            "the same again"
+        );
+        assert_eq!(put(json!({"name": "Mug"})).await.faults(422), ["/price"]);
+        assert_eq!(put(json!({"name": "Mug", "price": 2, "version": 2})).await.faults(422), ["/version"]);
+        let unknown = format!("/v1/products/{}", uuid::Uuid::now_v7());
+        let body = json!({"name": "Mug", "price": 2});
+        send(atelier, &Method::PUT, &unknown, ("accept", "*/*"), &body).await.problem(404);
+    });
+}

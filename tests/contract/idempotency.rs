@@ -1,0 +1,116 @@
+//! `Idempotency-Key`: a repeated POST has one effect and one answer.
+
+use harness::{Atelier, Response, atelier};
+use http::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+async fn post(atelier: &Atelier, path: &str, key: &str, body: &Value) -> Response {
+    let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+    atelier.client().send(Method::POST, path, &headers, body.to_string()).await
+}
+
+#[test]
+fn the_first_answer_is_replayed() {
+    atelier(async |atelier| {
+        for (path, body, changed) in [
+            ("/v1/products", json!({"name": "Cup", "price": 1}), json!({"name": "Cup", "price": 2})),
+            (
+                "/v1/artisans",
+                json!({"given_name": "Hanako", "family_name": "Sato"}),
+                json!({"given_name": "Hanako", "family_name": "Abe"}),
+            ),
+        ] {
+            let first = post(atelier, path, path, &body).await.expect(201);
+            assert_eq!(first.header("idempotency-replayed"), "");
+            let created = first.json();
+            let address = first.header("location");
+            atelier.client().send(Method::DELETE, address, &[], "").await.expect(204);
+            let again = post(atelier, path, path, &body).await.expect(201);
+            assert_eq!(again.header("idempotency-replayed"), "true");
+            assert_eq!(again.json(), created, "as it was answered, whatever happened since");
+            for header in ["location", "etag", "last-modified", "content-type"] {
+                assert_eq!(again.header(header), first.header(header), "{header}");
+            }
+            atelier.client().get(address).await.problem(404);
+            post(atelier, path, path, &changed).await.problem(422);
+            post(atelier, path, &format!("another {path}"), &body).await.expect(201);
+        }
+        // One key is one request, whatever the operation.
+        let artisan = json!({"given_name": "Hanako", "family_name": "Sato"});
+        post(atelier, "/v1/artisans", "/v1/products", &artisan).await.problem(422);
+    });
+}
+
+#[test]
+fn a_refused_request_leaves_the_key_free() {
+    atelier(async |atelier| {
+        post(atelier, "/v1/products", "k", &json!({"name": "Cup"})).await.problem(422);
+        let unknown = json!({"name": "Cup", "price": 1, "artisan_id": uuid::Uuid::now_v7().to_string()});
+        post(atelier, "/v1/products", "k", &unknown).await.problem(422);
+        post(atelier, "/v1/products", "k", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        assert_eq!(atelier.count_products().await, 1);
+    });
+}
+
+#[test]
+fn a_malformed_key_is_400() {
+    atelier(async |atelier| {
+        for key in ["", " ", "x".repeat(256).as_str(), "caf\u{e9}"] {
+            let response = post(atelier, "/v1/products", key, &json!({"name": "Cup", "price": 1})).await;
+            assert_eq!(response.faults(400), ["Idempotency-Key"], "{key:?}");
+        }
+        let longest = "x".repeat(255);
+        post(atelier, "/v1/products", &longest, &json!({"name": "Cup", "price": 1})).await.expect(201);
+    });
+}
+
+#[test]
+fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
+    atelier(async |atelier| {
+        let body = json!({"name": "Cup", "price": 1});
+        for key in ["a", "b", "c"] {
+            post(atelier, "/v1/products", key, &body).await.expect(201);
+        }
+        let database = atelier.database().await;
+        let query =
+            "select count(*) from idempotency_keys where expires_at between now() + interval '23 h 59 min'
+            and now() + interval '24 h'";
+        assert_eq!(database.query_one(query, &[]).await.expect("a count").get::<_, i64>(0), 3);
+        database
+            .execute("update idempotency_keys set expires_at = now() - interval '1 s'", &[])
+            .await
+            .expect("the keys expire");
+        let again =
+            post(atelier, "/v1/products", "a", &json!({"name": "Dish", "price": 2})).await.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), "");
+        let left = database.query("select key from idempotency_keys", &[]).await.expect("keys");
+        assert_eq!(left.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["a"]);
+    });
+}
+
+#[test]
+fn a_hundred_posts_at_once_with_one_key_make_one_product() {
+    atelier(async |atelier| {
+        let mut posts = JoinSet::new();
+        for _ in 0..100 {
+            let client = atelier.client().clone();
+            posts.spawn(async move {
+                let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+                let body = r#"{"name": "Cup", "price": 1}"#;
+                loop {
+                    let response = client.send(Method::POST, "/v1/products", &headers, body).await;
+                    if response.status == 409 {
+                        assert_eq!(response.header("retry-after"), "1");
+                        continue;
+                    }
+                    break response.expect(201).body;
+                }
+            });
+        }
+        let mut answers = posts.join_all().await;
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert_eq!(atelier.count_products().await, 1);
+    });
+}

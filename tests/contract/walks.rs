@@ -1,0 +1,148 @@
+//! A walk through a list sees every row that was there all the time exactly once, whatever happens meanwhile.
+
+use std::collections::{HashMap, HashSet};
+
+use harness::{Atelier, atelier, id};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::json;
+
+/// What happens between two pages.
+#[derive(Debug, Clone)]
+enum Event {
+    Insert { name: u8, price: u8 },
+    Delete { index: prop::sample::Index },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (0..5_u8, 0..5_u8).prop_map(|(name, price)| Event::Insert { name, price }),
+        any::<prop::sample::Index>().prop_map(|index| Event::Delete { index }),
+    ]
+}
+
+#[derive(Debug, Clone)]
+struct Scenario {
+    sort: &'static str,
+    limit: usize,
+    rows: Vec<(u8, u8)>,
+    events: Vec<Vec<Event>>,
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let sorts = prop::sample::select(vec!["-created_at", "created_at", "name", "price", "-price"]);
+    let rows = prop::collection::vec((0..5_u8, 0..5_u8), 0..25);
+    let events = prop::collection::vec(prop::collection::vec(event(), 0..4), 0..30);
+    (sorts, 1..6_usize, rows, events).prop_map(|(sort, limit, rows, events)| Scenario {
+        sort,
+        limit,
+        rows,
+        events,
+    })
+}
+
+#[test]
+fn a_walk_sees_every_surviving_product_exactly_once() {
+    let cases = 40;
+    atelier(async |atelier| {
+        // The runner is synchronous and the API is not: the walk runs on the runtime from another thread.
+        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+        let outcome = tokio::task::block_in_place(|| {
+            runner.run(&scenario(), |scenario| {
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(walk(atelier, &scenario));
+                });
+                Ok(())
+            })
+        });
+        if let Err(failure) = outcome {
+            panic!("{failure}");
+        }
+    });
+}
+
+async fn insert(database: &tokio_postgres::Client, name: u8, price: u8) -> String {
+    // Times collide on purpose: the id has to decide between equals.
+    let sql = "insert into products (id, name, search_key, price, currency, created_at, updated_at)
+        values (gen_random_uuid(), $1, $1, $2, 'JPY', date_trunc('second', now()), now()) returning id::text";
+    let row =
+        database.query_one(sql, &[&format!("Bowl {name}"), &i64::from(price)]).await.expect("an insert");
+    row.get(0)
+}
+
+async fn walk(atelier: &Atelier, scenario: &Scenario) {
+    let database = atelier.database().await;
+    database.execute("delete from products", &[]).await.expect("an empty catalogue");
+    let mut alive = Vec::new();
+    for (name, price) in &scenario.rows {
+        alive.push(insert(&database, *name, *price).await);
+    }
+    let mut survivors: HashSet<_> = alive.iter().cloned().collect();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut events = scenario.events.iter();
+    let first = format!("/v1/products?sort={}&limit={}", scenario.sort, scenario.limit);
+    let mut path = first.clone();
+    loop {
+        let page = atelier.client().get(&path).await.expect(200).json();
+        for item in page["items"].as_array().expect("items") {
+            *seen.entry(id(item).to_owned()).or_default() += 1;
+        }
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("{first}&cursor={cursor}");
+        for event in events.next().into_iter().flatten() {
+            match event {
+                Event::Insert { name, price } => alive.push(insert(&database, *name, *price).await),
+                Event::Delete { index } if !alive.is_empty() => {
+                    let id = alive.remove(index.index(alive.len()));
+                    let sql = "delete from products where id = $1::text::uuid";
+                    database.execute(sql, &[&id]).await.expect("a delete");
+                    survivors.remove(&id);
+                }
+                Event::Delete { .. } => {}
+            }
+        }
+    }
+    for (id, times) in &seen {
+        assert_eq!(*times, 1, "{id} was seen {times} times");
+    }
+    for id in survivors {
+        assert!(seen.contains_key(&id), "{id} was missed");
+    }
+}
+
+#[test]
+fn walks_during_concurrent_writes_miss_nothing() {
+    atelier(async |atelier| {
+        for number in 0..60 {
+            atelier.create_product(json!({"name": format!("Kept {number}"), "price": number % 7})).await;
+        }
+        let writer = tokio::spawn({
+            let client = atelier.client().clone();
+            async move {
+                for number in 0..150 {
+                    let body = json!({"name": format!("New {number}"), "price": number % 7});
+                    let created = client.post("/v1/products", &body).await.expect(201);
+                    if number % 2 == 0 {
+                        client.delete(created.header("location")).await.expect(204);
+                    }
+                }
+            }
+        });
+        let mut walks = 0;
+        while !writer.is_finished() || walks == 0 {
+            for sort in ["-created_at", "created_at", "name", "price", "-price"] {
+                let items = atelier.walk(&format!("/v1/products?limit=9&sort={sort}")).await;
+                let ids: HashSet<_> = items.iter().map(id).collect();
+                assert_eq!(ids.len(), items.len(), "{sort}: a product twice");
+                let kept = items
+                    .iter()
+                    .filter(|item| item["name"].as_str().is_some_and(|name| name.starts_with("Kept")));
+                assert_eq!(kept.count(), 60, "{sort}");
+            }
+            walks += 1;
+        }
+        writer.await.expect("the writer ends well");
+    });
+}

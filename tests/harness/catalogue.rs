@@ -1,0 +1,79 @@
+//! What many tests do with a catalogue.
+
+use serde_json::Value;
+
+use crate::Atelier;
+
+impl Atelier {
+    /// Creates a product and returns it.
+    ///
+    /// # Panics
+    /// When the answer is not 201.
+    #[track_caller]
+    pub fn create_product(&self, body: Value) -> impl Future<Output = Value> {
+        self.create("/v1/products", body)
+    }
+
+    /// Creates an artisan and returns the artisan.
+    ///
+    /// # Panics
+    /// When the answer is not 201.
+    #[track_caller]
+    pub fn create_artisan(&self, body: Value) -> impl Future<Output = Value> {
+        self.create("/v1/artisans", body)
+    }
+
+    async fn create(&self, path: &str, body: Value) -> Value {
+        self.client().post(path, &body).await.expect(201).json()
+    }
+
+    /// All items of a list, page after page by its Link headers.
+    ///
+    /// # Panics
+    /// When a page is not 200, or its Link and `next_cursor` disagree.
+    pub async fn walk(&self, first: &str) -> Vec<Value> {
+        let mut path = first.to_owned();
+        let mut seen = Vec::new();
+        loop {
+            let response = self.client().get(&path).await.expect(200);
+            let page = response.json();
+            seen.extend(page["items"].as_array().expect("items").iter().cloned());
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                assert_eq!(response.header("link"), "");
+                return seen;
+            };
+            let link = response.header("link");
+            let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+            path = next.unwrap_or_else(|| panic!("no next link in {link:?}")).to_owned();
+            assert!(path.ends_with(&format!("cursor={cursor}")), "{path}");
+        }
+    }
+}
+
+/// The path of a product.
+pub fn product_path(product: &Value) -> String {
+    format!("/v1/products/{}", id(product))
+}
+
+/// The path of an artisan.
+pub fn artisan_path(artisan: &Value) -> String {
+    format!("/v1/artisans/{}", id(artisan))
+}
+
+/// The id of a resource.
+///
+/// # Panics
+/// When it has none.
+pub fn id(resource: &Value) -> &str {
+    resource["id"].as_str().unwrap_or_else(|| panic!("no id in {resource}"))
+}
+
+/// The texts of a member of each item.
+///
+/// # Panics
+/// When one has no such text.
+pub fn texts(items: &[Value], member: &str) -> Vec<String> {
+    let text =
+        |item: &Value| item[member].as_str().unwrap_or_else(|| panic!("no {member} in {item}")).to_owned();
+    items.iter().map(text).collect()
+}
