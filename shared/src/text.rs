@@ -90,6 +90,8 @@ pub fn fold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -134,6 +136,22 @@ mod tests {
         ] {
             assert_eq!(fold(input), folded);
             assert_eq!(fold(&fold(input)), fold(input));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_changes_nothing(text in "\\PC{0,40}") {
+            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+
+        #[test]
+        fn cleaning_twice_changes_nothing(text in ".{0,40}") {
+            for kind in [Kind::Line, Kind::Paragraphs] {
+                if let Ok(cleaned) = clean(&text, kind, 0, 100) {
+                    prop_assert_eq!(clean(&cleaned, kind, 0, 100), Ok(cleaned.clone()));
+                }
+            }
         }
     }
 }

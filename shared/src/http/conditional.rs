@@ -282,3 +282,118 @@ fn parse_tags(text: &str) -> Option<Vec<EntityTag>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    fn entity_tag(text: &str) -> EntityTag {
+        let Some(Tags::List(mut tags)) = tags(&headers(&[("if-match", text)]), header::IF_MATCH).unwrap()
+        else {
+            panic!("{text} is no tag");
+        };
+        assert_eq!(tags.len(), 1);
+        tags.remove(0)
+    }
+
+    /// RFC 9110, section 8.8.3.2; there the left tag may be ours only where it is strong.
+    #[test]
+    fn compares_as_the_rfc_does() {
+        for (theirs, own, strong, weak) in [
+            ("W/\"1\"", "1", false, true),
+            ("W/\"1\"", "2", false, false),
+            ("\"1\"", "1", true, true),
+            ("\"1\"", "2", false, false),
+        ] {
+            let theirs = entity_tag(theirs);
+            assert_eq!(
+                (theirs.matches_strongly(own), theirs.matches_weakly(own)),
+                (strong, weak),
+                "{theirs:?} {own}"
+            );
+        }
+    }
+
+    /// The examples of RFC 9110, sections 8.8.3 and 13.1.1 to 13.1.2.
+    #[test]
+    fn reads_the_lists_of_the_rfc() {
+        for (text, opaques) in [
+            ("\"xyzzy\"", vec!["xyzzy"]),
+            ("W/\"xyzzy\"", vec!["xyzzy"]),
+            ("\"\"", vec![""]),
+            ("\"xyzzy\", \"r2d2xxxx\", \"c3piozzzz\"", vec!["xyzzy", "r2d2xxxx", "c3piozzzz"]),
+            ("W/\"xyzzy\", W/\"r2d2xxxx\", W/\"c3piozzzz\"", vec!["xyzzy", "r2d2xxxx", "c3piozzzz"]),
+            (" , \"a,b\" ,, W/\"c\",", vec!["a,b", "c"]),
+        ] {
+            let Ok(Some(Tags::List(tags))) =
+                tags(&headers(&[("if-none-match", text)]), header::IF_NONE_MATCH)
+            else {
+                panic!("{text} is a list");
+            };
+            assert_eq!(tags.iter().map(|tag| tag.opaque.as_str()).collect::<Vec<_>>(), opaques, "{text}");
+        }
+        for malformed in
+            ["", "xyzzy", "\"a", "w/\"a\"", "W/ \"a\"", "\"a\"\"b\"", "\"a b\"", "*, \"a\"", "**", ","]
+        {
+            assert!(tags(&headers(&[("if-match", malformed)]), header::IF_MATCH).is_err(), "{malformed}");
+        }
+        assert_eq!(tags(&headers(&[]), header::IF_MATCH).unwrap(), None);
+        assert_eq!(tags(&headers(&[("if-match", "*")]), header::IF_MATCH).unwrap(), Some(Tags::Any));
+    }
+
+    #[test]
+    fn a_write_is_told_the_versions_that_its_tags_stand_for() {
+        let id = Uuid::from_u128(7);
+        let of = |list: &[(&'static str, &str)]| {
+            Preconditions::from_headers(&headers(list)).unwrap().parameters(id)
+        };
+        let (first, second, foreign) = (tag(id, 1), tag(id, 2), tag(Uuid::from_u128(8), 3));
+        let list = format!("\"{first}\", W/\"{second}\", \"{foreign}\", \"x\"");
+        assert_eq!(of(&[("if-match", &list)]).0, Some(vec![1]));
+        assert_eq!(of(&[("if-none-match", &list)]).2, Some(vec![1, 2]));
+        assert_eq!(of(&[("if-match", "*")]), (None, None, None));
+        assert_eq!(of(&[("if-none-match", "*")]), (Some(Vec::new()), None, None));
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(of(&[("if-unmodified-since", date)]).1.map(|time| time.as_second()), Some(784_111_777));
+        assert_eq!(of(&[("if-match", "*"), ("if-unmodified-since", date)]).1, None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_tag_stands_for_its_version_and_no_other(
+            id: u128, version in 1..i64::MAX, other_id: u128, other_version in 1..i64::MAX,
+        ) {
+            let (id, other_id) = (Uuid::from_u128(id), Uuid::from_u128(other_id));
+            prop_assert_eq!(version_of(id, &tag(id, version)), Some(version));
+            if id != other_id {
+                prop_assert_eq!(version_of(other_id, &tag(id, version)), None);
+            }
+            if version != other_version {
+                prop_assert_ne!(tag(id, version), tag(id, other_version));
+            }
+        }
+
+        #[test]
+        fn any_header_is_read_without_panic(text in "[\\x20-\\x7e\\u{80}-\\u{ff}]{0,60}") {
+            let map: HeaderMap = [(header::IF_MATCH, HeaderValue::from_bytes(text.as_bytes()).unwrap())].into_iter().collect();
+            if let Ok(Some(Tags::List(tags))) = tags(&map, header::IF_MATCH) {
+                prop_assert!(!tags.is_empty());
+            }
+        }
+
+        #[test]
+        fn a_strong_match_is_a_weak_match(is_weak: bool, opaque in "[!#-~]{0,8}", own in "[!#-~]{0,8}") {
+            let theirs = EntityTag { is_weak, opaque };
+            prop_assert!(!theirs.matches_strongly(&own) || theirs.matches_weakly(&own));
+            prop_assert_eq!(theirs.matches_strongly(&own), !is_weak && theirs.opaque == own);
+        }
+    }
+}

@@ -68,6 +68,8 @@ impl std::fmt::Debug for CursorKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn key() -> CursorKey {
@@ -102,6 +104,23 @@ mod tests {
         }
         for garbage in ["", "A", "====", "AAAAAAAAAAAAAAAAAAAAAAAA", "💥"] {
             assert_eq!(key().decode::<i64>("list", garbage), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics_and_accepts_nothing_foreign(cursor in ".{0,120}") {
+            prop_assert_eq!(key().decode::<serde_json::Value>("list", &cursor), None);
+        }
+
+        #[test]
+        fn decoding_accepts_no_changed_byte(position in any::<(i64, String)>(), index: prop::sample::Index, change in 1..=255_u8) {
+            let cursor = key().encode("list", &position).unwrap();
+            prop_assert_eq!(key().decode("list", &cursor), Some(position));
+            let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+            let index = index.index(bytes.len());
+            bytes[index] ^= change;
+            prop_assert_eq!(key().decode::<serde_json::Value>("list", &URL_SAFE_NO_PAD.encode(bytes)), None);
         }
     }
 }

@@ -188,3 +188,125 @@ impl From<NewProduct> for ProductPatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    /// The algorithm of RFC 7396, section 2, line by line.
+    fn merge_patch(target: Value, patch: &Value) -> Value {
+        let Value::Object(patch) = patch else { return patch.clone() };
+        let mut target = if let Value::Object(target) = target { target } else { Map::new() };
+        for (name, value) in patch {
+            if value.is_null() {
+                target.remove(name);
+            } else {
+                let member = target.remove(name).unwrap_or(Value::Null);
+                target.insert(name.clone(), merge_patch(member, value));
+            }
+        }
+        Value::Object(target)
+    }
+
+    /// RFC 7396, appendix A.
+    #[test]
+    fn the_reference_algorithm_gives_the_examples_of_the_rfc() {
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"a": "foo"}), json!(null), json!(null)),
+            (json!({"a": "foo"}), json!("bar"), json!("bar")),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            assert_eq!(merge_patch(target.clone(), &patch), result, "{target} {patch}");
+        }
+    }
+
+    const WRITABLE: [&str; 5] = ["artisan_id", "name", "description", "price", "currency"];
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            Just(json!("EUR")),
+            Just(json!("01936b5e-7c00-7000-8000-000000000002")),
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(".{0,4}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn patch_document() -> impl Strategy<Value = Value> {
+        let name = prop_oneof![
+            8 => prop::sample::select(WRITABLE.to_vec()).prop_map(str::to_owned),
+            1 => prop::sample::select(READ_ONLY.to_vec()).prop_map(str::to_owned),
+            1 => ".{0,6}",
+        ];
+        let object = prop::collection::btree_map(name, json_value(), 0..5)
+            .prop_map(|members| Value::Object(members.into_iter().collect()));
+        prop_oneof![9 => object, 1 => json_value()]
+    }
+
+    /// What the statement of `change` makes of a product.
+    fn apply(product: &NewProduct, patch: ProductPatch) -> NewProduct {
+        let ProductPatch { artisan_id, name, description, price, currency } = patch;
+        let product = product.clone();
+        NewProduct {
+            artisan_id: match artisan_id {
+                Patch::Absent => product.artisan_id,
+                Patch::Null => None,
+                Patch::Value(id) => Some(id),
+            },
+            name: name.unwrap_or(product.name),
+            description: description.unwrap_or(product.description),
+            price: price.unwrap_or(product.price),
+            currency: currency.unwrap_or(product.currency),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// A patch means what RFC 7396 says: merge it into the product, then check the result like a new product.
+        /// One thing is stricter: members that nobody knows, or may set, are refused even where null removes nothing.
+        #[test]
+        fn a_patch_is_a_merge_then_a_check(patch in patch_document(), has_artisan: bool) {
+            let artisan = if has_artisan { json!("01936b5e-7c00-7000-8000-000000000001") } else { Value::Null };
+            let target = json!({
+                "artisan_id": artisan, "name": "Cup", "description": "Blue", "price": 1, "currency": "USD",
+            });
+            let parse = |value: &Value| Members::parse(value.to_string().as_bytes());
+            let product = parse(&target).and_then(NewProduct::from_members).unwrap();
+
+            let merged = parse(&merge_patch(target, &patch)).and_then(NewProduct::from_members);
+            let patched = parse(&patch).and_then(ProductPatch::from_members).map(|patch| apply(&product, patch));
+            let names_foreign = patch.as_object().is_some_and(|patch| patch.keys().any(|name| !WRITABLE.contains(&name.as_str())));
+            match (patched, merged) {
+                (Ok(patched), Ok(merged)) => prop_assert_eq!(patched, merged),
+                (Err(_), Err(_)) => {}
+                (Err(_), Ok(_)) => prop_assert!(names_foreign, "refused: {}", patch),
+                (Ok(_), Err(problem)) => prop_assert!(false, "accepted: {} {:?}", patch, problem),
+            }
+        }
+    }
+}

@@ -265,6 +265,11 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -293,5 +298,160 @@ mod tests {
     fn names_what_is_wrong_with_a_foreign_event() {
         let error = Event::parse(r#"{"Records": []}"#, "f").unwrap_err().to_string();
         assert!(error.contains("missing field `httpMethod`"), "{error}");
+    }
+
+    /// What of a request an operation can see, as text. Of repeated headers only the last, since `lambda_http` keeps
+    /// no other.
+    #[derive(Debug, PartialEq)]
+    struct Seen {
+        method: String,
+        headers: BTreeMap<String, Vec<u8>>,
+        query: BTreeMap<String, Vec<String>>,
+        path_parameters: BTreeMap<String, String>,
+        body: Vec<u8>,
+        request_id: String,
+        public_path: String,
+        caller: Option<String>,
+    }
+
+    fn by_name(pairs: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, Vec<String>> {
+        let mut names = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in pairs {
+            names.entry(name).or_default().push(value);
+        }
+        names
+    }
+
+    fn last_headers(headers: &::http::HeaderMap) -> BTreeMap<String, Vec<u8>> {
+        headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+    }
+
+    fn as_we_see(json: &str) -> Seen {
+        let Event { request, version } = Event::parse(json, "f").unwrap();
+        assert_eq!(version, Version::Rest);
+        let gateway = request.gateway().clone();
+        Seen {
+            method: request.method().to_string(),
+            headers: last_headers(request.headers()),
+            query: by_name(gateway.query),
+            path_parameters: gateway.path_parameters.into_iter().collect(),
+            body: request.body().to_vec(),
+            request_id: gateway.request_id,
+            public_path: gateway.public_path,
+            caller: gateway.caller,
+        }
+    }
+
+    fn as_lambda_http_sees(json: &str) -> Seen {
+        let request = ::http::Request::from(serde_json::from_str::<LambdaRequest>(json).unwrap());
+        let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref().cloned() else {
+            panic!("not a REST event: {json}");
+        };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let query = request.query_string_parameters_ref().map(|map| by_name(map.iter().map(owned)));
+        let path_parameters = request.path_parameters_ref().map(|map| map.iter().map(owned).collect());
+        Seen {
+            method: request.method().to_string(),
+            headers: last_headers(request.headers()),
+            query: query.unwrap_or_default(),
+            path_parameters: path_parameters.unwrap_or_default(),
+            body: request.body().to_vec(),
+            request_id: context.request_id.unwrap_or_else(|| "f".to_owned()),
+            public_path: context.path.unwrap_or_else(|| request.raw_http_path().to_owned()),
+            caller: context.identity.user_arn,
+        }
+    }
+
+    #[test]
+    fn sees_the_samples_as_lambda_http_does() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+        let mut samples = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let json = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(as_we_see(&json), as_lambda_http_sees(&json), "{}", path.display());
+            samples += 1;
+        }
+        assert!(samples > 20, "{samples} samples");
+    }
+
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof![
+            prop::sample::select(vec!["Accept", "If-Match", "X-Order"]).prop_map(str::to_owned),
+            "[A-Za-z][A-Za-z0-9-]{0,8}"
+        ]
+    }
+
+    /// Both forms of a map, as API Gateway sends them: all values, and the last of each name; or null.
+    fn maps(
+        name: impl Strategy<Value = String>,
+        value: impl Strategy<Value = String>,
+    ) -> impl Strategy<Value = (serde_json::Value, serde_json::Value)> {
+        let many = prop::collection::btree_map(name, prop::collection::vec(value, 1..3), 0..4);
+        many.prop_map(|many| {
+            if many.is_empty() {
+                return (serde_json::Value::Null, serde_json::Value::Null);
+            }
+            let last: BTreeMap<_, _> = many.iter().map(|(name, values)| (name, values.last())).collect();
+            (json!(many), json!(last))
+        })
+    }
+
+    fn events() -> impl Strategy<Value = String> {
+        let method = prop::sample::select(vec!["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
+        let headers =
+            maps(names(), "[!-~]{0,10}( [!-~]{1,5})?").prop_filter("one case of each name", |(many, _)| {
+                let names: Vec<_> =
+                    many.as_object().into_iter().flatten().map(|(name, _)| name.to_lowercase()).collect();
+                names.iter().collect::<std::collections::BTreeSet<_>>().len() == names.len()
+                    && !names.iter().any(|name| {
+                        ["host", "x-forwarded-proto", "x-forwarded-host"].contains(&name.as_str())
+                    })
+            });
+        let query = maps(".{1,6}", ".{0,8}");
+        let parameters = prop::option::of(prop::collection::btree_map("[a-z]{1,6}", ".{0,8}", 0..3));
+        let body = prop::option::of(prop_oneof![
+            (".{0,40}", Just(false)),
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| (STANDARD.encode(bytes), true)),
+        ]);
+        let context =
+            (prop::option::of("[a-z0-9-]{1,12}"), prop::option::of("arn:aws:iam::[0-9]{12}:user/[a-z]{1,8}"));
+        (method, "(/[A-Za-z0-9._~-]{1,8}){1,4}", headers, query, parameters, body, context).prop_map(
+            |(method, path, headers, query, parameters, body, (request_id, caller))| {
+                json!({
+                    "resource": "/{proxy+}", "path": path, "httpMethod": method,
+                    "headers": headers.1, "multiValueHeaders": headers.0,
+                    "queryStringParameters": query.1, "multiValueQueryStringParameters": query.0,
+                    "pathParameters": parameters, "stageVariables": null,
+                    "requestContext": {
+                        "httpMethod": method, "path": format!("/prod{path}"), "stage": "prod",
+                        "requestId": request_id, "identity": {"userArn": caller, "sourceIp": "203.0.113.7"},
+                    },
+                    "body": body.as_ref().map(|(text, _)| text),
+                    "isBase64Encoded": body.as_ref().is_some_and(|(_, is_base64)| *is_base64),
+                })
+                .to_string()
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn sees_any_event_as_lambda_http_does(json in events()) {
+            prop_assert_eq!(as_we_see(&json), as_lambda_http_sees(&json), "{}", json);
+        }
+
+        #[test]
+        fn never_panics(json in "\\PC{0,80}", host in ".{0,12}", name in ".{0,8}") {
+            let _ = Event::parse(&json, "f");
+            let event = json!({
+                "httpMethod": json, "path": json, "requestContext": {"httpMethod": "GET"},
+                "multiValueHeaders": {"Host": [host], "X-Forwarded-Proto": [host], name: [host]},
+                "body": json, "isBase64Encoded": true,
+            });
+            prop_assert!(Event::parse(&event.to_string(), "f").is_ok());
+        }
     }
 }
