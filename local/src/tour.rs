@@ -16,16 +16,18 @@ pub(crate) fn print(url: &str, auth: &Auth) {
         Auth::None => None,
         Auth::Iam(iam) => {
             print_principals(iam.principals());
-            iam.principals().iter().rfind(|principal| principal.session_token.is_none())
+            iam.principals().last()
         }
     };
     println!("\nTry:\n");
     let call = match caller {
         None => "curl -s",
-        Some(Principal { access_key_id, secret_access_key, .. }) => {
+        Some(Principal { access_key_id, secret_access_key, session_token, .. }) => {
             let key = format!("{access_key_id}:{secret_access_key}");
+            let token = session_token.iter().map(|token| format!(" -H 'X-Amz-Security-Token: {token}'"));
+            let token: String = token.collect();
             println!(
-                r#"  call() {{ curl -s --aws-sigv4 "aws:amz:{REGION}:execute-api" --user "{key}" "$@"; }}"#
+                r#"  call() {{ curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user '{key}'{token} "$@"; }}"#
             );
             "call"
         }

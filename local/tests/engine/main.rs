@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod iam;
+#[cfg(test)]
 mod lambda;
 #[cfg(test)]
 mod support;

@@ -7,6 +7,8 @@ mod canonical;
 mod presented;
 mod principals;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod published;
 mod refusal;
 mod signature;

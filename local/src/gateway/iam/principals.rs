@@ -65,9 +65,13 @@ impl Principal {
         self.arn.split(':').nth(4).unwrap_or_default()
     }
 
-    /// IAM gives users an id of their own, with the prefix AIDA; ours follows from the key's.
+    /// IAM gives users and roles an id of their own, to which a session adds its name; ours follows from the key's.
     pub(super) fn unique_id(&self) -> String {
-        format!("AIDA{}", self.access_key_id.get(4..).unwrap_or_default())
+        let key = self.access_key_id.get(4..).unwrap_or_default();
+        match self.arn.split_once(":assumed-role/").and_then(|(_, role)| role.split_once('/')) {
+            Some((_, session)) => format!("AROA{key}:{session}"),
+            None => format!("AIDA{key}"),
+        }
     }
 }
 
@@ -164,6 +168,14 @@ mod tests {
         assert_eq!(principals[0].access_key_id, "AKIALOCALREADER00000");
         assert_eq!(principals[0].unique_id(), "AIDALOCALREADER00000");
         assert_eq!(principals[0].account_id(), ACCOUNT_ID);
+    }
+
+    #[test]
+    fn names_the_session_of_a_role() {
+        let arn = "arn:aws:sts::111122223333:assumed-role/shop/ann".to_owned();
+        let principal = Principal { arn, ..Principal::defaults().remove(0) };
+        assert_eq!(principal.unique_id(), "AROALOCALREADER00000:ann");
+        assert_eq!(principal.account_id(), "111122223333");
     }
 
     #[test]
