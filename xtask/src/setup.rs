@@ -54,10 +54,10 @@ pub(crate) fn clients() -> Result<()> {
         return Ok(());
     }
     eprintln!("· installing botocore and awscurl from PyPI into {}", venv.display());
-    crate::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
+    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
         .context("the tests need Python 3 with venv (Debian's python3-venv)")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    crate::run(Command::new(venv.join("bin/python")).args(pip).arg(&requirements))?;
+    succeed(Command::new(venv.join("bin/python")).args(pip).arg(&requirements))?;
     fs::write(&installed, wanted)?;
     Ok(())
 }
@@ -73,6 +73,17 @@ fn node_modules(folder: &Path) -> Result<()> {
     let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     crate::run(Command::new("npm").args(npm).current_dir(folder))?;
     fs::write(installed, wanted)?;
+    Ok(())
+}
+
+/// Runs `command`, and says what it wrote if it fails.
+fn succeed(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_owned();
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", program.display()))?;
+    let (said, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{} failed: {said}{complaint}", program.display());
     Ok(())
 }
 

@@ -81,9 +81,14 @@ fn spelled_alike(pair: &str) -> (String, String) {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     let recode = |text: &str| {
         let decoded: Vec<u8> = percent_decode_str(&text.replace('+', " ")).collect();
-        percent_encode(&decoded, RESERVED).to_string()
+        encoded(&decoded)
     };
     (recode(name), recode(value))
+}
+
+/// The one spelling of a name or value in a query.
+pub(super) fn encoded(text: &[u8]) -> String {
+    percent_encode(text, RESERVED).to_string()
 }
 
 /// A header's value without spaces at its ends, and with single ones within.

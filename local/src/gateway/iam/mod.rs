@@ -25,7 +25,7 @@ pub use principals::Principal;
 pub use signer::sign;
 
 use self::{
-    canonical::Sent,
+    canonical::{Sent, encoded},
     presented::{PARAMETERS, Presented, TOKEN_HEADER, in_basic_format},
     refusal::Refusal,
     signature::{TERMINATOR, hex_sha256, is_same_secret, is_signature, string_to_sign},
@@ -192,17 +192,14 @@ impl Signed<'_> {
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
             ));
         }
-        let is_missing = |name: &&&str| !self.sent.headers.contains_key(**name);
-        if signed.iter().any(|name| is_missing(&name)) {
+        if signed.iter().any(|name| !self.sent.headers.contains_key(*name)) {
             return Err(Refusal::invalid("A header in 'SignedHeaders' is not in the request."));
         }
-        let is_ours = |name: &HeaderName| name.as_str().starts_with("x-amz-");
-        let needs_date = !presented.is_presigned && !signed.contains(&"x-amz-date");
-        if needs_date && !signed.contains(&"date")
-            || self.sent.headers.keys().any(|name| is_ours(name) && !signed.contains(&name.as_str()))
-        {
+        let is_unsigned =
+            |name: &HeaderName| name.as_str().starts_with("x-amz-") && !signed.contains(&name.as_str());
+        if self.sent.headers.keys().any(is_unsigned) {
             return Err(Refusal::invalid(
-                "The date and all 'X-Amz-' headers must be a 'SignedHeader' in the AWS Authorization.",
+                "All 'X-Amz-' headers must be a 'SignedHeader' in the AWS Authorization.",
             ));
         }
         Ok(())
@@ -218,7 +215,10 @@ impl Signed<'_> {
         if is_honest && is_signature(secret, &presented.scope(), &string_to_sign, &presented.signature) {
             return Ok(());
         }
-        Err(Refusal::Mismatch { canonical: legible(&canonical), string_to_sign })
+        Err(Refusal::Mismatch {
+            canonical: legible(&canonical, presented.session_token.as_deref()),
+            string_to_sign,
+        })
     }
 }
 
@@ -234,20 +234,10 @@ pub(super) fn passes_parameter(name: &str) -> bool {
 }
 
 /// A canonical request for its sender to read, without the session token.
-fn legible(canonical: &[u8]) -> String {
-    let mut text = String::new();
-    for (index, line) in String::from_utf8_lossy(canonical).lines().enumerate() {
-        let separator = if index == 2 { '&' } else { '\n' };
-        for (part, piece) in line.split(separator).enumerate() {
-            let end = ["x-amz-security-token:", "X-Amz-Security-Token="]
-                .into_iter()
-                .find(|name| piece.starts_with(name));
-            text.extend((part > 0).then_some('&'));
-            text.push_str(end.unwrap_or(piece));
-            text.push_str(end.map_or("", |_| "..."));
-        }
-        text.push('\n');
+fn legible(canonical: &[u8], session_token: Option<&str>) -> String {
+    let text = String::from_utf8_lossy(canonical).into_owned();
+    match session_token {
+        None | Some("") => text,
+        Some(token) => text.replace(token, "...").replace(&encoded(token.as_bytes()), "..."),
     }
-    text.truncate(text.trim_end_matches('\n').len());
-    text
 }
