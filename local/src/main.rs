@@ -8,7 +8,7 @@ use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,13 +19,14 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use local::{
     gateway::{
-        self, Auth,
+        self, AccessSink, Auth, Limits,
+        cognito::UserPool,
         iam::{Iam, Principal},
     },
     lambda::LogSink,
     postgres::{self, DataFolder, Server},
     sample,
-    stack::{Logins, Stack, StackOptions, checkout, programs},
+    stack::{Logins, Stack, StackOptions, checkout, programs, user_pool_folder},
 };
 use shared::{Role, http::AllowedOrigins};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +41,7 @@ struct Arguments {
     /// Port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// Who may call: `iam` wants signed requests, `none` takes all
+    /// Who may call: `iam` wants signed requests, `cognito` tokens as `cargo xtask token` prints them, `none` takes all
     #[arg(long, default_value = "iam")]
     auth: AuthKind,
     /// JSON file of those who have keys, in the place of reader, editor and admin; README.md shows one
@@ -58,6 +59,12 @@ struct Arguments {
     /// Origin whose pages may call the API, such as http://localhost:5173; can be repeated
     #[arg(long, value_name = "URL", value_parser = origin)]
     allow_origin: Vec<String>,
+    /// JSON file of addresses, API keys, throttles and quotas; README.md shows one
+    #[arg(long, value_name = "FILE")]
+    limits: Option<PathBuf>,
+    /// Print API Gateway's access log too
+    #[arg(long)]
+    access_log: bool,
     /// Build the binaries as they are deployed: optimised, which takes minutes
     #[arg(long)]
     release: bool,
@@ -66,6 +73,7 @@ struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum AuthKind {
     Iam,
+    Cognito,
     None,
 }
 
@@ -117,25 +125,34 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
         applied => say(&format!("migrated: {}", applied.join(", "))),
     }
     let log = Log::default();
-    let stack = Stack::start(StackOptions {
-        operations: api::OPERATIONS.to_vec(),
-        database_url: database_url.clone(),
-        gateway: gateway::Options {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
-            allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
-            auth: auth.clone(),
-            ..gateway::Options::default()
-        },
-        programs: programs()?,
-        max_environments: arguments.max_environments,
-        environment: passed_on(),
-        log: log.sink(),
-    })
-    .await
-    .with_context(|| format!("cannot serve on 127.0.0.1:{}", arguments.port))?;
+    let stack = |gateway| {
+        anyhow::Ok(Stack::start(StackOptions {
+            operations: api::OPERATIONS.to_vec(),
+            database_url: database_url.clone(),
+            gateway,
+            programs: programs()?,
+            max_environments: arguments.max_environments,
+            environment: passed_on(),
+            log: log.sink(),
+        }))
+    };
     if !arguments.empty && is_empty(&database_url).await? {
-        say(&format!("loaded a sample of {} products", sample::load(&stack.url(), &auth).await?));
+        // Through a gateway of its own, which asks nobody for signatures, tokens or keys.
+        let unguarded = stack(gateway::Options::default())?.await?;
+        let loaded = sample::load(&unguarded.url(), &Auth::None).await;
+        unguarded.stop().await;
+        say(&format!("loaded a sample of {} products", loaded?));
     }
+    let gateway = gateway::Options {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
+        auth: auth.clone(),
+        limits: limits(arguments.limits.as_deref())?,
+        access_log: arguments.access_log.then(|| -> AccessSink { Arc::new(|line| print(&line.to_json())) }),
+        ..gateway::Options::default()
+    };
+    let serving = stack(gateway)?.await;
+    let stack = serving.with_context(|| format!("cannot serve on 127.0.0.1:{}", arguments.port))?;
     write_watch_environment(&database_url).await?;
     tour::print(&stack.url(), &auth);
     log.begin();
@@ -146,9 +163,17 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
 fn auth(arguments: &Arguments) -> Result<Auth> {
     match (arguments.auth, &arguments.principals) {
         (AuthKind::None, _) => Ok(Auth::None),
+        (AuthKind::Cognito, _) => Ok(Auth::Cognito(UserPool::open(&user_pool_folder())?.authoriser()?)),
         (AuthKind::Iam, None) => Ok(Auth::Iam(Iam::new(Principal::defaults()))),
         (AuthKind::Iam, Some(file)) => Ok(Auth::Iam(Iam::new(Principal::load(file)?))),
     }
+}
+
+/// The gateway's limits.
+fn limits(file: Option<&Path>) -> Result<Limits> {
+    let Some(file) = file else { return Ok(Limits::default()) };
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not valid", file.display()))
 }
 
 /// The owner's URL of the database: the user's own, else one in a server that this starts.
@@ -237,11 +262,15 @@ impl Log {
         let has_begun = Arc::clone(&self.0);
         Arc::new(move |line| {
             if has_begun.load(Ordering::Relaxed) && !line.text.starts_with("{\"_aws\"") {
-                // A closed terminal is no reason to stop serving.
-                let _ = writeln!(std::io::stdout(), "{} | {}", line.function, line.text);
+                print(&format!("{} | {}", line.function, line.text));
             }
         })
     }
+}
+
+/// A closed terminal is no reason to stop serving.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A page's origin as the functions will read it.

@@ -50,7 +50,7 @@ pub async fn load(url: &str, auth: &Auth) -> Result<usize> {
 /// Who signs the requests, if they must be signed.
 fn creator(auth: &Auth) -> Result<Option<&Principal>> {
     match auth {
-        Auth::None => Ok(None),
+        Auth::None | Auth::Cognito(_) => Ok(None),
         Auth::Iam(iam) => {
             let mut principals = iam.principals().iter();
             let creator = principals.find(|principal| principal.may(Method::POST.as_str(), PATH));

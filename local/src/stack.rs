@@ -184,6 +184,11 @@ pub fn programs() -> Result<PathBuf> {
     Ok(folder.parent().filter(|_| is_test).unwrap_or(folder).to_owned())
 }
 
+/// Where the user pool of this machine is kept.
+pub fn user_pool_folder() -> PathBuf {
+    checkout().join(".local/user-pool")
+}
+
 /// The root of the checkout.
 pub fn checkout() -> &'static Path {
     let local = Path::new(env!("CARGO_MANIFEST_DIR"));

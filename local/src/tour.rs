@@ -13,14 +13,18 @@ pub(crate) fn print(url: &str, auth: &Auth) {
         }
     }
     let caller = match auth {
-        Auth::None => None,
+        Auth::None | Auth::Cognito(_) => None,
         Auth::Iam(iam) => {
             print_principals(iam.principals());
             iam.principals().last()
         }
     };
+    if let Auth::Cognito(_) = auth {
+        println!("\nRequests need a token of the local user pool:\n\n  token=$(cargo xtask token)");
+    }
     println!("\nTry:\n");
     let call = match caller {
+        None if matches!(auth, Auth::Cognito(_)) => r#"curl -s -H "Authorization: $token""#,
         None => "curl -s",
         Some(Principal { access_key_id, secret_access_key, session_token, .. }) => {
             let key = format!("{access_key_id}:{secret_access_key}");

@@ -122,6 +122,7 @@ fn each_key_has_its_own_throttle() {
             with_key(atelier, key).await.expect(200);
         }
         assert_throttled(with_key(atelier, "one").await, "1");
+        assert_eq!(watch.last_line().api_key_id.as_deref(), Some("shop"));
         assert_throttled(with_key(atelier, "two").await, "1");
         with_key(atelier, "three").await.expect(200);
         watch.pass(SignedDuration::from_secs(1));

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask dev`, `test` and `new`.
+//! The project's commands: `cargo xtask dev`, `test`, `new` and `token`.
 //!
 //! This crate links nothing of the project, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
@@ -7,6 +7,7 @@ mod dev;
 mod new;
 mod setup;
 mod test;
+mod token;
 
 use std::{path::PathBuf, process::Command};
 
@@ -24,6 +25,9 @@ enum Arguments {
     Test(test::Arguments),
     /// Make the skeleton of an operation
     New(new::Arguments),
+    /// Print a token for `cargo xtask dev --auth cognito`
+    #[command(disable_help_flag = true)]
+    Token(token::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -31,6 +35,7 @@ fn main() -> Result<()> {
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
         Arguments::New(arguments) => new::run(&arguments),
+        Arguments::Token(arguments) => token::run(arguments),
     }
 }
 

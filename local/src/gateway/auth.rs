@@ -4,6 +4,7 @@ use http::{HeaderName, request::Parts};
 
 use super::{
     Stage,
+    cognito::Cognito,
     errors::GatewayError,
     event::Identity,
     exchange::Exchange,
@@ -18,13 +19,15 @@ pub enum Auth {
     None,
     /// AWS_IAM: those who have signed the request, if it is theirs to make.
     Iam(Iam),
+    /// Those who have a token of a user pool.
+    Cognito(Cognito),
 }
 
 impl Auth {
     /// Whether a function gets to see the header: what proves who calls ends at the gateway.
     pub(super) fn passes_header(&self, name: &HeaderName) -> bool {
         match self {
-            Self::None => true,
+            Self::None | Self::Cognito(_) => true,
             Self::Iam(_) => iam::passes_header(name),
         }
     }
@@ -32,7 +35,7 @@ impl Auth {
     /// Whether a function gets to see the query parameter.
     pub(super) fn passes_parameter(&self, name: &str) -> bool {
         match self {
-            Self::None => true,
+            Self::None | Self::Cognito(_) => true,
             Self::Iam(_) => iam::passes_parameter(name),
         }
     }
@@ -53,6 +56,7 @@ impl Claim<'_> {
         match &self.stage.options.auth {
             Auth::None => Ok(Identity::anonymous()),
             Auth::Iam(iam) => iam.authorise(self),
+            Auth::Cognito(cognito) => cognito.authorise(self),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     Stage, access_log,
+    cognito::Claims,
     errors::GatewayError,
     exchange::{self, Exchange},
     routes::Matched,
@@ -46,6 +47,9 @@ pub(super) struct Identity {
     pub(super) api_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api_key_id: Option<String>,
+    /// Of a user pool's token; they have a place of their own.
+    #[serde(skip)]
+    pub(super) claims: Option<Claims>,
 }
 
 impl Identity {
@@ -97,6 +101,8 @@ struct RequestContext<'a> {
     domain_prefix: &'a str,
     request_time_epoch: i64,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Authorizer<'a>>,
     identity: CallerIdentity<'a>,
     domain_name: &'a str,
     deployment_id: &'a str,
@@ -110,6 +116,11 @@ struct CallerIdentity<'a> {
     user_agent: Option<&'a str>,
     #[serde(flatten)]
     caller: &'a Identity,
+}
+
+#[derive(Serialize)]
+struct Authorizer<'a> {
+    claims: &'a Claims,
 }
 
 /// All values of each name, in the order they were sent.
@@ -147,6 +158,7 @@ impl Input<'_> {
                 domain_prefix: host.split('.').next().unwrap_or_default(),
                 request_time_epoch: exchange.received.as_millisecond(),
                 request_id: &exchange.request_id,
+                authorizer: identity.claims.as_ref().map(|claims| Authorizer { claims }),
                 identity: CallerIdentity {
                     source_ip: exchange.peer.ip().to_string(),
                     user_agent: headers

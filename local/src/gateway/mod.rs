@@ -7,6 +7,7 @@
 mod access_log;
 mod answer;
 mod auth;
+pub mod cognito;
 mod connections;
 mod cors;
 mod errors;

@@ -64,9 +64,10 @@ async fn process(
     let mut identity = Claim { stage, exchange, head, body: &body }.authorise()?;
 
     (exchange.caller, exchange.user) = (identity.caller.clone(), identity.user.clone());
-    if let Some(key) = stage.meters.usage.admit(&head.headers, now)? {
+    if let Some(key) = stage.meters.usage.key(&head.headers)? {
         (identity.api_key, identity.api_key_id) = (Some(key.value.clone()), Some(key.id.clone()));
         exchange.api_key_id = Some(key.id.clone());
+        stage.meters.usage.admit(key, now)?;
     }
     stage.meters.admit(&head.method, &route, now)?;
 

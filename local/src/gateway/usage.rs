@@ -62,15 +62,17 @@ impl Usage {
         }
     }
 
-    /// The key that the request came with, if one is asked for, and counts the request. A request that is throttled
-    /// uses up no quota.
-    pub(super) fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<&ApiKey>, GatewayError> {
+    /// The key that the request came with, if one is asked for.
+    pub(super) fn key(&self, headers: &HeaderMap) -> Result<Option<&ApiKey>, GatewayError> {
         if self.keys.is_empty() {
             return Ok(None);
         }
         let sent = headers.get("x-api-key").and_then(|value| value.to_str().ok());
-        let key = sent.and_then(|value| self.keys.get(value)).ok_or_else(|| forbidden(sent.is_some()))?;
+        sent.and_then(|value| self.keys.get(value)).map(Some).ok_or_else(|| forbidden(sent.is_some()))
+    }
 
+    /// Counts a request with this key, if its holder may make one more. What is throttled uses up no quota.
+    pub(super) fn admit(&self, key: &ApiKey, now: Timestamp) -> Result<(), GatewayError> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let today = now.to_zoned(TimeZone::UTC).date();
         let (day, count) = counts.entry(key.id.clone()).or_insert((today, 0));
@@ -84,7 +86,7 @@ impl Usage {
             too_many_requests(seconds).because(format!("the throttle of key {}", key.id))
         })?;
         *count += 1;
-        Ok(Some(key))
+        Ok(())
     }
 }
 

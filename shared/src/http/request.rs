@@ -32,7 +32,7 @@ pub struct Gateway {
     pub path_parameters: Vec<(String, String)>,
     /// Query parameters in order, decoded, repeated ones included.
     pub query: Vec<(String, String)>,
-    /// ARN of the principal that signed the request.
+    /// ARN of the principal that signed the request, or the `sub` of the token that it came with.
     pub caller: Option<String>,
 }
 

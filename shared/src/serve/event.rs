@@ -104,6 +104,21 @@ struct RestContext<'a> {
     path: Option<Text<'a>>,
     #[serde(borrow)]
     identity: Option<Identity<'a>>,
+    #[serde(borrow)]
+    authorizer: Option<Authorizer<'a>>,
+}
+
+/// What a Cognito authoriser adds.
+#[derive(Deserialize)]
+struct Authorizer<'a> {
+    #[serde(borrow)]
+    claims: Option<Claims<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Claims<'a> {
+    #[serde(borrow)]
+    sub: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -134,12 +149,14 @@ impl RestEvent<'_> {
 
         let query = flatten(self.multi_value_query_string_parameters, self.query_string_parameters);
         let context = self.request_context;
+        let principal = context.identity.and_then(|identity| identity.user_arn);
+        let bearer = || context.authorizer?.claims?.sub;
         let gateway = Gateway {
             request_id: context.request_id.map_or_else(|| function_request_id.to_owned(), Text::into_string),
             public_path: context.path.map_or(path, Text::into_string),
             path_parameters: flatten(None, self.path_parameters).into_iter().map(owned).collect(),
             query: query.into_iter().map(owned).collect(),
-            caller: context.identity.and_then(|identity| identity.user_arn).map(Text::into_string),
+            caller: principal.or_else(bearer).map(Text::into_string),
         };
         Request::new(request, gateway)
     }
@@ -292,6 +309,16 @@ mod tests {
         assert_eq!(request.gateway().public_path, "/prod/v1/products");
         assert_eq!(request.gateway().caller.as_deref(), Some("arn:aws:iam::1:user/ann"));
         assert_eq!(&request.body()[..], b"{\"}");
+    }
+
+    #[test]
+    fn knows_the_bearer_of_a_token() {
+        let event = Event::parse(
+            r#"{"httpMethod": "GET", "path": "/", "requestContext": {"httpMethod": "GET",
+                "identity": {"userArn": null}, "authorizer": {"claims": {"sub": "ann", "scope": "a b"}}}}"#,
+            "f",
+        );
+        assert_eq!(event.unwrap().request.gateway().caller.as_deref(), Some("ann"));
     }
 
     #[test]

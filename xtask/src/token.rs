@@ -1,0 +1,22 @@
+//! `cargo xtask token`: builds and runs the program that prints one.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Options of the program; --help lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
+}
+
+pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
+    let mut cargo = crate::cargo();
+    // Nothing but the token on standard output: it goes into a variable of a shell.
+    cargo.args(["run", "--quiet", "--package", "local", "--bin", "token", "--"]).args(options);
+    if !cargo.status()?.success() {
+        bail!("there is no token");
+    }
+    Ok(())
+}
