@@ -9,6 +9,7 @@ mod concurrency;
 mod conditional;
 mod cors;
 mod events;
+mod gateway;
 mod iam;
 mod idempotency;
 mod limits;
