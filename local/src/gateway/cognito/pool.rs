@@ -7,7 +7,7 @@ use aws_lc_rs::{
     encoding::AsDer,
     rand::SystemRandom,
     rsa::KeySize,
-    signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{KeyPair, RSA_PKCS1_SHA256, RsaEncoding, RsaKeyPair},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -168,10 +168,19 @@ impl UserPool {
     /// # Errors
     /// When they cannot be signed.
     pub fn sign(&self, header: &Value, claims: &Value) -> Result<String> {
+        self.sign_as(&RSA_PKCS1_SHA256, header, claims)
+    }
+
+    pub(super) fn sign_as(
+        &self,
+        encoding: &'static dyn RsaEncoding,
+        header: &Value,
+        claims: &Value,
+    ) -> Result<String> {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(header), part(claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)?;
+        self.key.sign(encoding, &SystemRandom::new(), signed.as_bytes(), &mut signature)?;
         Ok(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use aws_lc_rs::signature::{RSA_PKCS1_SHA384, RSA_PSS_SHA256};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -104,6 +105,11 @@ fn refuses_signatures_that_are_not_the_pools() {
     let confused = secrets
         .map(|secret| encode(&confused, &claims(&json!({})), &EncodingKey::from_secret(&secret)).unwrap());
 
+    // In order, but for the algorithm.
+    let signed_as = |encoding, algorithm: &str| {
+        POOL.sign_as(encoding, &json!({"alg": algorithm, "kid": kid}), &claims(&json!({}))).unwrap()
+    };
+
     for (what, token) in [
         ("nothing", String::new()),
         ("no token", "sesame".to_owned()),
@@ -116,8 +122,8 @@ fn refuses_signatures_that_are_not_the_pools() {
         ("four parts", format!("{good}.x")),
         ("HS256 with the modulus as text", confused[0].clone()),
         ("HS256 with the modulus", confused[1].clone()),
-        ("RS384", POOL.sign(&json!({"alg": "RS384", "kid": kid}), &claims(&json!({}))).unwrap()),
-        ("PS256", POOL.sign(&json!({"alg": "PS256", "kid": kid}), &claims(&json!({}))).unwrap()),
+        ("RS384", signed_as(&RSA_PKCS1_SHA384, "RS384")),
+        ("PS256", signed_as(&RSA_PSS_SHA256, "PS256")),
         ("no kid", POOL.sign(&json!({"alg": "RS256"}), &claims(&json!({}))).unwrap()),
         ("another kid", OTHER.sign(&OTHER.header(), &claims(&json!({}))).unwrap()),
         ("another key under this kid", OTHER.sign(&POOL.header(), &claims(&json!({}))).unwrap()),
