@@ -11,6 +11,7 @@ mod id;
 pub mod operation;
 pub mod product;
 pub mod search;
+pub mod secret;
 pub mod serve;
 pub mod text;
 pub mod time;

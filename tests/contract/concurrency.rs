@@ -59,7 +59,10 @@ async fn increment(client: &Client, path: &str, client_number: u64) {
         match client.send(Method::PATCH, path, &headers, body).await {
             response if response.status == 412 => {
                 let longest_ms = 10 << u64::min(attempt, 6);
-                tokio::time::sleep(Duration::from_millis((client_number * 7_919 + attempt * 31) % longest_ms)).await;
+                tokio::time::sleep(Duration::from_millis(
+                    (client_number * 7_919 + attempt * 31) % longest_ms,
+                ))
+                .await;
             }
             response => {
                 response.expect(200);

@@ -111,11 +111,8 @@ async fn catch_unwind(work: impl Future<Output = ()>) -> std::thread::Result<()>
 }
 
 async fn start_server(settings: Vec<(String, String)>) -> anyhow::Result<Server> {
-    let options = postgres::Options {
-        data: DataFolder::Temporary,
-        settings,
-        tools: checkout().join(".local/tools"),
-    };
+    let options =
+        postgres::Options { data: DataFolder::Temporary, settings, tools: checkout().join(".local/tools") };
     let server = Server::start(options, &|line| eprintln!("· {line}")).await?;
     postgres::create_database(&server.url("postgres"), TEMPLATE, None).await?;
     migrate::migrate(&server.url(TEMPLATE)).await?;

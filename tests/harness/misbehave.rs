@@ -2,7 +2,7 @@
 //! other, as the binary `misbehave`.
 
 use http::Method;
-use shared::{App, Operation, Reply, Request, Result, Role, Route};
+use shared::{App, Operation, Reply, Request, Result, Role, Route, db::Repeat};
 
 /// The operation.
 pub static OPERATION: Operation = Operation {
@@ -22,7 +22,7 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
             std::future::pending().await
         }
         "write" => {
-            app.database.write("delete from products", &[]).await?;
+            app.database.write("delete from products", &[], Repeat::Unsafe).await?;
         }
         _ => {}
     }

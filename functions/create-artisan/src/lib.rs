@@ -4,7 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::NewArtisan,
-    db::{Parameter, Type},
+    db::{Parameter, Repeat, Type},
     http::SECONDS_TO_LIVE,
     text,
 };
@@ -40,7 +40,7 @@ async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    claim.settle(app.database.write_optional(CREATE_ARTISAN, &parameters).await?, reply)
+    claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?, reply)
 }
 
 const CREATE_ARTISAN: &str = "
@@ -53,6 +53,7 @@ with claim as materialized (
   select $1, $2, $3, $4, $5, $6, $7, $8, $9
   from claim
   where is_new
+  on conflict (id) do nothing
 )
 select is_new, fingerprint, answer
 from claim";

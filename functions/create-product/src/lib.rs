@@ -3,7 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    db::{OnViolation, Parameter, Type},
+    db::{OnViolation, Parameter, Repeat, Type},
     http::SECONDS_TO_LIVE,
     product::{ARTISAN_FKEY, NewProduct, unknown_artisan},
     text,
@@ -41,7 +41,7 @@ async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    let row = app.database.write_optional(CREATE_PRODUCT, &parameters).await;
+    let row = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
     claim.settle(row.on_violation(ARTISAN_FKEY, unknown_artisan)?, reply)
 }
 
@@ -55,6 +55,7 @@ with claim as materialized (
   select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
   from claim
   where is_new
+  on conflict (id) do nothing
 )
 select is_new, fingerprint, answer
 from claim";

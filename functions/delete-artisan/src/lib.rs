@@ -4,7 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     artisan::ArtisanId,
-    db::{OnViolation, Parameter, Type},
+    db::{OnViolation, Parameter, Repeat, Type},
     product::ARTISAN_FKEY,
 };
 
@@ -27,12 +27,14 @@ async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row =
-        app.database.write_optional(DELETE_ARTISAN, &parameters).await.on_violation(ARTISAN_FKEY, || {
+    let row = app.database.write(DELETE_ARTISAN, &parameters, Repeat::Safe).await.on_violation(
+        ARTISAN_FKEY,
+        || {
             Problem::conflict(
                 "The artisan still has products. Delete them, or give them to another artisan, first.",
             )
-        })?;
+        },
+    )?;
     preconditions.judge(row, "artisan")?;
     Ok(Reply::no_content())
 }

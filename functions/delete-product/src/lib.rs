@@ -3,7 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    db::{Parameter, Type},
+    db::{Parameter, Repeat, Type},
     product::ProductId,
 };
 
@@ -26,7 +26,7 @@ async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row = app.database.write_optional(DELETE_PRODUCT, &parameters).await?;
+    let row = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
     preconditions.judge(row, "product")?;
     Ok(Reply::no_content())
 }

@@ -2,6 +2,7 @@
 
 use std::{env, fmt, num::NonZeroUsize, path::Path};
 
+use super::database::DatabaseConfig;
 use crate::{
     http::{AllowedOrigins, CursorKey},
     operation::Role,
@@ -11,10 +12,10 @@ use crate::{
 const DOTENV: &str = ".env";
 
 /// The configuration of a function. README.md has the table of variables.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
-    /// `DATABASE_URL`: where the database is and who we are there.
-    pub database: tokio_postgres::Config,
+    /// `DATABASE_URL`, or `DB_SECRET_ARN`, or `DB_AUTH=iam`: where the database is and who we are there.
+    pub database: DatabaseConfig,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: as many connections as requests at once, usually one.
     pub database_connections: usize,
     /// `CURSOR_KEY`: what cursors are authenticated with.
@@ -55,24 +56,7 @@ impl Config {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut faults = Vec::new();
 
-        let url = variable("DATABASE_URL");
-        let mut database = match &url {
-            Some(url) => url.parse().unwrap_or_else(|error: tokio_postgres::Error| {
-                faults.push(format!("DATABASE_URL is not a PostgreSQL connection URL: {}", cause(&error)));
-                tokio_postgres::Config::new()
-            }),
-            None => {
-                if role != Role::None {
-                    faults.push("DATABASE_URL is not set".to_owned());
-                }
-                tokio_postgres::Config::new()
-            }
-        };
-        if database.get_application_name().is_none()
-            && let Some(name) = variable("AWS_LAMBDA_FUNCTION_NAME")
-        {
-            database.application_name(name);
-        }
+        let database = DatabaseConfig::read(&variable, role != Role::None, &mut faults);
 
         let database_connections =
             match variable("AWS_LAMBDA_MAX_CONCURRENCY").map(|value| value.parse::<NonZeroUsize>()) {
@@ -95,9 +79,8 @@ impl Config {
 
         // Without a key of its own, a deployment's cursors are bound to its database: good against accidents, not
         // against a client who knows the database's name.
-        let cursor_secret = variable("CURSOR_KEY").unwrap_or_else(|| {
-            format!("atelier cursors of {:?} {:?}", database.get_hosts(), database.get_dbname())
-        });
+        let cursor_secret =
+            variable("CURSOR_KEY").unwrap_or_else(|| format!("atelier cursors of {}", database.identity));
 
         let allowed_origins =
             variable("CORS_ALLOWED_ORIGINS").unwrap_or_default().parse().unwrap_or_else(|fault: String| {
@@ -131,11 +114,6 @@ fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, String> {
     }
 }
 
-/// The driver's errors keep what they mean in their source.
-fn cause(error: &tokio_postgres::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
 impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration is not valid: {}", self.0.join("; "))
@@ -167,7 +145,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(faults.0.len(), 3, "{faults}");
         assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is no origin"), "{faults}");
-        assert_eq!(read(Role::Writer, &[]).unwrap_err().0, ["DATABASE_URL is not set"]);
+        assert_eq!(read(Role::Writer, &[]).unwrap_err().0.len(), 1);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What an operation gets: configuration and database.
 
 mod config;
+mod database;
 
 pub use config::{Config, ConfigFaults};
+pub use database::DatabaseConfig;
 
 use tokio::time::Instant;
 
 use crate::{
-    db::{Connections, Database},
+    db::{self, Connections, Database},
     http::CursorKey,
 };
 
@@ -24,9 +26,14 @@ impl Platform {
     ///
     /// # Errors
     /// When the connection pool's settings contradict each other.
-    pub fn new(config: Config) -> Result<Self, deadpool_postgres::BuildError> {
+    pub fn new(config: Config) -> Result<Self, db::Error> {
+        let database = config.database;
         Ok(Self {
-            connections: Connections::new(config.database, config.database_connections)?,
+            connections: Connections::new(
+                database.credentials,
+                database.extra_roots,
+                config.database_connections,
+            )?,
             cursor_key: config.cursor_key,
             requires_if_match: config.requires_if_match,
         })

@@ -5,14 +5,20 @@
 //! share its connections. Result columns have built-in types only: any other makes the driver prepare named
 //! statements to look the type up.
 
+mod connect;
+mod credentials;
 mod error;
+mod iam;
+mod secrets_manager;
 mod select;
+mod tls;
 pub mod value;
 
 use std::{future::Future, time::Duration};
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+use deadpool::{
+    Runtime,
+    managed::{Object, Pool, PoolError, Timeouts},
 };
 use tokio::time::{Instant, timeout_at};
 pub use tokio_postgres::{
@@ -20,46 +26,43 @@ pub use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-pub use error::{Error, OnViolation};
+use connect::Manager;
+pub use credentials::{Credentials, Place, Source};
+pub use error::{Attempt, Error, OnViolation};
+pub use secrets_manager::SecretsManager;
 pub use select::Select;
+pub use tls::install_provider;
 
 /// A statement's parameter and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Longest wait for a new connection. Longer than a healthy handshake ever takes, short enough for a client.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Longest wait for a connection altogether, another request's attempt to open one included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// Interval after which a silent connection is probed by TCP: shorter than what middleboxes forget.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-
-/// Longest wait for the acknowledgement of sent data.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whether a statement may be sent again when nobody knows whether it was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Carrying it out twice is the same as once.
+    Safe,
+    /// Carrying it out twice may be a second effect.
+    Unsafe,
+}
 
 /// The pool of an execution environment.
 #[derive(Debug, Clone)]
-pub struct Connections(Pool);
+pub struct Connections(Pool<Manager>);
 
 impl Connections {
-    /// A pool of at most `size` connections. Connects on first use.
+    /// A pool of at most `size` connections. Connects on first use. `extra_roots` are certificates in PEM that are
+    /// trusted besides those of RDS and the public ones.
     ///
     /// # Errors
     /// When the pool's settings contradict each other.
-    pub fn new(
-        mut config: tokio_postgres::Config,
-        size: usize,
-    ) -> Result<Self, deadpool_postgres::BuildError> {
-        config.connect_timeout(CONNECT_TIMEOUT);
-        config.keepalives_idle(KEEPALIVE_IDLE);
-        config.tcp_user_timeout(TCP_USER_TIMEOUT);
-        let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, tokio_postgres::NoTls, settings);
-        let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: None };
-        let pool =
-            Pool::builder(manager).max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build()?;
-        Ok(Self(pool))
+    pub fn new(credentials: Credentials, extra_roots: Option<String>, size: usize) -> Result<Self, Error> {
+        let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(ACQUIRE_TIMEOUT), recycle: None };
+        let pool = Pool::builder(Manager::new(credentials, extra_roots));
+        let pool = pool.max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+        pool.map(Self).map_err(|error| Error::Pool(error.to_string()))
     }
 
     /// Opens a connection ahead of the first request. A failure is logged and nothing more: the request tries
@@ -84,18 +87,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// Runs a statement that changes nothing and returns its rows. Repeated once when the connection is lost.
+    /// Runs a statement that changes nothing and returns its rows.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database does not answer in time, else what it answered.
+    /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        match self.attempt(sql, parameters).await {
-            Err(error) if error.is_connection_lost() => {
-                tracing::warn!(%error, "connection lost, reading again");
-                self.attempt(sql, parameters).await
-            }
-            result => result,
-        }
+        self.run(sql, parameters, Repeat::Safe).await
     }
 
     /// Like [`read`](Self::read) for at most one row.
@@ -106,31 +103,41 @@ impl Database {
         Ok(self.read(sql, parameters).await?.pop())
     }
 
-    /// Runs a statement that writes, and returns its rows. Never repeated: it may have been carried out.
+    /// Runs a statement that writes and returns at most one row.
     ///
     /// # Errors
-    /// As for [`read`](Self::read).
-    pub async fn write(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        self.attempt(sql, parameters).await
-    }
-
-    /// Like [`write`](Self::write) for at most one row.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
-    pub async fn write_optional(
+    /// As for [`read`](Self::read). Where `repeat` is unsafe, the statement may have been carried out all the same.
+    pub async fn write(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
+        repeat: Repeat,
     ) -> Result<Option<Row>, Error> {
-        Ok(self.write(sql, parameters).await?.pop())
+        Ok(self.run(sql, parameters, repeat).await?.pop())
+    }
+
+    /// The one place where anything is tried again: once, on another connection, within the same deadline.
+    async fn run(&self, sql: &str, parameters: &[Parameter<'_>], repeat: Repeat) -> Result<Vec<Row>, Error> {
+        let error = match self.attempt(sql, parameters).await {
+            Ok(rows) => return Ok(rows),
+            Err(error) => error,
+        };
+        match (error.attempt(), repeat) {
+            (Attempt::NotMade, _) | (Attempt::Unknown, Repeat::Safe) => {
+                tracing::warn!(%error, "trying again on another connection");
+                metrics::counter!("DbRetry").increment(1);
+                self.attempt(sql, parameters).await
+            }
+            _ => Err(error),
+        }
     }
 
     async fn attempt(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
         let acquired_by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
-        let connection = until(acquired_by, self.connections.0.get()).await?;
-        let result = until(self.deadline, connection.query_typed(sql, parameters)).await;
-        if result.as_ref().is_err_and(Error::is_connection_lost) {
+        let connection = until(acquired_by, Error::Busy, self.connections.0.get()).await?;
+        let result =
+            until(self.deadline, Error::TimedOut, connection.client.query_typed(sql, parameters)).await;
+        if result.as_ref().is_err_and(Error::ends_connection) {
             // An answer may still be on its way: nobody else may read it.
             drop(Object::take(connection));
         }
@@ -140,20 +147,21 @@ impl Database {
 
 async fn until<T, E: Into<Error>>(
     deadline: Instant,
+    late: Error,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Error> {
     match timeout_at(deadline, work).await {
         Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(Error::TimedOut),
+        Err(_) => Err(late),
     }
 }
 
-impl From<PoolError> for Error {
-    fn from(error: PoolError) -> Self {
+impl From<PoolError<Error>> for Error {
+    fn from(error: PoolError<Error>) -> Self {
         match error {
-            PoolError::Backend(error) => Self::from_connect(error),
-            PoolError::Timeout(_) => Self::TimedOut,
-            error => Self::Pool(error),
+            PoolError::Backend(error) => error,
+            PoolError::Timeout(_) => Self::Busy,
+            error => Self::Pool(error.to_string()),
         }
     }
 }

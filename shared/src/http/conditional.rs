@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Fault, Problem, Reply, Result};
-use crate::db::Row;
+use crate::db::{Repeat, Row};
 
 /// Goes up when the JSON of an unchanged resource changes: then no old tag matches any more.
 const REPRESENTATION: u32 = 1;
@@ -122,6 +122,12 @@ impl Preconditions {
     /// Whether the request has an `If-Match`.
     pub fn has_if_match(&self) -> bool {
         self.if_match.is_some()
+    }
+
+    /// Whether a change under these preconditions may be sent twice: only if it names the version that it changes,
+    /// which the first attempt then has replaced.
+    pub fn repeat(&self) -> Repeat {
+        if matches!(self.if_match, Some(Tags::List(_))) { Repeat::Safe } else { Repeat::Unsafe }
     }
 
     /// The reply to a read of a representation with `validators`: `reply` itself, or 304.

@@ -80,6 +80,10 @@ impl Claim {
             return Err(Problem::idempotency_key_reused());
         }
         let answer: String = row.try_get("answer").map_err(db::Error::from)?;
+        if answer == self.answer(&reply)? {
+            // Our own first attempt, whose success nobody heard of.
+            return Ok(reply);
+        }
         let stored: Stored = serde_json::from_str(&answer).map_err(Problem::internal)?;
         stored.replay().map_err(Problem::internal)
     }

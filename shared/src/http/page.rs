@@ -110,17 +110,19 @@ impl PageRequest {
     }
 }
 
-/// The request's own URL reference with another cursor.
+/// The request's own URL reference with another cursor. Its parameters are sorted, as signatures want them.
 fn next_url(request: &Request, cursor: &str) -> String {
+    let query = request.gateway().query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut query: Vec<_> = query.filter(|(name, _)| *name != "cursor").chain([("cursor", cursor)]).collect();
+    query.sort_unstable();
     let mut url = request.public_path();
-    url.push('?');
-    for (name, value) in request.gateway().query.iter().filter(|(name, _)| name != "cursor") {
+    for (index, (name, value)) in query.into_iter().enumerate() {
+        url.push(if index == 0 { '?' } else { '&' });
         url.extend(utf8_percent_encode(name, QUERY_VALUE));
         url.push('=');
         url.extend(utf8_percent_encode(value, QUERY_VALUE));
-        url.push('&');
     }
-    url + "cursor=" + cursor
+    url
 }
 
 #[cfg(test)]

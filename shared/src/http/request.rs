@@ -38,7 +38,9 @@ pub struct Gateway {
 
 impl Request {
     /// A request of its parts.
-    pub fn new(request: ::http::Request<Bytes>, gateway: Gateway) -> Self {
+    pub fn new(request: ::http::Request<Bytes>, mut gateway: Gateway) -> Self {
+        // A presigned URL's signature is no question to an operation, and has no place in a link.
+        gateway.query.retain(|(name, _)| !name.starts_with("X-Amz-"));
         let (head, body) = request.into_parts();
         Self { head, body, gateway }
     }

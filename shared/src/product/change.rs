@@ -41,8 +41,11 @@ pub async fn change(
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row =
-        app.database.write_optional(CHANGE, &parameters).await.on_violation(ARTISAN_FKEY, unknown_artisan)?;
+    let row = app
+        .database
+        .write(CHANGE, &parameters, preconditions.repeat())
+        .await
+        .on_violation(ARTISAN_FKEY, unknown_artisan)?;
     let row = preconditions.judge(row, "product")?;
     Ok(Product::from_row(&row)?)
 }

@@ -1,0 +1,151 @@
+//! The database's part of the configuration: where it is, and who we are there.
+
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::db::{Credentials, Place, SecretsManager, Source};
+
+/// How the database is reached.
+#[derive(Debug)]
+pub struct DatabaseConfig {
+    /// Who we are, and where.
+    pub credentials: Credentials,
+    /// `DB_CA_FILE`: certificates in PEM that are trusted besides those of RDS and the public ones.
+    pub extra_roots: Option<String>,
+    /// What tells this database from others.
+    pub(super) identity: String,
+}
+
+impl DatabaseConfig {
+    /// Reads the configuration; what is wrong is added to `faults`. `is_needed` says whether there must be a database.
+    pub(super) fn read(
+        variable: &impl Fn(&str) -> Option<String>,
+        is_needed: bool,
+        faults: &mut Vec<String>,
+    ) -> Self {
+        let extra_roots = variable("DB_CA_FILE").and_then(|path| match std::fs::read_to_string(&path) {
+            Ok(pem) => Some(pem),
+            Err(error) => {
+                faults.push(format!("DB_CA_FILE: {path} cannot be read: {error}"));
+                None
+            }
+        });
+        let source =
+            match (variable("DB_AUTH").as_deref(), variable("DATABASE_URL"), variable("DB_SECRET_ARN")) {
+                (Some("iam"), _, _) => iam(variable, faults),
+                (Some(_), _, _) => Err("DB_AUTH can only be iam".to_owned()),
+                (None, Some(url), _) => parse_url(&url).map(Source::Url),
+                (None, None, Some(id)) => secret(variable, id, faults),
+                (None, None, None) if is_needed => {
+                    Err("none of DATABASE_URL, DB_SECRET_ARN and DB_AUTH=iam is set".to_owned())
+                }
+                (None, None, None) => Ok(Source::Url(tokio_postgres::Config::new())),
+            };
+        let source = source.unwrap_or_else(|fault| {
+            faults.push(fault);
+            Source::Url(tokio_postgres::Config::new())
+        });
+        let identity = match &source {
+            Source::Url(config) => format!("{:?} {:?}", config.get_hosts(), config.get_dbname()),
+            Source::Secret { secret, place } => format!("{secret:?} {place:?}"),
+            Source::Iam { place, .. } => format!("{place:?}"),
+        };
+        Self { credentials: Credentials::new(source), extra_roots, identity }
+    }
+}
+
+fn place(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Place {
+    let port = variable("DB_PORT")
+        .and_then(|port| port.parse().map_err(|_| faults.push("DB_PORT is not a port".to_owned())).ok());
+    Place { host: variable("DB_HOST"), port, name: variable("DB_NAME") }
+}
+
+fn region(variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    variable("AWS_REGION").ok_or_else(|| "AWS_REGION is not set".to_owned())
+}
+
+fn iam(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Result<Source, String> {
+    let place = place(variable, faults);
+    let user = variable("DB_USER");
+    match (&place.host, user, region(variable)) {
+        (Some(_), Some(user), Ok(region)) => Ok(Source::Iam { user, place, region }),
+        _ => Err("DB_AUTH=iam needs DB_HOST, DB_USER and AWS_REGION".to_owned()),
+    }
+}
+
+fn secret(
+    variable: &impl Fn(&str) -> Option<String>,
+    id: String,
+    faults: &mut Vec<String>,
+) -> Result<Source, String> {
+    let place = place(variable, faults);
+    let endpoint = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
+    let secret = SecretsManager::new(id, region(variable)?, endpoint)?;
+    Ok(Source::Secret { secret, place })
+}
+
+/// The driver's configuration of a connection URL. Where the URL has no `sslmode`, TLS is demanded of every host but
+/// this machine; where TLS is used, certificate and name are always verified.
+fn parse_url(url: &str) -> Result<tokio_postgres::Config, String> {
+    let has_mode = url.contains("sslmode=");
+    // The driver knows no more than `require`: the rest is the connector's doing.
+    let url =
+        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+    let mut config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|error| format!("DATABASE_URL is not a PostgreSQL connection URL: {}", cause(&error)))?;
+    if !has_mode {
+        let is_here = |host: &Host| match host {
+            Host::Tcp(host) => matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1"),
+            Host::Unix(_) => true,
+        };
+        let is_local = config.get_hosts().iter().all(is_here);
+        config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
+    }
+    Ok(config)
+}
+
+/// The driver's errors keep what they mean in their source.
+fn cause(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demands_tls_of_other_machines() {
+        for (url, mode) in [
+            ("postgresql://u@127.0.0.1/d", SslMode::Disable),
+            ("postgresql://u@localhost/d?sslmode=require", SslMode::Require),
+            ("postgresql://u@db.example.com/d", SslMode::Require),
+            ("postgresql://u@db.example.com/d?sslmode=verify-full", SslMode::Require),
+            ("postgresql://u@db.example.com/d?sslmode=disable", SslMode::Disable),
+        ] {
+            assert_eq!(parse_url(url).unwrap().get_ssl_mode(), mode, "{url}");
+        }
+    }
+
+    fn faults(variables: &[(&str, &str)]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let variable =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        DatabaseConfig::read(&variable, true, &mut faults);
+        faults
+    }
+
+    #[test]
+    fn says_what_each_way_to_connect_needs() {
+        assert!(faults(&[])[0].contains("DB_SECRET_ARN"));
+        assert!(faults(&[("DB_AUTH", "iam")])[0].contains("DB_HOST, DB_USER and AWS_REGION"));
+        assert!(faults(&[("DB_AUTH", "kerberos")])[0].contains("iam"));
+        assert!(faults(&[("DB_SECRET_ARN", "s")])[0].contains("AWS_REGION"));
+        assert_eq!(
+            faults(&[("DB_SECRET_ARN", "s"), ("AWS_REGION", "r"), ("DB_PORT", "x"), ("DB_CA_FILE", "/no")])
+                .len(),
+            2
+        );
+        let iam = [("DB_AUTH", "iam"), ("DB_HOST", "h"), ("DB_USER", "u"), ("AWS_REGION", "r")];
+        assert_eq!(faults(&iam), Vec::<String>::new());
+    }
+}

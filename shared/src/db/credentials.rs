@@ -1,0 +1,230 @@
+//! Who we are to PostgreSQL: a connection URL, a secret of Secrets Manager, or an IAM token that is signed here.
+
+use std::{
+    fmt,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
+use tokio_postgres::config::SslMode;
+
+use super::{iam, secrets_manager::SecretsManager};
+use crate::secret::Secret;
+
+/// How long a secret is used before it is fetched again. A rotation is noticed earlier, by the refused password.
+const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
+
+/// Where credentials come from.
+#[derive(Debug)]
+pub enum Source {
+    /// `DATABASE_URL`.
+    Url(tokio_postgres::Config),
+    /// `DB_SECRET_ARN`: the JSON that RDS writes, whose host, port and database `place` may override.
+    Secret {
+        /// The secret.
+        secret: SecretsManager,
+        /// What the environment says of the database's place.
+        place: Place,
+    },
+    /// `DB_AUTH=iam`: a token for each connection.
+    Iam {
+        /// The database's user.
+        user: String,
+        /// The database's place, whose host must be there.
+        place: Place,
+        /// The region of the database.
+        region: String,
+    },
+}
+
+/// Where the database is, as far as the environment says: `DB_HOST`, `DB_PORT`, `DB_NAME`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The host.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The database.
+    pub name: Option<String>,
+}
+
+/// A version of a secret, by its staging label.
+///
+/// A rotation sets the new password first and moves the labels after: until then only the pending version opens the
+/// database. When it moves the labels first, only the previous one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The version in use.
+    Current,
+    /// The version that a rotation is about to bring into use.
+    Pending,
+    /// The version that was in use before.
+    Previous,
+}
+
+impl Stage {
+    /// The order in which versions are tried after the cached one was refused.
+    pub const AFTER_REFUSAL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
+
+    /// The label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
+/// Credentials that could not be had.
+#[derive(Debug)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no database credentials: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// The credentials of an execution environment, and the last ones that worked.
+#[derive(Debug)]
+pub struct Credentials {
+    source: Source,
+    cached: Mutex<Option<(SystemTime, tokio_postgres::Config)>>,
+}
+
+impl Credentials {
+    /// Credentials of `source`. Nothing is fetched yet.
+    pub fn new(source: Source) -> Self {
+        Self { source, cached: Mutex::new(None) }
+    }
+
+    /// Whether other credentials can be tried when these are refused.
+    pub fn can_be_renewed(&self) -> bool {
+        matches!(self.source, Source::Secret { .. })
+    }
+
+    /// How to connect now: cached where that is allowed, else fetched or signed.
+    ///
+    /// # Errors
+    /// When Secrets Manager does not answer, or the secret is malformed.
+    pub async fn current(&self) -> Result<tokio_postgres::Config, Unavailable> {
+        match &self.source {
+            Source::Url(config) => Ok(config.clone()),
+            Source::Iam { user, place, region } => {
+                let host = place.host.clone().unwrap_or_default();
+                let port = place.port.unwrap_or(DEFAULT_PORT);
+                let token = iam::token(&host, port, user, region).map_err(Unavailable)?;
+                Ok(config(&host, port, place.name.as_deref().unwrap_or(user), user, &token))
+            }
+            Source::Secret { .. } => match self.cached() {
+                Some(config) => Ok(config),
+                None => self.fetch(Stage::Current).await,
+            },
+        }
+    }
+
+    /// How to connect by the version `stage` of the secret, fetched now.
+    ///
+    /// # Errors
+    /// As for [`current`](Self::current), and when there is no such version, or no secret.
+    pub async fn fetch(&self, stage: Stage) -> Result<tokio_postgres::Config, Unavailable> {
+        let Source::Secret { secret, place } = &self.source else {
+            return Err(Unavailable("only a secret has versions".to_owned()));
+        };
+        let document = secret.fetch(stage).await.map_err(Unavailable)?;
+        read_secret(document.expose(), place).map_err(Unavailable)
+    }
+
+    /// Remembers what worked.
+    pub fn remember(&self, config: &tokio_postgres::Config) {
+        if self.can_be_renewed()
+            && let Ok(mut cached) = self.cached.lock()
+        {
+            *cached = Some((SystemTime::now(), config.clone()));
+        }
+    }
+
+    fn cached(&self) -> Option<tokio_postgres::Config> {
+        let cached = self.cached.lock().ok()?;
+        let (since, config) = cached.as_ref()?;
+        // Wall-clock time: a frozen environment ages too.
+        let is_fresh = since.elapsed().is_ok_and(|age| age < TIME_TO_LIVE);
+        is_fresh.then(|| config.clone())
+    }
+}
+
+const DEFAULT_PORT: u16 = 5432;
+
+fn config(host: &str, port: u16, database: &str, user: &str, password: &Secret) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(host)
+        .port(port)
+        .dbname(database)
+        .user(user)
+        .password(password.expose())
+        .ssl_mode(SslMode::Require);
+    config
+}
+
+/// The JSON that RDS writes into a secret.
+fn read_secret(document: &str, place: &Place) -> Result<tokio_postgres::Config, String> {
+    #[derive(serde::Deserialize)]
+    struct RdsSecret {
+        username: String,
+        password: String,
+        host: Option<String>,
+        port: Option<serde_json::Value>,
+        dbname: Option<String>,
+    }
+    // Not the parser's own message: it may quote the password.
+    let secret: RdsSecret = serde_json::from_str(document).map_err(|error| {
+        format!("the secret is not the JSON of RDS (line {}, column {})", error.line(), error.column())
+    })?;
+    let host = place.host.clone().or(secret.host).ok_or("neither DB_HOST nor the secret names a host")?;
+    let port = match (place.port, secret.port) {
+        (Some(port), _) => port,
+        (None, None) => DEFAULT_PORT,
+        (None, Some(port)) => {
+            let number = port.as_u64().or_else(|| port.as_str()?.parse().ok());
+            number.and_then(|port| port.try_into().ok()).ok_or("the secret's port is none")?
+        }
+    };
+    let name = place.name.clone().or(secret.dbname).unwrap_or_else(|| "postgres".to_owned());
+    Ok(config(&host, port, &name, &secret.username, &Secret::new(secret.password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_rds_writes() {
+        let document = r#"{"username": "u", "password": "sesame", "engine": "postgres", "host": "h", "port": 5433, "dbname": "d"}"#;
+        let config = read_secret(document, &Place::default()).unwrap();
+        assert_eq!(
+            (config.get_user(), config.get_dbname(), config.get_ports()),
+            (Some("u"), Some("d"), &[5433][..])
+        );
+        assert_eq!(config.get_ssl_mode(), SslMode::Require);
+        let place =
+            Place { host: Some("proxy".to_owned()), port: Some(6432), name: Some("catalogue".to_owned()) };
+        let config = read_secret(r#"{"username": "u", "password": "p", "port": "1"}"#, &place).unwrap();
+        assert_eq!((config.get_dbname(), config.get_ports()), (Some("catalogue"), &[6432][..]));
+    }
+
+    #[test]
+    fn a_malformed_secret_is_not_quoted() {
+        for document in
+            ["sesame", r#"{"username": "u", "password": ["sesame"]}"#, r#"{"password": "sesame"}"#]
+        {
+            let error = read_secret(document, &Place::default()).unwrap_err();
+            assert!(!error.contains("sesame"), "{error}");
+        }
+        let no_host = read_secret(r#"{"username": "u", "password": "p"}"#, &Place::default()).unwrap_err();
+        assert!(no_host.contains("DB_HOST"), "{no_host}");
+    }
+}

