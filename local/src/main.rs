@@ -139,7 +139,7 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
     if !arguments.empty && is_empty(&database_url).await? {
         // Through a gateway of its own, which asks nobody for signatures, tokens or keys.
         let unguarded = stack(gateway::Options::default())?.await?;
-        let loaded = sample::load(&unguarded.url(), &Auth::None).await;
+        let loaded = sample::load(&unguarded.url()).await;
         unguarded.stop().await;
         say(&format!("loaded a sample of {} products", loaded?));
     }

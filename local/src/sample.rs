@@ -2,59 +2,59 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use jiff::Timestamp;
-use serde_json::Value;
-
-use crate::{
-    gateway::{
-        Auth,
-        iam::{self, Principal},
-    },
-    lambda::REGION,
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
 };
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
-/// Products as they are sent to `POST /v1/products`.
-const PRODUCTS: &str = include_str!("../sample/products.json");
-const PATH: &str = "/v1/products";
+/// Artisans and products as they are sent to the API. A product's `artisan` is the artisan's index.
+const CATALOGUE: &str = include_str!("../sample/catalogue.json");
 
-/// Creates the sample's products in the API at `url` and returns how many there are.
-///
-/// # Errors
-/// When a product is not accepted, or nobody may create one.
-pub async fn load(url: &str, auth: &Auth) -> Result<usize> {
-    let products: Vec<Value> = serde_json::from_str(PRODUCTS).context("the sample is not valid")?;
-    let creator = creator(auth)?;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    for product in &products {
-        let mut request = Request::post(format!("{url}{PATH}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from(product.to_string()))?;
-        if let Some(creator) = creator {
-            iam::sign(&mut request, creator, REGION, Timestamp::now())?;
-        }
-        let response = client.request(request.map(Full::new)).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        ensure!(
-            status == StatusCode::CREATED,
-            "{product} was answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-    }
-    Ok(products.len())
+#[derive(Deserialize)]
+struct Catalogue {
+    artisans: Vec<Value>,
+    products: Vec<Map<String, Value>>,
 }
 
-/// Who signs the requests, if they must be signed.
-fn creator(auth: &Auth) -> Result<Option<&Principal>> {
-    match auth {
-        Auth::None | Auth::Cognito(_) => Ok(None),
-        Auth::Iam(iam) => {
-            let mut principals = iam.principals().iter();
-            let creator = principals.find(|principal| principal.may(Method::POST.as_str(), PATH));
-            Ok(Some(creator.context("no principal may create the sample's products; use --empty")?))
-        }
+/// Creates the sample in the API at `url`, which must let anybody in, and returns how many products it has.
+///
+/// # Errors
+/// When an artisan or a product is not accepted.
+pub async fn load(url: &str) -> Result<usize> {
+    let Catalogue { artisans, products } =
+        serde_json::from_str(CATALOGUE).context("the sample is not valid")?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let mut ids = Vec::new();
+    for artisan in artisans {
+        ids.push(create(&client, &format!("{url}/v1/artisans"), &artisan).await?["id"].take());
     }
+    let count = products.len();
+    for mut product in products {
+        if let Some(index) = product.remove("artisan") {
+            let id = index.as_u64().and_then(|index| ids.get(usize::try_from(index).ok()?));
+            product.insert(
+                "artisan_id".to_owned(),
+                id.context("the sample names an artisan that is not in it")?.clone(),
+            );
+        }
+        create(&client, &format!("{url}/v1/products"), &Value::Object(product)).await?;
+    }
+    Ok(count)
+}
+
+async fn create(client: &Client<HttpConnector, Full<Bytes>>, url: &str, body: &Value) -> Result<Value> {
+    let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+    let response = client.request(request.body(Full::new(Bytes::from(body.to_string())))?).await?;
+    let status = response.status();
+    let answer = response.into_body().collect().await?.to_bytes();
+    ensure!(
+        status == StatusCode::CREATED,
+        "{body} was answered {status}: {}",
+        String::from_utf8_lossy(&answer)
+    );
+    Ok(serde_json::from_slice(&answer)?)
 }
