@@ -44,6 +44,8 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 pub struct Setup {
     /// How the gateway runs.
     pub gateway: gateway::Options,
+    /// How many processes of one function run at once; 10 unless said otherwise.
+    pub max_environments: Option<usize>,
     /// Variables of every function.
     pub environment: Vec<(String, String)>,
     /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
@@ -150,7 +152,7 @@ impl Atelier {
             database_url: running.url(&database),
             gateway: setup.gateway,
             programs: programs()?,
-            max_environments: 10,
+            max_environments: setup.max_environments.unwrap_or(10),
             environment: setup.environment,
             log: Arc::new(move |line| {
                 if let Ok(mut lines) = lines.lock() {

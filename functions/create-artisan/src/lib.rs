@@ -40,7 +40,7 @@ async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?, reply)
+    claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?.row, reply)
 }
 
 const CREATE_ARTISAN: &str = "

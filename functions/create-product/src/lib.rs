@@ -41,8 +41,8 @@ async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    let row = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
-    claim.settle(row.on_violation(ARTISAN_FKEY, unknown_artisan)?, reply)
+    let written = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
+    claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
 }
 
 const CREATE_PRODUCT: &str = "

@@ -27,7 +27,7 @@ async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row = app.database.write(DELETE_ARTISAN, &parameters, Repeat::Safe).await.on_violation(
+    let deleted = app.database.write(DELETE_ARTISAN, &parameters, Repeat::Safe).await.on_violation(
         ARTISAN_FKEY,
         || {
             Problem::conflict(
@@ -35,7 +35,7 @@ async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
             )
         },
     )?;
-    preconditions.judge(row, "artisan")?;
+    preconditions.judge_deletion(deleted, "artisan")?;
     Ok(Reply::no_content())
 }
 

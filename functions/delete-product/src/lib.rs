@@ -26,8 +26,8 @@ async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
-    preconditions.judge(row, "product")?;
+    let deleted = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
+    preconditions.judge_deletion(deleted, "product")?;
     Ok(Reply::no_content())
 }
 

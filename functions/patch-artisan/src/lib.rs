@@ -37,8 +37,8 @@ async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
-    let artisan = Artisan::from_row(&preconditions.judge(row, "artisan")?)?;
+    let written = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
+    let artisan = Artisan::from_row(&preconditions.judge(written.row, "artisan")?)?;
     Ok(Reply::resource(&artisan))
 }
 

@@ -14,7 +14,6 @@ with current as (
     coalesce($5, family_key) as family_key,
     coalesce($6, biography) as biography
   from current
-  where holds
 ), changed as (
   update artisans
   set
@@ -25,8 +24,10 @@ with current as (
     biography = patch.biography,
     version = artisans.version + 1,
     updated_at = greatest($7, artisans.updated_at)
-  from patch
+  from patch, current
   where artisans.id = patch.id
+    and artisans.id = current.id
+    and current.holds
     and (artisans.given_name, artisans.family_name, artisans.biography)
       is distinct from (patch.given_name, patch.family_name, patch.biography)
   returning
@@ -36,6 +37,13 @@ with current as (
 select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
 from changed
 union all
-select id, given_name, family_name, biography, version, created_at, updated_at, holds
-from current
+select c.id, c.given_name, c.family_name, c.biography, c.version, c.created_at, c.updated_at,
+  c.holds or (
+    -- Our own first attempt, whose success nobody heard of: the named version's successor, from this very moment.
+    c.version - 1 = any ($8)
+    and c.updated_at = $7
+    and (c.given_name, c.family_name, c.biography) is not distinct from (p.given_name, p.family_name, p.biography)
+  ) as holds
+from current c
+join patch p on p.id = c.id
 where not exists (select from changed)

@@ -48,6 +48,15 @@ pub enum Repeat {
     Unsafe,
 }
 
+/// What a write returned.
+#[derive(Debug)]
+pub struct Written {
+    /// The row, if there is one.
+    pub row: Option<Row>,
+    /// Whether the statement was sent twice, and nobody knows whether the first was carried out.
+    pub was_repeated: bool,
+}
+
 /// The pool of an execution environment.
 #[derive(Debug, Clone)]
 pub struct Connections(Pool<Manager>);
@@ -92,7 +101,7 @@ impl Database {
     /// # Errors
     /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        self.run(sql, parameters, Repeat::Safe).await
+        Ok(self.run(sql, parameters, Repeat::Safe).await?.0)
     }
 
     /// Like [`read`](Self::read) for at most one row.
@@ -112,21 +121,28 @@ impl Database {
         sql: &str,
         parameters: &[Parameter<'_>],
         repeat: Repeat,
-    ) -> Result<Option<Row>, Error> {
-        Ok(self.run(sql, parameters, repeat).await?.pop())
+    ) -> Result<Written, Error> {
+        let (mut rows, was_repeated) = self.run(sql, parameters, repeat).await?;
+        Ok(Written { row: rows.pop(), was_repeated })
     }
 
-    /// The one place where anything is tried again: once, on another connection, within the same deadline.
-    async fn run(&self, sql: &str, parameters: &[Parameter<'_>], repeat: Repeat) -> Result<Vec<Row>, Error> {
+    /// The one place where anything is tried again: once, on another connection, within the same deadline. The rows,
+    /// and whether they are those of a repetition.
+    async fn run(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        repeat: Repeat,
+    ) -> Result<(Vec<Row>, bool), Error> {
         let error = match self.attempt(sql, parameters).await {
-            Ok(rows) => return Ok(rows),
+            Ok(rows) => return Ok((rows, false)),
             Err(error) => error,
         };
         match (error.attempt(), repeat) {
             (Attempt::NotMade, _) | (Attempt::Unknown, Repeat::Safe) => {
                 tracing::warn!(%error, "trying again on another connection");
                 metrics::counter!("DbRetry").increment(1);
-                self.attempt(sql, parameters).await
+                Ok((self.attempt(sql, parameters).await?, error.attempt() == Attempt::Unknown))
             }
             _ => Err(error),
         }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Fault, Problem, Reply, Result};
-use crate::db::{Repeat, Row};
+use crate::db::{Repeat, Row, Written};
 
 /// Goes up when the JSON of an unchanged resource changes: then no old tag matches any more.
 const REPRESENTATION: u32 = 1;
@@ -184,6 +184,18 @@ impl Preconditions {
             }
         };
         (versions, unmodified_since, other_versions)
+    }
+
+    /// Judges what a deletion returned, as [`judge`](Self::judge) does. A repeated one that finds nothing is done: its
+    /// first attempt was.
+    ///
+    /// # Errors
+    /// 404 or 412.
+    pub fn judge_deletion(&self, deleted: Written, what: &str) -> Result<()> {
+        if deleted.row.is_none() && deleted.was_repeated {
+            return Ok(());
+        }
+        self.judge(deleted.row, what).map(|_| ())
     }
 
     /// The row that a conditional write returned, which has `id`, `version` and `holds`: whether the preconditions

@@ -41,12 +41,12 @@ pub async fn change(
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let row = app
+    let written = app
         .database
         .write(CHANGE, &parameters, preconditions.repeat())
         .await
         .on_violation(ARTISAN_FKEY, unknown_artisan)?;
-    let row = preconditions.judge(row, "product")?;
+    let row = preconditions.judge(written.row, "product")?;
     Ok(Product::from_row(&row)?)
 }
 
