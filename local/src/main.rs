@@ -133,6 +133,7 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
             programs: programs()?,
             max_environments: arguments.max_environments,
             environment: passed_on(),
+            database_access: None,
             log: log.sink(),
         }))
     };

@@ -38,9 +38,14 @@ pub struct StackOptions {
     pub max_environments: usize,
     /// Further variables for every function.
     pub environment: Vec<(String, String)>,
+    /// The variables by which a function reaches the database, in place of its role's `DATABASE_URL`.
+    pub database_access: Option<DatabaseAccess>,
     /// Where the functions' output goes.
     pub log: LogSink,
 }
+
+/// Variables for a role, whose connection URL would be this.
+pub type DatabaseAccess = Box<dyn Fn(Role, &str) -> Vec<(String, String)>>;
 
 /// A running API.
 pub struct Stack {
@@ -54,8 +59,16 @@ impl Stack {
     /// # Errors
     /// When a binary is missing, the database refuses the logins, or the address is taken.
     pub async fn start(options: StackOptions) -> Result<Self> {
-        let StackOptions { operations, database_url, gateway, programs, max_environments, environment, log } =
-            options;
+        let StackOptions {
+            operations,
+            database_url,
+            gateway,
+            programs,
+            max_environments,
+            environment,
+            database_access,
+            log,
+        } = options;
         let mut environment = environment;
         if !gateway.allowed_origins.is_empty() {
             environment.push(("CORS_ALLOWED_ORIGINS".to_owned(), gateway.allowed_origins.to_string()));
@@ -72,7 +85,10 @@ impl Stack {
             );
             let mut environment = environment.clone();
             if let Some(url) = logins.url(operation.role)? {
-                environment.push(("DATABASE_URL".to_owned(), url));
+                match &database_access {
+                    Some(access) => environment.extend(access(operation.role, &url)),
+                    None => environment.push(("DATABASE_URL".to_owned(), url)),
+                }
             }
             functions.push(Function {
                 name: operation.name.to_owned(),

@@ -20,4 +20,5 @@ mod plans;
 mod products;
 mod register;
 mod statements;
+mod tls;
 mod walks;

@@ -4,7 +4,9 @@
 mod catalogue;
 mod client;
 pub mod clients;
+mod front;
 pub mod misbehave;
+mod tls;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -19,7 +21,7 @@ use local::{
     gateway,
     lambda::Functions,
     postgres::{self, DataFolder, Server},
-    stack::{Stack, StackOptions, checkout, programs},
+    stack::{DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -29,6 +31,8 @@ use tokio_postgres::{Client as Connection, NoTls};
 
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
+pub use front::{Front, SSL_REQUEST};
+pub use tls::{Authority, Certificate};
 
 /// Database that has been migrated once; those of the tests are copies of it.
 const TEMPLATE: &str = "atelier_template";
@@ -50,6 +54,8 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
     pub own_server: Option<Vec<(String, String)>>,
+    /// The variables by which functions reach the database, in place of `DATABASE_URL`.
+    pub database_access: Option<DatabaseAccess>,
 }
 
 /// An API with a database of its own.
@@ -154,6 +160,7 @@ impl Atelier {
             programs: programs()?,
             max_environments: setup.max_environments.unwrap_or(10),
             environment: setup.environment,
+            database_access: setup.database_access,
             log: Arc::new(move |line| {
                 if let Ok(mut lines) = lines.lock() {
                     lines.push(line.text);

@@ -1,0 +1,146 @@
+//! TLS to PostgreSQL: functions speak to a server that they can verify, and to no other.
+
+use std::time::{Duration, Instant};
+
+use harness::{Atelier, Authority, Front, SSL_REQUEST, Setup, atelier_with};
+use serde_json::json;
+use shared::Role;
+use url::Url;
+
+/// The connection URL `url` by the server's name, which its certificate has, and with TLS.
+fn by_name(_: Role, url: &str) -> Vec<(String, String)> {
+    let mut url = Url::parse(url).expect("a URL");
+    url.set_host(Some("localhost")).expect("a host");
+    url.set_query(Some("sslmode=verify-full"));
+    vec![("DATABASE_URL".to_owned(), url.into())]
+}
+
+/// A read and a write are answered 503 in time, and each leaves one line in the log, which holds `reason`.
+async fn refuses(atelier: &Atelier, reason: &str) {
+    let before = atelier.log().len();
+    for writes in [false, true] {
+        let asked = Instant::now();
+        let response = match writes {
+            false => atelier.client().get("/v1/products").await,
+            true => atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await,
+        };
+        assert!(asked.elapsed() < Duration::from_secs(3), "{reason}: {:?}", asked.elapsed());
+        let problem = response.problem(503);
+        assert!(!problem.to_string().contains("certificate"), "nothing about the inside: {problem}");
+    }
+    let log = atelier.log();
+    let lines: Vec<_> = log[before..].iter().filter(|line| line.contains(reason)).collect();
+    assert_eq!(lines.len(), 2, "{reason}: {:#?}", &log[before..]);
+}
+
+#[test]
+fn speaks_to_the_server_that_it_can_verify_and_to_no_other() {
+    let authority = Authority::new();
+    let right = authority.issue("localhost");
+    let setup = Setup {
+        environment: vec![authority.trust()],
+        own_server: Some(vec![("log_connections".to_owned(), "on".to_owned())]),
+        database_access: Some(Box::new(by_name)),
+        ..Setup::default()
+    };
+    atelier_with(setup, async |atelier| {
+        let works = async || {
+            atelier.show(Some(&right)).await;
+            atelier.end_sessions().await;
+            atelier.client().get("/v1/products").await.expect(200);
+            atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        };
+        works().await;
+        let sql = "select count(*) filter (where ssl and version = 'TLSv1.3'), count(*)
+            from pg_stat_ssl join pg_stat_activity using (pid)
+            where datname = current_database() and usename <> current_user";
+        let row = atelier.database().await.query_one(sql, &[]).await.expect("sessions");
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 2), "a session of each, all over TLS");
+
+        let unknown = Authority::new().issue("localhost");
+        let wrong = authority.issue("db.example.com");
+        let expired = authority.issue_expired("localhost");
+        for (certificate, reason) in [
+            (Some(&wrong), r#"certificate not valid for name \"localhost\""#),
+            (Some(&expired), "certificate expired"),
+            (Some(&unknown), "UnknownIssuer"),
+            (None, "server does not support TLS"),
+        ] {
+            atelier.show(certificate).await;
+            atelier.end_sessions().await;
+            let log = atelier.server().lock().await.log_path().to_owned();
+            let start = std::fs::metadata(&log).expect("the server's log").len();
+            refuses(atelier, reason).await;
+            let text = std::fs::read_to_string(&log).expect("the server's log");
+            let new = &text[usize::try_from(start).expect("a small log")..];
+            assert!(!new.contains("user=atelier_local"), "{reason}: nobody has said who they are: {new}");
+            works().await;
+        }
+        for name in ["list-products", "create-product"] {
+            assert_eq!(atelier.functions().environments(name).len(), 1, "the process lived on");
+        }
+    });
+}
+
+#[test]
+fn a_server_without_tls_gets_the_question_for_it_and_not_a_byte_more() {
+    let front = harness::block_on(Front::plain());
+    let port = front.port();
+    let access = move |role, url: &str| {
+        let mut url = Url::parse(url).expect("a URL");
+        url.set_port(Some(port)).expect("a port");
+        by_name(role, url.as_str())
+    };
+    atelier_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |atelier| {
+        atelier.client().get("/v1/products").await.problem(503);
+        atelier.client().get("/v1/products").await.problem(503);
+        assert!(atelier.log().iter().any(|line| line.contains("server does not support TLS")));
+    });
+    let heard = front.heard();
+    assert!(heard.len() >= 2 && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
+}
+
+#[test]
+fn an_iam_token_is_the_password_and_travels_over_tls_alone() {
+    let authority = Authority::new();
+    let front = harness::block_on(Front::tls(&authority.issue("localhost")));
+    let port = front.port();
+    let access = move |_, _: &str| {
+        let variables = [
+            ("DB_AUTH", "iam"),
+            ("DB_HOST", "localhost"),
+            ("DB_PORT", &port.to_string()),
+            ("DB_NAME", "catalogue"),
+            ("DB_USER", "catalog_by_iam"),
+        ];
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    };
+    let setup = Setup {
+        environment: vec![authority.trust()],
+        database_access: Some(Box::new(access)),
+        ..Setup::default()
+    };
+    atelier_with(setup, async |atelier| {
+        atelier.client().get("/v1/products").await.problem(503);
+        let log = atelier.log();
+        assert!(!log.iter().any(|line| line.contains("X-Amz-")), "{log:?}");
+    });
+    let heard = front.heard();
+    assert!(!heard.is_empty());
+    for token in heard {
+        let token = String::from_utf8(token).expect("text");
+        let token = Url::parse(&format!("https://{}", token.trim_end_matches('\0'))).expect("a URL");
+        assert_eq!((token.host_str(), token.port()), (Some("localhost"), Some(port)));
+        let value = |name: &str| {
+            token.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        assert_eq!(value("Action").as_deref(), Some("connect"));
+        assert_eq!(value("DBUser").as_deref(), Some("catalog_by_iam"));
+        assert_eq!(value("X-Amz-Signature").map(|it| it.len()), Some(64));
+        let credential = value("X-Amz-Credential").expect("a credential");
+        assert!(
+            credential.starts_with("local/") && credential.contains("/us-east-1/rds-db/"),
+            "{credential}"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! What stands where PostgreSQL should: it lets clients come as far as their password, and keeps what they say.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
+
+use crate::Certificate;
+
+/// A listener that ends when it is dropped.
+pub struct Front {
+    port: u16,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    work: AbortHandle,
+}
+
+impl Front {
+    /// One that speaks no TLS, and keeps every byte that it is sent.
+    pub async fn plain() -> Self {
+        Self::start(|mut client| async move {
+            let mut said = vec![0; SSL_REQUEST.len()];
+            client.read_exact(&mut said).await.ok()?;
+            client.write_all(b"N").await.ok()?;
+            client.read_to_end(&mut said).await.ok()?;
+            Some(said)
+        })
+        .await
+    }
+
+    /// One that speaks TLS with `certificate`, asks for the password as it is, as RDS does for a token, keeps that, and
+    /// refuses it.
+    ///
+    /// # Panics
+    /// When the certificate is none.
+    pub async fn tls(certificate: &Certificate) -> Self {
+        let chain =
+            CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).expect("a key");
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("a protocol")
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .expect("a certificate and its key");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::start(move |client| ask_for_password(acceptor.clone(), client)).await
+    }
+
+    async fn start<C, F>(converse: C) -> Self
+    where
+        C: Fn(TcpStream) -> F + Send + 'static,
+        F: Future<Output = Option<Vec<u8>>> + Send,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        let work = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if let (Some(said), Ok(mut heard)) = (converse(client).await, ears.lock()) {
+                    heard.push(said);
+                }
+            }
+        });
+        Self { port, heard, work: work.abort_handle() }
+    }
+
+    /// The TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What each client has said so far.
+    pub fn heard(&self) -> Vec<Vec<u8>> {
+        self.heard.lock().map(|heard| heard.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
+}
+
+/// The question whether the server speaks TLS: its length, and a number that is no version of the protocol.
+pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+async fn ask_for_password(acceptor: TlsAcceptor, mut client: TcpStream) -> Option<Vec<u8>> {
+    client.read_exact(&mut [0; SSL_REQUEST.len()]).await.ok()?;
+    client.write_all(b"S").await.ok()?;
+    let mut client = acceptor.accept(client).await.ok()?;
+    message(&mut client).await?; // who it is, and which database it wants
+    client.write_all(b"R\0\0\0\x08\0\0\0\x03").await.ok()?;
+    let kind = client.read_u8().await.ok()?;
+    let password = message(&mut client).await.filter(|_| kind == b'p')?;
+    client.write_all(b"E\0\0\0\x1eSFATAL\0VFATAL\0C28000\0Mno\0\0").await.ok()?;
+    client.shutdown().await.ok()?;
+    Some(password)
+}
+
+/// The content of a message, which begins with its length.
+async fn message(client: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+    let length = usize::try_from(client.read_u32().await.ok()?).ok()?;
+    let mut content = vec![0; length.checked_sub(4)?];
+    client.read_exact(&mut content).await.ok()?;
+    Some(content)
+}

@@ -1,0 +1,114 @@
+//! Certificates from an authority of a test's own, and a PostgreSQL that shows them.
+
+use std::io::Write;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use tempfile::NamedTempFile;
+
+use crate::Atelier;
+
+/// Issues certificates; functions trust it by `DB_CA_FILE`.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: NamedTempFile,
+}
+
+/// A server's certificate and its key, in PEM.
+pub struct Certificate {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new authority, which nobody trusts yet.
+    ///
+    /// # Panics
+    /// When its certificate cannot be made or written.
+    #[expect(clippy::new_without_default, reason = "it writes a file")]
+    pub fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::default();
+        // Of two authorities with one name, a client takes the one it trusts for the issuer.
+        let name = format!("Authority {}", uuid::Uuid::now_v7());
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        let mut file = NamedTempFile::new().expect("a file");
+        file.write_all(certificate.pem().as_bytes()).expect("a file to write to");
+        Self { issuer: Issuer::new(parameters, key), file }
+    }
+
+    /// The variable that makes functions trust it.
+    pub fn trust(&self) -> (String, String) {
+        ("DB_CA_FILE".to_owned(), self.file.path().display().to_string())
+    }
+
+    /// A certificate for the host `name`.
+    pub fn issue(&self, name: &str) -> Certificate {
+        self.sign(&CertificateParams::new([name.to_owned()]).expect("a name"))
+    }
+
+    /// A certificate for the host `name` that expired years ago.
+    pub fn issue_expired(&self, name: &str) -> Certificate {
+        let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+        (parameters.not_before, parameters.not_after) =
+            (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        self.sign(&parameters)
+    }
+
+    fn sign(&self, parameters: &CertificateParams) -> Certificate {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        Certificate { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
+impl Atelier {
+    /// Makes the test's own server show `certificate` to every connection from now on, or speak no TLS.
+    ///
+    /// # Panics
+    /// When the server does not take it over.
+    pub async fn show(&self, certificate: Option<&Certificate>) {
+        // A name of its own for each, so that a new connection tells which one the server has read.
+        let name = format!("atelier-{}", uuid::Uuid::now_v7().simple());
+        let database = self.database().await;
+        let run = async |sql: String| database.batch_execute(&sql).await.expect("a superuser's statement");
+        if let Some(Certificate { certificate, key }) = certificate {
+            for (text, suffix) in [(certificate, "crt"), (key, "key")] {
+                // By the server itself: it runs under an account of its own, which must be the only one to read them.
+                run(format!(
+                    "copy (select unnest(string_to_array('{}', e'\\n')))
+                     to program 'umask 077; cat >{name}.{suffix}'",
+                    text.trim_end()
+                ))
+                .await;
+            }
+            run(format!("alter system set ssl_key_file = '{name}.key'")).await;
+        }
+        run(format!("alter system set ssl_cert_file = '{name}.crt'")).await;
+        let is_on = if certificate.is_some() { "on" } else { "off" };
+        run(format!("alter system set ssl = {is_on}")).await;
+        run("select pg_reload_conf()".to_owned()).await;
+        // The postmaster reads them at a moment of its own, and hands them down to every later connection.
+        let sql = "select current_setting('ssl_cert_file') || current_setting('ssl')";
+        let is_shown = async || {
+            let shown: String = self.database().await.query_one(sql, &[]).await.expect("settings").get(0);
+            shown == format!("{name}.crt{is_on}")
+        };
+        while !is_shown().await {}
+    }
+
+    /// Ends all sessions of the functions, and returns when they are gone.
+    ///
+    /// # Panics
+    /// When one does not go within 5 s.
+    pub async fn end_sessions(&self) {
+        let sql = "select coalesce(bool_and(pg_terminate_backend(pid, 5000)), true)
+            from pg_stat_activity
+            where datname = current_database() and usename <> current_user";
+        let are_gone: bool = self.database().await.query_one(sql, &[]).await.expect("an answer").get(0);
+        assert!(are_gone, "a session outlives its end");
+    }
+}
