@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Setup, atelier_with, product_path};
+use harness::{Setup, atelier_with, is_large, product_path};
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet, time::sleep};
 use tokio_postgres::{Client, NoTls};
@@ -43,12 +43,13 @@ fn a_failover_loses_no_acknowledged_write() {
 
             // Writers note what was acknowledged, and when.
             let started = Instant::now();
+            let writing_time = Duration::from_secs(if is_large() { 90 } else { 12 });
             let mut writers = JoinSet::new();
             for writer in 0..5 {
                 let client = atelier.client().clone();
                 writers.spawn(async move {
                     let mut answers = Vec::new();
-                    while started.elapsed() < Duration::from_secs(12) {
+                    while started.elapsed() < writing_time {
                         let body = json!({"name": format!("Bowl {writer}"), "price": 1});
                         let response = client.post("/v1/products", &body).await;
                         answers.push((
@@ -118,7 +119,7 @@ fn a_connection_that_was_cut_in_silence_while_the_function_was_frozen_is_replace
         };
         assert!(kill("-STOP").await.success());
         atelier.proxy().cut();
-        sleep(Duration::from_secs(31)).await;
+        sleep(Duration::from_secs(if is_large() { 61 } else { 31 })).await;
         assert!(kill("-CONT").await.success());
 
         let asked = Instant::now();

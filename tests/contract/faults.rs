@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Atelier, Client, Setup, atelier, atelier_with, id, product_path};
+use harness::{Atelier, Client, Setup, atelier, atelier_with, id, is_large, product_path};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinSet, time::sleep};
@@ -126,7 +126,7 @@ fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
         }
         let database = atelier.database().await;
         let mut terminated = 0;
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(if is_large() { 180 } else { 20 });
         while Instant::now() < end {
             sleep(Duration::from_millis(200)).await;
             let sql = "select pg_terminate_backend(pid) from pg_stat_activity

@@ -6,17 +6,25 @@ use anyhow::Result;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Run the long variants of the fault tests, which take minutes
+    #[arg(long)]
+    large: bool,
     /// Passed on to the test binaries, such as the name of a test or --nocapture
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filters: Vec<OsString>,
 }
 
-pub(crate) fn run(Arguments { filters }: Arguments) -> Result<()> {
+pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
     crate::setup::clients()?;
     crate::setup::browser()?;
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
     // Not the functions' binaries: their tests are in their libraries.
     let targets = ["--lib", "--bin", "xtask", "--test", "*"];
-    crate::run(crate::cargo().args(["test", "--workspace"]).args(targets).arg("--").args(filters))
+    let mut test = crate::cargo();
+    test.args(["test", "--workspace"]).args(targets).arg("--").args(filters);
+    if large {
+        test.env("ATELIER_LARGE", "1");
+    }
+    crate::run(&mut test)
 }

@@ -68,7 +68,10 @@ fn rds_roots(region: Option<&str>) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use sha2::{Digest, Sha256};
+    use x509_cert::{Certificate, der::Decode};
 
     use super::*;
 
@@ -90,8 +93,12 @@ mod tests {
 
     #[test]
     fn every_root_is_valid_for_years_to_come() {
+        let in_five_years = SystemTime::now() + Duration::from_secs(5 * 365 * 24 * 60 * 60);
         for root in rds_roots(None) {
             assert!(connector("localhost", Some(root)).is_ok(), "{root}");
+            let der = CertificateDer::from_pem_slice(root.as_bytes()).unwrap();
+            let validity = Certificate::from_der(&der).unwrap().tbs_certificate.validity;
+            assert!(validity.not_after.to_system_time() > in_five_years, "{root} expires: renew the bundle");
         }
         assert!(
             connector("localhost", Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
