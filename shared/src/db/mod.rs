@@ -31,7 +31,6 @@ pub use credentials::{Credentials, Place, Source};
 pub use error::{Attempt, Error, OnViolation};
 pub use secrets_manager::SecretsManager;
 pub use select::Select;
-pub use tls::install_provider;
 
 /// A statement's parameter and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);

@@ -1,11 +1,12 @@
 //! TLS to PostgreSQL: the certificate and the name of the server are always verified, against the roots of RDS and
-//! Aurora, which no public store has, and the public ones, which RDS Proxy uses.
+//! Aurora, which no public store has, and the public ones, which RDS Proxy uses. The cryptography is `ring`'s, named
+//! wherever one is chosen, as in the client of Secrets Manager.
 
 use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::{CryptoProvider, ring},
+    crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -33,14 +34,6 @@ pub fn connector(host: &str, extra_roots: Option<&str>) -> Result<MakeRustlsConn
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
-}
-
-/// Makes one cryptography provider that of the whole process: two would make rustls refuse to choose.
-pub fn install_provider() {
-    if CryptoProvider::get_default().is_none() {
-        // Fails only when another thread was faster, with the same provider.
-        let _ = ring::default_provider().install_default();
-    }
 }
 
 fn add(roots: &mut RootCertStore, pem: &str) -> Result<(), String> {
