@@ -19,6 +19,7 @@ mod outages;
 mod plans;
 mod products;
 mod register;
+mod rotation;
 mod statements;
 mod tls;
 mod walks;

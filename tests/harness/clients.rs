@@ -45,13 +45,14 @@ pub async fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
-fn python() -> Command {
+/// Python with those packages.
+pub(crate) fn python() -> Command {
     let venv = checkout().join(".local/tools/clients-venv");
     let read = |path: PathBuf| fs::read_to_string(path).ok();
     let wanted = read(checkout().join("tests/clients/requirements.txt"));
     assert!(
         wanted.is_some() && read(venv.join("requirements.txt")) == wanted,
-        "botocore and awscurl are not installed as tests/clients/requirements.txt says: `cargo xtask test` does it"
+        "the packages of tests/clients/requirements.txt are not installed: `cargo xtask test` does it"
     );
     let mut command = Command::new(venv.join("bin/python"));
     // Neither the user's own packages nor their AWS configuration.

@@ -6,7 +6,9 @@ mod client;
 pub mod clients;
 mod front;
 pub mod misbehave;
+mod secrets;
 mod tls;
+mod traffic;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -32,7 +34,9 @@ use tokio_postgres::{Client as Connection, NoTls};
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
+pub use secrets::SecretsManager;
 pub use tls::{Authority, Certificate};
+pub use traffic::Traffic;
 
 /// Database that has been migrated once; those of the tests are copies of it.
 const TEMPLATE: &str = "atelier_template";

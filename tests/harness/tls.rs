@@ -105,10 +105,18 @@ impl Atelier {
     /// # Panics
     /// When one does not go within 5 s.
     pub async fn end_sessions(&self) {
+        self.end_sessions_of("%").await;
+    }
+
+    /// Like [`end_sessions`](Self::end_sessions), of functions whose name is like `name`.
+    ///
+    /// # Panics
+    /// As for that.
+    pub async fn end_sessions_of(&self, name: &str) {
         let sql = "select coalesce(bool_and(pg_terminate_backend(pid, 5000)), true)
             from pg_stat_activity
-            where datname = current_database() and usename <> current_user";
-        let are_gone: bool = self.database().await.query_one(sql, &[]).await.expect("an answer").get(0);
+            where datname = current_database() and usename <> current_user and application_name like $1";
+        let are_gone: bool = self.database().await.query_one(sql, &[&name]).await.expect("an answer").get(0);
         assert!(are_gone, "a session outlives its end");
     }
 }

@@ -52,8 +52,8 @@ impl Manager {
         Self { credentials, extra_roots }
     }
 
-    /// Opens a connection with the credentials in use. When the server refuses them, every version of the secret is
-    /// tried once, and the one that works is remembered: a rotation costs no request.
+    /// Opens a connection with the credentials in use. When the server refuses them, the versions of the
+    /// secret are tried in turn, and the one that works is remembered: a rotation costs no request.
     async fn open(&self) -> Result<ClientWrapper, Error> {
         let current = self.credentials.current().await?;
         let refusal = match self.open_with(&current).await {
@@ -66,9 +66,10 @@ impl Manager {
         };
         tracing::warn!(error = %refusal, "the database refused the credentials, fetching the secret again");
         let mut tried = vec![current];
-        for stage in Stage::AFTER_REFUSAL {
+        for (attempt, stage) in (1..).zip(Stage::AFTER_REFUSAL) {
+            let is_last = attempt == Stage::AFTER_REFUSAL.len();
             let candidate = match self.credentials.fetch(stage).await {
-                Ok(candidate) if !tried.contains(&candidate) => candidate,
+                Ok(candidate) if is_last || !tried.contains(&candidate) => candidate,
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "a version of the secret cannot be had");

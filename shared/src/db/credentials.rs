@@ -63,8 +63,9 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The order in which versions are tried after the cached one was refused.
-    pub const AFTER_REFUSAL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
+    /// The order in which versions are tried after the cached one was refused. The last is the first again: a rotation
+    /// may set the password, or move the labels, between two of these attempts, and then none of them is right.
+    pub const AFTER_REFUSAL: [Self; 4] = [Self::Current, Self::Pending, Self::Previous, Self::Current];
 
     /// The label.
     pub fn label(self) -> &'static str {

@@ -1,0 +1,258 @@
+//! The database's passwords change while clients are served: no request fails, and every write happens once.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use harness::{Atelier, Authority, SecretsManager, Setup, Traffic, atelier_with, block_on};
+use serde_json::json;
+use shared::Role;
+use tokio::process::Command;
+use uuid::Uuid;
+
+/// The secrets, each with the group role of its logins.
+const SECRETS: [(&str, &str); 2] = [("reader", "catalog_reader"), ("writer", "catalog_writer")];
+
+/// A function whose processes are ended, and start without a secret; and one whose sessions are, and which has the last
+/// secret that it used. A reader and a writer each.
+const ROUNDS: [[&str; 2]; 2] = [["get-product", "patch-product"], ["create-product", "list-products"]];
+
+/// Time-outs are those of production: two crowds of clients would keep a machine of two cores too busy for them.
+static ONE_CROWD: Mutex<()> = Mutex::new(());
+
+fn by_secret(role: Role, _: &str) -> Vec<(String, String)> {
+    let name = if role == Role::Reader { SECRETS[0].0 } else { SECRETS[1].0 };
+    vec![("DB_SECRET_ARN".to_owned(), name.to_owned())]
+}
+
+fn setup(secrets: &SecretsManager, authority: &Authority) -> Setup {
+    let mut environment = secrets.variables();
+    environment.push(authority.trust());
+    Setup {
+        environment,
+        own_server: Some(vec![("log_connections".to_owned(), "on".to_owned())]),
+        database_access: Some(Box::new(by_secret)),
+        ..Setup::default()
+    }
+}
+
+/// The secret that opens the test's database: the JSON of RDS.
+async fn secret(atelier: &Atelier, user: &str, password: &str) -> String {
+    let port = atelier.server().lock().await.port();
+    let database = atelier.database().await;
+    let name: String =
+        database.query_one("select current_database()::text", &[]).await.expect("a name").get(0);
+    json!({"engine": "postgres", "host": "localhost", "port": port, "dbname": name, "username": user, "password": password})
+        .to_string()
+}
+
+async fn run(atelier: &Atelier, sql: &str) {
+    atelier.database().await.batch_execute(sql).await.expect("a superuser's statement");
+}
+
+/// Logins of functions, as the server has logged them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Logins {
+    accepted: usize,
+    refused: usize,
+}
+
+impl Logins {
+    async fn so_far(atelier: &Atelier) -> Self {
+        let log = atelier.server().lock().await.log_path().to_owned();
+        let log = std::fs::read_to_string(log).expect("the server's log");
+        let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        let accepted = log.lines().filter(|line| {
+            line.contains("connection authorized: user=rotated_") && line.contains("SSL enabled")
+        });
+        Self {
+            accepted: accepted.count(),
+            refused: count("password authentication failed for user \"rotated_"),
+        }
+    }
+
+    async fn since(self, atelier: &Atelier) -> Self {
+        let now = Self::so_far(atelier).await;
+        Self { accepted: now.accepted - self.accepted, refused: now.refused - self.refused }
+    }
+}
+
+/// A secret that is rotated: the login that it opens, and its current version.
+struct Rotated {
+    name: &'static str,
+    user: String,
+    version: String,
+}
+
+/// Which of a rotation's two steps comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// The password, as in the functions that AWS offers: until the labels move, only the pending version is right.
+    PasswordFirst,
+    /// The labels: until the password is set, only the previous version is right.
+    LabelsFirst,
+}
+
+struct Rotation<'a> {
+    atelier: &'a Atelier,
+    secrets: &'a SecretsManager,
+    traffic: Traffic,
+    rotated: Vec<Rotated>,
+}
+
+impl<'a> Rotation<'a> {
+    /// Logins, their secrets, and clients at work.
+    async fn start(atelier: &'a Atelier, secrets: &'a SecretsManager) -> Self {
+        let mut rotated = Vec::new();
+        for (name, group) in SECRETS {
+            let (user, password) = (format!("rotated_{name}"), Uuid::now_v7().to_string());
+            run(atelier, &format!("create role {user} login password '{password}' in role {group}")).await;
+            let version = secrets.create(name, &secret(atelier, &user, &password).await).await;
+            rotated.push(Rotated { name, user, version });
+        }
+        let traffic = Traffic::start(atelier.client());
+        Self { atelier, secrets, traffic, rotated }
+    }
+
+    /// Takes a step while functions log in, and lets others log in after it; returns all those logins.
+    async fn phase(&self, step: impl Future<Output = ()>) -> Logins {
+        let before = Logins::so_far(self.atelier).await;
+        self.traffic.round(self.atelier, ROUNDS[0], step).await;
+        self.traffic.round(self.atelier, ROUNDS[1], async {}).await;
+        before.since(self.atelier).await
+    }
+
+    /// Gives every login of `users` a new password, and returns the logins between the two steps.
+    async fn rotate(&mut self, users: [&str; 2], order: Order) -> Logins {
+        let mut pending = Vec::new();
+        for (rotated, user) in self.rotated.iter().zip(users) {
+            let password = Uuid::now_v7().to_string();
+            let text = secret(self.atelier, user, &password).await;
+            let version = self.secrets.put_pending(rotated.name, &text).await;
+            pending.push((rotated.name, user.to_owned(), rotated.version.clone(), version, password));
+        }
+        let (atelier, secrets) = (self.atelier, self.secrets);
+        let set = async || {
+            for (_, user, _, _, password) in &pending {
+                run(atelier, &format!("alter role {user} password '{password}'")).await;
+            }
+        };
+        let finish = async || {
+            for (name, _, current, next, _) in &pending {
+                secrets.promote(name, current, next).await;
+            }
+        };
+        let created = self.phase(async {}).await;
+        let (between, after) = match order {
+            Order::PasswordFirst => (self.phase(set()).await, self.phase(finish()).await),
+            Order::LabelsFirst => (self.phase(finish()).await, self.phase(set()).await),
+        };
+        for (phase, logins) in [("created", created), ("between", between), ("after", after)] {
+            eprintln!("{order:?} {users:?}, {phase}: {logins:?}");
+            assert!(logins.accepted > 0, "{phase}: {logins:?}");
+        }
+        for (rotated, (_, user, _, version, _)) in self.rotated.iter_mut().zip(pending) {
+            (rotated.user, rotated.version) = (user, version);
+        }
+        between
+    }
+
+    async fn finish(self, rotations: usize) {
+        let logins = Logins::so_far(self.atelier).await;
+        let requests = self.traffic.finish(self.atelier).await;
+        eprintln!(
+            "{rotations} rotations of {} secrets, {requests} requests, 0 failed, 0 writes lost or doubled, {} logins, {} refused and renewed",
+            SECRETS.len(),
+            logins.accepted,
+            logins.refused
+        );
+    }
+}
+
+#[test]
+fn a_new_password_costs_no_request_whichever_of_password_and_labels_is_first() {
+    let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
+    let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
+    atelier_with(setup(&secrets, &authority), async |atelier| {
+        atelier.show(Some(&authority.issue("localhost"))).await;
+        let mut rotation = Rotation::start(atelier, &secrets).await;
+        let users = ["rotated_reader", "rotated_writer"];
+        for order in [Order::PasswordFirst, Order::LabelsFirst] {
+            let between = rotation.rotate(users, order).await;
+            assert!(between.refused > 0, "{order:?} has a window: {between:?}");
+        }
+        rotation.finish(2).await;
+    });
+}
+
+#[test]
+fn alternating_users_cost_no_request() {
+    let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
+    let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
+    atelier_with(setup(&secrets, &authority), async |atelier| {
+        atelier.show(Some(&authority.issue("localhost"))).await;
+        let mut rotation = Rotation::start(atelier, &secrets).await;
+        for (name, group) in SECRETS {
+            run(atelier, &format!("create role rotated_{name}_clone login in role {group}")).await;
+        }
+        let clones = ["rotated_reader_clone", "rotated_writer_clone"];
+        let between = rotation.rotate(clones, Order::PasswordFirst).await;
+        assert_eq!(between.refused, 0, "the user in use keeps its password: {between:?}");
+        rotation.rotate(["rotated_reader", "rotated_writer"], Order::PasswordFirst).await;
+        rotation.finish(2).await;
+    });
+}
+
+#[test]
+fn without_a_usable_secret_the_answer_is_503_in_time_and_says_nothing_of_it() {
+    let (authority, mut secrets) = (Authority::new(), block_on(SecretsManager::start()));
+    atelier_with(setup(&secrets, &authority), async |atelier| {
+        atelier.show(Some(&authority.issue("localhost"))).await;
+        run(atelier, "create role rotated_reader login password 'sesame' in role catalog_reader").await;
+        let name = SECRETS[0].0;
+        let right = secret(atelier, "rotated_reader", "sesame").await;
+        let signal = async |signal: &str, pid: u32| {
+            let status = Command::new("kill").args([signal, &pid.to_string()]).status().await;
+            assert!(status.expect("kill runs").success());
+        };
+        // Of a process that has just started, and of the same one again.
+        let fails = async |reason: &str| {
+            atelier.end_processes("list-products").await;
+            let before = atelier.log().len();
+            for _ in 0..2 {
+                let asked = Instant::now();
+                let response = atelier.client().get("/v1/products").await;
+                assert!(asked.elapsed() < Duration::from_secs(3), "{reason}: {:?}", asked.elapsed());
+                let problem = response.problem(503).to_string();
+                assert!(!problem.contains("sesame") && !problem.contains("ecret"), "{problem}");
+            }
+            let log = atelier.log()[before..].join("\n");
+            assert!(log.contains(reason) && !log.contains("sesame"), "{reason}: {log}");
+        };
+        let works = async || atelier.client().get("/v1/products").await.expect(200);
+
+        fails("ResourceNotFoundException").await;
+        for malformed in ["sesame", r#"{"username": "rotated_reader", "password": ["sesame"]}"#] {
+            secrets.create(name, malformed).await;
+            fails("the secret is not the JSON of RDS").await;
+            secrets.delete(name).await;
+        }
+        secrets.create(name, &right).await;
+        works().await;
+
+        signal("-STOP", secrets.pid()).await;
+        fails("no database").await;
+        signal("-CONT", secrets.pid()).await;
+        works().await;
+
+        secrets.stop().await;
+        works().await;
+        fails("no database credentials").await;
+        secrets.resume().await;
+        secrets.create(name, &right).await;
+        works().await;
+        let log = atelier.log();
+        assert!(!log.iter().any(|line| line.contains("sesame")), "{log:?}");
+    });
+}

@@ -1,0 +1,131 @@
+//! AWS Secrets Manager on this machine, by moto.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process::Stdio,
+    time::Duration,
+};
+
+use http::Method;
+use local::stack::checkout;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+    time::timeout,
+};
+use uuid::Uuid;
+
+use crate::{Client, clients::python};
+
+/// Longest wait for moto's start.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// moto knows the service and the region by these; it does not verify the signature.
+const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
+
+/// A Secrets Manager that ends with its owner, however the owner ends.
+pub struct SecretsManager {
+    port: u16,
+    client: Client,
+    process: Child,
+}
+
+impl SecretsManager {
+    /// Starts one without secrets.
+    ///
+    /// # Panics
+    /// When its packages are not installed, or it does not start.
+    pub async fn start() -> Self {
+        // Below the ports of outgoing connections, none of which shall take it while nobody listens.
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        let any = || 20_000 + u16::try_from(Uuid::now_v7().as_u128() % 12_000).unwrap_or_default();
+        let port = std::iter::repeat_with(any).find(is_free).expect("a free port");
+        let client = Client::new(format!("http://127.0.0.1:{port}"));
+        Self { port, client, process: launch(port).await }
+    }
+
+    /// The variables by which functions find it.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let variables =
+            [("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.client.url()), ("AWS_REGION", "us-east-1")];
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    /// Ends it, with all its secrets; nobody listens on its port then.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn stop(&mut self) {
+        self.process.kill().await.expect("it ends");
+    }
+
+    /// Starts it again on the same port, without secrets.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn resume(&mut self) {
+        self.process = launch(self.port).await;
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pid(&self) -> u32 {
+        self.process.id().expect("a process")
+    }
+
+    /// Creates a secret; returns its first version, which is AWSCURRENT.
+    pub async fn create(&self, name: &str, text: &str) -> String {
+        let body = json!({"Name": name, "SecretString": text, "ClientRequestToken": Uuid::now_v7()});
+        self.call("CreateSecret", &body).await["VersionId"].as_str().expect("a version").to_owned()
+    }
+
+    /// Adds a version that is AWSPENDING, and returns it.
+    pub async fn put_pending(&self, name: &str, text: &str) -> String {
+        let (version, stages) = (Uuid::now_v7(), ["AWSPENDING"]);
+        let body = json!({"SecretId": name, "SecretString": text, "ClientRequestToken": version, "VersionStages": stages});
+        self.call("PutSecretValue", &body).await;
+        version.to_string()
+    }
+
+    /// Makes the pending version `to` the current one; `from` becomes the previous one, and nothing is pending.
+    pub async fn promote(&self, name: &str, from: &str, to: &str) {
+        for body in [
+            json!({"SecretId": name, "VersionStage": "AWSCURRENT", "RemoveFromVersionId": from, "MoveToVersionId": to}),
+            json!({"SecretId": name, "VersionStage": "AWSPENDING", "RemoveFromVersionId": to}),
+        ] {
+            self.call("UpdateSecretVersionStage", &body).await;
+        }
+    }
+
+    /// Removes a secret.
+    pub async fn delete(&self, name: &str) {
+        self.call("DeleteSecret", &json!({"SecretId": name, "ForceDeleteWithoutRecovery": true})).await;
+    }
+
+    async fn call(&self, action: &str, body: &Value) -> Value {
+        let target = format!("secretsmanager.{action}");
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", &target),
+            ("authorization", AUTHORIZATION),
+        ];
+        let response = self.client.send(Method::POST, "/", &headers, body.to_string()).await.expect(200);
+        serde_json::from_str(&response.body).expect("JSON")
+    }
+}
+
+async fn launch(port: u16) -> Child {
+    let script = checkout().join("tests/clients/secrets_manager.py");
+    let mut command = python();
+    command.arg(script).arg(port.to_string()).kill_on_drop(true);
+    // Its standard input stays open for as long as we live; then it ends.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("moto runs");
+    let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+    let ready = timeout(READY_WITHIN, lines.next_line()).await;
+    assert!(matches!(&ready, Ok(Ok(Some(line))) if line == "ready"), "moto does not start: {ready:?}");
+    process
+}

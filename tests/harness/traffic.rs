@@ -1,0 +1,167 @@
+//! Clients that read and write all the time, while a test takes something away from the functions.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::Method;
+use serde_json::json;
+use tokio::{
+    process::Command,
+    sync::{RwLock, watch},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use crate::{Atelier, Client, Response};
+
+const CLIENTS: usize = 20;
+
+/// What a client has done.
+#[derive(Default)]
+struct Tally {
+    failures: Vec<String>,
+    created: Vec<String>,
+    changes: HashMap<String, i64>,
+}
+
+/// Clients at work. Whoever holds the gate sees no request on its way.
+pub struct Traffic {
+    gate: Arc<RwLock<()>>,
+    is_over: Arc<AtomicBool>,
+    answers: watch::Sender<usize>,
+    clients: JoinSet<Tally>,
+}
+
+impl Traffic {
+    /// Lets `CLIENTS` clients work until [`finish`](Self::finish).
+    pub fn start(client: &Client) -> Self {
+        let (gate, is_over) = (Arc::new(RwLock::new(())), Arc::new(AtomicBool::new(false)));
+        let (answers, mut clients) = (watch::Sender::new(0), JoinSet::new());
+        for number in 0..CLIENTS {
+            let worker =
+                Worker { number, client: client.clone(), gate: Arc::clone(&gate), answers: answers.clone() };
+            let is_over = Arc::clone(&is_over);
+            clients.spawn(async move {
+                let mut tally = Tally::default();
+                while !is_over.load(Ordering::Relaxed) {
+                    worker.work(&mut tally).await;
+                }
+                tally
+            });
+        }
+        Self { gate, is_over, answers, clients }
+    }
+
+    /// Ends the processes of the function `killed` and the sessions of the function `cut`, then takes a step of a
+    /// rotation while they log in again, and waits for four answers for each client, who then has used every function.
+    ///
+    /// # Panics
+    /// When a client has panicked.
+    pub async fn round(&self, atelier: &Atelier, [killed, cut]: [&str; 2], step: impl Future<Output = ()>) {
+        let alone = self.gate.write().await;
+        atelier.end_processes(killed).await;
+        atelier.end_sessions_of(cut).await;
+        let target = *self.answers.borrow() + 4 * CLIENTS;
+        drop(alone);
+        step.await;
+        self.answers.subscribe().wait_for(|answers| *answers >= target).await.expect("clients at work");
+    }
+
+    /// Lets the clients end, and returns how many requests they have sent.
+    ///
+    /// # Panics
+    /// When one was not answered as it should be, or a write is not there or there twice.
+    pub async fn finish(self, atelier: &Atelier) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        let tallies = self.clients.join_all().await;
+        let failures: Vec<_> = tallies.iter().flat_map(|it| &it.failures).collect();
+        assert!(failures.is_empty(), "{} failed: {failures:#?}", failures.len());
+
+        let sql = "select name, version from products";
+        let rows = atelier.database().await.query(sql, &[]).await.expect("products");
+        let mut stored: Vec<(String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let mut expected: Vec<(String, i64)> = tallies
+            .iter()
+            .flat_map(|it| {
+                it.created.iter().map(|name| (name.clone(), 1 + it.changes.get(name).unwrap_or(&0)))
+            })
+            .collect();
+        stored.sort();
+        expected.sort();
+        assert_eq!(stored, expected, "every product once, with as many versions as there were changes");
+        *self.answers.borrow()
+    }
+}
+
+struct Worker {
+    number: usize,
+    client: Client,
+    gate: Arc<RwLock<()>>,
+    answers: watch::Sender<usize>,
+}
+
+impl Worker {
+    /// Creates a product, reads it, changes it, lists all.
+    async fn work(&self, tally: &mut Tally) {
+        let name = format!("Cup {} {}", self.number, tally.created.len());
+        let key = Uuid::now_v7().to_string();
+        let headers = [("content-type", "application/json"), ("idempotency-key", &key)];
+        let body = json!({"name": name, "price": 1}).to_string();
+        let created = self.send(tally, 201, Method::POST, "/v1/products", &headers, body).await;
+        let Some(created) = created else { return };
+        tally.created.push(name.clone());
+
+        let path = created.header("location").to_owned();
+        self.send(tally, 200, Method::GET, &path, &[], String::new()).await;
+        let headers =
+            [("content-type", "application/merge-patch+json"), ("if-match", created.header("etag"))];
+        let patch = json!({"price": 2}).to_string();
+        if self.send(tally, 200, Method::PATCH, &path, &headers, patch).await.is_some() {
+            *tally.changes.entry(name).or_default() += 1;
+        }
+        self.send(tally, 200, Method::GET, "/v1/products?limit=1", &[], String::new()).await;
+    }
+
+    /// The answer, if it has `status`; any other is a failure.
+    async fn send(
+        &self,
+        tally: &mut Tally,
+        status: u16,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Option<Response> {
+        let _open = self.gate.read().await;
+        let response = self.client.send(method, path, headers, body).await;
+        self.answers.send_modify(|answers| *answers += 1);
+        if response.status.as_u16() == status {
+            return Some(response);
+        }
+        tally.failures.push(format!("{}: {} {}", response.request, response.status, response.body));
+        None
+    }
+}
+
+impl Atelier {
+    /// Ends the processes of a function, none of which is busy, and returns when they are gone.
+    ///
+    /// # Panics
+    /// When there is no `kill`.
+    pub async fn end_processes(&self, function: &str) {
+        let pids = self.functions().environments(function).into_iter().map(|it| it.pid.to_string());
+        let pids: Vec<_> = pids.collect();
+        if pids.is_empty() {
+            return;
+        }
+        assert!(Command::new("kill").arg("-9").args(pids).status().await.expect("kill runs").success());
+        while !self.functions().environments(function).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
