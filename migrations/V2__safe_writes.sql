@@ -1,5 +1,10 @@
 -- What makes writes safe to repeat and to race: preconditions and idempotency keys.
 
+-- The request that changed a row last. One that is sent again, because nobody knows whether it was carried out,
+-- recognises its own work by it.
+alter table products add column changed_by_request uuid;
+alter table artisans add column changed_by_request uuid;
+
 -- Whether a row fulfils the preconditions of a write (RFC 9110, section 13.1), each of which may be null:
 -- its version is one of `versions` (If-Match), it has not changed after `unmodified_since`, which counts in seconds
 -- (If-Unmodified-Since), and its version is none of `other_versions` (If-None-Match).

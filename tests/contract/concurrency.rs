@@ -49,6 +49,25 @@ fn patches_at_once_all_count() {
     });
 }
 
+#[test]
+fn a_patch_at_the_same_time_as_others_is_answered_with_what_it_set() {
+    atelier(async |atelier| {
+        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+        let mut clients = JoinSet::new();
+        for number in 0..8 {
+            let (client, path) = (atelier.client().clone(), path.clone());
+            clients.spawn(async move {
+                for round in 0..60 {
+                    let price = json!((number + round) % 2);
+                    let patched = client.patch(&path, &json!({"price": price})).await.expect(200).json();
+                    assert_eq!(patched["price"], price, "{patched}");
+                }
+            });
+        }
+        clients.join_all().await;
+    });
+}
+
 /// Reads, adds one, and writes under the tag that it read, until nobody came in between. Like any polite client it
 /// waits longer after each failure; `client_number` spreads the waits.
 async fn increment(client: &Client, path: &str, client_number: u64) {

@@ -7,6 +7,7 @@ use shared::{
     db::{Parameter, Type},
     text, time,
 };
+use uuid::Uuid;
 
 /// The operation.
 pub static OPERATION: Operation = Operation {
@@ -25,7 +26,7 @@ async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
     let (given_name, family_name) = (given_name.map(String::from), family_name.map(String::from));
 
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 10] = [
+    let parameters: [Parameter<'_>; 11] = [
         (&id, Type::UUID),
         (&given_name, Type::TEXT),
         (&given_name.as_deref().map(text::fold), Type::TEXT),
@@ -36,6 +37,7 @@ async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
+        (&Uuid::now_v7(), Type::UUID),
     ];
     let written = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
     let artisan = Artisan::from_row(&preconditions.judge(written.row, "artisan")?)?;

@@ -1,6 +1,8 @@
 -- Locks the row, changes it if the preconditions hold and the patch changes anything, and returns it as it is then.
 with current as (
   select id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at,
+    -- Our own first attempt, whose success nobody heard of, is no reason to refuse the second.
+    coalesce(changed_by_request = $11, false) as is_done,
     preconditions_hold(version, updated_at, $8, $9, $10) as holds
   from artisans
   where id = $1
@@ -23,12 +25,15 @@ with current as (
     family_key = patch.family_key,
     biography = patch.biography,
     version = artisans.version + 1,
-    updated_at = greatest($7, artisans.updated_at)
+    updated_at = greatest($7, artisans.updated_at),
+    changed_by_request = $11
   from patch, current
   where artisans.id = patch.id
     and artisans.id = current.id
     and current.holds
-    and (artisans.given_name, artisans.family_name, artisans.biography)
+    and not current.is_done
+    -- Compared with the locked row: the statement's own view of the table may be older.
+    and (current.given_name, current.family_name, current.biography)
       is distinct from (patch.given_name, patch.family_name, patch.biography)
   returning
     artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version,
@@ -37,13 +42,6 @@ with current as (
 select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
 from changed
 union all
-select c.id, c.given_name, c.family_name, c.biography, c.version, c.created_at, c.updated_at,
-  c.holds or (
-    -- Our own first attempt, whose success nobody heard of: the named version's successor, from this very moment.
-    c.version - 1 = any ($8)
-    and c.updated_at = $7
-    and (c.given_name, c.family_name, c.biography) is not distinct from (p.given_name, p.family_name, p.biography)
-  ) as holds
-from current c
-join patch p on p.id = c.id
+select id, given_name, family_name, biography, version, created_at, updated_at, holds or is_done
+from current
 where not exists (select from changed)

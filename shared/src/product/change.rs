@@ -1,5 +1,7 @@
 //! How a product is changed: the one statement of PATCH and PUT, which differ only in what they say.
 
+use uuid::Uuid;
+
 use super::{ARTISAN_FKEY, Product, ProductId, ProductPatch, unknown_artisan};
 use crate::{
     App,
@@ -27,7 +29,7 @@ pub async fn change(
     };
     let name = name.map(String::from);
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 12] = [
+    let parameters: [Parameter<'_>; 13] = [
         (&id, Type::UUID),
         (&changes_artisan, Type::BOOL),
         (&artisan_id, Type::UUID),
@@ -40,6 +42,7 @@ pub async fn change(
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
+        (&Uuid::now_v7(), Type::UUID),
     ];
     let written = app
         .database
