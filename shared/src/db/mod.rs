@@ -38,6 +38,9 @@ pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// Longest wait for a connection altogether, another request's attempt to open one included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
+/// How often a statement is sent at most: a connection that is new may be lost like the one before it.
+const ATTEMPTS: u32 = 3;
+
 /// Whether a statement may be sent again when nobody knows whether it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
@@ -125,25 +128,33 @@ impl Database {
         Ok(Written { row: rows.pop(), was_repeated })
     }
 
-    /// The one place where anything is tried again: once, on another connection, within the same deadline. The rows,
-    /// and whether they are those of a repetition.
+    /// The one place where anything is tried again: on another connection, within the same deadline. The rows, and
+    /// whether they are those of a repetition.
     async fn run(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
         repeat: Repeat,
     ) -> Result<(Vec<Row>, bool), Error> {
-        let error = match self.attempt(sql, parameters).await {
-            Ok(rows) => return Ok((rows, false)),
-            Err(error) => error,
-        };
-        match (error.attempt(), repeat) {
-            (Attempt::NotMade, _) | (Attempt::Unknown, Repeat::Safe) => {
-                tracing::warn!(%error, "trying again on another connection");
-                metrics::counter!("DbRetry").increment(1);
-                Ok((self.attempt(sql, parameters).await?, error.attempt() == Attempt::Unknown))
+        let mut was_repeated = false;
+        let mut attempts_left = ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            let error = match self.attempt(sql, parameters).await {
+                Ok(rows) => return Ok((rows, was_repeated)),
+                Err(error) => error,
+            };
+            let may_repeat = match error.attempt() {
+                Attempt::NotMade => true,
+                Attempt::Unknown => repeat == Repeat::Safe,
+                Attempt::Final => false,
+            };
+            if !may_repeat || attempts_left == 0 {
+                return Err(error);
             }
-            _ => Err(error),
+            was_repeated |= error.attempt() == Attempt::Unknown;
+            tracing::warn!(%error, "trying again on another connection");
+            metrics::counter!("DbRetry").increment(1);
         }
     }
 
