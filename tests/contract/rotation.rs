@@ -5,14 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Atelier, Authority, SecretsManager, Setup, Traffic, atelier_with, block_on};
+use harness::{
+    Atelier, Authority, Logins, SecretsManager, Setup, Traffic, ask_the_test, atelier_with, block_on,
+};
 use serde_json::json;
 use shared::Role;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 use uuid::Uuid;
 
 /// The secrets, each with the group role of its logins.
 const SECRETS: [(&str, &str); 2] = [("reader", "catalog_reader"), ("writer", "catalog_writer")];
+
+/// What the names of all their logins begin with.
+const LOGINS: &str = "rotated_";
 
 /// A function whose processes are ended, and start without a secret; and one whose sessions are, and which has the last
 /// secret that it used. A reader and a writer each.
@@ -26,8 +31,7 @@ fn by_secret(role: Role, _: &str) -> Vec<(String, String)> {
     vec![("DB_SECRET_ARN".to_owned(), name.to_owned())]
 }
 
-fn setup(secrets: &SecretsManager, authority: &Authority) -> Setup {
-    let mut environment = secrets.variables();
+fn setup(mut environment: Vec<(String, String)>, authority: &Authority) -> Setup {
     environment.push(authority.trust());
     Setup {
         environment,
@@ -49,33 +53,6 @@ async fn secret(atelier: &Atelier, user: &str, password: &str) -> String {
 
 async fn run(atelier: &Atelier, sql: &str) {
     atelier.database().await.batch_execute(sql).await.expect("a superuser's statement");
-}
-
-/// Logins of functions, as the server has logged them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Logins {
-    accepted: usize,
-    refused: usize,
-}
-
-impl Logins {
-    async fn so_far(atelier: &Atelier) -> Self {
-        let log = atelier.server().lock().await.log_path().to_owned();
-        let log = std::fs::read_to_string(log).expect("the server's log");
-        let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-        let accepted = log.lines().filter(|line| {
-            line.contains("connection authorized: user=rotated_") && line.contains("SSL enabled")
-        });
-        Self {
-            accepted: accepted.count(),
-            refused: count("password authentication failed for user \"rotated_"),
-        }
-    }
-
-    async fn since(self, atelier: &Atelier) -> Self {
-        let now = Self::so_far(atelier).await;
-        Self { accepted: now.accepted - self.accepted, refused: now.refused - self.refused }
-    }
 }
 
 /// A secret that is rotated: the login that it opens, and its current version.
@@ -117,10 +94,10 @@ impl<'a> Rotation<'a> {
 
     /// Takes a step while functions log in, and lets others log in after it; returns all those logins.
     async fn phase(&self, step: impl Future<Output = ()>) -> Logins {
-        let before = Logins::so_far(self.atelier).await;
+        let before = Logins::so_far(self.atelier, LOGINS).await;
         self.traffic.round(self.atelier, ROUNDS[0], step).await;
         self.traffic.round(self.atelier, ROUNDS[1], async {}).await;
-        before.since(self.atelier).await
+        before.since(self.atelier, LOGINS).await
     }
 
     /// Gives every login of `users` a new password, and returns the logins between the two steps.
@@ -159,7 +136,7 @@ impl<'a> Rotation<'a> {
     }
 
     async fn finish(self, rotations: usize) {
-        let logins = Logins::so_far(self.atelier).await;
+        let logins = Logins::so_far(self.atelier, LOGINS).await;
         let requests = self.traffic.finish(self.atelier).await;
         eprintln!(
             "{rotations} rotations of {} secrets, {requests} requests, 0 failed, 0 writes lost or doubled, {} logins, {} refused and renewed",
@@ -174,7 +151,7 @@ impl<'a> Rotation<'a> {
 fn a_new_password_costs_no_request_whichever_of_password_and_labels_is_first() {
     let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(&secrets, &authority), async |atelier| {
+    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
         atelier.show(Some(&authority.issue("localhost"))).await;
         let mut rotation = Rotation::start(atelier, &secrets).await;
         let users = ["rotated_reader", "rotated_writer"];
@@ -190,7 +167,7 @@ fn a_new_password_costs_no_request_whichever_of_password_and_labels_is_first() {
 fn alternating_users_cost_no_request() {
     let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(&secrets, &authority), async |atelier| {
+    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
         atelier.show(Some(&authority.issue("localhost"))).await;
         let mut rotation = Rotation::start(atelier, &secrets).await;
         for (name, group) in SECRETS {
@@ -205,9 +182,55 @@ fn alternating_users_cost_no_request() {
 }
 
 #[test]
+fn a_step_between_two_attempts_to_log_in_costs_no_request() {
+    let authority = Authority::new();
+    let (endpoint, mut questions) = block_on(ask_the_test());
+    let environment = vec![("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), endpoint)];
+    atelier_with(setup(environment, &authority), async |atelier| {
+        atelier.show(Some(&authority.issue("localhost"))).await;
+        run(atelier, "create role rotated_reader login in role catalog_reader").await;
+        // Each question, whether the password is set before the answer, and the answer.
+        let labels_first = [
+            ("AWSCURRENT", false, Some("new")),
+            ("AWSCURRENT", false, Some("new")),
+            ("AWSPENDING", false, None),
+            ("AWSPREVIOUS", true, Some("old")),
+            ("AWSCURRENT", false, Some("new")),
+        ];
+        let password_first = [
+            ("AWSCURRENT", true, Some("old")),
+            ("AWSCURRENT", false, Some("old")),
+            ("AWSPENDING", false, None),
+            ("AWSPREVIOUS", false, Some("old")),
+            ("AWSCURRENT", false, Some("new")),
+        ];
+        for script in [labels_first, password_first] {
+            atelier.end_processes("list-products").await;
+            run(atelier, "alter role rotated_reader password 'old'").await;
+            let client = atelier.client().clone();
+            let answer = tokio::spawn(async move { client.get("/v1/products").await });
+            for (stage, is_set, password) in script {
+                let question = timeout(Duration::from_secs(3), questions.recv()).await;
+                let (asked, reply) = question.ok().flatten().expect("a question");
+                assert_eq!(asked, stage);
+                if is_set {
+                    run(atelier, "alter role rotated_reader password 'new'").await;
+                }
+                let text = match password {
+                    Some(password) => Some(secret(atelier, "rotated_reader", password).await),
+                    None => None,
+                };
+                reply.send(text).expect("somebody who waits for it");
+            }
+            answer.await.expect("an answer").expect(200);
+        }
+    });
+}
+
+#[test]
 fn without_a_usable_secret_the_answer_is_503_in_time_and_says_nothing_of_it() {
     let (authority, mut secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(&secrets, &authority), async |atelier| {
+    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
         atelier.show(Some(&authority.issue("localhost"))).await;
         run(atelier, "create role rotated_reader login password 'sesame' in role catalog_reader").await;
         let name = SECRETS[0].0;

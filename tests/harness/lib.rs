@@ -6,6 +6,7 @@ mod client;
 pub mod clients;
 mod front;
 pub mod misbehave;
+mod tls;
 mod secrets;
 mod tls;
 mod traffic;
@@ -34,9 +35,11 @@ use tokio_postgres::{Client as Connection, NoTls};
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
-pub use secrets::SecretsManager;
 pub use tls::{Authority, Certificate};
-pub use traffic::Traffic;
+pub use front::{Front, SSL_REQUEST};
+pub use secrets::{SecretsManager, ask_the_test};
+pub use tls::{Authority, Certificate};
+pub use traffic::{Logins, Traffic};
 
 /// Database that has been migrated once; those of the tests are copies of it.
 const TEMPLATE: &str = "atelier_template";

@@ -1,4 +1,4 @@
-//! AWS Secrets Manager on this machine, by moto.
+//! AWS Secrets Manager on this machine: by moto, or by the test itself, one question at a time.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -10,8 +10,9 @@ use http::Method;
 use local::stack::checkout;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::Child,
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 use uuid::Uuid;
@@ -128,4 +129,44 @@ async fn launch(port: u16) -> Child {
     let ready = timeout(READY_WITHIN, lines.next_line()).await;
     assert!(matches!(&ready, Ok(Ok(Some(line))) if line == "ready"), "moto does not start: {ready:?}");
     process
+}
+
+/// A question for a secret's version of this stage, and where its text goes; `None`: there is no such version.
+pub type Question = (String, oneshot::Sender<Option<String>>);
+
+/// A Secrets Manager whose answers the test gives; returns its URL. It ends when nobody receives its questions.
+///
+/// # Panics
+/// When there is no free port.
+pub async fn ask_the_test() -> (String, mpsc::Receiver<Question>) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (questions, asked) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            // The body is one JSON object, and nothing before it ends like one.
+            while !request.ends_with(b"}") && client.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+            }
+            let body =
+                request.iter().rposition(|byte| *byte == b'{').map_or(&[][..], |start| &request[start..]);
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            let (reply, replied) = oneshot::channel();
+            let stage = body["VersionStage"].as_str().unwrap_or_default().to_owned();
+            if questions.send((stage, reply)).await.is_err() {
+                return;
+            }
+            let (status, body) = match replied.await.unwrap_or_default() {
+                Some(text) => ("200 OK", json!({"SecretString": text})),
+                None => ("400 Bad Request", json!({"__type": "ResourceNotFoundException"})),
+            };
+            let body = body.to_string();
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            // A client that has gone has no use for it.
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    (url, asked)
 }

@@ -165,3 +165,41 @@ impl Atelier {
         }
     }
 }
+
+/// Logins of users whose names begin alike, as a server with `log_connections` has logged them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Logins {
+    /// Those over TLS that the server has accepted.
+    pub accepted: usize,
+    /// Those whose password was wrong.
+    pub refused: usize,
+}
+
+impl Logins {
+    /// All since the server's start.
+    ///
+    /// # Panics
+    /// When the server has no log.
+    pub async fn so_far(atelier: &Atelier, user: &str) -> Self {
+        let log = atelier.server().lock().await.log_path().to_owned();
+        let log = std::fs::read_to_string(log).expect("the server's log");
+        let (accepted, refused) = (
+            format!("connection authorized: user={user}"),
+            format!("password authentication failed for user \"{user}"),
+        );
+        let is_accepted = |line: &&str| line.contains(&accepted) && line.contains("SSL enabled");
+        Self {
+            accepted: log.lines().filter(is_accepted).count(),
+            refused: log.lines().filter(|line| line.contains(&refused)).count(),
+        }
+    }
+
+    /// Those since `self` was counted.
+    ///
+    /// # Panics
+    /// As for [`so_far`](Self::so_far).
+    pub async fn since(self, atelier: &Atelier, user: &str) -> Self {
+        let now = Self::so_far(atelier, user).await;
+        Self { accepted: now.accepted - self.accepted, refused: now.refused - self.refused }
+    }
+}

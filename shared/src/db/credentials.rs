@@ -121,8 +121,13 @@ impl Credentials {
                 Ok(config(&host, port, place.name.as_deref().unwrap_or(user), user, &token))
             }
             Source::Secret { .. } => match self.cached() {
-                Some(config) => Ok(config),
-                None => self.fetch(Stage::Current).await,
+                Some((age, config)) if age < TIME_TO_LIVE => Ok(config),
+                // The last ones that worked may work still: an outage of Secrets Manager is none of the database.
+                aged => self.fetch(Stage::Current).await.or_else(|error| {
+                    let (_, config) = aged.ok_or(error)?;
+                    tracing::warn!("the secret cannot be fetched, using the one of before");
+                    Ok(config)
+                }),
             },
         }
     }
@@ -148,12 +153,12 @@ impl Credentials {
         }
     }
 
-    fn cached(&self) -> Option<tokio_postgres::Config> {
+    /// What worked last, and its age.
+    fn cached(&self) -> Option<(Duration, tokio_postgres::Config)> {
         let cached = self.cached.lock().ok()?;
         let (since, config) = cached.as_ref()?;
         // Wall-clock time: a frozen environment ages too.
-        let is_fresh = since.elapsed().is_ok_and(|age| age < TIME_TO_LIVE);
-        is_fresh.then(|| config.clone())
+        Some((since.elapsed().unwrap_or(TIME_TO_LIVE), config.clone()))
     }
 }
 
@@ -227,5 +232,19 @@ mod tests {
         }
         let no_host = read_secret(r#"{"username": "u", "password": "p"}"#, &Place::default()).unwrap_err();
         assert!(no_host.contains("DB_HOST"), "{no_host}");
+    }
+
+    #[tokio::test]
+    async fn an_old_secret_serves_while_secrets_manager_is_away() {
+        // Nobody listens on the port of TCP's multiplexer.
+        let secret =
+            SecretsManager::new("s".to_owned(), "r".to_owned(), Some("http://127.0.0.1:1".to_owned()));
+        let source = Source::Secret { secret: secret.unwrap(), place: Place::default() };
+        let credentials = Credentials::new(source);
+        assert!(credentials.current().await.is_err());
+        let config =
+            read_secret(r#"{"username": "u", "password": "p", "host": "h"}"#, &Place::default()).unwrap();
+        *credentials.cached.lock().unwrap() = Some((SystemTime::UNIX_EPOCH, config.clone()));
+        assert_eq!(credentials.current().await.unwrap(), config);
     }
 }
