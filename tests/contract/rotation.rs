@@ -224,6 +224,11 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
             }
             answer.await.expect("an answer").expect(200);
         }
+        let log = atelier.log();
+        assert!(
+            !log.iter().any(|line| line.contains("no database connection yet")),
+            "at the first try: {log:?}"
+        );
     });
 }
 

@@ -6,7 +6,6 @@ mod client;
 pub mod clients;
 mod front;
 pub mod misbehave;
-mod tls;
 mod secrets;
 mod tls;
 mod traffic;
@@ -34,8 +33,6 @@ use tokio_postgres::{Client as Connection, NoTls};
 
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
-pub use front::{Front, SSL_REQUEST};
-pub use tls::{Authority, Certificate};
 pub use front::{Front, SSL_REQUEST};
 pub use secrets::{SecretsManager, ask_the_test};
 pub use tls::{Authority, Certificate};
