@@ -9,6 +9,7 @@ mod concurrency;
 mod conditional;
 mod cors;
 mod events;
+mod failover;
 mod faults;
 mod gateway;
 mod iam;

@@ -6,6 +6,7 @@ mod client;
 pub mod clients;
 mod front;
 pub mod misbehave;
+mod proxy;
 mod secrets;
 mod tls;
 mod traffic;
@@ -34,6 +35,7 @@ use tokio_postgres::{Client as Connection, NoTls};
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
+pub use proxy::Proxy;
 pub use secrets::{SecretsManager, ask_the_test};
 pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
@@ -52,6 +54,8 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 pub struct Setup {
     /// How the gateway runs.
     pub gateway: gateway::Options,
+    /// A proxy between the functions and PostgreSQL.
+    pub is_proxied: bool,
     /// How many processes of one function run at once; 10 unless said otherwise.
     pub max_environments: Option<usize>,
     /// Variables of every function.
@@ -69,7 +73,13 @@ pub struct Atelier {
     database: String,
     server_url: String,
     server: Option<tokio::sync::Mutex<Server>>,
+    proxy: Option<Proxy>,
     log: Arc<Mutex<Vec<String>>>,
+}
+
+/// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
+pub fn is_large() -> bool {
+    std::env::var_os("ATELIER_LARGE").is_some()
 }
 
 /// Runs `test` against an API of its own, on an empty catalogue.
@@ -153,13 +163,20 @@ impl Atelier {
         let (server_url, database) = (running.url("postgres"), next_name());
         postgres::create_database(&server_url, &database, Some(TEMPLATE)).await?;
 
+        let mut database_url = running.url(&database);
+        let proxy = if setup.is_proxied { Some(Proxy::start(running.port()).await?) } else { None };
+        if let Some(proxy) = &proxy {
+            let port = |port: u16| format!(":{port}/");
+            database_url = database_url.replace(&port(running.port()), &port(proxy.port()));
+        }
+
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         let mut operations = api::OPERATIONS.to_vec();
         operations.push(&misbehave::OPERATION);
         let stack = Stack::start(StackOptions {
             operations,
-            database_url: running.url(&database),
+            database_url,
             gateway: setup.gateway,
             programs: programs()?,
             max_environments: setup.max_environments.unwrap_or(10),
@@ -173,7 +190,15 @@ impl Atelier {
         })
         .await?;
         let client = Client::new(stack.url());
-        Ok(Self { stack, client, database, server_url, server: server.map(tokio::sync::Mutex::new), log })
+        Ok(Self {
+            stack,
+            client,
+            database,
+            server_url,
+            server: server.map(tokio::sync::Mutex::new),
+            proxy,
+            log,
+        })
     }
 
     async fn stop(self) -> anyhow::Result<()> {
@@ -205,6 +230,19 @@ impl Atelier {
     /// When the test did not ask for one.
     pub fn server(&self) -> &tokio::sync::Mutex<Server> {
         self.server.as_ref().expect("a test that asked for its own server")
+    }
+
+    /// The proxy to PostgreSQL.
+    ///
+    /// # Panics
+    /// When the test did not ask for one.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("a test that asked for a proxy")
+    }
+
+    /// Name of the test's database.
+    pub fn database_name(&self) -> &str {
+        &self.database
     }
 
     /// A connection to the test's database, as its owner.
