@@ -15,6 +15,7 @@ pub(crate) mod body;
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{task::JoinSet, time::timeout};
 
 pub use error::InvokeError;
@@ -64,6 +65,14 @@ pub struct Environment {
     pub invocations: u64,
 }
 
+/// Raises this process's limit of open files to what it may be: an environment takes five or six, and the usual limit of
+/// an ordinary user is 1,024, or 256 on macOS.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // A system that refuses leaves the limit as it was, which is enough for fewer environments.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
 /// The functions of one API with their environments. Clones share them; the last one dropped kills the processes.
 #[derive(Clone)]
 pub struct Functions {
@@ -73,6 +82,7 @@ pub struct Functions {
 impl Functions {
     /// Registers `functions`; no process starts before the first invocation. `log` gets every line they write.
     pub fn new(functions: Vec<Function>, log: LogSink) -> Self {
+        allow_many_files();
         let pools =
             functions.into_iter().map(|function| (function.name.clone(), Pool::new(function, log.clone())));
         Self { pools: Arc::new(pools.collect()) }
