@@ -1,23 +1,40 @@
 //! The register: every operation of the API, in the order of the documentation. The router, the contract and all
 //! generated files come from this list.
 
-use shared::Operation;
+pub mod document;
+pub mod generated;
 
-/// Every operation.
-pub static OPERATIONS: &[&Operation] = &[
-    &list_products::OPERATION,
-    &search_products::OPERATION,
-    &create_product::OPERATION,
-    &get_product::OPERATION,
-    &replace_product::OPERATION,
-    &patch_product::OPERATION,
-    &delete_product::OPERATION,
-    &list_artisans::OPERATION,
-    &search_artisans::OPERATION,
-    &create_artisan::OPERATION,
-    &get_artisan::OPERATION,
-    &patch_artisan::OPERATION,
-    &delete_artisan::OPERATION,
-    &list_artisan_products::OPERATION,
-    &get_health::OPERATION,
-];
+use shared::Operation;
+use utoipa::OpenApi;
+
+/// Lists the operations, by the names of their crates and handlers; `crate::{handler, other}` for one that documents
+/// more than one handler.
+macro_rules! register {
+    ($($operation:ident::{$($handler:ident),+ $(,)?}),+ $(,)?) => {
+        /// Every operation.
+        pub static OPERATIONS: &[&Operation] = &[$(&$operation::OPERATION),+];
+
+        /// What the attributes of the handlers say.
+        #[derive(OpenApi)]
+        #[openapi(paths($($($operation::$handler),+),+))]
+        struct Declared;
+    };
+}
+
+register! {
+    list_products::{list_products},
+    search_products::{search_products},
+    create_product::{create_product},
+    get_product::{get_product},
+    replace_product::{replace_product},
+    patch_product::{patch_product},
+    delete_product::{delete_product},
+    list_artisans::{list_artisans},
+    search_artisans::{search_artisans},
+    create_artisan::{create_artisan},
+    get_artisan::{get_artisan},
+    patch_artisan::{patch_artisan},
+    delete_artisan::{delete_artisan},
+    list_artisan_products::{list_artisan_products},
+    get_health::{get_health},
+}

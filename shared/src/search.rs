@@ -1,13 +1,21 @@
 //! Searches: the term, and what it finds.
 
 use serde::Serialize;
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterIn},
+};
 use uuid::Uuid;
 
 use crate::{
+    contract::required_query,
     db::{self, Row},
     http::{FromParameter, Versioned},
     text::{self, Kind},
 };
+
+/// The longest term, in characters.
+const MAX_CHARACTERS: usize = 64;
 
 /// What is searched for: 1 to 64 characters, folded as the search keys are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,9 +33,17 @@ impl SearchTerm {
     }
 }
 
+impl IntoParams for SearchTerm {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = text::line_schema(MAX_CHARACTERS).build();
+        let description = "What names contain. Width, case and accents do not matter.";
+        vec![required_query("q", description, schema, "備前")]
+    }
+}
+
 impl FromParameter for SearchTerm {
     fn from_parameter(text: &str) -> Result<Self, String> {
-        let folded = text::fold(&text::clean(text, Kind::Line, 1, 64)?);
+        let folded = text::fold(&text::clean(text, Kind::Line, 1, MAX_CHARACTERS)?);
         if folded.is_empty() { Err("must have something to search for".to_owned()) } else { Ok(Self(folded)) }
     }
 }

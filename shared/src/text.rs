@@ -2,6 +2,10 @@
 
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
 
 use crate::http::{FromJson, FromParameter};
 
@@ -43,10 +47,49 @@ impl<const MAX: usize> FromJson for Paragraphs<MAX> {
     }
 }
 
+impl<const MAX: usize> PartialSchema for Line<MAX> {
+    fn schema() -> RefOr<Schema> {
+        line_schema(MAX).into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for Line<MAX> {}
+
+impl<const MAX: usize> PartialSchema for Paragraphs<MAX> {
+    fn schema() -> RefOr<Schema> {
+        let text = text().pattern(Some(PARAGRAPHS)).max_length(Some(MAX));
+        text.description(Some(format!("0 to {MAX} characters; newlines and tabs are allowed.")))
+            .build()
+            .into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for Paragraphs<MAX> {}
+
+/// What [`clean`] accepts as [`Kind::Paragraphs`], as a pattern of ECMA-262, the length apart.
+const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\r\n)*$";
+
+/// The schema of what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. A pattern says the length, since
+/// white space around the text does not count.
+pub(crate) fn line_schema(max: usize) -> ObjectBuilder {
+    let description = format!("1 to {max} characters, without those of white space around them.");
+    text().pattern(Some(line_pattern(max))).description(Some(description))
+}
+
+fn line_pattern(max: usize) -> String {
+    const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+    let between = max.saturating_sub(2);
+    format!(r"^[^\S{CONTROL}]*[^\s{CONTROL}]([^{CONTROL}]{{0,{between}}}[^\s{CONTROL}])?[^\S{CONTROL}]*$")
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
+}
+
 /// What a text may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One line: surrounding white space is trimmed, no control character is allowed.
+    /// One line: no control character is allowed, surrounding white space is trimmed.
     Line,
     /// Several lines: newlines and tabs are allowed, CR LF becomes a newline, nothing is trimmed.
     Paragraphs,
@@ -60,14 +103,15 @@ pub enum Kind {
 /// The fact that is wrong, fit for a client.
 pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, String> {
     let mut text = if is_nfc(input) { input.to_owned() } else { input.nfc().collect() };
-    match kind {
-        Kind::Line => text = text.trim().to_owned(),
-        Kind::Paragraphs if text.contains("\r\n") => text = text.replace("\r\n", "\n"),
-        Kind::Paragraphs => {}
+    if kind == Kind::Paragraphs && text.contains("\r\n") {
+        text = text.replace("\r\n", "\n");
     }
     let allowed = |c: char| !c.is_control() || (kind == Kind::Paragraphs && matches!(c, '\n' | '\t'));
     if let Some(refused) = text.chars().find(|&c| !allowed(c)) {
         return Err(format!("must not contain the control character U+{:04X}", u32::from(refused)));
+    }
+    if kind == Kind::Line {
+        text = text.trim().to_owned();
     }
     let length = text.chars().count();
     match (length, min, max) {
@@ -143,6 +187,16 @@ mod tests {
         #[test]
         fn folding_twice_changes_nothing(text in "\\PC{0,40}") {
             prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+
+        /// What the contract promises of a text is what is accepted; a text that is not in NFC may come out shorter.
+        #[test]
+        fn the_patterns_of_the_contract_accept_what_is_accepted(
+            text in r"([ \t\n\r\u{85}\u{3000}a-c器\x00]|\r\n){0,12}",
+        ) {
+            let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
+            prop_assert_eq!(pattern(&line_pattern(5)).is_match(&text), clean(&text, Kind::Line, 1, 5).is_ok());
+            prop_assert_eq!(pattern(PARAGRAPHS).is_match(&text), clean(&text, Kind::Paragraphs, 0, 99).is_ok());
         }
 
         #[test]

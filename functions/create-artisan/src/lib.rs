@@ -3,7 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::NewArtisan,
+    artisan::{Artisan, NewArtisan},
+    contract::{Created, IdempotencyKey},
     db::{Parameter, Repeat, Type},
     http::SECONDS_TO_LIVE,
     text,
@@ -18,7 +19,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(create_artisan(app, request)),
 };
 
-async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
+/// Create an artisan
+///
+/// Both names are needed.
+#[utoipa::path(
+    post,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(IdempotencyKey),
+    request_body = NewArtisan,
+    responses(Created<Artisan>),
+)]
+pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
     let artisan = NewArtisan::from_members(members)?.into_artisan();

@@ -3,9 +3,10 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
+    contract::{Created, IdempotencyKey},
     db::{OnViolation, Parameter, Repeat, Type},
     http::SECONDS_TO_LIVE,
-    product::{ARTISAN_FKEY, NewProduct, unknown_artisan},
+    product::{ARTISAN_FKEY, NewProduct, Product, unknown_artisan},
     text,
 };
 
@@ -18,7 +19,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(create_product(app, request)),
 };
 
-async fn create_product(app: &App, request: &Request) -> Result<Reply> {
+/// Create a product
+///
+/// A name and a price are enough.
+#[utoipa::path(
+    post,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(IdempotencyKey),
+    request_body = NewProduct,
+    responses(Created<Product>),
+)]
+pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
     let product = NewProduct::from_members(members)?.into_product();

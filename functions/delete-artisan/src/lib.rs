@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     artisan::ArtisanId,
+    contract::{BadRequest, Conditions, Conflict, Deleted},
     db::{OnViolation, Parameter, Repeat, Type},
     product::ARTISAN_FKEY,
 };
@@ -17,7 +18,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(delete_artisan(app, request)),
 };
 
-async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
+/// Delete an artisan
+///
+/// Only one who has no products: 409 else.
+#[utoipa::path(
+    delete,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(ArtisanId, Conditions),
+    responses(Deleted, BadRequest, Conflict),
+)]
+pub async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);

@@ -3,6 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
+    contract::{BadRequest, Conditions, Deleted},
     db::{Parameter, Repeat, Type},
     product::ProductId,
 };
@@ -16,7 +17,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(delete_product(app, request)),
 };
 
-async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
+/// Delete a product
+///
+/// It is gone at once; its id is never used again.
+#[utoipa::path(
+    delete,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(ProductId, Conditions),
+    responses(Deleted, BadRequest),
+)]
+pub async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);

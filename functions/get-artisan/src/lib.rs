@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId},
+    contract::{BadRequest, NotFound, Read, Revalidation},
     db::Type,
     http::Validators,
 };
@@ -17,7 +18,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(get_artisan(app, request)),
 };
 
-async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
+/// Get an artisan
+///
+/// One artisan by their id.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(ArtisanId, Revalidation),
+    responses(Read<Artisan>, BadRequest, NotFound),
+)]
+pub async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let row = app.database.read_optional(GET_ARTISAN, &[(&id, Type::UUID)]).await?;
     let artisan = Artisan::from_row(&row.ok_or_else(|| Problem::not_found("artisan"))?)?;

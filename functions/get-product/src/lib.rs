@@ -3,6 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
+    contract::{BadRequest, NotFound, Read, Revalidation},
     db::Type,
     http::Validators,
     product::{Product, ProductId},
@@ -17,7 +18,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(get_product(app, request)),
 };
 
-async fn get_product(app: &App, request: &Request) -> Result<Reply> {
+/// Get a product
+///
+/// One product by its id.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(ProductId, Revalidation),
+    responses(Read<Product>, BadRequest, NotFound),
+)]
+pub async fn get_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let row = app.database.read_optional(GET_PRODUCT, &[(&id, Type::UUID)]).await?;
     let product = Product::from_row(&row.ok_or_else(|| Problem::not_found("product"))?)?;

@@ -4,8 +4,9 @@ use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     artisan::ArtisanId,
+    contract::{Listed, NotFound, Paging, Revalidation},
     db::{Select, Type},
-    product::{Product, ProductFilter, ProductSort},
+    product::{OwnProductFilter, Product, ProductFilter, ProductSort},
 };
 
 /// The operation.
@@ -17,7 +18,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(list_artisan_products(app, request)),
 };
 
-async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply> {
+/// List the products of an artisan
+///
+/// Filtered, sorted and page by page, as all products are.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(ArtisanId, OwnProductFilter, ProductSort, Paging, Revalidation),
+    responses(Listed<Product>, NotFound),
+)]
+pub async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply> {
     let artisan: ArtisanId = request.path_parameter("id")?;
     let mut query = request.query();
     let filter = ProductFilter::of_artisan(artisan, &mut query);

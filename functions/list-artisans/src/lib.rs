@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanFilter, ArtisanSort},
+    contract::{Listed, Paging, Revalidation},
     db::Select,
 };
 
@@ -16,7 +17,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(list_artisans(app, request)),
 };
 
-async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
+/// List artisans
+///
+/// The artisans, filtered, sorted and page by page, as products are.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(ArtisanFilter, ArtisanSort, Paging, Revalidation),
+    responses(Listed<Artisan>),
+)]
+pub async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
     let mut query = request.query();
     let filter = ArtisanFilter::from_query(&mut query);
     let sort: ArtisanSort = query.optional("sort").unwrap_or_default();

@@ -3,6 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
+    contract::{Listed, Paging, Revalidation},
     db::Select,
     product::{Product, ProductFilter, ProductSort},
 };
@@ -16,7 +17,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(list_products(app, request)),
 };
 
-async fn list_products(app: &App, request: &Request) -> Result<Reply> {
+/// List products
+///
+/// The products, filtered, sorted and page by page. Every product that is there throughout is seen exactly once by a
+/// walk through the pages, whatever is created or deleted meanwhile.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(ProductFilter, ProductSort, Paging, Revalidation),
+    responses(Listed<Product>),
+)]
+pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
     let mut query = request.query();
     let filter = ProductFilter::from_query(&mut query);
     let sort: ProductSort = query.optional("sort").unwrap_or_default();

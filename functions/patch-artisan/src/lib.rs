@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId, ArtisanPatch},
+    contract::{Changed, Conditions},
     db::{Parameter, Type},
     text, time,
 };
@@ -18,7 +19,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(patch_artisan(app, request)),
 };
 
-async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
+/// Change an artisan
+///
+/// A JSON Merge Patch (RFC 7396): what is absent stays, null removes.
+#[utoipa::path(
+    patch,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(ArtisanId, Conditions),
+    request_body(content((ArtisanPatch = "application/merge-patch+json"), (ArtisanPatch = "application/json"))),
+    responses(Changed<Artisan>),
+)]
+pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let ArtisanPatch { given_name, family_name, biography } =

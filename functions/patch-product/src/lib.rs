@@ -3,7 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    product::{ProductPatch, change},
+    contract::{Changed, Conditions},
+    product::{Product, ProductId, ProductPatch, change},
 };
 
 /// The operation.
@@ -15,7 +16,19 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(patch_product(app, request)),
 };
 
-async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
+/// Change a product
+///
+/// A JSON Merge Patch (RFC 7396): what is absent stays, null removes. A patch that changes nothing keeps version and
+/// `ETag`.
+#[utoipa::path(
+    patch,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(ProductId, Conditions),
+    request_body(content((ProductPatch = "application/merge-patch+json"), (ProductPatch = "application/json"))),
+    responses(Changed<Product>),
+)]
+pub async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
     let id = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let patch = ProductPatch::from_members(request.merge_patch()?)?;

@@ -3,7 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    product::{NewProduct, change},
+    contract::{Changed, Conditions},
+    product::{NewProduct, Product, ProductId, change},
 };
 
 /// The operation.
@@ -15,7 +16,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(replace_product(app, request)),
 };
 
-async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
+/// Replace a product
+///
+/// All members anew; what is left out gets its default.
+#[utoipa::path(
+    put,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(ProductId, Conditions),
+    request_body = NewProduct,
+    responses(Changed<Product>),
+)]
+pub async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
     let id = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let replacement = NewProduct::from_members(request.json()?)?;

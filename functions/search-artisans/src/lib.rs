@@ -4,6 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId},
+    contract::{Listed, Paging, Revalidation},
     db::{Select, value},
     search::{Found, SearchTerm},
 };
@@ -17,7 +18,17 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(search_artisans(app, request)),
 };
 
-async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
+/// Search artisans
+///
+/// The artisans whose family and given name contain a term, best match first.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "artisans",
+    params(SearchTerm, Paging, Revalidation),
+    responses(Listed<Artisan>),
+)]
+pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
     let mut query = request.query();
     let term: Option<SearchTerm> = query.required("q");
     let page = query.page(OPERATION.name);

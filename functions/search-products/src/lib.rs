@@ -3,6 +3,7 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
+    contract::{Listed, Paging, Revalidation},
     db::{Select, value},
     product::{Product, ProductId},
     search::{Found, SearchTerm},
@@ -17,7 +18,18 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(search_products(app, request)),
 };
 
-async fn search_products(app: &App, request: &Request) -> Result<Reply> {
+/// Search products
+///
+/// The products whose name contains a term, in Japanese and Latin scripts: the exact name first, then names that start
+/// with it, then the others.
+#[utoipa::path(
+    get,
+    path = OPERATION.routes[0].path,
+    tag = "products",
+    params(SearchTerm, Paging, Revalidation),
+    responses(Listed<Product>),
+)]
+pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
     let mut query = request.query();
     let term: Option<SearchTerm> = query.required("q");
     let page = query.page(OPERATION.name);

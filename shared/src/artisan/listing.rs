@@ -2,12 +2,17 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    IntoParams, PartialSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 use uuid::Uuid;
 
 use super::{Artisan, PersonName};
 use crate::{
+    contract::{choice, query},
     db::{Select, value},
-    http::{FromParameter, Query, Result},
+    http::{Choice, Query},
 };
 
 /// Which artisans are listed; what is none does not restrict.
@@ -90,13 +95,22 @@ impl ArtisanSort {
     }
 }
 
-impl FromParameter for ArtisanSort {
-    fn from_parameter(text: &str) -> Result<Self, String> {
-        match text {
-            "-created_at" => Ok(Self::Newest),
-            "created_at" => Ok(Self::Oldest),
-            "name" => Ok(Self::Name),
-            _ => Err("must be one of -created_at, created_at, name".to_owned()),
-        }
+impl Choice for ArtisanSort {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("-created_at", Self::Newest), ("created_at", Self::Oldest), ("name", Self::Name)];
+}
+
+impl IntoParams for ArtisanSort {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![query("sort", "The order; `-` is descending.", choice::<Self>())]
+    }
+}
+
+impl IntoParams for ArtisanFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            query("given_name", "Only artisans of exactly this given name.", PersonName::schema()),
+            query("family_name", "Only artisans of exactly this family name.", PersonName::schema()),
+        ]
     }
 }

@@ -6,9 +6,12 @@ pub use listing::{ArtisanFilter, ArtisanPosition, ArtisanSort};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    contract::Example,
     db::{self, Row},
     http::{Members, Result, Versioned},
     id::id,
@@ -31,22 +34,44 @@ pub type PersonName = Line<100>;
 pub type Biography = Paragraphs<4_000>;
 
 /// An artisan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = Self::example)]
 pub struct Artisan {
     /// The artisan's id, a UUIDv7.
+    #[schema(inline)]
     pub id: ArtisanId,
-    /// The given name, 1 to 100 characters.
+    /// The given name, in NFC.
+    #[schema(min_length = 1, max_length = 100)]
     pub given_name: String,
-    /// The family name, 1 to 100 characters.
+    /// The family name, in NFC.
+    #[schema(min_length = 1, max_length = 100)]
     pub family_name: String,
-    /// The biography, 0 to 4,000 characters.
+    /// The biography, in NFC.
+    #[schema(max_length = 4_000)]
     pub biography: String,
     /// 1 at creation, one more with every change.
+    #[schema(minimum = 1)]
     pub version: i64,
     /// When the artisan was created.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When the artisan was changed last.
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
+}
+
+impl Example for Artisan {
+    fn example() -> Value {
+        json!({
+            "id": "01936b5e-7c00-7000-8000-000000000001",
+            "given_name": "花子",
+            "family_name": "佐藤",
+            "biography": "Potter in Bizen.",
+            "version": 1,
+            "created_at": "2026-11-21T09:00:00Z",
+            "updated_at": "2026-11-21T09:00:00Z",
+        })
+    }
 }
 
 impl Artisan {
@@ -83,14 +108,25 @@ impl Versioned for Artisan {
 }
 
 /// What a client says of an artisan, in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(example = Self::example)]
+#[serde(deny_unknown_fields)]
 pub struct NewArtisan {
     /// The given name.
+    #[schema(inline)]
     pub given_name: PersonName,
     /// The family name.
+    #[schema(inline)]
     pub family_name: PersonName,
     /// The biography.
+    #[schema(inline, required = false, default = "")]
     pub biography: Biography,
+}
+
+impl Example for NewArtisan {
+    fn example() -> Value {
+        json!({"given_name": "花子", "family_name": "佐藤", "biography": "Potter in Bizen."})
+    }
 }
 
 impl NewArtisan {
@@ -123,14 +159,25 @@ impl NewArtisan {
 }
 
 /// A change of some of an artisan's members; what is none stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(example = Self::example)]
+#[serde(deny_unknown_fields)]
 pub struct ArtisanPatch {
     /// The given name.
+    #[schema(inline, value_type = PersonName, required = false)]
     pub given_name: Option<PersonName>,
     /// The family name.
+    #[schema(inline, value_type = PersonName, required = false)]
     pub family_name: Option<PersonName>,
-    /// The biography.
+    /// The biography; null empties it.
+    #[schema(inline)]
     pub biography: Option<Biography>,
+}
+
+impl Example for ArtisanPatch {
+    fn example() -> Value {
+        json!({"biography": "Potter in Imbe, Bizen."})
+    }
 }
 
 impl ArtisanPatch {

@@ -18,8 +18,8 @@ pub use cors::AllowedOrigins;
 pub use cursor::CursorKey;
 pub use idempotency::{Claim, SECONDS_TO_LIVE};
 pub use page::{Limit, Page, PageRequest};
-pub use problem::{Fault, Problem};
-pub use query::{FromParameter, Query};
+pub use problem::{Body as ProblemBody, Fault, KINDS, Kind, Problem};
+pub use query::{Choice, FromParameter, Query};
 pub use reply::Reply;
 pub use request::{Gateway, MAX_BODY_BYTES, Request};
 

@@ -3,6 +3,10 @@
 use ::http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
+use utoipa::{
+    PartialSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
 
 use super::{CursorKey, Fault, FromParameter, Problem, Reply, Request, Result, Validators, Versioned};
 
@@ -34,6 +38,13 @@ impl FromParameter for Limit {
             Err(_) if is_number => Ok(Self(Self::MAX)),
             _ => Err("must be an integer of at least 1".to_owned()),
         }
+    }
+}
+
+impl PartialSchema for Limit {
+    fn schema() -> RefOr<Schema> {
+        let integer = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(1));
+        integer.default(Some(Self::DEFAULT.into())).build().into()
     }
 }
 

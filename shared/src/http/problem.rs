@@ -6,16 +6,83 @@ use std::{borrow::Cow, collections::BTreeMap, error::Error, fmt};
 use ::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Reply;
+
+/// A kind of problem: what `type` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The last part of `type`.
+    pub name: &'static str,
+    /// The status that it comes with.
+    pub status: StatusCode,
+    /// The title, the same for every occurrence.
+    pub title: &'static str,
+}
+
+impl Kind {
+    const fn new(name: &'static str, status: StatusCode, title: &'static str) -> Self {
+        Self { name, status, title }
+    }
+
+    /// `type`: a URN, since there is nothing to be fetched.
+    pub fn urn(&self) -> String {
+        format!("urn:problem-type:atelier:{}", self.name)
+    }
+}
+
+const MALFORMED_BODY: Kind =
+    Kind::new("malformed-body", StatusCode::BAD_REQUEST, "The body is not well-formed JSON");
+const INVALID_PARAMETERS: Kind =
+    Kind::new("invalid-parameters", StatusCode::BAD_REQUEST, "A parameter is not valid");
+const NOT_FOUND: Kind = Kind::new("not-found", StatusCode::NOT_FOUND, "Not found");
+const CONFLICT: Kind = Kind::new("conflict", StatusCode::CONFLICT, "Conflict");
+const REQUEST_IN_PROGRESS: Kind =
+    Kind::new("request-in-progress", StatusCode::CONFLICT, "The request is still in progress");
+const PRECONDITION_FAILED: Kind =
+    Kind::new("precondition-failed", StatusCode::PRECONDITION_FAILED, "Precondition failed");
+const BODY_TOO_LARGE: Kind =
+    Kind::new("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
+const UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
+    "unsupported-media-type",
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "The media type is not supported",
+);
+const INVALID_BODY: Kind =
+    Kind::new("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid");
+const IDEMPOTENCY_KEY_REUSED: Kind = Kind::new(
+    "idempotency-key-reused",
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "The Idempotency-Key was used before",
+);
+const PRECONDITION_REQUIRED: Kind =
+    Kind::new("precondition-required", StatusCode::PRECONDITION_REQUIRED, "Precondition required");
+const INTERNAL: Kind = Kind::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+const UNAVAILABLE: Kind = Kind::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
+
+/// Every kind of problem.
+pub static KINDS: &[Kind] = &[
+    MALFORMED_BODY,
+    INVALID_PARAMETERS,
+    NOT_FOUND,
+    CONFLICT,
+    REQUEST_IN_PROGRESS,
+    PRECONDITION_FAILED,
+    BODY_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INVALID_BODY,
+    IDEMPOTENCY_KEY_REUSED,
+    PRECONDITION_REQUIRED,
+    INTERNAL,
+    UNAVAILABLE,
+];
 
 /// An error as the client is told it, with the cause that only the log is told.
 pub struct Problem(Box<Parts>);
 
 struct Parts {
-    status: StatusCode,
-    kind: &'static str,
-    title: &'static str,
+    kind: Kind,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
     member: Option<(&'static str, Value)>,
@@ -23,14 +90,44 @@ struct Parts {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// One thing that is wrong with a request, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A problem as it is sent (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Body<'a> {
+    /// The kind of problem: a URN, or `about:blank` where the status says it all.
+    #[schema(format = "uri-reference")]
+    r#type: String,
+    /// The kind of problem, in words.
+    title: &'a str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is the matter with this request.
+    detail: &'a str,
+    /// The path of the request.
+    #[schema(format = "uri-reference")]
+    instance: &'a str,
+    /// The id to quote when the problem is reported.
+    request_id: &'a str,
+    /// Every fault of the request, where it is the request that is at fault.
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Vec<Fault>, required = false, min_items = 1)]
+    errors: &'a [Fault],
+    #[serde(flatten)]
+    #[schema(ignore)]
+    member: Option<BTreeMap<&'static str, Value>>,
+}
+
+/// One thing that is wrong with a request, and where: either in the body or in a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// JSON Pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub pointer: Option<String>,
-    /// Name of the query or path parameter.
+    /// Name of the query or path parameter, or of the header.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub parameter: Option<String>,
     /// What is wrong, as a fact: "must not be empty".
     pub detail: String,
@@ -55,16 +152,9 @@ impl Fault {
 }
 
 impl Problem {
-    fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
-            status,
             kind,
-            title,
             detail: detail.into(),
             faults: Vec::new(),
             member: None,
@@ -75,37 +165,30 @@ impl Problem {
 
     /// 400: the body is not JSON.
     pub fn malformed_body(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "The body is not well-formed JSON", detail)
+        Self::new(MALFORMED_BODY, detail)
     }
 
     /// 400: path or query parameters are wrong.
     pub fn invalid_parameters(faults: Vec<Fault>) -> Self {
-        let mut problem = Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-parameters",
-            "A parameter is not valid",
-            "See `errors` for each fault.",
-        );
+        let mut problem = Self::new(INVALID_PARAMETERS, "See `errors` for each fault.");
         problem.0.faults = faults;
         problem
     }
 
     /// 404: there is no such thing. `what` reads like "product".
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no such {what}."))
+        Self::new(NOT_FOUND, format!("There is no such {what}."))
     }
 
     /// 409: the state of things does not allow it.
     pub fn conflict(detail: &'static str) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+        Self::new(CONFLICT, detail)
     }
 
     /// 409: the first request with the same idempotency key has not been answered yet.
     pub(crate) fn still_running() -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            "request-in-progress",
-            "The request is still in progress",
+            REQUEST_IN_PROGRESS,
             "Another request with this Idempotency-Key is being carried out. Repeat this one later.",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from(1))
@@ -114,9 +197,7 @@ impl Problem {
     /// 412: a precondition is false. `etag` is the tag of what is there now.
     pub(crate) fn precondition_failed(etag: Option<HeaderValue>) -> Self {
         let problem = Self::new(
-            StatusCode::PRECONDITION_FAILED,
-            "precondition-failed",
-            "Precondition failed",
+            PRECONDITION_FAILED,
             "The resource is not as the request's conditions want it. Read it again.",
         );
         match etag {
@@ -127,33 +208,18 @@ impl Problem {
 
     /// 413: the body is larger than `max_bytes`.
     pub fn body_too_large(max_bytes: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "The body is too large",
-            format!("The body must have at most {max_bytes} bytes."),
-        )
+        Self::new(BODY_TOO_LARGE, format!("The body must have at most {max_bytes} bytes."))
     }
 
     /// 415: the body has another media type. `accepted` goes out as `Accept-Post` or `Accept-Patch`.
     pub fn unsupported_media_type(header: HeaderName, accepted: &'static str) -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "The media type is not supported",
-            format!("Content-Type must be one of: {accepted}."),
-        )
-        .with_header(header, HeaderValue::from_static(accepted))
+        Self::new(UNSUPPORTED_MEDIA_TYPE, format!("Content-Type must be one of: {accepted}."))
+            .with_header(header, HeaderValue::from_static(accepted))
     }
 
     /// 422: well-formed JSON that breaks the rules.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
-        let mut problem = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-body",
-            "The body is not valid",
-            "See `errors` for each fault.",
-        );
+        let mut problem = Self::new(INVALID_BODY, "See `errors` for each fault.");
         problem.0.faults = faults;
         problem
     }
@@ -161,9 +227,7 @@ impl Problem {
     /// 422: the idempotency key was used for another request.
     pub(crate) fn idempotency_key_reused() -> Self {
         Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency-key-reused",
-            "The Idempotency-Key was used before",
+            IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key belongs to a request with another content. Make a new key.",
         )
     }
@@ -171,9 +235,7 @@ impl Problem {
     /// 428: a change must say which version it changes.
     pub(crate) fn precondition_required() -> Self {
         Self::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "precondition-required",
-            "Precondition required",
+            PRECONDITION_REQUIRED,
             "This request needs If-Match with the ETag of the version that it changes.",
         )
     }
@@ -185,31 +247,21 @@ impl Problem {
 
     /// 500: our fault. The client learns nothing of `cause`, the log everything.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal server error",
-            "Something went wrong on our side. Quote `request_id` when you report it.",
-        )
-        .with_cause(cause)
+        Self::new(INTERNAL, "Something went wrong on our side. Quote `request_id` when you report it.")
+            .with_cause(cause)
     }
 
     /// 503: something that is needed does not answer; worth another try after `retry_after_seconds`.
     pub fn unavailable(retry_after_seconds: u32, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Service unavailable",
-            "The service cannot answer at the moment. Try again later.",
-        )
-        .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
-        .with_cause(cause)
+        Self::new(UNAVAILABLE, "The service cannot answer at the moment. Try again later.")
+            .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+            .with_cause(cause)
     }
 
     /// The same problem with an extension member (RFC 9457, section 3.2).
     #[must_use]
-    pub fn with_member(mut self, name: &'static str, value: Value) -> Self {
-        self.0.member = Some((name, value));
+    pub fn with_member(mut self, name: &'static str, value: &impl Serialize) -> Self {
+        self.0.member = serde_json::to_value(value).ok().map(|value| (name, value));
         self
     }
 
@@ -225,14 +277,14 @@ impl Problem {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.0.kind.status
     }
 
     /// What the log is told: the causes, or the detail and faults where the client was told everything.
     pub fn log_message(&self) -> String {
         let mut message = match &self.0.cause {
             Some(cause) => cause.to_string(),
-            None => self.0.title.to_owned(),
+            None => self.0.kind.title.to_owned(),
         };
         let mut source = self.0.cause.as_deref().and_then(|cause| cause.source());
         while let Some(cause) = source {
@@ -245,27 +297,14 @@ impl Problem {
 
     /// The reply to send: `instance` is the path of the request.
     pub(crate) fn into_reply(self, instance: &str, request_id: &str) -> Reply {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-            instance: &'a str,
-            request_id: &'a str,
-            #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-            errors: &'a [Fault],
-            #[serde(flatten)]
-            member: Option<BTreeMap<&'static str, Value>>,
-        }
         let parts = *self.0;
         let reply = Reply::json(
-            parts.status,
+            parts.kind.status,
             "application/problem+json",
             &Body {
-                r#type: format!("urn:problem-type:atelier:{}", parts.kind),
-                title: parts.title,
-                status: parts.status.as_u16(),
+                r#type: parts.kind.urn(),
+                title: parts.kind.title,
+                status: parts.kind.status.as_u16(),
                 detail: &parts.detail,
                 instance,
                 request_id,
@@ -283,8 +322,8 @@ impl Problem {
 impl fmt::Debug for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Problem")
-            .field("status", &self.0.status)
-            .field("kind", &self.0.kind)
+            .field("status", &self.0.kind.status)
+            .field("kind", &self.0.kind.name)
             .field("detail", &self.0.detail)
             .field("faults", &self.0.faults)
             .field("cause", &self.0.cause)

@@ -12,6 +12,22 @@ pub trait FromParameter: Sized {
     fn from_parameter(text: &str) -> Result<Self, String>;
 }
 
+/// A parameter that is one of a few words.
+pub trait Choice: Copy + 'static {
+    /// The words and what they mean; the first is the default.
+    const CHOICES: &'static [(&'static str, Self)];
+}
+
+impl<T: Choice> FromParameter for T {
+    fn from_parameter(text: &str) -> Result<Self, String> {
+        let chosen = T::CHOICES.iter().find(|(word, _)| *word == text);
+        chosen.map(|&(_, choice)| choice).ok_or_else(|| {
+            let words: Vec<_> = T::CHOICES.iter().map(|(word, _)| *word).collect();
+            format!("must be one of {}", words.join(", "))
+        })
+    }
+}
+
 /// The query parameters that are still to be read, and the faults found so far.
 #[derive(Debug)]
 pub struct Query<'a> {

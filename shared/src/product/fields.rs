@@ -3,6 +3,10 @@
 use std::str::FromStr;
 
 use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, schema::SchemaType},
+};
 
 use crate::{
     http::{FromJson, FromParameter},
@@ -57,6 +61,21 @@ impl FromParameter for Price {
     }
 }
 
+impl PartialSchema for Price {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Integer))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0))
+            .maximum(Some(i64::MAX))
+            .description(Some("In the currency's minor unit: yen, cents."))
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for Price {}
+
 /// A currency: an ISO 4217 code, JPY by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Currency(iso_currency::Currency);
@@ -86,6 +105,23 @@ impl FromJson for Currency {
         Self::from_parameter(value.as_str().ok_or("must be a string")?)
     }
 }
+
+impl PartialSchema for Currency {
+    fn schema() -> RefOr<Schema> {
+        let letters = || 'A'..='Z';
+        let codes =
+            letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+        let codes: Vec<_> = codes.filter(|code| Self::from_parameter(code).is_ok()).collect();
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .enum_values(Some(codes))
+            .description(Some("A code of ISO 4217."))
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for Currency {}
 
 #[cfg(test)]
 mod tests {

@@ -3,13 +3,21 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    IntoParams, PartialSchema,
+    openapi::{
+        Ref,
+        path::{Parameter, ParameterIn},
+    },
+};
 use uuid::Uuid;
 
 use super::{Currency, Price, Product, ProductName};
 use crate::{
     artisan::ArtisanId,
+    contract::{choice, query},
     db::{Select, value},
-    http::{FromParameter, Query, Result},
+    http::{Choice, Query},
 };
 
 /// Which products are listed; what is none does not restrict.
@@ -133,15 +141,45 @@ impl ProductSort {
     }
 }
 
-impl FromParameter for ProductSort {
-    fn from_parameter(text: &str) -> Result<Self, String> {
-        match text {
-            "-created_at" => Ok(Self::Newest),
-            "created_at" => Ok(Self::Oldest),
-            "name" => Ok(Self::Name),
-            "price" => Ok(Self::Cheapest),
-            "-price" => Ok(Self::Dearest),
-            _ => Err("must be one of -created_at, created_at, name, price, -price".to_owned()),
-        }
+impl Choice for ProductSort {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("-created_at", Self::Newest),
+        ("created_at", Self::Oldest),
+        ("name", Self::Name),
+        ("price", Self::Cheapest),
+        ("-price", Self::Dearest),
+    ];
+}
+
+impl IntoParams for ProductSort {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![query("sort", "The order; `-` is descending.", choice::<Self>())]
+    }
+}
+
+impl IntoParams for ProductFilter {
+    fn into_params(provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = OwnProductFilter::into_params(provider);
+        parameters.push(query("artisan_id", "Only the products of this artisan.", ArtisanId::schema()));
+        parameters
+    }
+}
+
+/// The parameters of [`ProductFilter::of_artisan`].
+#[derive(Debug)]
+pub struct OwnProductFilter;
+
+impl IntoParams for OwnProductFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            query("name", "Only products of exactly this name.", ProductName::schema()),
+            query("min_price", "Only products of at least this price.", Price::schema()),
+            query("max_price", "Only products of at most this price.", Price::schema()),
+            query(
+                "currency",
+                "Only products with a price in this currency.",
+                Ref::from_schema_name("Currency"),
+            ),
+        ]
     }
 }

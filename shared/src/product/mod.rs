@@ -6,14 +6,17 @@ mod listing;
 
 pub use change::change;
 pub use fields::{Currency, Description, Price, ProductId, ProductName};
-pub use listing::{ProductFilter, ProductPosition, ProductSort};
+pub use listing::{OwnProductFilter, ProductFilter, ProductPosition, ProductSort};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     artisan::ArtisanId,
+    contract::Example,
     db::{self, Row},
     http::{Members, Patch, Problem, Result, Versioned},
     time,
@@ -31,25 +34,35 @@ pub fn unknown_artisan() -> Problem {
 }
 
 /// A product of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = Self::example)]
 pub struct Product {
     /// The product's id, a UUIDv7.
+    #[schema(inline)]
     pub id: ProductId,
     /// The artisan who makes it, if known.
+    #[schema(inline, required = true)]
     pub artisan_id: Option<ArtisanId>,
-    /// Its name, 1 to 200 characters.
+    /// Its name, in NFC.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
-    /// Its description, 0 to 4,000 characters.
+    /// Its description, in NFC.
+    #[schema(max_length = 4_000)]
     pub description: String,
-    /// Its price in the currency's minor unit.
+    /// Its price in the currency's minor unit: yen, cents.
+    #[schema(minimum = 0)]
     pub price: i64,
-    /// The price's currency, an ISO 4217 code.
+    /// The price's currency, a code of ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: String,
     /// 1 at creation, one more with every change.
+    #[schema(minimum = 1)]
     pub version: i64,
     /// When it was created.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it was changed last.
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
 }
 
@@ -74,6 +87,22 @@ impl Product {
     }
 }
 
+impl Example for Product {
+    fn example() -> Value {
+        json!({
+            "id": "01936b5e-7c00-7000-8000-00000000000a",
+            "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+            "name": "備前焼 湯呑",
+            "description": "Wood-fired, unglazed.",
+            "price": 3800,
+            "currency": "JPY",
+            "version": 1,
+            "created_at": "2026-11-21T09:30:00Z",
+            "updated_at": "2026-11-21T09:30:00Z",
+        })
+    }
+}
+
 impl Versioned for Product {
     fn id(&self) -> Uuid {
         self.id.0
@@ -89,18 +118,36 @@ impl Versioned for Product {
 }
 
 /// What a client says of a product, in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(example = Self::example)]
+#[serde(deny_unknown_fields)]
 pub struct NewProduct {
     /// The artisan who makes it, if known.
+    #[schema(inline)]
     pub artisan_id: Option<ArtisanId>,
     /// Its name.
+    #[schema(inline)]
     pub name: ProductName,
     /// Its description.
+    #[schema(inline, required = false, default = "")]
     pub description: Description,
     /// Its price.
+    #[schema(inline)]
     pub price: Price,
     /// The price's currency.
+    #[schema(required = false, default = "JPY")]
     pub currency: Currency,
+}
+
+impl Example for NewProduct {
+    fn example() -> Value {
+        json!({
+            "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+            "name": "備前焼 湯呑",
+            "description": "Wood-fired, unglazed.",
+            "price": 3800,
+        })
+    }
 }
 
 impl NewProduct {
@@ -143,18 +190,30 @@ impl NewProduct {
 }
 
 /// A change of some of a product's members; what is none stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(example = Self::example)]
+#[serde(deny_unknown_fields)]
 pub struct ProductPatch {
-    /// The artisan who makes it.
+    /// The artisan who makes it; null for none.
+    #[schema(inline, value_type = Option<ArtisanId>)]
     pub artisan_id: Patch<ArtisanId>,
     /// Its name.
+    #[schema(inline, value_type = ProductName, required = false)]
     pub name: Option<ProductName>,
-    /// Its description.
+    /// Its description; null empties it.
+    #[schema(inline)]
     pub description: Option<Description>,
     /// Its price.
+    #[schema(inline, value_type = Price, required = false)]
     pub price: Option<Price>,
-    /// The price's currency.
+    /// The price's currency; null sets JPY.
     pub currency: Option<Currency>,
+}
+
+impl Example for ProductPatch {
+    fn example() -> Value {
+        json!({"price": 4200, "artisan_id": null})
+    }
 }
 
 impl ProductPatch {

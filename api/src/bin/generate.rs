@@ -1,0 +1,28 @@
+//! Writes the files that follow from the register, or with `--check` says which ones are out of date.
+
+use std::{env, process::ExitCode};
+
+use anyhow::{Result, bail};
+
+fn main() -> Result<ExitCode> {
+    let is_check = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [option] if option == "--check" => true,
+        _ => bail!("usage: generate [--check], in the root of the checkout"),
+    };
+    let root = env::current_dir()?;
+    let mut status = ExitCode::SUCCESS;
+    for file in api::generated::files(&root)? {
+        if file.is_current(&root) {
+            continue;
+        }
+        if is_check {
+            eprintln!("{} is out of date: `cargo xtask generate` renews it", file.path);
+            status = ExitCode::FAILURE;
+        } else {
+            file.write(&root)?;
+            eprintln!("· wrote {}", file.path);
+        }
+    }
+    Ok(status)
+}

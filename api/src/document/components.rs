@@ -1,0 +1,507 @@
+//! The components that operations name: responses, their headers, the security scheme.
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use shared::{
+    Operation,
+    artisan::{Artisan, ArtisanPatch, NewArtisan},
+    contract::Example,
+    http::{Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
+    product::{Currency, NewProduct, Product, ProductPatch},
+};
+use utoipa::ToSchema;
+
+/// Every component, with links to what `operations` do with a resource.
+pub(super) fn components(operations: &[&Operation]) -> Value {
+    json!({
+        "schemas": schemas(),
+        "responses": responses(operations),
+        "headers": headers(),
+        "securitySchemes": {
+            "sigv4": {
+                "type": "apiKey",
+                "name": "Authorization",
+                "in": "header",
+                "x-amazon-apigateway-authtype": "awsSigv4",
+                "description": SIGV4,
+            },
+        },
+    })
+}
+
+const SIGV4: &str = "AWS Signature Version 4 for the service `execute-api` (AWS_IAM): every AWS SDK, botocore, awscurl and \
+    curl's `--aws-sigv4` sign like this. On the API's own `/docs` page, enter `ACCESS_KEY_ID:SECRET_ACCESS_KEY` or \
+    `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN`: the page signs each call, and the keys never leave it.";
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
+    add::<Product>(&mut schemas);
+    add::<NewProduct>(&mut schemas);
+    add::<ProductPatch>(&mut schemas);
+    add::<Currency>(&mut schemas);
+    add::<Artisan>(&mut schemas);
+    add::<NewArtisan>(&mut schemas);
+    add::<ArtisanPatch>(&mut schemas);
+    add::<ProblemBody<'_>>(&mut schemas);
+    add::<Fault>(&mut schemas);
+    add::<get_health::Health>(&mut schemas);
+    add::<get_health::Checks>(&mut schemas);
+    add::<get_health::Check>(&mut schemas);
+    add::<get_health::Status>(&mut schemas);
+    schemas.insert("ProductPage".to_owned(), page::<Product>());
+    schemas.insert("ArtisanPage".to_owned(), page::<Artisan>());
+    schemas
+}
+
+fn add<T: ToSchema>(schemas: &mut Map<String, Value>) {
+    // A schema is plain data, and can always be written as JSON.
+    schemas.insert(T::name().into_owned(), serde_json::to_value(T::schema()).unwrap_or_default());
+}
+
+fn page<T: ToSchema>() -> Value {
+    json!({
+        "type": "object",
+        "description": "A page of a list.",
+        "required": ["items", "next_cursor"],
+        "properties": {
+            "items": {
+                "type": "array",
+                "description": "The items of this page.",
+                "maxItems": 100,
+                "items": schema(&T::name()),
+            },
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "Cursor of the next page; null on the last one.",
+            },
+        },
+    })
+}
+
+fn responses(operations: &[&Operation]) -> Map<String, Value> {
+    let mut responses = Map::new();
+    resource::<Product>(&mut responses, links(operations, "/v1/products/{id}"));
+    resource::<Artisan>(&mut responses, links(operations, "/v1/artisans/{id}"));
+    let mut add = |name: &str, response: Value| responses.insert(name.to_owned(), response);
+    let answer = |description: &str, extra: &[(&str, &str)], content: Value| {
+        let mut response = json!({"description": description, "headers": with_common(extra)});
+        if !content.is_null() {
+            response["content"] = content;
+        }
+        response
+    };
+    add("NotModified", answer("The client has it already.", &[("ETag", "ETag")], Value::Null));
+    add("Deleted", answer("It is gone.", &[], Value::Null));
+    let health =
+        json!({"application/json": {"schema": schema("Health"), "example": get_health::Health::example()}});
+    add("Health", answer("The service works.", &[], health));
+    for problem in PROBLEMS {
+        add(problem.name, problem.response());
+    }
+    responses
+}
+
+/// The responses with one `T`, with a page of them, and with a new one.
+fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Value) {
+    let name = T::name();
+    let what = name.to_lowercase();
+    let validators = [("ETag", "ETag"), ("Last-Modified", "LastModified")];
+    let one = json!({"application/json": {"schema": schema(&name), "example": T::example()}});
+    responses.insert(
+        name.to_string(),
+        json!({
+            "description": format!("The {what}, as it is now."),
+            "headers": with_common(&validators),
+            "content": one,
+            "links": links,
+        }),
+    );
+    let created =
+        [&validators[..], &[("Location", "Location"), ("Idempotency-Replayed", "IdempotencyReplayed")]];
+    responses.insert(
+        format!("{name}Created"),
+        json!({
+            "description": format!("The new {what}."),
+            "headers": with_common(&created.concat()),
+            "content": one,
+            "links": links,
+        }),
+    );
+    responses.insert(
+        format!("{name}Page"),
+        json!({
+            "description": "A page of the list.",
+            "headers": with_common(&[("ETag", "ETag"), ("Link", "Link")]),
+            "content": {"application/json": {
+                "schema": schema(&format!("{name}Page")),
+                "example": {"items": [T::example()], "next_cursor": null},
+            }},
+        }),
+    );
+}
+
+/// Links from one resource to the operations on it, below `path`; changes are bound to the version that was answered.
+fn links(operations: &[&Operation], path: &str) -> Value {
+    let mut links = Map::new();
+    for operation in operations {
+        let Some(route) = operation.routes.first().filter(|route| route.path.starts_with(path)) else {
+            continue;
+        };
+        let mut parameters = json!({"path.id": "$response.body#/id"});
+        if [Method::PUT, Method::PATCH, Method::DELETE].contains(&route.method) {
+            parameters["header.If-Match"] = "$response.header.ETag".into();
+        }
+        links.insert(operation.id.to_owned(), json!({"operationId": operation.id, "parameters": parameters}));
+    }
+    links.into()
+}
+
+/// A response that is a problem.
+struct ProblemResponse {
+    name: &'static str,
+    status: u16,
+    description: &'static str,
+    /// Names of the kinds that functions answer, each with the `detail` of its example.
+    kinds: &'static [(&'static str, &'static str)],
+    /// Whether API Gateway answers with this status too.
+    is_gateways: bool,
+    headers: &'static [(&'static str, &'static str)],
+}
+
+impl ProblemResponse {
+    fn response(&self) -> Value {
+        let kinds = || self.kinds.iter().filter_map(|(name, detail)| Some((kind(name)?, *detail)));
+        let mut types: Vec<_> = kinds().map(|(kind, _)| kind.urn()).collect();
+        let mut examples: Map<_, _> = kinds()
+            .map(|(kind, detail)| (kind.name.to_owned(), json!({"value": self.example(kind, detail)})))
+            .collect();
+        if self.is_gateways {
+            types.push("about:blank".to_owned());
+        }
+        if examples.is_empty() {
+            let status = StatusCode::from_u16(self.status).unwrap_or_default();
+            let title = status.canonical_reason().unwrap_or_default();
+            let example = self.body("about:blank", title, self.description);
+            examples.insert("gateway".to_owned(), json!({"value": example}));
+        }
+        let mut headers = Map::new();
+        if self.is_gateways {
+            headers.insert("X-Amzn-ErrorType".to_owned(), header("AmznErrorType"));
+        }
+        let common: &[_] = if self.is_gateways { &[] } else { &[("X-Correlation-Id", "CorrelationId")] };
+        headers.extend(named(&[self.headers, common].concat()));
+        let mut properties = json!({
+            "type": {"type": "string", "enum": types},
+            "status": {"type": "integer", "enum": [self.status]},
+        });
+        if self.name == "Unhealthy" {
+            properties["checks"] = schema("Checks");
+        }
+        json!({
+            "description": self.description,
+            "headers": headers,
+            "content": {"application/problem+json": {
+                "schema": {"allOf": [schema("Problem"), {"type": "object", "properties": properties}]},
+                "examples": examples,
+            }},
+        })
+    }
+
+    fn example(&self, kind: &Kind, detail: &str) -> Value {
+        let mut body = self.body(&kind.urn(), kind.title, detail);
+        match (self.name, kind.name) {
+            ("BadRequest", "invalid-parameters") => {
+                body["errors"] = json!([{"parameter": "limit", "detail": "must be at least 1"}]);
+            }
+            (_, "invalid-body") => {
+                body["errors"] = json!([
+                    {"pointer": "/name", "detail": "must not be empty"},
+                    {"pointer": "/colour", "detail": "is not a known member"},
+                ]);
+            }
+            ("Unhealthy", _) => {
+                body["checks"] = json!({"database": {"status": "unavailable", "latency_ms": 2000.4}});
+            }
+            _ => {}
+        }
+        body
+    }
+
+    fn body(&self, r#type: &str, title: &str, detail: &str) -> Value {
+        let instance = if self.name == "Unhealthy" { "/health" } else { "/v1/products" };
+        json!({
+            "type": r#type,
+            "title": title,
+            "status": self.status,
+            "detail": detail,
+            "instance": instance,
+            "request_id": "5b8a2b1c-6a0e-4f5d-9a55-0d9f5c1b7f3e",
+        })
+    }
+}
+
+/// The kind of problem of this name.
+fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+const RETRY_AFTER: (&str, &str) = ("Retry-After", "RetryAfter");
+const SEE_ERRORS: &str = "See `errors` for each fault.";
+const INTERNAL: &str = "Something went wrong on our side. Quote `request_id` when you report it.";
+const UNAVAILABLE: &str = "The service cannot answer at the moment. Try again later.";
+
+const PROBLEMS: &[ProblemResponse] = &[
+    ProblemResponse {
+        name: "BadRequest",
+        status: 400,
+        description: "A parameter, a header or the body is malformed.",
+        kinds: &[
+            ("invalid-parameters", SEE_ERRORS),
+            ("malformed-body", "EOF while parsing an object at line 1 column 1"),
+        ],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "Unauthorized",
+        status: 401,
+        description: "Unauthorized",
+        kinds: &[],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "Forbidden",
+        status: 403,
+        description: "Missing Authentication Token",
+        kinds: &[],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "NotFound",
+        status: 404,
+        description: "There is no such thing.",
+        kinds: &[("not-found", "There is no such product.")],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "Conflict",
+        status: 409,
+        description: "The state of things does not allow it.",
+        kinds: &[(
+            "conflict",
+            "The artisan still has products. Delete them, or give them to another artisan, first.",
+        )],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "RequestInProgress",
+        status: 409,
+        description: "The first request with this Idempotency-Key has not been answered yet.",
+        kinds: &[(
+            "request-in-progress",
+            "Another request with this Idempotency-Key is being carried out. Repeat this one later.",
+        )],
+        is_gateways: false,
+        headers: &[RETRY_AFTER],
+    },
+    ProblemResponse {
+        name: "PreconditionFailed",
+        status: 412,
+        description: "A condition of the request is false.",
+        kinds: &[(
+            "precondition-failed",
+            "The resource is not as the request's conditions want it. Read it again.",
+        )],
+        is_gateways: false,
+        headers: &[("ETag", "CurrentETag")],
+    },
+    ProblemResponse {
+        name: "BodyTooLarge",
+        status: 413,
+        description: "The body is larger than 64 KiB.",
+        kinds: &[("body-too-large", TOO_LARGE)],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "UnsupportedMediaType",
+        status: 415,
+        description: "The body is of another media type.",
+        kinds: &[("unsupported-media-type", "Content-Type must be one of: application/json.")],
+        is_gateways: false,
+        headers: &[("Accept-Post", "AcceptPost"), ("Accept-Patch", "AcceptPatch")],
+    },
+    ProblemResponse {
+        name: "InvalidBody",
+        status: 422,
+        description: "The body is well-formed and breaks the rules.",
+        kinds: &[("invalid-body", SEE_ERRORS)],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "InvalidBodyOrKey",
+        status: 422,
+        description: "The body breaks the rules, or the Idempotency-Key was used for another one.",
+        kinds: &[
+            ("invalid-body", SEE_ERRORS),
+            (
+                "idempotency-key-reused",
+                "This Idempotency-Key belongs to a request with another content. Make a new key.",
+            ),
+        ],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "PreconditionRequired",
+        status: 428,
+        description: "The service wants an If-Match with every change, and there is none.",
+        kinds: &[(
+            "precondition-required",
+            "This request needs If-Match with the ETag of the version that it changes.",
+        )],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "TooManyRequests",
+        status: 429,
+        description: "Too Many Requests",
+        kinds: &[],
+        is_gateways: true,
+        headers: &[RETRY_AFTER],
+    },
+    ProblemResponse {
+        name: "InternalServerError",
+        status: 500,
+        description: "It is our fault; the log knows more.",
+        kinds: &[("internal", INTERNAL)],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "BadGateway",
+        status: 502,
+        description: "Internal server error",
+        kinds: &[],
+        is_gateways: true,
+        headers: &[],
+    },
+    ProblemResponse {
+        name: "Unavailable",
+        status: 503,
+        description: "Something that is needed does not answer.",
+        kinds: &[("unavailable", UNAVAILABLE)],
+        is_gateways: false,
+        headers: &[RETRY_AFTER],
+    },
+    ProblemResponse {
+        name: "Unhealthy",
+        status: 503,
+        description: "Requests cannot be answered.",
+        kinds: &[("unavailable", UNAVAILABLE)],
+        is_gateways: false,
+        headers: &[RETRY_AFTER],
+    },
+    ProblemResponse {
+        name: "GatewayTimeout",
+        status: 504,
+        description: "Endpoint request timed out",
+        kinds: &[],
+        is_gateways: true,
+        headers: &[],
+    },
+];
+
+const TOO_LARGE: &str = "The body must have at most 65536 bytes.";
+const _: () = assert!(MAX_BODY_BYTES == 65536, "TOO_LARGE and its response name the limit");
+
+fn headers() -> Value {
+    let text = |is_required: bool, description: &str, example: &str| {
+        json!({
+            "description": description,
+            "required": is_required,
+            "schema": {"type": "string"},
+            "example": example,
+        })
+    };
+    let tag = "\"01936b5e7c007000800000000000000a.1.1\"";
+    json!({
+        "ETag": text(true, "A strong entity tag of this representation.", tag),
+        "CurrentETag": text(false, "The entity tag of what is there now, if it has one.", tag),
+        "LastModified": text(true, "When it was changed last, to the second.", "Sat, 21 Nov 2026 09:30:00 GMT"),
+        "Location": text(true, "Where it is.", "/v1/products/01936b5e-7c00-7000-8000-00000000000a"),
+        "Link": text(
+            false,
+            "The next page (RFC 8288); absent on the last one.",
+            "</v1/products?cursor=AQID>; rel=\"next\"",
+        ),
+        "IdempotencyReplayed": {
+            "description": "There when the answer is that of the first request with this Idempotency-Key.",
+            "required": false,
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+        "RetryAfter": {
+            "description": "Seconds after which to try again.",
+            "required": true,
+            "schema": {"type": "integer", "minimum": 0},
+            "example": 1,
+        },
+        "AcceptPost": text(false, "The media types that a POST may have.", "application/json"),
+        "AcceptPatch": text(
+            false,
+            "The media types that a PATCH may have.",
+            "application/merge-patch+json, application/json",
+        ),
+        "CorrelationId": text(
+            true,
+            "The request's X-Correlation-Id, else the id that the gateway gave it.",
+            "order-4711",
+        ),
+        "CacheControl": text(true, "Whether and how the answer may be kept.", "private, no-cache"),
+        "AmznErrorType": text(
+            false,
+            "What API Gateway calls its own errors; absent from a function's.",
+            "MissingAuthenticationTokenException",
+        ),
+    })
+}
+
+/// The headers that every answer of a function has, and `more`.
+fn with_common(more: &[(&str, &str)]) -> Map<String, Value> {
+    let common = [("X-Correlation-Id", "CorrelationId"), ("Cache-Control", "CacheControl")];
+    named(&[more, &common].concat())
+}
+
+/// Headers by name and component.
+fn named(headers: &[(&str, &str)]) -> Map<String, Value> {
+    headers.iter().map(|(name, component)| ((*name).to_owned(), header(component))).collect()
+}
+
+fn header(component: &str) -> Value {
+    json!({"$ref": format!("#/components/headers/{component}")})
+}
+
+fn schema(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_problem_is_documented_with_its_status() {
+        let documented =
+            PROBLEMS.iter().flat_map(|problem| problem.kinds.iter().map(|(name, _)| (*name, problem.status)));
+        let kinds = KINDS.iter().map(|kind| (kind.name, kind.status.as_u16()));
+        assert_eq!(documented.collect::<BTreeSet<_>>(), kinds.collect());
+    }
+}

@@ -1,0 +1,158 @@
+//! The contract as an OpenAPI document, built of what the handlers, the types and the register declare.
+
+mod components;
+mod openapi30;
+mod print;
+mod tidy;
+
+use serde_json::{Value, json};
+use shared::{Operation, Role};
+use utoipa::OpenApi;
+
+pub use openapi30::to_3_0;
+pub use print::pretty;
+
+use crate::{Declared, OPERATIONS};
+
+/// What any operation may be answered by the gateway or by a function in trouble.
+const ANYWHERE: [(&str, &str); 7] = [
+    ("401", "Unauthorized"),
+    ("403", "Forbidden"),
+    ("429", "TooManyRequests"),
+    ("500", "InternalServerError"),
+    ("502", "BadGateway"),
+    ("503", "Unavailable"),
+    ("504", "GatewayTimeout"),
+];
+
+/// The document, as OpenAPI 3.1.
+///
+/// # Errors
+/// When a route of the register has no handler with attributes of its own, or the other way round.
+pub fn document() -> Result<Value, Gap> {
+    let declared = serde_json::to_value(Declared::openapi().paths).unwrap_or_default();
+    let mut components = components::components(OPERATIONS);
+    let mut paths = json!({});
+    for operation in OPERATIONS {
+        for route in operation.routes {
+            let (path, method) = (route.path, route.method.as_str().to_lowercase());
+            let is_head = method == "head";
+            let own = &declared[path][if is_head { "get" } else { &method }];
+            if own.is_null() {
+                return Err(Gap(format!(
+                    "no handler of {} declares {} {path}",
+                    operation.name, route.method
+                )));
+            }
+            paths[path][&method] = complete(own.clone(), operation, path, is_head, &components);
+        }
+    }
+    for (path, item) in declared.as_object().into_iter().flatten() {
+        if let Some((method, _)) =
+            item.as_object().into_iter().flatten().find(|(method, _)| paths[path][method].is_null())
+        {
+            return Err(Gap(format!("a handler declares {method} {path}, its operation does not")));
+        }
+    }
+    if let Some(responses) = components["responses"].as_object_mut() {
+        // They stand in the operations themselves, with a link to the next page.
+        responses.retain(|name, _| !name.ends_with("Page"));
+    }
+    let mut document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Atelier",
+            "summary": "A catalogue of artisans and their products.",
+            "description": include_str!("description.md"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "products", "description": "What the artisans make."},
+            {"name": "artisans", "description": "Who makes it."},
+            {"name": "service", "description": "The API itself."},
+        ],
+        "security": [{"sigv4": []}],
+        "paths": paths,
+        "components": components,
+    });
+    tidy::tidy(&mut document);
+    Ok(document)
+}
+
+/// What the register and the attributes disagree about.
+#[derive(Debug)]
+pub struct Gap(String);
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Gap {}
+
+/// `declared` with what follows from the register and from the gateway.
+fn complete(
+    mut declared: Value,
+    operation: &Operation,
+    path: &str,
+    is_head: bool,
+    components: &Value,
+) -> Value {
+    if operation.routes.first().is_some_and(|route| route.path == path) {
+        declared["operationId"] = operation.id.into();
+    }
+    if let Some(parameters) = declared["parameters"].as_array_mut() {
+        parameters.push(correlation_id());
+    } else {
+        declared["parameters"] = json!([correlation_id()]);
+    }
+    declared["x-function"] = operation.name.into();
+    declared["x-database-role"] = match operation.role {
+        Role::Reader => "catalog_reader".into(),
+        Role::Writer => "catalog_writer".into(),
+        Role::None => Value::Null,
+    };
+    let Some(responses) = declared["responses"].as_object_mut() else { return declared };
+    for (status, name) in ANYWHERE {
+        responses.entry(status).or_insert(json!({"$ref": format!("#/components/responses/{name}")}));
+    }
+    let component = |response: &Value| {
+        let name = response["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        components["responses"][name].clone()
+    };
+    if is_head {
+        // The answers of GET without their bodies.
+        for response in responses.values_mut() {
+            let full = component(response);
+            *response = json!({"description": full["description"], "headers": full["headers"]});
+        }
+        declared["operationId"] = operation.id.replacen("get", "head", 1).into();
+        declared["summary"] =
+            format!("{}: the headers alone", declared["summary"].as_str().unwrap_or_default()).into();
+    } else if let Some(page) =
+        responses.get_mut("200").filter(|page| component(page)["headers"]["Link"].is_object())
+    {
+        *page = component(page);
+        page["links"] = json!({"next": {
+            "operationId": operation.id,
+            "parameters": {"query.cursor": "$response.body#/next_cursor"},
+            "description": "The next page, with the same filters and order.",
+        }});
+    }
+    declared
+}
+
+/// The header that every operation takes.
+fn correlation_id() -> Value {
+    json!({
+        "name": "X-Correlation-Id",
+        "in": "header",
+        "required": false,
+        "description": "An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.",
+        "schema": {"type": "string"},
+        "example": "order-4711",
+    })
+}

@@ -1,0 +1,149 @@
+//! The files that follow from the register, and whether those of a checkout are up to date.
+
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use http::Method;
+use serde_json::{Value, json};
+use shared::{Operation, Role, Route};
+
+use crate::{OPERATIONS, document};
+
+/// A generated file, or one with a generated part.
+pub struct Generated {
+    /// The path from the root of the checkout.
+    pub path: &'static str,
+    /// What the whole file must be.
+    pub content: String,
+}
+
+/// Every generated file for the checkout at `root`.
+///
+/// # Errors
+/// When the register and the handlers disagree, or a file with a generated part is not there.
+pub fn files(root: &Path) -> Result<Vec<Generated>> {
+    let document = document::document()?;
+    let mut paths: Vec<_> = routes().map(|(route, _)| route.path).collect();
+    paths.dedup();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).context("Cargo.toml of the workspace")?;
+    let content = [
+        ("api/openapi.json", document::pretty(&document, &paths)),
+        ("api/openapi-3.0.json", document::pretty(&document::to_3_0(&document), &paths)),
+        ("api/policies.json", document::pretty(&policies(), &[])),
+        ("cdk/lib/generated/operations.gen.ts", operations_ts()),
+        ("Cargo.toml", with_router(&manifest)?),
+    ];
+    Ok(content.into_iter().map(|(path, content)| Generated { path, content }).collect())
+}
+
+impl Generated {
+    /// Whether the file of the checkout at `root` is this.
+    pub fn is_current(&self, root: &Path) -> bool {
+        fs::read_to_string(root.join(self.path)).is_ok_and(|content| content == self.content)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, root: &Path) -> Result<()> {
+        let path = root.join(self.path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, &self.content).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn routes() -> impl Iterator<Item = (&'static Route, &'static Operation)> {
+    OPERATIONS.iter().flat_map(|&operation| operation.routes.iter().map(move |route| (route, operation)))
+}
+
+/// What IAM policies of callers allow: those who only read, those who also create and change, those who do everything.
+fn policies() -> Value {
+    let statement = |id: &str, methods: &[Method]| {
+        let resources: BTreeSet<_> = routes()
+            .filter(|(route, _)| methods.contains(&route.method))
+            .map(|(route, _)| arn(route))
+            .collect();
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{"Sid": id, "Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resources}],
+        })
+    };
+    let reading = [Method::GET, Method::HEAD];
+    let editing = [&reading[..], &[Method::POST, Method::PUT, Method::PATCH]].concat();
+    let everything = [&editing[..], &[Method::DELETE]].concat();
+    json!({
+        "reader": statement("Read", &reading),
+        "editor": statement("Edit", &editing),
+        "admin": statement("Administer", &everything),
+    })
+}
+
+/// The ARN of a route, for CloudFormation's `Fn::Sub`; a path parameter is any text.
+fn arn(route: &Route) -> String {
+    let path: Vec<_> =
+        route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+    format!(
+        "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/${{Stage}}/{}{}",
+        route.method,
+        path.join("/")
+    )
+}
+
+/// The operations as the CDK app reads them: a constant whose type has every name and route in it.
+fn operations_ts() -> String {
+    let mut text = String::from(
+        "// Generated from the register of operations by `cargo xtask generate`: do not edit.\n\n\
+         /** Every operation, by its `operationId`. */\nexport const OPERATIONS = {\n",
+    );
+    for operation in OPERATIONS {
+        let role = match operation.role {
+            Role::Reader => "'reader'",
+            Role::Writer => "'writer'",
+            Role::None => "'none'",
+        };
+        let _ = writeln!(text, "  {}: {{", operation.id);
+        let _ = writeln!(
+            text,
+            "    functionName: '{}',\n    databaseRole: {role},\n    routes: [",
+            operation.name
+        );
+        for route in operation.routes {
+            let _ = writeln!(text, "      {{ method: '{}', path: '{}' }},", route.method, route.path);
+        }
+        text.push_str("    ],\n  },\n");
+    }
+    text.push_str(
+        "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n",
+    );
+    text
+}
+
+const ROUTER: &str =
+    "# Routes of `cargo lambda watch`, generated from the register by `cargo xtask generate`.\n";
+const ROUTER_END: &str = "# End of the generated routes.\n";
+
+/// `manifest` with the router of `cargo lambda watch`.
+fn with_router(manifest: &str) -> Result<String> {
+    let parts =
+        manifest.split_once(ROUTER).and_then(|(before, rest)| Some((before, rest.split_once(ROUTER_END)?.1)));
+    let (before, after) =
+        parts.with_context(|| format!("Cargo.toml has no part between {ROUTER:?} and {ROUTER_END:?}"))?;
+    ensure!(!after.contains(ROUTER), "Cargo.toml has two generated routers");
+    let mut router = String::from("[workspace.metadata.lambda.watch.router]\n");
+    let mut seen = BTreeSet::new();
+    for (Route { path, .. }, _) in routes() {
+        if !seen.insert(path) {
+            continue;
+        }
+        let _ = writeln!(router, "\"{path}\" = [");
+        for (route, operation) in routes().filter(|(route, _)| route.path == *path) {
+            let _ =
+                writeln!(router, "  {{ method = \"{}\", function = \"{}\" }},", route.method, operation.name);
+        }
+        router.push_str("]\n");
+    }
+    Ok(format!("{before}{ROUTER}{router}{ROUTER_END}{after}"))
+}
