@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::{
     IntoParams, PartialSchema,
     openapi::{
-        Object, ObjectBuilder, RefOr, Required, Schema, Type,
+        Object, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::SchemaType,
     },
@@ -13,7 +13,7 @@ use utoipa::{
 use crate::http::{Choice, Limit};
 
 /// An entity tag list as [`Preconditions`](crate::http::Preconditions) reads it (RFC 9110, section 13.1.1).
-const ENTITY_TAGS: &str = r#"^\s*(\*|(,\s*)*(W/)?"[!#-~]*"(\s*,\s*((W/)?"[!#-~]*")?)*)\s*$"#;
+const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 const DATE: &str = "Sat, 21 Nov 2026 09:30:00 GMT";
 const TAG: &str = "\"01936b5e7c007000800000000000000a.3.1\"";
@@ -132,7 +132,8 @@ fn text() -> ObjectBuilder {
 }
 
 fn tags(name: &str, description: &str) -> Parameter {
-    header(name, description, text().pattern(Some(ENTITY_TAGS)), TAG)
+    let format = SchemaFormat::Custom("entity-tags".to_owned());
+    header(name, description, text().format(Some(format)).pattern(Some(ENTITY_TAGS)), TAG)
 }
 
 fn header(name: &str, description: &str, schema: ObjectBuilder, example: &str) -> Parameter {
