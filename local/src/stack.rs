@@ -103,6 +103,7 @@ impl Stack {
                 method: route.method.clone(),
                 path: route.path.to_owned(),
                 function: operation.name.to_owned(),
+                is_open: route.is_open,
             }));
         }
         let functions = Functions::new(functions, log);

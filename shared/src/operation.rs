@@ -29,12 +29,19 @@ pub struct Route {
     pub method: Method,
     /// The path with its parameters in braces, without a trailing slash.
     pub path: &'static str,
+    /// Whether everybody may call it, without a signature, a token or an API key.
+    pub is_open: bool,
 }
 
 impl Route {
-    /// A route of `method` on `path`.
+    /// A route of `method` on `path`, for those whom the stage's authoriser lets in.
     pub const fn new(method: Method, path: &'static str) -> Self {
-        Self { method, path }
+        Self { method, path, is_open: false }
+    }
+
+    /// A route of `method` on `path` that everybody may call: what a browser must be able to open.
+    pub const fn open(method: Method, path: &'static str) -> Self {
+        Self { method, path, is_open: true }
     }
 }
 

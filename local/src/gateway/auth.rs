@@ -1,4 +1,5 @@
-//! Who calls, and whether this method is theirs to call: one authoriser for all methods of the stage.
+//! Who calls, and whether this method is theirs to call: one authoriser for all methods of the stage but the open ones,
+//! which have none (API Gateway's authorisation type NONE): there, credentials are neither asked for nor looked at.
 
 use http::{HeaderName, request::Parts};
 
@@ -9,6 +10,7 @@ use super::{
     event::Identity,
     exchange::Exchange,
     iam::{self, Iam},
+    routes::Matched,
 };
 
 /// The stage's authoriser.
@@ -21,6 +23,16 @@ pub enum Auth {
     Iam(Iam),
     /// Those who have a token of a user pool.
     Cognito(Cognito),
+}
+
+/// The authoriser of open routes.
+static OPEN: Auth = Auth::None;
+
+impl Stage {
+    /// The authoriser of `route`.
+    pub(super) fn auth(&self, route: &Matched<'_>) -> &Auth {
+        if route.is_open { &OPEN } else { &self.options.auth }
+    }
 }
 
 impl Auth {
@@ -51,9 +63,9 @@ pub(super) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// The caller, if the stage's authoriser lets it call.
-    pub(super) fn authorise(&self) -> Result<Identity, GatewayError> {
-        match &self.stage.options.auth {
+    /// The caller, if `auth` lets it call.
+    pub(super) fn authorise(&self, auth: &Auth) -> Result<Identity, GatewayError> {
+        match auth {
             Auth::None => Ok(Identity::anonymous()),
             Auth::Iam(iam) => iam.authorise(self),
             Auth::Cognito(cognito) => cognito.authorise(self),

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{
-    Stage, access_log,
+    Auth, Stage, access_log,
     cognito::Claims,
     errors::GatewayError,
     exchange::{self, Exchange},
@@ -131,9 +131,10 @@ impl Input<'_> {
     pub(super) fn into_event(self) -> Result<Bytes, GatewayError> {
         let Self { stage, exchange, head, host, route, identity, body } = self;
         let (options, path, method) = (&stage.options, head.uri.path(), head.method.as_str());
-        let headers = headers(&head.headers, exchange, stage);
+        let auth = stage.auth(&route);
+        let headers = headers(&head.headers, exchange, stage, auth);
         let mut query = query(head.uri.query().unwrap_or_default());
-        query.retain(|name, _| options.auth.passes_parameter(name));
+        query.retain(|name, _| auth.passes_parameter(name));
         let (body, is_base64_encoded) = text(&body);
         let event = Event {
             resource: &route.resource.template,
@@ -180,9 +181,9 @@ impl Input<'_> {
 }
 
 /// The client's headers and those that a gateway adds. `X-Forwarded-*` say what the client really used.
-fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage) -> Values {
+fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage, auth: &Auth) -> Values {
     let mut headers = Values::new();
-    let passes = |name: &HeaderName| !ENDING.contains(name) && stage.options.auth.passes_header(name);
+    let passes = |name: &HeaderName| !ENDING.contains(name) && auth.passes_header(name);
     for (name, value) in sent.iter().filter(|(name, _)| passes(name)) {
         headers.entry(canonical(name)).or_default().push(header_text(value));
     }

@@ -48,6 +48,8 @@ pub struct Route {
     pub path: String,
     /// The function's name.
     pub function: String,
+    /// Whether everybody may call it: no authoriser and no API key, whatever the stage has.
+    pub is_open: bool,
 }
 
 /// Tells the time.

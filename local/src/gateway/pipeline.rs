@@ -61,10 +61,12 @@ async fn process(
     let host = host(&head.headers, stage)?;
     let body = read(stage, &head.headers, body).await?;
 
-    let mut identity = Claim { stage, exchange, head, body: &body }.authorise()?;
+    let mut identity = Claim { stage, exchange, head, body: &body }.authorise(stage.auth(&route))?;
 
     (exchange.caller, exchange.user) = (identity.caller.clone(), identity.user.clone());
-    if let Some(key) = stage.meters.usage.key(&head.headers)? {
+    if !route.is_open
+        && let Some(key) = stage.meters.usage.key(&head.headers)?
+    {
         (identity.api_key, identity.api_key_id) = (Some(key.value.clone()), Some(key.id.clone()));
         exchange.api_key_id = Some(key.id.clone());
         stage.meters.usage.admit(key, now)?;

@@ -23,13 +23,21 @@ pub(super) struct Resource {
     /// API Gateway gives its resources six random characters; ours depend on the template alone.
     pub(super) id: String,
     pub(super) template: String,
-    functions: HashMap<Method, String>,
+    methods: HashMap<Method, Target>,
+}
+
+/// What a method of a resource leads to.
+struct Target {
+    function: String,
+    is_open: bool,
 }
 
 /// The resource and function that a request is for.
 pub(super) struct Matched<'r> {
     pub(super) resource: &'r Resource,
     pub(super) function: &'r str,
+    /// Whether everybody may call it.
+    pub(super) is_open: bool,
     /// Decoded once.
     pub(super) parameters: BTreeMap<String, String>,
 }
@@ -37,14 +45,15 @@ pub(super) struct Matched<'r> {
 impl Routes {
     pub(super) fn new(routes: Vec<Route>) -> anyhow::Result<Self> {
         let mut resources: Vec<Resource> = Vec::new();
-        for Route { method, path, function } in routes {
+        for Route { method, path, function, is_open } in routes {
             let template = without_trailing_slash(&path);
             let known = resources.iter().position(|resource| resource.template == template);
             let index = known.unwrap_or_else(|| {
                 resources.push(Resource::new(template));
                 resources.len() - 1
             });
-            if resources[index].functions.insert(method.clone(), function).is_some() {
+            let target = Target { function, is_open };
+            if resources[index].methods.insert(method.clone(), target).is_some() {
                 bail!("there are two routes for {method} {path}");
             }
         }
@@ -68,17 +77,17 @@ impl Routes {
         let path = one_spelling(without_trailing_slash(path));
         let found = self.tree.at(&path).ok()?;
         let resource = &self.resources[*found.value];
-        let function = resource.functions.get(method)?;
+        let Target { function, is_open } = resource.methods.get(method)?;
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-        Some(Matched { resource, function, parameters })
+        Some(Matched { resource, function, is_open: *is_open, parameters })
     }
 }
 
 impl Resource {
     /// In a fixed order.
     pub(super) fn methods(&self) -> Vec<&Method> {
-        let mut methods: Vec<_> = self.functions.keys().collect();
+        let mut methods: Vec<_> = self.methods.keys().collect();
         methods.sort_by_key(|method| method.as_str());
         methods
     }
@@ -91,7 +100,7 @@ impl Resource {
         Self {
             id: format!("{:06x}", hash & 0xff_ffff),
             template: template.to_owned(),
-            functions: HashMap::new(),
+            methods: HashMap::new(),
         }
     }
 }
@@ -133,6 +142,7 @@ mod tests {
             method: Method::GET,
             path: (*path).to_owned(),
             function: (*path).to_owned(),
+            is_open: false,
         };
         Routes::new(paths.iter().map(route).collect())
     }

@@ -78,6 +78,7 @@ impl Front {
             method,
             path: path.to_owned(),
             function: "f".to_owned(),
+            is_open: false,
         };
         let functions = Functions::new(vec![function], Arc::new(|_| ()));
         let lines = Arc::new(Mutex::new(Vec::new()));

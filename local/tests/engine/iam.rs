@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use jiff::Timestamp;
@@ -23,7 +23,12 @@ use crate::support::{PATIENCE, function};
 async fn event_of(caller: Principal, headers: &[(&'static str, &'static str)], query: &str) -> Value {
     let functions = Functions::new(vec![function("f", &[])], Arc::new(|_| ()));
     let auth = Auth::Iam(Iam::new(vec![caller.clone()]));
-    let route = Route { method: Method::GET, path: "/v1/products".to_owned(), function: "f".to_owned() };
+    let route = Route {
+        method: Method::GET,
+        path: "/v1/products".to_owned(),
+        function: "f".to_owned(),
+        is_open: false,
+    };
     let options = Options { auth, ..Options::default() };
     let gateway = Gateway::start(options, vec![route], functions.clone()).await.unwrap();
 
@@ -39,6 +44,37 @@ async fn event_of(caller: Principal, headers: &[(&'static str, &'static str)], q
     gateway.stop().await;
     functions.shutdown().await;
     serde_json::from_slice(&body).unwrap()
+}
+
+/// Status and body of a request by nobody in particular, to a gateway that wants signatures and API keys.
+async fn answer_of(target: &str, headers: &[(&'static str, &'static str)]) -> (u16, Value) {
+    let functions = Functions::new(vec![function("f", &[])], Arc::new(|_| ()));
+    let route = |path: &str, is_open| Route {
+        method: Method::GET,
+        path: path.to_owned(),
+        function: "f".to_owned(),
+        is_open,
+    };
+    let limits = json!({"api_keys": [{"id": "shop", "value": "sesame-sesame-sesame"}]});
+    let options = Options {
+        auth: Auth::Iam(Iam::new(vec![admin()])),
+        limits: serde_json::from_value(limits).unwrap(),
+        ..Options::default()
+    };
+    let routes = vec![route("/docs", true), route("/v1/products", false)];
+    let gateway = Gateway::start(options, routes, functions.clone()).await.unwrap();
+    let mut request =
+        Request::get(format!("{}{target}", gateway.url())).body(Full::new(Bytes::new())).unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = timeout(PATIENCE, client.request(request)).await.unwrap().unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    gateway.stop().await;
+    functions.shutdown().await;
+    (status, serde_json::from_slice(&body).unwrap())
 }
 
 fn admin() -> Principal {
@@ -81,4 +117,24 @@ async fn a_function_sees_no_credentials() {
     assert_eq!(event["queryStringParameters"], json!({"limit": "1"}));
     assert_eq!(event["multiValueQueryStringParameters"], json!({"limit": ["1"]}));
     assert!(!event.to_string().contains("a token"), "{event}");
+}
+
+#[tokio::test]
+async fn everybody_may_call_an_open_route() {
+    let wrong = "AWS4-HMAC-SHA256 Credential=AKIANOBODY/20260101/us-east-1/execute-api/aws4_request, \
+                 SignedHeaders=host, Signature=00";
+    for authorization in [None, Some(wrong), Some("Bearer abc.def.ghi"), Some("x")] {
+        let headers: Vec<_> =
+            authorization.map(|value| (header::AUTHORIZATION.as_str(), value)).into_iter().collect();
+        let (status, event) = answer_of("/docs?X-Amz-Signature=00", &headers).await;
+        assert_eq!(status, 200, "{event}");
+        // Nobody looks at credentials, and so nobody takes them away.
+        assert_eq!(event["headers"]["Authorization"], json!(authorization), "{event}");
+        assert_eq!(event["queryStringParameters"], json!({"X-Amz-Signature": "00"}));
+        let identity = &event["requestContext"]["identity"];
+        assert!(identity["userArn"].is_null() && identity["caller"].is_null(), "{identity}");
+
+        let (status, problem) = answer_of("/v1/products", &headers).await;
+        assert_eq!(status, 403, "an open route opens no other: {problem}");
+    }
 }
