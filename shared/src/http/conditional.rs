@@ -3,7 +3,7 @@
 //! For reads they are judged here. For writes they become parameters of the statement that writes, so that two
 //! writers with the same `If-Match` can never both win.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
@@ -53,9 +53,12 @@ impl Validators {
             hash.update(resource.id());
             hash.update(resource.version().to_be_bytes());
         }
-        let digest = hash.finalize();
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { tag: format!("{hex}.{REPRESENTATION}"), last_modified: None }
+        Self { tag: format!("{}.{REPRESENTATION}", abbreviated(hash)), last_modified: None }
+    }
+
+    /// The validators of a document that is the same for everybody, by its `content`.
+    pub fn of_document(content: &[u8]) -> Self {
+        Self { tag: abbreviated(Sha256::new_with_prefix(content)), last_modified: None }
     }
 
     /// Adds `ETag` and `Last-Modified`.
@@ -69,6 +72,11 @@ impl Validators {
             headers.insert(header::LAST_MODIFIED, date);
         }
     }
+}
+
+/// The first half of a digest, in hexadecimal digits: enough to tell representations apart.
+fn abbreviated(hash: Sha256) -> String {
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The tag of a version: id, version, representation.
@@ -229,7 +237,7 @@ impl Reply {
     /// The 304 that stands for this reply: no body, and only the headers that RFC 9110, section 15.4.5, wants.
     fn not_modified(mut self) -> Self {
         self.status = StatusCode::NOT_MODIFIED;
-        self.body.clear();
+        self.body = Cow::Borrowed("");
         self.headers.remove(header::CONTENT_TYPE);
         self.headers.remove(header::LINK);
         self.headers.remove(header::LAST_MODIFIED);

@@ -3,6 +3,8 @@
 //! The answer is made before the row is written, and stored with it by the same statement: `claim_idempotency_key`
 //! in the database decides who is first. The rules follow the IETF draft draft-ietf-httpapi-idempotency-key-header.
 
+use std::borrow::Cow;
+
 use ::http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -33,7 +35,7 @@ pub struct Claim {
 struct Stored {
     status: u16,
     headers: Vec<(String, String)>,
-    body: String,
+    body: Cow<'static, str>,
 }
 
 impl Claim {

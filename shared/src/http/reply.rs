@@ -1,5 +1,7 @@
 //! An answer before it is put into the form that the event's sender expects.
 
+use std::borrow::Cow;
+
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -13,13 +15,20 @@ pub struct Reply {
     /// The headers.
     pub headers: HeaderMap,
     /// The body, UTF-8 text; empty for none.
-    pub body: String,
+    pub body: Cow<'static, str>,
 }
 
 impl Reply {
     /// 200 with `body` as JSON.
     pub fn ok(body: &impl Serialize) -> Self {
         Self::json(StatusCode::OK, "application/json", body)
+    }
+
+    /// 200 with `body` under `media_type`.
+    pub fn document(media_type: &'static str, body: impl Into<Cow<'static, str>>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        Self { status: StatusCode::OK, headers, body: body.into() }
     }
 
     /// 200 with `resource` as JSON and its validators.
@@ -39,7 +48,7 @@ impl Reply {
 
     /// 204 without a body.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: String::new() }
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Cow::Borrowed("") }
     }
 
     /// `body` as JSON under `media_type`.
@@ -47,11 +56,11 @@ impl Reply {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         match serde_json::to_string(body) {
-            Ok(body) => Self { status, headers, body },
+            Ok(body) => Self { status, headers, body: Cow::Owned(body) },
             // Our own types have string keys and no failing serialisers, the only two ways to get here.
             Err(error) => {
                 tracing::error!(%error, "reply could not be serialised");
-                Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: "{}".to_owned() }
+                Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: Cow::Borrowed("{}") }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Replies in the form that the event's sender expects.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use ::http::HeaderMap;
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
@@ -24,7 +24,7 @@ pub(super) enum Answer {
 pub(super) struct RestAnswer {
     status_code: u16,
     multi_value_headers: BTreeMap<String, Vec<String>>,
-    body: String,
+    body: Cow<'static, str>,
     is_base64_encoded: bool,
 }
 
@@ -41,7 +41,7 @@ impl Answer {
                 let mut answer = ApiGatewayV2httpResponse::default();
                 answer.status_code = i64::from(status.as_u16());
                 answer.headers = headers;
-                answer.body = Some(Body::Text(body));
+                answer.body = Some(Body::Text(body.into_owned()));
                 Self::Http(Box::new(answer))
             }
         }

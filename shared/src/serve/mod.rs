@@ -6,6 +6,7 @@ mod telemetry;
 
 use std::{
     any::Any,
+    borrow::Cow,
     future::Future,
     panic::AssertUnwindSafe,
     process::ExitCode,
@@ -165,7 +166,7 @@ fn finish(reply: &mut Reply, request: &Request) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     if request.method() == Method::HEAD {
-        reply.body.clear();
+        reply.body = Cow::Borrowed("");
     }
 }
 
