@@ -37,4 +37,5 @@ register! {
     delete_artisan::{delete_artisan},
     list_artisan_products::{list_artisan_products},
     get_health::{get_health},
+    get_openapi::{get_openapi, get_docs},
 }

@@ -30,6 +30,8 @@ const SAMPLES: &[(&str, u16)] = &[
     ("delete-artisan", 204),
     ("list-artisan-products", 200),
     ("get-health", 200),
+    ("get-openapi", 200),
+    ("get-openapi.docs", 200),
 ];
 
 /// The product and the artisan that the samples refer to.

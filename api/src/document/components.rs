@@ -29,9 +29,10 @@ pub(super) fn components(operations: &[&Operation]) -> Value {
     })
 }
 
-const SIGV4: &str = "AWS Signature Version 4 for the service `execute-api` (AWS_IAM): every AWS SDK, botocore, awscurl and \
-    curl's `--aws-sigv4` sign like this. On the API's own `/docs` page, enter `ACCESS_KEY_ID:SECRET_ACCESS_KEY` or \
-    `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN`: the page signs each call, and the keys never leave it.";
+const SIGV4: &str = "AWS Signature Version 4 for the service `execute-api` (AWS_IAM): every AWS SDK, botocore, awscurl \
+    and curl's `--aws-sigv4` sign like this. On the API's own `/docs` page, enter `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or \
+    `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN` with temporary credentials: the page signs each call in your browser, \
+    the secret key never leaves it, and a reload forgets it.";
 
 fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
@@ -95,6 +96,10 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
     let health =
         json!({"application/json": {"schema": schema("Health"), "example": get_health::Health::example()}});
     add("Health", answer("The service works.", &[], health));
+    let contract = json!({"application/json": {"schema": {"type": "object", "additionalProperties": true}}});
+    add("Contract", answer("The OpenAPI document.", &[("ETag", "ETag")], contract));
+    let page = json!({"text/html": {"schema": {"type": "string"}}});
+    add("Page", answer("The page.", &[("ETag", "ETag")], page));
     for problem in PROBLEMS {
         add(problem.name, problem.response());
     }

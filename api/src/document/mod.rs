@@ -103,6 +103,11 @@ fn complete(
 ) -> Value {
     if operation.routes.first().is_some_and(|route| route.path == path) {
         declared["operationId"] = operation.id.into();
+    } else if let Some(handler) = declared["operationId"].as_str() {
+        declared["operationId"] = camel_case(handler).into();
+    }
+    if operation.routes.iter().any(|route| route.path == path && route.is_open) {
+        declared["security"] = json!([]);
     }
     if let Some(parameters) = declared["parameters"].as_array_mut() {
         parameters.push(correlation_id());
@@ -143,6 +148,18 @@ fn complete(
         }});
     }
     declared
+}
+
+/// `get_docs` as `getDocs`.
+fn camel_case(handler: &str) -> String {
+    let mut words = handler.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        name.push_str(&first.to_uppercase());
+        name.push_str(rest);
+    }
+    name
 }
 
 /// The header that every operation takes.

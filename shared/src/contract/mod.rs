@@ -8,7 +8,8 @@ mod responses;
 
 pub use parameters::{Conditions, IdempotencyKey, Paging, Revalidation, choice, query, required_query};
 pub use responses::{
-    BadRequest, BadRequestBody, Changed, Checked, Conflict, Created, Deleted, Listed, NotFound, Read,
+    BadRequest, BadRequestBody, Changed, Checked, Conflict, ContractRead, Created, Deleted, Listed, NotFound,
+    PageRead, Read,
 };
 
 use serde_json::Value;

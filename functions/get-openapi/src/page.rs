@@ -1,0 +1,125 @@
+//! The page at `/docs`: one HTML document that holds all it needs, and asks no other host for anything.
+
+use std::sync::LazyLock;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderValue, header};
+use sha2::{Digest, Sha256};
+use shared::{Reply, Request, Result, http::Validators};
+
+const SWAGGER_UI: &str = include_str!("../assets/swagger-ui/swagger-ui-bundle.js");
+const SWAGGER_UI_STYLE: &str = include_str!("../assets/swagger-ui/swagger-ui.css");
+const SIGNER: &str = include_str!("../assets/aws4fetch/aws4fetch.umd.js");
+const SCRIPT: &str = include_str!("docs.js");
+const STYLE: &str = include_str!("docs.css");
+
+/// Where the function runs unless it is told.
+const DEFAULT_REGION: &str = "us-east-1";
+
+static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(std::env::var("AWS_REGION").ok().as_deref()));
+
+struct Page {
+    html: String,
+    validators: Validators,
+    policy: String,
+}
+
+/// The page, or 304.
+pub(crate) fn reply(request: &Request) -> Result<Reply> {
+    let page = &*PAGE;
+    let reply = Reply::document("text/html; charset=utf-8", page.html.as_str())
+        .with_text_header(header::CONTENT_SECURITY_POLICY, &page.policy)
+        .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    request.revalidate(&page.validators, reply)
+}
+
+impl Page {
+    /// The page of an API in `region`, which calls are signed for.
+    fn new(region: Option<&str>) -> Self {
+        let is_region = |name: &&str| {
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-0123456789".contains(&byte))
+        };
+        let html = format!(
+            include_str!("docs.html"),
+            region = region.filter(is_region).unwrap_or(DEFAULT_REGION),
+            swagger_ui_licence = include_str!("../assets/swagger-ui/LICENSE"),
+            swagger_ui_notice = include_str!("../assets/swagger-ui/NOTICE"),
+            swagger_ui_parts = include_str!("../assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"),
+            signer_licence = include_str!("../assets/aws4fetch/LICENSE"),
+            swagger_ui_style = SWAGGER_UI_STYLE,
+            style = STYLE,
+            swagger_ui = SWAGGER_UI,
+            signer = SIGNER,
+            script = SCRIPT,
+        );
+        Self { validators: Validators::of_document(html.as_bytes()), html, policy: policy() }
+    }
+}
+
+/// What the browser lets the page do: run these very scripts, and call the API that it came from.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        scripts = hashes(&[SWAGGER_UI, SIGNER, SCRIPT]),
+        styles = hashes(&[SWAGGER_UI_STYLE, STYLE]),
+    )
+}
+
+fn hashes(sources: &[&str]) -> String {
+    let hash = |source: &&str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(source)));
+    sources.iter().map(hash).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Lambda returns from a synchronous invocation.
+    const ANSWER_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+    #[test]
+    fn fits_into_an_answer_of_lambda() {
+        let answer = serde_json::to_string(&Page::new(None).html).unwrap();
+        // Headers and the answer's other members are far below the rest.
+        assert!(answer.len() < ANSWER_LIMIT_BYTES / 2, "{} bytes", answer.len());
+    }
+
+    #[test]
+    fn is_signed_for_the_region_that_it_is_served_from() {
+        let region = |html: &str| {
+            html.split_once("name=\"region\" content=\"")?.1.split('"').next().map(str::to_owned)
+        };
+        for (given, expected) in [
+            (Some("eu-central-1"), "eu-central-1"),
+            (None, DEFAULT_REGION),
+            (Some("\"><script>"), DEFAULT_REGION),
+        ] {
+            assert_eq!(region(&Page::new(given).html).as_deref(), Some(expected));
+        }
+    }
+
+    /// The HTML parser looks for these within the elements, and a carriage return or NUL would change what is hashed.
+    #[test]
+    fn nothing_ends_or_changes_an_element_from_within() {
+        for script in [SWAGGER_UI, SIGNER, SCRIPT] {
+            let lower = script.to_ascii_lowercase();
+            assert!(!lower.contains("</script"));
+            // After `<!--`, a `<script` would make the parser ignore the next end tag.
+            for comment in lower.split("<!--").skip(1) {
+                let opened = comment.find("<script").unwrap_or(comment.len());
+                assert!(comment[..opened].contains("-->") || opened == comment.len(), "{:.80}", comment);
+            }
+            assert!(!script.contains(['\r', '\0']));
+        }
+        for style in [SWAGGER_UI_STYLE, STYLE] {
+            assert!(!style.to_ascii_lowercase().contains("</style"));
+            assert!(!style.contains(['\r', '\0']));
+        }
+        let (_, licences) =
+            Page::new(None).html.split_once("<!--").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (licences, rest) = licences.split_once("-->").unwrap();
+        assert!(licences.contains("Michael Hart") && licences.contains("SmartBear"));
+        assert!(rest.trim_start().starts_with("<html"), "{:.80}", rest);
+    }
+}
