@@ -1,41 +1,13 @@
 // node cross-origin.mjs PAGE API: opens the page in a real browser, has it call the API, and prints what it was given.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { find } from "./chromium.mjs";
-
-function stop(missing) {
-  console.error(`${missing}: \`cargo xtask test\` installs it`);
-  process.exit(1);
-}
+import { withTab } from "./open.mjs";
 
 const [page, api] = process.argv.slice(2);
-if (!existsSync(join(import.meta.dirname, "node_modules/playwright-core"))) stop("playwright-core is missing");
-const installed = find() ?? stop("there is no Chromium");
-
-const { chromium } = await import("playwright-core");
-// Its profile is a new and empty folder.
-const browser = await chromium.launch({
-  executablePath: installed.path,
-  env: { ...process.env, ...installed.env },
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-try {
-  const tab = await browser.newPage();
+const given = await withTab(async (tab) => {
   await tab.goto(page);
-  console.log(JSON.stringify(await tab.evaluate(call, api)));
-} finally {
-  await browser.close();
-}
+  return tab.evaluate(call, api);
+});
+console.log(JSON.stringify(given));
 
 /** Runs in the page. */
 async function call(api) {

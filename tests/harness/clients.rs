@@ -1,4 +1,4 @@
-//! Clients that others wrote. `cargo xtask test` installs those in Python.
+//! Clients that others wrote. `cargo xtask test` installs those in Python and for Node.js.
 
 use std::{
     fs,
@@ -45,6 +45,16 @@ pub async fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
+/// What a script of `tests/` writes that Node.js runs with `input`.
+///
+/// # Panics
+/// When its packages are not installed, or it fails.
+pub async fn node(script: &str, arguments: &[&str], input: &str) -> String {
+    let output =
+        run(Command::new("node").arg(checkout().join("tests").join(script)).args(arguments), input).await;
+    String::from_utf8(output.stdout).expect("an answer in UTF-8")
+}
+
 /// Python with those packages.
 pub(crate) fn python() -> Command {
     let venv = checkout().join(".local/tools/clients-venv");
@@ -68,7 +78,8 @@ async fn run(command: &mut Command, input: &str) -> Output {
     stdin.write_all(input.as_bytes()).await.expect("its input is read");
     drop(stdin);
     let output = child.wait_with_output().await.expect("it ends");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{described} failed, {}: {complaint}", output.status);
+    let (said, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{described} failed, {}: {complaint}{said}", output.status);
     output
 }

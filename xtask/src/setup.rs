@@ -12,12 +12,6 @@ use anyhow::{Context, Result, ensure};
 /// `.local/tools`, which needs no rights.
 pub(crate) fn browser() -> Result<()> {
     let folder = crate::root().join("tests/browser");
-    let is_recent = "const [major, minor] = process.versions.node.split('.').map(Number);
-        process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
-    ensure!(
-        quietly(Command::new("node").args(["-e", is_recent])),
-        "the browser tests need Node.js 20.11 or newer, with npm, on the PATH"
-    );
     node_modules(&folder)?;
     let has_chromium = || quietly(Command::new("node").arg(folder.join("chromium.mjs")));
     if !has_chromium() && is_root() && quietly(Command::new("apt-get").arg("--version")) {
@@ -62,14 +56,26 @@ pub(crate) fn clients() -> Result<()> {
     Ok(())
 }
 
+/// What makes types of the contract, and compiles and runs programs on them.
+pub(crate) fn typescript() -> Result<()> {
+    node_modules(&crate::root().join("tests/typescript"))
+}
+
 /// Installs what the lock file of `folder` names, unless it is there.
 fn node_modules(folder: &Path) -> Result<()> {
+    let is_recent = "const [major, minor] = process.versions.node.split('.').map(Number);
+        process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
+    ensure!(
+        quietly(Command::new("node").args(["-e", is_recent])),
+        "the tests need Node.js 20.11 or newer, with npm, on the PATH"
+    );
     let (lock, installed) =
         (folder.join("package-lock.json"), folder.join("node_modules/.installed-lock.json"));
     let wanted = fs::read(&lock)?;
     if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
+    eprintln!("· installing what {} names from npm", lock.display());
     let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     crate::run(Command::new("npm").args(npm).current_dir(folder))?;
     fs::write(installed, wanted)?;
