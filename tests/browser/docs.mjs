@@ -1,5 +1,5 @@
-// node docs.mjs PAGE SCREENSHOT < CALLS: opens the page of the documentation in a real browser, makes the calls in it as
-// a person would, and prints what was seen.
+// node docs.mjs PAGE IMAGE < CALLS: opens the page of the documentation in a real browser, makes the calls in it as a
+// person would, and prints what was seen. IMAGE.png is the page as it opens, IMAGE-call.png the last call.
 //
 // A call is {"authorization": what the Authorize dialog is given, or null to go on as before,
 //            "operation": operationId, "parameters": {name: value}, "body": text}.
@@ -7,7 +7,7 @@
 import { text } from "node:stream/consumers";
 import { withTab } from "./open.mjs";
 
-const [page, screenshot] = process.argv.slice(2);
+const [page, image] = process.argv.slice(2);
 const calls = JSON.parse(await text(process.stdin));
 const seen = { title: "", operations: [], calls: [], requests: [], complaints: [] };
 
@@ -24,8 +24,11 @@ await withTab(async (tab) => {
   seen.title = await tab.locator(".info .title").innerText();
   const ids = await tab.locator(".opblock").evaluateAll((blocks) => blocks.map((block) => block.id));
   seen.operations = ids.map((id) => id.split("-").at(-1));
+  await tab.screenshot({ path: `${image}.png` });
   for (const call of calls) seen.calls.push(await make(tab, call));
-  await tab.screenshot({ path: screenshot, fullPage: true });
+  const block = tab.locator(`.opblock[id$="-${calls.at(-1).operation}"]`);
+  await block.evaluate((element) => element.scrollIntoView());
+  await tab.screenshot({ path: `${image}-call.png` });
 });
 console.log(JSON.stringify(seen));
 

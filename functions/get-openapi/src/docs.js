@@ -33,6 +33,29 @@
     return { ...request, url: signed.url.href, headers: Object.fromEntries(signed.headers) };
   }
 
+  /**
+   * Shows the examples of what may be left out, and leaves it out. Swagger UI would send them: every conditional request
+   * would fail, and every idempotent one be the same.
+   */
+  const onlyShowOptionalExamples = {
+    statePlugins: {
+      spec: {
+        wrapActions: {
+          updateJsonSpec: (update) => (contract) => {
+            const operations = Object.values(contract.paths ?? {}).flatMap((path) => [path, ...Object.values(path)]);
+            const shared = Object.values(contract.components?.parameters ?? {});
+            for (const parameter of [...operations.flatMap(({ parameters = [] }) => parameters), ...shared]) {
+              if (parameter.required || parameter.example === undefined) continue;
+              parameter.description = `${parameter.description ?? ""}\n\nExample: \`${parameter.example}\``;
+              delete parameter.example;
+            }
+            return update(contract);
+          },
+        },
+      },
+    },
+  };
+
   SwaggerUIBundle({
     url: contract.href,
     dom_id: "#ui",
@@ -43,5 +66,6 @@
     // It would ask a host elsewhere.
     validatorUrl: null,
     requestInterceptor: sign,
+    plugins: [onlyShowOptionalExamples],
   });
 })();
