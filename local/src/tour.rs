@@ -12,6 +12,7 @@ pub(crate) fn print(url: &str, auth: &Auth) {
             println!("  {:<6} {:<28} {}", route.method.as_str(), route.path, operation.id);
         }
     }
+    println!("\nOpen {url}/docs in a browser to read the contract and try calls.");
     let caller = match auth {
         Auth::None | Auth::Cognito(_) => None,
         Auth::Iam(iam) => {

@@ -321,6 +321,17 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn documents_are_recognised_by_their_content() {
+        let validators = Validators::of_document(b"one");
+        assert_eq!(validators, Validators::of_document(b"one"));
+        assert_ne!(validators, Validators::of_document(b"two"));
+        let asked =
+            Preconditions::from_headers(&headers(&[("if-none-match", &format!("\"{}\"", validators.tag))]));
+        let reply = asked.unwrap().read(&validators, Reply::document("text/html", "one")).unwrap();
+        assert_eq!((reply.status, &*reply.body), (StatusCode::NOT_MODIFIED, ""));
+    }
+
     fn entity_tag(text: &str) -> EntityTag {
         let Some(Tags::List(mut tags)) = tags(&headers(&[("if-match", text)]), header::IF_MATCH).unwrap()
         else {
