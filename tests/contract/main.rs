@@ -17,6 +17,7 @@ mod iam;
 mod idempotency;
 mod limits;
 mod migrations;
+mod openapi;
 mod outages;
 mod plans;
 mod products;

@@ -15,23 +15,6 @@ fn registered() -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn cargo_lambda_watch_routes_every_operation() {
-    let manifest = std::fs::read_to_string(checkout().join("Cargo.toml")).expect("Cargo.toml");
-    let manifest: toml::Table = manifest.parse().expect("TOML");
-    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().expect("a router");
-    let text = |value: &toml::Value| value.as_str().expect("a string").to_owned();
-    let watched = router.iter().flat_map(|(path, methods)| {
-        let methods = methods.as_array().expect("a list of methods");
-        methods.iter().map(move |entry| (path.clone(), text(&entry["method"]), text(&entry["function"])))
-    });
-    assert_eq!(
-        watched.collect::<BTreeSet<_>>(),
-        registered(),
-        "[workspace.metadata.lambda.watch.router] in Cargo.toml"
-    );
-}
-
-#[test]
 fn every_operation_has_a_folder_of_its_name() {
     let folders = std::fs::read_dir(checkout().join("functions")).expect("functions/");
     let folders: BTreeSet<_> =

@@ -56,7 +56,7 @@ pub async fn node(script: &str, arguments: &[&str], input: &str) -> String {
 }
 
 /// Python with those packages.
-pub(crate) fn python() -> Command {
+pub fn python() -> Command {
     let venv = checkout().join(".local/tools/clients-venv");
     let read = |path: PathBuf| fs::read_to_string(path).ok();
     let wanted = read(checkout().join("tests/clients/requirements.txt"));

@@ -1,6 +1,6 @@
 //! `cargo xtask dev`: builds every binary, then becomes the local environment.
 
-use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -17,15 +17,8 @@ pub(crate) fn run(Arguments { mut options }: Arguments) -> Result<()> {
     build.args(["build", "--workspace", "--bins"]).args(release.as_ref());
     crate::run(&mut build)?;
 
-    let program = target_folder()?.join(if release.is_some() { "release" } else { "debug" }).join("local");
+    let program =
+        crate::target_folder()?.join(if release.is_some() { "release" } else { "debug" }).join("local");
     let failure = Command::new(&program).args(options).current_dir(crate::root()).exec();
     Err(failure).with_context(|| format!("cannot run {}", program.display()))
-}
-
-/// Where cargo builds to: this program is in `<target>/debug/`.
-fn target_folder() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let folder =
-        program.parent().and_then(|folder| folder.parent()).context("no target folder above this program")?;
-    Ok(folder.to_owned())
 }

@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask dev`, `test`, `new` and `token`.
+//! The project's commands: `cargo xtask dev`, `test`, `generate`, `new` and `token`.
 //!
 //! This crate links nothing of the project, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
 mod dev;
+mod generate;
 mod new;
 mod setup;
 mod test;
@@ -23,6 +24,8 @@ enum Arguments {
     Dev(dev::Arguments),
     /// Set up what the tests need, and run all of them
     Test(test::Arguments),
+    /// Write the contract, and whatever else follows from the register of operations
+    Generate(generate::Arguments),
     /// Make the skeleton of an operation
     New(new::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
@@ -34,6 +37,7 @@ fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
+        Arguments::Generate(arguments) => generate::run(arguments),
         Arguments::New(arguments) => new::run(&arguments),
         Arguments::Token(arguments) => token::run(arguments),
     }
@@ -43,6 +47,14 @@ fn main() -> Result<()> {
 fn root() -> PathBuf {
     let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().map_or_else(|| xtask.clone(), PathBuf::from)
+}
+
+/// Where cargo builds to: this program is in `<target>/debug/`.
+fn target_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder =
+        program.parent().and_then(|folder| folder.parent()).context("no target folder above this program")?;
+    Ok(folder.to_owned())
 }
 
 /// Cargo as this process was started by it, in the root of the checkout.

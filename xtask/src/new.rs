@@ -21,15 +21,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(!folder.exists(), "functions/{operation} is there already");
 
     let register = root.join("api/src/lib.rs");
-    let entry = format!("    &{handler}::OPERATION,\n");
-    let registered = insert_before(&fs::read_to_string(&register)?, "];", &entry)
-        .context("api/src/lib.rs has no list that ends with `];`")?;
+    let entry = format!("    {handler}::{{{handler}}},\n");
+    let registered = insert_before_last(&fs::read_to_string(&register)?, "}", &entry)
+        .context("api/src/lib.rs does not end with the list of operations")?;
     let manifest = root.join("api/Cargo.toml");
     let dependency = format!("{operation} = {{ path = \"../functions/{operation}\" }}\n");
-    let depended = insert_before(&fs::read_to_string(&manifest)?, "shared.workspace", &dependency)
+    let depended = insert_before_last(&fs::read_to_string(&manifest)?, "shared.workspace", &dependency)
         .context("api/Cargo.toml has no line that begins with `shared.workspace`")?;
-    let workspace = root.join("Cargo.toml");
-    let routed = add_watch_route(&fs::read_to_string(&workspace)?, operation, method, route)?;
 
     fs::create_dir_all(folder.join("src"))?;
     for (file, text) in [
@@ -42,6 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .replace("HANDLER", &handler)
             .replace("OPERATION_ID", &id)
             .replace("METHOD", method)
+            .replace("DOCUMENTED", &method.to_lowercase())
+            .replace("PARAMETERS", &documented_parameters(route))
             .replace("ROUTE", route)
             .replace("ROLE", role);
         write(&folder.join(file), &text)?;
@@ -49,12 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     write(&root.join(format!("events/{operation}.json")), &event(method, route))?;
     write(&register, &registered)?;
     write(&manifest, &depended)?;
-    write(&workspace, &routed)?;
+    crate::generate::run(crate::generate::Arguments { check: false })?;
 
     println!(
         "
 {id} answers 200 with an empty object. Left to do:
-  1. functions/{operation}/src/lib.rs: the handler and its SQL
+  1. functions/{operation}/src/lib.rs: the handler and its SQL, and what its attributes say of them
   2. events/{operation}.json: a request that succeeds, and the status expected of it in tests/contract/events.rs
   3. tests/contract/: black-box tests of what a client relies on
   4. migrations/: a numbered file, if it needs a change of the schema
@@ -105,25 +105,20 @@ impl<'a> Names<'a> {
     }
 }
 
-/// `text` with `addition` before the first line that begins with `mark`.
-fn insert_before(text: &str, mark: &str, addition: &str) -> Option<String> {
-    let at = if text.starts_with(mark) { 0 } else { text.find(&format!("\n{mark}"))? + 1 };
+/// `text` with `addition` before the last line that begins with `mark`.
+fn insert_before_last(text: &str, mark: &str, addition: &str) -> Option<String> {
+    let at = text.rfind(&format!("\n{mark}"))? + 1;
     Some(format!("{}{addition}{}", &text[..at], &text[at..]))
 }
 
-/// The workspace manifest with the route in the router of `cargo lambda watch`.
-fn add_watch_route(manifest: &str, operation: &str, method: &str, route: &str) -> Result<String> {
-    let table = "[workspace.metadata.lambda.watch.router]\n";
-    let entry = format!("{{ method = \"{method}\", function = \"{operation}\" }}");
-    let key = format!("\n\"{route}\" = [");
-    if let Some(start) = manifest.find(&key) {
-        let end = start
-            + manifest[start..].find("\n]").context("the router in Cargo.toml has a list without an end")?;
-        return Ok(format!("{}\n  {entry},{}", &manifest[..end], &manifest[end..]));
-    }
-    let start = manifest.find(table).context("Cargo.toml has no [workspace.metadata.lambda.watch.router]")?
-        + table.len();
-    Ok(format!("{}\"{route}\" = [\n  {entry},\n]\n{}", &manifest[..start], &manifest[start..]))
+/// The parameters of the route as attributes of the handler.
+fn documented_parameters(route: &str) -> String {
+    let names = route.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| format!("(\"{name}\" = String, Path), "))
+        .collect::<String>()
+        .trim_end_matches(", ")
+        .to_owned()
 }
 
 /// A REST event for the route, with a UUID for each of its parameters.
@@ -199,14 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn adds_a_route_to_a_new_and_to_a_known_path() {
-        let manifest = "[workspace.metadata.lambda.watch.router]\n\"/a\" = [\n  { method = \"GET\", function = \"x\" },\n]\n";
-        let known = add_watch_route(manifest, "y", "POST", "/a").unwrap();
-        assert!(known.contains("\"x\" },\n  { method = \"POST\", function = \"y\" },\n]"), "{known}");
-        let new = add_watch_route(manifest, "y", "POST", "/b").unwrap();
-        assert!(
-            new.contains("router]\n\"/b\" = [\n  { method = \"POST\", function = \"y\" },\n]\n\"/a\""),
-            "{new}"
+    fn parameters_of_the_route_are_documented() {
+        assert_eq!(
+            documented_parameters("/v1/a/{id}/b/{other}"),
+            "(\"id\" = String, Path), (\"other\" = String, Path)"
         );
+        assert_eq!(documented_parameters("/v1/a"), "");
     }
 }

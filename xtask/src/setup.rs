@@ -47,7 +47,7 @@ pub(crate) fn clients() -> Result<()> {
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    eprintln!("· installing botocore, awscurl and moto from PyPI into {}", venv.display());
+    eprintln!("· installing botocore, awscurl, moto and schemathesis from PyPI into {}", venv.display());
     succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
         .context("the tests need Python 3 with venv (Debian's python3-venv)")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
@@ -56,9 +56,11 @@ pub(crate) fn clients() -> Result<()> {
     Ok(())
 }
 
-/// What makes types of the contract, and compiles and runs programs on them.
-pub(crate) fn typescript() -> Result<()> {
-    node_modules(&crate::root().join("tests/typescript"))
+/// What checks the contract, makes types of it, and compiles and runs programs on them.
+pub(crate) fn contract() -> Result<()> {
+    ["tests/openapi", "tests/typescript"]
+        .iter()
+        .try_for_each(|folder| node_modules(&crate::root().join(folder)))
 }
 
 /// Installs what the lock file of `folder` names, unless it is there.

@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
     crate::setup::clients()?;
     crate::setup::browser()?;
-    crate::setup::typescript()?;
+    crate::setup::contract()?;
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
     // Not the functions' binaries: their tests are in their libraries.

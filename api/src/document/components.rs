@@ -99,7 +99,7 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
     let contract = json!({"application/json": {"schema": {"type": "object", "additionalProperties": true}}});
     add("Contract", answer("The OpenAPI document.", &[("ETag", "ETag")], contract));
     let page = json!({"text/html": {"schema": {"type": "string"}}});
-    add("Page", answer("The page.", &[("ETag", "ETag")], page));
+    add("Documentation", answer("The page.", &[("ETag", "ETag")], page));
     for problem in PROBLEMS {
         add(problem.name, problem.response());
     }

@@ -109,6 +109,14 @@ export const OPERATIONS = {
       { method: 'GET', path: '/health' },
     ],
   },
+  getOpenApi: {
+    functionName: 'get-openapi',
+    databaseRole: 'none',
+    routes: [
+      { method: 'GET', path: '/openapi.json' },
+      { method: 'GET', path: '/docs' },
+    ],
+  },
 } as const;
 
 /** The `operationId` of an operation. */

@@ -108,7 +108,7 @@ named! {
     /// 200 with this very document, or 304, or 412.
     ContractRead: [("200", "Contract"), ("304", "NotModified"), ("412", "PreconditionFailed")];
     /// 200 with the page that shows it, or 304, or 412.
-    PageRead: [("200", "Page"), ("304", "NotModified"), ("412", "PreconditionFailed")];
+    PageRead: [("200", "Documentation"), ("304", "NotModified"), ("412", "PreconditionFailed")];
     /// 404.
     NotFound: [("404", "NotFound")];
     /// 409: the state of things does not allow it.

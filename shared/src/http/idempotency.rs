@@ -109,7 +109,8 @@ impl Stored {
 /// A key of 1 to 255 visible characters, as it was sent.
 fn read_key(value: &HeaderValue) -> Option<String> {
     let key = value.to_str().ok()?.trim();
-    let is_key = (1..=MAX_KEY_CHARACTERS).contains(&key.len());
+    let is_key =
+        (1..=MAX_KEY_CHARACTERS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     is_key.then(|| key.to_owned())
 }
 

@@ -11,10 +11,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List products */
+        /**
+         * List products
+         * @description The products, filtered, sorted and page by page. Every product that is there throughout is seen exactly once by a
+         *     walk through the pages, whatever is created or deleted meanwhile.
+         */
         get: operations["listProducts"];
         put?: never;
-        /** Create a product */
+        /**
+         * Create a product
+         * @description A name and a price are enough.
+         */
         post: operations["createProduct"];
         delete?: never;
         options?: never;
@@ -29,7 +36,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Search products by name */
+        /**
+         * Search products
+         * @description The products whose name contains a term, in Japanese and Latin scripts: the exact name first, then names that start
+         *     with it, then the others.
+         */
         get: operations["searchProducts"];
         put?: never;
         post?: never;
@@ -46,15 +57,33 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a product */
+        /**
+         * Get a product
+         * @description One product by its id.
+         */
         get: operations["getProduct"];
-        put?: never;
+        /**
+         * Replace a product
+         * @description All members anew; what is left out gets its default.
+         */
+        put: operations["replaceProduct"];
         post?: never;
-        /** Delete a product */
+        /**
+         * Delete a product
+         * @description It is gone at once; its id is never used again.
+         */
         delete: operations["deleteProduct"];
         options?: never;
-        head?: never;
-        /** Change a product */
+        /**
+         * Get a product: the headers alone
+         * @description One product by its id.
+         */
+        head: operations["headProduct"];
+        /**
+         * Change a product
+         * @description A JSON Merge Patch (RFC 7396): what is absent stays, null removes. A patch that changes nothing keeps version and
+         *     `ETag`.
+         */
         patch: operations["patchProduct"];
         trace?: never;
     };
@@ -65,10 +94,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List artisans
+         * @description The artisans, filtered, sorted and page by page, as products are.
+         */
+        get: operations["listArtisans"];
         put?: never;
-        /** Create an artisan */
+        /**
+         * Create an artisan
+         * @description Both names are needed.
+         */
         post: operations["createArtisan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/artisans/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search artisans
+         * @description The artisans whose family and given name contain a term, best match first.
+         */
+        get: operations["searchArtisans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/artisans/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an artisan
+         * @description One artisan by their id.
+         */
+        get: operations["getArtisan"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an artisan
+         * @description Only one who has no products: 409 else.
+         */
+        delete: operations["deleteArtisan"];
+        options?: never;
+        /**
+         * Get an artisan: the headers alone
+         * @description One artisan by their id.
+         */
+        head: operations["headArtisan"];
+        /**
+         * Change an artisan
+         * @description A JSON Merge Patch (RFC 7396): what is absent stays, null removes.
+         */
+        patch: operations["patchArtisan"];
+        trace?: never;
+    };
+    "/v1/artisans/{id}/products": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the products of an artisan
+         * @description Filtered, sorted and page by page, as all products are.
+         */
+        get: operations["listArtisanProducts"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -82,7 +190,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell whether requests can be answered */
+        /**
+         * Whether the service works
+         * @description 200 if requests can be answered, 503 if not, each with what was checked.
+         */
         get: operations["getHealth"];
         put?: never;
         post?: never;
@@ -99,8 +210,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get this document */
+        /**
+         * The contract of this API
+         * @description This document (OpenAPI 3.1), with the server that it was asked of.
+         */
         get: operations["getOpenApi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The contract as a page
+         * @description A page to read the contract on and to try calls from.
+         */
+        get: operations["getDocs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -113,81 +247,798 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Product: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            artisan_id: string | null;
-            name: string;
-            description: string;
-            /** Format: int64 */
-            price: number;
-            currency: string;
-            /** Format: int64 */
-            version: number;
-            /** Format: date-time */
+        /**
+         * @description An artisan.
+         * @example {
+         *       "biography": "Potter in Bizen.",
+         *       "created_at": "2026-11-21T09:00:00Z",
+         *       "family_name": "佐藤",
+         *       "given_name": "花子",
+         *       "id": "01936b5e-7c00-7000-8000-000000000001",
+         *       "updated_at": "2026-11-21T09:00:00Z",
+         *       "version": 1
+         *     }
+         */
+        Artisan: {
+            /** @description The biography, in NFC. */
+            biography: string;
+            /**
+             * Format: date-time
+             * @description When the artisan was created.
+             */
             created_at: string;
-            /** Format: date-time */
+            /** @description The family name, in NFC. */
+            family_name: string;
+            /** @description The given name, in NFC. */
+            given_name: string;
+            /**
+             * Format: uuid
+             * @description The artisan's id, a UUIDv7.
+             * @example 01936b5e-7c00-7000-8000-00000000000a
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When the artisan was changed last.
+             */
             updated_at: string;
+            /**
+             * Format: int64
+             * @description 1 at creation, one more with every change.
+             */
+            version: number;
         };
-        NewProduct: {
-            /** Format: uuid */
-            artisan_id?: string | null;
-            name: string;
-            description?: string;
-            /** Format: int64 */
-            price: number;
-            currency?: string;
-        };
-        ProductPatch: {
-            /** Format: uuid */
-            artisan_id?: string | null;
-            name?: string;
-            description?: string | null;
-            /** Format: int64 */
-            price?: number;
-            currency?: string | null;
-        };
-        ProductPage: {
-            items: components["schemas"]["Product"][];
+        /** @description A page of a list. */
+        ArtisanPage: {
+            /** @description The items of this page. */
+            items: components["schemas"]["Artisan"][];
+            /** @description Cursor of the next page; null on the last one. */
             next_cursor: string | null;
         };
-        Artisan: {
-            /** Format: uuid */
-            id: string;
-            given_name: string;
-            family_name: string;
-            biography: string;
-            /** Format: int64 */
-            version: number;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            updated_at: string;
+        /**
+         * @description A change of some of an artisan's members; what is none stays as it is.
+         * @example {
+         *       "biography": "Potter in Imbe, Bizen."
+         *     }
+         */
+        ArtisanPatch: {
+            /** @description The biography; null empties it. 0 to 4000 characters; newlines and tabs are allowed. */
+            biography?: string | null;
+            /** @description The family name. 1 to 100 characters, without those of white space around them. */
+            family_name?: string;
+            /** @description The given name. 1 to 100 characters, without those of white space around them. */
+            given_name?: string;
         };
-        NewArtisan: {
-            given_name: string;
-            family_name: string;
-            biography?: string;
+        /** @description One check. */
+        Check: {
+            /** @description What it came to. */
+            status: components["schemas"]["Status"];
+            /**
+             * Format: double
+             * @description How long it took, in milliseconds.
+             */
+            latency_ms: number;
         };
-        Problem: {
-            type: string;
-            title: string;
-            status: number;
+        /** @description What was checked. */
+        Checks: {
+            /** @description PostgreSQL. */
+            database: components["schemas"]["Check"];
+        };
+        /**
+         * @description A code of ISO 4217.
+         * @enum {string}
+         */
+        Currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BGN" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HRK" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SLL" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XCD" | "XCG" | "XDR" | "XOF" | "XPD" | "XPF" | "XPT" | "XSU" | "XTS" | "XUA" | "XXX" | "YER" | "ZAR" | "ZMW" | "ZWG" | "ZWL";
+        /** @description One thing that is wrong with a request, and where: either in the body or in a parameter. */
+        Fault: {
+            /** @description What is wrong, as a fact: "must not be empty". */
             detail: string;
+            /** @description Name of the query or path parameter, or of the header. */
+            parameter?: string;
+            /** @description JSON Pointer (RFC 6901) into the body. */
+            pointer?: string;
+        };
+        /**
+         * @description What the service says of itself.
+         * @example {
+         *       "status": "ok",
+         *       "checks": {
+         *         "database": {
+         *           "status": "ok",
+         *           "latency_ms": 0.8
+         *         }
+         *       }
+         *     }
+         */
+        Health: {
+            /** @description `ok`, or the answer would be 503. */
+            status: components["schemas"]["Status"];
+            /** @description What was checked. */
+            checks: components["schemas"]["Checks"];
+        };
+        /**
+         * @description What a client says of an artisan, in full.
+         * @example {
+         *       "biography": "Potter in Bizen.",
+         *       "family_name": "佐藤",
+         *       "given_name": "花子"
+         *     }
+         */
+        NewArtisan: {
+            /**
+             * @description The biography. 0 to 4000 characters; newlines and tabs are allowed.
+             * @default
+             */
+            biography?: string;
+            /** @description The family name. 1 to 100 characters, without those of white space around them. */
+            family_name: string;
+            /** @description The given name. 1 to 100 characters, without those of white space around them. */
+            given_name: string;
+        };
+        /**
+         * @description What a client says of a product, in full.
+         * @example {
+         *       "name": "備前焼 湯呑",
+         *       "description": "Wood-fired, unglazed.",
+         *       "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+         *       "price": 3800
+         *     }
+         */
+        NewProduct: {
+            /** @description Its name. 1 to 200 characters, without those of white space around them. */
+            name: string;
+            /**
+             * @description Its description. 0 to 4000 characters; newlines and tabs are allowed.
+             * @default
+             */
+            description?: string;
+            /**
+             * Format: uuid
+             * @description The artisan who makes it, if known.
+             * @example 01936b5e-7c00-7000-8000-00000000000a
+             */
+            artisan_id?: string | null;
+            /**
+             * @description The price's currency.
+             * @default JPY
+             */
+            currency?: components["schemas"]["Currency"];
+            /**
+             * Format: int64
+             * @description Its price. In the currency's minor unit: yen, cents.
+             */
+            price: number;
+        };
+        /** @description A problem as it is sent (RFC 9457). */
+        Problem: {
+            /** @description The kind of problem, in words. */
+            title: string;
+            /**
+             * Format: uri-reference
+             * @description The kind of problem: a URN, or `about:blank` where the status says it all.
+             */
+            type: string;
+            /**
+             * Format: int32
+             * @description The status.
+             */
+            status: number;
+            /** @description What is the matter with this request. */
+            detail: string;
+            /**
+             * Format: uri-reference
+             * @description The path of the request.
+             */
             instance: string;
+            /** @description The id to quote when the problem is reported. */
             request_id: string;
-            errors?: {
-                pointer?: string;
-                parameter?: string;
-                detail: string;
-            }[];
+            /** @description Every fault of the request, where it is the request that is at fault. */
+            errors?: components["schemas"]["Fault"][];
+        };
+        /**
+         * @description A product of the catalogue.
+         * @example {
+         *       "name": "備前焼 湯呑",
+         *       "description": "Wood-fired, unglazed.",
+         *       "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+         *       "created_at": "2026-11-21T09:30:00Z",
+         *       "currency": "JPY",
+         *       "id": "01936b5e-7c00-7000-8000-00000000000a",
+         *       "price": 3800,
+         *       "updated_at": "2026-11-21T09:30:00Z",
+         *       "version": 1
+         *     }
+         */
+        Product: {
+            /** @description Its name, in NFC. */
+            name: string;
+            /** @description Its description, in NFC. */
+            description: string;
+            /**
+             * Format: uuid
+             * @description The artisan who makes it, if known.
+             * @example 01936b5e-7c00-7000-8000-00000000000a
+             */
+            artisan_id: string | null;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /** @description The price's currency, a code of ISO 4217. */
+            currency: string;
+            /**
+             * Format: uuid
+             * @description The product's id, a UUIDv7.
+             * @example 01936b5e-7c00-7000-8000-00000000000a
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Its price in the currency's minor unit: yen, cents.
+             */
+            price: number;
+            /**
+             * Format: date-time
+             * @description When it was changed last.
+             */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description 1 at creation, one more with every change.
+             */
+            version: number;
+        };
+        /** @description A page of a list. */
+        ProductPage: {
+            /** @description The items of this page. */
+            items: components["schemas"]["Product"][];
+            /** @description Cursor of the next page; null on the last one. */
+            next_cursor: string | null;
+        };
+        /**
+         * @description A change of some of a product's members; what is none stays as it is.
+         * @example {
+         *       "artisan_id": null,
+         *       "price": 4200
+         *     }
+         */
+        ProductPatch: {
+            /** @description Its name. 1 to 200 characters, without those of white space around them. */
+            name?: string;
+            /** @description Its description; null empties it. 0 to 4000 characters; newlines and tabs are allowed. */
+            description?: string | null;
+            /**
+             * Format: uuid
+             * @description The artisan who makes it; null for none.
+             * @example 01936b5e-7c00-7000-8000-00000000000a
+             */
+            artisan_id?: string | null;
+            currency?: components["schemas"]["Currency"] | null;
+            /**
+             * Format: int64
+             * @description Its price. In the currency's minor unit: yen, cents.
+             */
+            price?: number;
+        };
+        /**
+         * @description How something is.
+         * @enum {string}
+         */
+        Status: "ok" | "unavailable";
+    };
+    responses: {
+        /** @description The artisan, as it is now. */
+        Artisan: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "Last-Modified": components["headers"]["LastModified"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "biography": "Potter in Bizen.",
+                 *       "created_at": "2026-11-21T09:00:00Z",
+                 *       "family_name": "佐藤",
+                 *       "given_name": "花子",
+                 *       "id": "01936b5e-7c00-7000-8000-000000000001",
+                 *       "updated_at": "2026-11-21T09:00:00Z",
+                 *       "version": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["Artisan"];
+            };
+        };
+        /** @description The new artisan. */
+        ArtisanCreated: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                "Last-Modified": components["headers"]["LastModified"];
+                Location: components["headers"]["Location"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "biography": "Potter in Bizen.",
+                 *       "created_at": "2026-11-21T09:00:00Z",
+                 *       "family_name": "佐藤",
+                 *       "given_name": "花子",
+                 *       "id": "01936b5e-7c00-7000-8000-000000000001",
+                 *       "updated_at": "2026-11-21T09:00:00Z",
+                 *       "version": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["Artisan"];
+            };
+        };
+        /** @description Internal server error */
+        BadGateway: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "about:blank";
+                    /** @enum {integer} */
+                    status?: 502;
+                };
+            };
+        };
+        /** @description A parameter, a header or the body is malformed. */
+        BadRequest: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:invalid-parameters" | "urn:problem-type:atelier:malformed-body" | "about:blank";
+                    /** @enum {integer} */
+                    status?: 400;
+                };
+            };
+        };
+        /** @description The body is larger than 64 KiB. */
+        BodyTooLarge: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:body-too-large" | "about:blank";
+                    /** @enum {integer} */
+                    status?: 413;
+                };
+            };
+        };
+        /** @description The state of things does not allow it. */
+        Conflict: {
+            headers: {
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:conflict";
+                    /** @enum {integer} */
+                    status?: 409;
+                };
+            };
+        };
+        /** @description The OpenAPI document. */
+        Contract: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /** @description It is gone. */
+        Deleted: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The page. */
+        Documentation: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+            };
+        };
+        /** @description Missing Authentication Token */
+        Forbidden: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "about:blank";
+                    /** @enum {integer} */
+                    status?: 403;
+                };
+            };
+        };
+        /** @description Endpoint request timed out */
+        GatewayTimeout: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "about:blank";
+                    /** @enum {integer} */
+                    status?: 504;
+                };
+            };
+        };
+        /** @description The service works. */
+        Health: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "status": "ok",
+                 *       "checks": {
+                 *         "database": {
+                 *           "status": "ok",
+                 *           "latency_ms": 0.8
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Health"];
+            };
+        };
+        /** @description It is our fault; the log knows more. */
+        InternalServerError: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:internal" | "about:blank";
+                    /** @enum {integer} */
+                    status?: 500;
+                };
+            };
+        };
+        /** @description The body is well-formed and breaks the rules. */
+        InvalidBody: {
+            headers: {
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:invalid-body";
+                    /** @enum {integer} */
+                    status?: 422;
+                };
+            };
+        };
+        /** @description The body breaks the rules, or the Idempotency-Key was used for another one. */
+        InvalidBodyOrKey: {
+            headers: {
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:invalid-body" | "urn:problem-type:atelier:idempotency-key-reused";
+                    /** @enum {integer} */
+                    status?: 422;
+                };
+            };
+        };
+        /** @description There is no such thing. */
+        NotFound: {
+            headers: {
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:not-found";
+                    /** @enum {integer} */
+                    status?: 404;
+                };
+            };
+        };
+        /** @description The client has it already. */
+        NotModified: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description A condition of the request is false. */
+        PreconditionFailed: {
+            headers: {
+                ETag: components["headers"]["CurrentETag"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:precondition-failed";
+                    /** @enum {integer} */
+                    status?: 412;
+                };
+            };
+        };
+        /** @description The service wants an If-Match with every change, and there is none. */
+        PreconditionRequired: {
+            headers: {
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:precondition-required";
+                    /** @enum {integer} */
+                    status?: 428;
+                };
+            };
+        };
+        /** @description The product, as it is now. */
+        Product: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "Last-Modified": components["headers"]["LastModified"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "name": "備前焼 湯呑",
+                 *       "description": "Wood-fired, unglazed.",
+                 *       "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+                 *       "created_at": "2026-11-21T09:30:00Z",
+                 *       "currency": "JPY",
+                 *       "id": "01936b5e-7c00-7000-8000-00000000000a",
+                 *       "price": 3800,
+                 *       "updated_at": "2026-11-21T09:30:00Z",
+                 *       "version": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["Product"];
+            };
+        };
+        /** @description The new product. */
+        ProductCreated: {
+            headers: {
+                "Cache-Control": components["headers"]["CacheControl"];
+                ETag: components["headers"]["ETag"];
+                "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                "Last-Modified": components["headers"]["LastModified"];
+                Location: components["headers"]["Location"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "name": "備前焼 湯呑",
+                 *       "description": "Wood-fired, unglazed.",
+                 *       "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+                 *       "created_at": "2026-11-21T09:30:00Z",
+                 *       "currency": "JPY",
+                 *       "id": "01936b5e-7c00-7000-8000-00000000000a",
+                 *       "price": 3800,
+                 *       "updated_at": "2026-11-21T09:30:00Z",
+                 *       "version": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["Product"];
+            };
+        };
+        /** @description The first request with this Idempotency-Key has not been answered yet. */
+        RequestInProgress: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:request-in-progress";
+                    /** @enum {integer} */
+                    status?: 409;
+                };
+            };
+        };
+        /** @description Too Many Requests */
+        TooManyRequests: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "about:blank";
+                    /** @enum {integer} */
+                    status?: 429;
+                };
+            };
+        };
+        /** @description Unauthorized */
+        Unauthorized: {
+            headers: {
+                "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "about:blank";
+                    /** @enum {integer} */
+                    status?: 401;
+                };
+            };
+        };
+        /** @description Something that is needed does not answer. */
+        Unavailable: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:unavailable";
+                    /** @enum {integer} */
+                    status?: 503;
+                };
+            };
+        };
+        /** @description Requests cannot be answered. */
+        Unhealthy: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:unavailable";
+                    /** @enum {integer} */
+                    status?: 503;
+                    checks?: components["schemas"]["Checks"];
+                };
+            };
+        };
+        /** @description The body is of another media type. */
+        UnsupportedMediaType: {
+            headers: {
+                "Accept-Patch": components["headers"]["AcceptPatch"];
+                "Accept-Post": components["headers"]["AcceptPost"];
+                "X-Correlation-Id": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {string} */
+                    type?: "urn:problem-type:atelier:unsupported-media-type";
+                    /** @enum {integer} */
+                    status?: 415;
+                };
+            };
         };
     };
-    responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /**
+         * @description The media types that a PATCH may have.
+         * @example application/merge-patch+json, application/json
+         */
+        AcceptPatch: string;
+        /**
+         * @description The media types that a POST may have.
+         * @example application/json
+         */
+        AcceptPost: string;
+        /**
+         * @description What API Gateway calls its own errors; absent from a function's.
+         * @example MissingAuthenticationTokenException
+         */
+        AmznErrorType: string;
+        /**
+         * @description Whether and how the answer may be kept.
+         * @example private, no-cache
+         */
+        CacheControl: string;
+        /**
+         * @description The request's X-Correlation-Id, else the id that the gateway gave it.
+         * @example order-4711
+         */
+        CorrelationId: string;
+        /**
+         * @description The entity tag of what is there now, if it has one.
+         * @example "01936b5e7c007000800000000000000a.1.1"
+         */
+        CurrentETag: string;
+        /**
+         * @description A strong entity tag of this representation.
+         * @example "01936b5e7c007000800000000000000a.1.1"
+         */
+        ETag: string;
+        /** @description There when the answer is that of the first request with this Idempotency-Key. */
+        IdempotencyReplayed: "true";
+        /**
+         * @description When it was changed last, to the second.
+         * @example Sat, 21 Nov 2026 09:30:00 GMT
+         */
+        LastModified: string;
+        /**
+         * @description The next page (RFC 8288); absent on the last one.
+         * @example </v1/products?cursor=AQID>; rel="next"
+         */
+        Link: string;
+        /**
+         * @description Where it is.
+         * @example /v1/products/01936b5e-7c00-7000-8000-00000000000a
+         */
+        Location: string;
+        /**
+         * @description Seconds after which to try again.
+         * @example 1
+         */
+        RetryAfter: number;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -195,276 +1046,519 @@ export interface operations {
     listProducts: {
         parameters: {
             query?: {
-                limit?: number;
-                /** @example AbCd */
-                cursor?: string;
-                sort?: "-created_at" | "created_at" | "name" | "price" | "-price";
+                /** @description Only products of exactly this name. */
                 name?: string;
+                /** @description Only products of at least this price. */
+                min_price?: number;
+                /** @description Only products of at most this price. */
+                max_price?: number;
+                /** @description Only products with a price in this currency. */
+                currency?: components["schemas"]["Currency"];
+                /** @description Only the products of this artisan. */
+                artisan_id?: string;
+                /** @description The order; `-` is descending. */
+                sort?: "-created_at" | "created_at" | "name" | "price" | "-price";
+                /** @description Items of a page. More than 100 is taken as 100. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, for the same filters and order. */
+                cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A page. */
+            /** @description A page of the list. */
             200: {
                 headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "備前焼 湯呑",
+                     *           "description": "Wood-fired, unglazed.",
+                     *           "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+                     *           "created_at": "2026-11-21T09:30:00Z",
+                     *           "currency": "JPY",
+                     *           "id": "01936b5e-7c00-7000-8000-00000000000a",
+                     *           "price": 3800,
+                     *           "updated_at": "2026-11-21T09:30:00Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductPage"];
                 };
             };
-            /** @description The request is malformed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The caller may not do this. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     createProduct: {
         parameters: {
             query?: never;
             header?: {
-                /** @example "01936b5e7c007000800000000000000a.3.1" */
+                /**
+                 * @description A key of the caller's own choice, such as a UUID. For 24 hours the same key and body have one effect, and are answered what the first request was.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
                 "Idempotency-Key"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "備前焼 湯呑",
-                 *       "price": 6600
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewProduct"];
             };
         };
         responses: {
-            /** @description Created. */
-            201: {
-                headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
-                    /** @description The address of the new resource. */
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Product"];
-                };
-            };
-            /** @description The request is malformed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The caller may not do this. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The body is not valid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            201: components["responses"]["ProductCreated"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["RequestInProgress"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBodyOrKey"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     searchProducts: {
         parameters: {
             query: {
-                /** @example 備前 */
+                /**
+                 * @description What names contain. Width, case and accents do not matter.
+                 * @example 備前
+                 */
                 q: string;
+                /** @description Items of a page. More than 100 is taken as 100. */
                 limit?: number;
-                /** @example AbCd */
+                /** @description `next_cursor` of the page before, for the same filters and order. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A page. */
+            /** @description A page of the list. */
             200: {
                 headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "備前焼 湯呑",
+                     *           "description": "Wood-fired, unglazed.",
+                     *           "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+                     *           "created_at": "2026-11-21T09:30:00Z",
+                     *           "currency": "JPY",
+                     *           "id": "01936b5e-7c00-7000-8000-00000000000a",
+                     *           "price": 3800,
+                     *           "updated_at": "2026-11-21T09:30:00Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductPage"];
                 };
             };
-            /** @description The request is malformed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The caller may not do this. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     getProduct: {
         parameters: {
             query?: never;
             header?: {
-                /** @example "01936b5e7c007000800000000000000a.3.1" */
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
                 "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
             path: {
+                /** @description The product's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The product. */
-            200: {
-                headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Product"];
-                };
+            200: components["responses"]["Product"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    replaceProduct: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description 412 if the current version has one of these tags.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
-            /** @description Not modified. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
+            path: {
+                /** @description The product's id. */
+                id: string;
             };
-            /** @description The request is malformed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProduct"];
             };
-            /** @description The caller may not do this. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description There is none. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+        };
+        responses: {
+            200: components["responses"]["Product"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBody"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     deleteProduct: {
         parameters: {
             query?: never;
             header?: {
-                /** @example "01936b5e7c007000800000000000000a.3.1" */
+                /**
+                 * @description 412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
                 "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description 412 if the current version has one of these tags.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
             path: {
+                /** @description The product's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted. */
-            204: {
+            204: components["responses"]["Deleted"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    headProduct: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The product's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The product, as it is now. */
+            200: {
                 headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["LastModified"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The request is malformed. */
+            /** @description The client has it already. */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter, a header or the body is malformed. */
             400: {
                 headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description The caller may not do this. */
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Missing Authentication Token */
             403: {
                 headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description There is none. */
+            /** @description There is no such thing. */
             404: {
                 headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description The precondition does not hold. */
+            /** @description A condition of the request is false. */
             412: {
                 headers: {
+                    ETag: components["headers"]["CurrentETag"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                content?: never;
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
                 };
+                content?: never;
+            };
+            /** @description It is our fault; the log knows more. */
+            500: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Internal server error */
+            502: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Something that is needed does not answer. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Endpoint request timed out */
+            504: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -472,194 +1566,784 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @example "01936b5e7c007000800000000000000a.3.1" */
+                /**
+                 * @description 412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
                 "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description 412 if the current version has one of these tags.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
             path: {
+                /** @description The product's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "price": 7000
-                 *     }
-                 */
-                "application/merge-patch+json": components["schemas"]["ProductPatch"];
-                /**
-                 * @example {
-                 *       "price": 7000
-                 *     }
-                 */
                 "application/json": components["schemas"]["ProductPatch"];
+                "application/merge-patch+json": components["schemas"]["ProductPatch"];
             };
         };
         responses: {
-            /** @description The product. */
+            200: components["responses"]["Product"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBody"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    listArtisans: {
+        parameters: {
+            query?: {
+                /** @description Only artisans of exactly this given name. */
+                given_name?: string;
+                /** @description Only artisans of exactly this family name. */
+                family_name?: string;
+                /** @description The order; `-` is descending. */
+                sort?: "-created_at" | "created_at" | "name";
+                /** @description Items of a page. More than 100 is taken as 100. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, for the same filters and order. */
+                cursor?: string;
+            };
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
             200: {
                 headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Product"];
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "biography": "Potter in Bizen.",
+                     *           "created_at": "2026-11-21T09:00:00Z",
+                     *           "family_name": "佐藤",
+                     *           "given_name": "花子",
+                     *           "id": "01936b5e-7c00-7000-8000-000000000001",
+                     *           "updated_at": "2026-11-21T09:00:00Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArtisanPage"];
                 };
             };
-            /** @description The request is malformed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The caller may not do this. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description There is none. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The precondition does not hold. */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The body is not valid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     createArtisan: {
         parameters: {
             query?: never;
             header?: {
-                /** @example "01936b5e7c007000800000000000000a.3.1" */
+                /**
+                 * @description A key of the caller's own choice, such as a UUID. For 24 hours the same key and body have one effect, and are answered what the first request was.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
                 "Idempotency-Key"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "given_name": "花子",
-                 *       "family_name": "佐藤"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewArtisan"];
             };
         };
         responses: {
-            /** @description Created. */
-            201: {
+            201: components["responses"]["ArtisanCreated"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["RequestInProgress"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBodyOrKey"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    searchArtisans: {
+        parameters: {
+            query: {
+                /**
+                 * @description What names contain. Width, case and accents do not matter.
+                 * @example 備前
+                 */
+                q: string;
+                /** @description Items of a page. More than 100 is taken as 100. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, for the same filters and order. */
+                cursor?: string;
+            };
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
                 headers: {
-                    /** @description Strong entity tag. */
-                    ETag?: string;
-                    /** @description The address of the new resource. */
-                    Location?: string;
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Artisan"];
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "biography": "Potter in Bizen.",
+                     *           "created_at": "2026-11-21T09:00:00Z",
+                     *           "family_name": "佐藤",
+                     *           "given_name": "花子",
+                     *           "id": "01936b5e-7c00-7000-8000-000000000001",
+                     *           "updated_at": "2026-11-21T09:00:00Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArtisanPage"];
                 };
             };
-            /** @description The request is malformed. */
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    getArtisan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The artisan's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Artisan"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    deleteArtisan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description 412 if the current version has one of these tags.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The artisan's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Deleted"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    headArtisan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The artisan's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The artisan, as it is now. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["LastModified"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The client has it already. */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter, a header or the body is malformed. */
             400: {
                 headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description The caller may not do this. */
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Missing Authentication Token */
             403: {
                 headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description The body is not valid. */
-            422: {
+            /** @description There is no such thing. */
+            404: {
                 headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A condition of the request is false. */
+            412: {
+                headers: {
+                    ETag: components["headers"]["CurrentETag"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is our fault; the log knows more. */
+            500: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Internal server error */
+            502: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Something that is needed does not answer. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Endpoint request timed out */
+            504: {
+                headers: {
+                    "X-Amzn-ErrorType": components["headers"]["AmznErrorType"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patchArtisan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description 412 if the current version has one of these tags.
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The artisan's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArtisanPatch"];
+                "application/merge-patch+json": components["schemas"]["ArtisanPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Artisan"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBody"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    listArtisanProducts: {
+        parameters: {
+            query?: {
+                /** @description Only products of exactly this name. */
+                name?: string;
+                /** @description Only products of at least this price. */
+                min_price?: number;
+                /** @description Only products of at most this price. */
+                max_price?: number;
+                /** @description Only products with a price in this currency. */
+                currency?: components["schemas"]["Currency"];
+                /** @description The order; `-` is descending. */
+                sort?: "-created_at" | "created_at" | "name" | "price" | "-price";
+                /** @description Items of a page. More than 100 is taken as 100. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, for the same filters and order. */
+                cursor?: string;
+            };
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
+            path: {
+                /** @description The artisan's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "備前焼 湯呑",
+                     *           "description": "Wood-fired, unglazed.",
+                     *           "artisan_id": "01936b5e-7c00-7000-8000-000000000001",
+                     *           "created_at": "2026-11-21T09:30:00Z",
+                     *           "currency": "JPY",
+                     *           "id": "01936b5e-7c00-7000-8000-00000000000a",
+                     *           "price": 3800,
+                     *           "updated_at": "2026-11-21T09:30:00Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProductPage"];
                 };
             };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     getHealth: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description They can. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description They cannot. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
+            200: components["responses"]["Health"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unhealthy"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
     getOpenApi: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The document. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
+            200: components["responses"]["Contract"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 304 if the representation has one of these tags (weak comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-None-Match"?: string;
+                /**
+                 * @description 304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Modified-Since"?: string;
+                /**
+                 * @description 412 unless the representation has one of these tags (strong comparison).
+                 * @example "01936b5e7c007000800000000000000a.3.1"
+                 */
+                "If-Match"?: string;
+                /**
+                 * @description 412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.
+                 * @example Sat, 21 Nov 2026 09:30:00 GMT
+                 */
+                "If-Unmodified-Since"?: string;
+                /**
+                 * @description An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.
+                 * @example order-4711
+                 */
+                "X-Correlation-Id"?: string;
             };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Documentation"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
         };
     };
 }

@@ -1,0 +1,17 @@
+//! `cargo xtask generate`: builds and runs the program that writes what follows from the register.
+
+use anyhow::Result;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Write nothing; fail and name the files that are out of date
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+pub(crate) fn run(Arguments { check }: Arguments) -> Result<()> {
+    // With the features of the whole workspace, as everything else is built.
+    crate::run(crate::cargo().args(["build", "--workspace", "--bin", "generate"]))?;
+    let mut generate = std::process::Command::new(crate::target_folder()?.join("debug/generate"));
+    crate::run(generate.args(check.then_some("--check")).current_dir(crate::root()))
+}
