@@ -7,6 +7,8 @@ pub mod app;
 pub mod artisan;
 pub mod contract;
 pub mod db;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 mod id;
 pub mod operation;

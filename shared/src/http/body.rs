@@ -1,6 +1,9 @@
 //! JSON bodies, read member by member so that a client learns all faults at once.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, error::Category};
@@ -42,9 +45,10 @@ impl Members {
     pub fn parse(body: &[u8]) -> Result<Self> {
         let members = serde_json::from_slice::<Object>(body).map_err(|error| refuse(body, &error))?.0;
         let mut faults = Vec::new();
-        for (index, (name, _)) in members.iter().enumerate() {
-            let first = members.iter().position(|(other, _)| other == name);
-            if first != Some(index) {
+        // A set, since a body has room for thousands of names.
+        let mut names = HashSet::with_capacity(members.len());
+        for (name, _) in &members {
+            if !names.insert(name.as_str()) {
                 faults.push(Fault::member(name, "must not appear more than once"));
             }
         }
@@ -125,6 +129,12 @@ impl Members {
         let sorted: BTreeMap<_, _> = self.members.iter().map(|(name, value)| (name, value)).collect();
         // Values of JSON can always be written as JSON.
         serde_json::to_string(&sorted).unwrap_or_default()
+    }
+
+    /// The names of all members, repeated ones included.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_str())
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {

@@ -3,6 +3,9 @@
 //! For reads they are judged here. For writes they become parameters of the statement that writes, so that two
 //! writers with the same `If-Match` can never both win.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use std::{borrow::Cow, time::SystemTime};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

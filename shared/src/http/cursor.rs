@@ -1,6 +1,9 @@
 //! Cursors: where a list goes on. Opaque, URL-safe, bound to the query that they were made for, and
 //! authenticated with HMAC-SHA-256 (RFC 2104), so that neither a changed nor a foreign cursor is accepted.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, de::DeserializeOwned};

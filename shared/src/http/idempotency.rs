@@ -3,6 +3,9 @@
 //! The answer is made before the row is written, and stored with it by the same statement: `claim_idempotency_key`
 //! in the database decides who is first. The rules follow the IETF draft draft-ietf-httpapi-idempotency-key-header.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use std::borrow::Cow;
 
 use ::http::{HeaderName, HeaderValue, StatusCode};
@@ -106,7 +109,7 @@ impl Stored {
     }
 }
 
-/// A key of 1 to 255 visible characters, as it was sent.
+/// A key of 1 to 255 visible characters of ASCII, as it was sent.
 fn read_key(value: &HeaderValue) -> Option<String> {
     let key = value.to_str().ok()?.trim();
     let is_key =

@@ -2,10 +2,10 @@
 //! Gateway has done both.
 
 mod body;
-mod conditional;
+pub(crate) mod conditional;
 mod cors;
-mod cursor;
-mod idempotency;
+pub(crate) mod cursor;
+pub(crate) mod idempotency;
 mod page;
 mod problem;
 mod query;

@@ -1,22 +1,24 @@
 //! Events in: API Gateway REST proxy events (v1) straight into a request, and HTTP API events (v2), as
-//! `cargo lambda watch` sends them, by way of `lambda_http`.
+//! `cargo lambda watch` sends them, by way of `lambda_http`'s type of them.
 //!
-//! `lambda_http` is not used for v1: it keeps only the last of repeated headers, panics on a malformed Host, and
-//! spends more instructions than everything else in a warm request.
+//! No request is made by `lambda_http`: it keeps only the last of repeated headers, forgets the order of a query,
+//! panics on a malformed Host, path, query or Base64, and spends more instructions than everything else in a warm
+//! request.
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use ::http::{HeaderName, HeaderValue, Method, Uri};
+use ::http::{HeaderName, HeaderValue, Method, Uri, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use lambda_http::{
-    RequestExt,
-    request::{LambdaRequest, RequestContext},
-};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, Visitor},
 };
+use url::form_urlencoded;
 
 use crate::http::{Gateway, Request};
 
@@ -50,7 +52,7 @@ impl Event {
             Ok(event) => {
                 Ok(Self { request: event.into_request(function_request_id), version: Version::Rest })
             }
-            Err(rest) => match serde_json::from_str::<LambdaRequest>(json) {
+            Err(rest) => match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
                 Ok(event) => {
                     Ok(Self { request: from_http_event(event, function_request_id), version: Version::Http })
                 }
@@ -137,13 +139,13 @@ impl RestEvent<'_> {
 
         let headers = flatten(self.multi_value_headers, self.headers);
         let map = request.headers_mut();
-        map.reserve(headers.len());
+        let _ = map.try_reserve(headers.len());
         for (name, value) in headers {
-            // What is no header cannot have come over HTTP.
+            // What is no header cannot have come over HTTP, nor can more than a map holds.
             if let (Ok(name), Ok(value)) =
                 (HeaderName::from_bytes(name.0.as_bytes()), HeaderValue::from_bytes(value.0.as_bytes()))
             {
-                map.append(name, value);
+                let _ = map.try_append(name, value);
             }
         }
 
@@ -192,30 +194,33 @@ fn owned((name, value): (Text<'_>, Text<'_>)) -> (String, String) {
     (name.into_string(), value.into_string())
 }
 
-fn from_http_event(event: LambdaRequest, function_request_id: &str) -> Request {
-    let request = ::http::Request::from(event);
-    let pairs = |map: &lambda_http::aws_lambda_events::query_map::QueryMap| {
-        map.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+fn from_http_event(event: ApiGatewayV2httpRequest, function_request_id: &str) -> Request {
+    let context = event.request_context;
+    let path = event.raw_path.unwrap_or_else(|| "/".to_owned());
+    let body = event.body.map(|body| Text(Cow::Owned(body)));
+    let mut request = ::http::Request::new(decode(body, event.is_base64_encoded));
+    *request.method_mut() = context.http.method;
+    *request.uri_mut() = Uri::try_from(path.as_str()).unwrap_or_default();
+    *request.headers_mut() = event.headers;
+    if let Some(cookies) = event.cookies
+        && let Ok(cookies) = HeaderValue::try_from(cookies.join("; "))
+    {
+        request.headers_mut().insert(header::COOKIE, cookies);
+    }
+
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let query = match event.raw_query_string {
+        Some(raw) => form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
+        None => event.query_string_parameters.iter().map(pair).collect(),
     };
-    let (request_id, caller) = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
-            (context.request_id.clone(), iam.and_then(|iam| iam.user_arn.clone()))
-        }
-        _ => (None, None),
-    };
+    let iam = context.authorizer.and_then(|authorizer| authorizer.iam);
     let gateway = Gateway {
-        request_id: request_id.unwrap_or_else(|| function_request_id.to_owned()),
-        public_path: request.raw_http_path().to_owned(),
-        path_parameters: request.path_parameters_ref().map(pairs).unwrap_or_default(),
-        query: request.query_string_parameters_ref().map(pairs).unwrap_or_default(),
-        caller,
+        request_id: context.request_id.unwrap_or_else(|| function_request_id.to_owned()),
+        public_path: path,
+        path_parameters: event.path_parameters.into_iter().collect(),
+        query,
+        caller: iam.and_then(|iam| iam.user_arn),
     };
-    let request = request.map(|body| match body {
-        lambda_http::Body::Text(text) => Bytes::from(text),
-        lambda_http::Body::Binary(bytes) => Bytes::from(bytes),
-        _ => Bytes::new(),
-    });
     Request::new(request, gateway)
 }
 
@@ -284,6 +289,10 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use lambda_http::{
+        RequestExt,
+        request::{LambdaRequest, RequestContext},
+    };
     use proptest::prelude::*;
     use serde_json::json;
 

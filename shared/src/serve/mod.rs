@@ -1,7 +1,7 @@
 //! The one entry point of every binary: event in, deadline, panics, log line, metrics, answer out.
 
 mod answer;
-mod event;
+pub(crate) mod event;
 mod telemetry;
 
 use std::{

@@ -1,0 +1,175 @@
+//! What holds for every event, whoever wrote it.
+
+use std::collections::BTreeMap;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::{Event, Version};
+use crate::http::{Gateway, Request};
+
+/// Reads `bytes` as an event. One that is accepted says what its members say, and the same again once it was written
+/// as an event from what was read of it.
+pub fn event(bytes: &[u8]) -> &'static str {
+    let Ok(json) = std::str::from_utf8(bytes) else { return "not text" };
+    let Ok(Event { request, version }) = Event::parse(json, "f") else { return "refused" };
+    let seen = Seen::of(&request);
+    let written = match version {
+        Version::Rest => seen.to_rest_event(),
+        Version::Http => seen.to_http_event(),
+    };
+    assert_eq!(seen.body.len(), request.body().len());
+    assert_eq!(Seen::parse(&written, version), seen, "{json} written again as {written}");
+    match version {
+        Version::Rest => {
+            // Values have no repeated members, which leaves one meaning.
+            if let Ok(value) = serde_json::from_str::<Value>(json) {
+                assert_eq!(Seen::parse(&value.to_string(), version), Seen::in_rest_event(&value), "{value}");
+            }
+            "REST"
+        }
+        Version::Http => "HTTP",
+    }
+}
+
+/// What of a request an operation can see.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    method: Method,
+    headers: HeaderMap,
+    gateway: Gateway,
+    body: Vec<u8>,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        let mut gateway = request.gateway().clone();
+        // Where there is one value for each name, order means nothing.
+        gateway.path_parameters.sort();
+        Self {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            gateway,
+            body: request.body().to_vec(),
+        }
+    }
+
+    fn parse(json: &str, expected: Version) -> Self {
+        let Event { request, version } = Event::parse(json, "f").expect("an event");
+        assert_eq!(version, expected, "{json}");
+        Self::of(&request)
+    }
+
+    /// What the members of a REST event say, read one by one.
+    fn in_rest_event(event: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let pairs = |many: &Value, one: &Value| match (many, one) {
+            (Value::Object(many), _) => {
+                let values =
+                    |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect();
+                many.iter().map(|(name, value)| (name.clone(), values(value))).collect::<Vec<(_, Vec<_>)>>()
+            }
+            (_, Value::Object(one)) => {
+                one.iter().map(|(name, value)| (name.clone(), text(value).into_iter().collect())).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut headers = HeaderMap::new();
+        for (name, values) in pairs(&event["multiValueHeaders"], &event["headers"]) {
+            for value in values {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::try_from(&name), HeaderValue::from_bytes(value.as_bytes()))
+                {
+                    headers.append(name, value);
+                }
+            }
+        }
+        let query =
+            pairs(&event["multiValueQueryStringParameters"], &event["queryStringParameters"]).into_iter();
+        let query =
+            query.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
+        let context = &event["requestContext"];
+        let body = text(&event["body"]).unwrap_or_default();
+        let decoded = STANDARD.decode(&body).ok().filter(|_| event["isBase64Encoded"] == true);
+        let mut path_parameters: Vec<_> = pairs(&Value::Null, &event["pathParameters"])
+            .into_iter()
+            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
+            .collect();
+        path_parameters.sort();
+        Self {
+            method: event["httpMethod"].as_str().and_then(|method| method.parse().ok()).unwrap_or_default(),
+            headers,
+            gateway: Gateway {
+                request_id: text(&context["requestId"]).unwrap_or_else(|| "f".to_owned()),
+                public_path: text(&context["path"])
+                    .or(text(&event["path"]))
+                    .unwrap_or_else(|| "/".to_owned()),
+                path_parameters,
+                query: query.filter(|(name, _)| !name.starts_with("X-Amz-")).collect(),
+                caller: text(&context["identity"]["userArn"])
+                    .or(text(&context["authorizer"]["claims"]["sub"])),
+            },
+            body: decoded.unwrap_or_else(|| body.into_bytes()),
+        }
+    }
+
+    fn to_rest_event(&self) -> String {
+        let gateway = &self.gateway;
+        // By hand, since a query may repeat a name and then go back to it.
+        let query: Vec<_> =
+            gateway.query.iter().map(|(name, value)| format!("{}:[{}]", json!(name), json!(value))).collect();
+        let parameters: Vec<_> = gateway
+            .path_parameters
+            .iter()
+            .map(|(name, value)| format!("{}:{}", json!(name), json!(value)))
+            .collect();
+        let event = json!({
+            "httpMethod": self.method.as_str(),
+            "path": "/elsewhere",
+            "multiValueHeaders": self.headers_by_name(),
+            "requestContext": {
+                "httpMethod": self.method.as_str(), "path": gateway.public_path, "requestId": gateway.request_id,
+                "identity": {"userArn": gateway.caller},
+            },
+            "body": STANDARD.encode(&self.body),
+            "isBase64Encoded": true,
+        })
+        .to_string();
+        let rest = event.strip_prefix('{').expect("an object");
+        format!(
+            "{{\"multiValueQueryStringParameters\":{{{}}},\"pathParameters\":{{{}}},{rest}",
+            query.join(","),
+            parameters.join(",")
+        )
+    }
+
+    fn to_http_event(&self) -> String {
+        let gateway = &self.gateway;
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&gateway.query).finish();
+        json!({
+            "version": "2.0",
+            "rawPath": gateway.public_path,
+            "rawQueryString": query,
+            "headers": self.headers_by_name(),
+            "pathParameters": gateway.path_parameters.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "requestContext": {
+                "http": {"method": self.method.as_str(), "path": "/elsewhere"},
+                "requestId": gateway.request_id,
+                "authorizer": gateway.caller.as_ref().map(|caller| json!({"iam": {"userArn": caller}})),
+            },
+            "body": STANDARD.encode(&self.body),
+            "isBase64Encoded": true,
+        })
+        .to_string()
+    }
+
+    fn headers_by_name(&self) -> BTreeMap<&str, Vec<&str>> {
+        let values = |name| {
+            let values = self.headers.get_all(name).iter();
+            values.map(|value| std::str::from_utf8(value.as_bytes()).expect("text of an event")).collect()
+        };
+        self.headers.keys().map(|name| (name.as_str(), values(name))).collect()
+    }
+}
