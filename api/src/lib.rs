@@ -1,6 +1,7 @@
 //! The register: every operation of the API, in the order of the documentation. The router, the contract and all
 //! generated files come from this list.
 
+pub mod changes;
 pub mod document;
 pub mod generated;
 
