@@ -1,5 +1,7 @@
 //! What holds for every merge patch of a product: it means what RFC 7396 says.
 
+#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+
 use ::http::{HeaderValue, header};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

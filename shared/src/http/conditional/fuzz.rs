@@ -1,5 +1,7 @@
 //! What holds for every set of preconditions.
 
+#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+
 use std::time::SystemTime;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

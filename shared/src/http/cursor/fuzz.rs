@@ -1,5 +1,7 @@
 //! What holds for every cursor, ours and foreign ones.
 
+#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 

@@ -1,5 +1,7 @@
 //! What holds for every event, whoever wrote it.
 
+#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+
 use std::collections::BTreeMap;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
