@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask dev`, `test`, `generate`, `new` and `token`.
+//! The project's commands: `cargo xtask dev`, `test`, `fuzz`, `generate`, `new` and `token`.
 //!
 //! This crate links nothing of the project, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
 mod dev;
+mod fuzz;
 mod generate;
 mod new;
 mod setup;
@@ -26,6 +27,8 @@ enum Arguments {
     Test(test::Arguments),
     /// Write the contract, and whatever else follows from the register of operations
     Generate(generate::Arguments),
+    /// Try inputs that reach new code, with libFuzzer
+    Fuzz(fuzz::Arguments),
     /// Make the skeleton of an operation
     New(new::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
@@ -38,6 +41,7 @@ fn main() -> Result<()> {
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
+        Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),
         Arguments::Token(arguments) => token::run(arguments),
     }

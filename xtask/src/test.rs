@@ -4,6 +4,9 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
+/// How long each fuzz target is driven; plain `cargo test` takes a second.
+const FUZZ_SECONDS: &str = "60";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Run the long variants of the fault tests, which take minutes
@@ -24,6 +27,9 @@ pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
     let targets = ["--lib", "--bin", "xtask", "--test", "*"];
     let mut test = crate::cargo();
     test.args(["test", "--workspace"]).args(targets).arg("--").args(filters);
+    if std::env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
+        test.env("ATELIER_FUZZ_SECONDS", FUZZ_SECONDS);
+    }
     if large {
         test.env("ATELIER_LARGE", "1");
     }
