@@ -336,6 +336,16 @@ mod tests {
         assert!(error.contains("missing field `httpMethod`"), "{error}");
     }
 
+    #[test]
+    fn takes_more_headers_than_it_can_keep() {
+        let headers: BTreeMap<_, _> = (0..40_000).map(|index| (format!("x-{index}"), ["a"])).collect();
+        let event = json!({
+            "httpMethod": "GET", "requestContext": {"httpMethod": "GET"}, "multiValueHeaders": headers,
+        });
+        let request = Event::parse(&event.to_string(), "f").unwrap().request;
+        assert_eq!(request.headers().get("x-0").unwrap(), "a");
+    }
+
     /// What of a request an operation can see, as text. Of repeated headers only the last, since `lambda_http` keeps
     /// no other.
     #[derive(Debug, PartialEq)]
