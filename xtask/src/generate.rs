@@ -4,7 +4,7 @@ use anyhow::Result;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Write nothing; fail and name the files that are out of date
+    /// Write nothing; name the files that are out of date, and undeclared changes that break clients, and fail
     #[arg(long)]
     pub(crate) check: bool,
 }

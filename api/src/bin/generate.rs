@@ -1,4 +1,5 @@
-//! Writes the files that follow from the register, or with `--check` says which ones are out of date.
+//! Writes the files that follow from the register, or with `--check` says which ones are out of date, and whether the
+//! contract breaks clients of the last release in a way that CHANGELOG.md does not declare.
 
 use std::{env, process::ExitCode};
 
@@ -23,6 +24,9 @@ fn main() -> Result<ExitCode> {
             file.write(&root)?;
             eprintln!("· wrote {}", file.path);
         }
+    }
+    if is_check {
+        eprintln!("{}", api::changes::check(&root)?);
     }
     Ok(status)
 }
