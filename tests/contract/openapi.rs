@@ -26,14 +26,14 @@ fn document() -> Value {
 #[test]
 fn generated_files_are_current() {
     let root = checkout();
-    let files = api::generated::files(&root).expect("the register and the handlers agree");
-    let stale: Vec<_> = files.iter().filter(|file| !file.is_current(&root)).map(|file| file.path).collect();
+    let files = api::generated::files(root).expect("the register and the handlers agree");
+    let stale: Vec<_> = files.iter().filter(|file| !file.is_current(root)).map(|file| file.path).collect();
     assert!(stale.is_empty(), "out of date: {stale:?}; `cargo xtask generate` renews them");
 }
 
 #[test]
 fn changes_that_break_clients_are_declared() {
-    if let Err(error) = api::changes::check(&checkout()) {
+    if let Err(error) = api::changes::check(checkout()) {
         panic!("{error}");
     }
 }

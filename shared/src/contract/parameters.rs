@@ -71,7 +71,7 @@ pub struct IdempotencyKey;
 
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let key = text().pattern(Some("^[!-~]{1,255}$")).max_length(Some(255)).min_length(Some(1));
+        let key = text().pattern(Some("^[!-~]([ -~]{0,253}[!-~])?$"));
         vec![header(
             "Idempotency-Key",
             "A key of the caller's own choice, such as a UUID. For 24 hours the same key and body have one effect, and are answered what the first request was.",

@@ -109,16 +109,16 @@ impl Stored {
     }
 }
 
-/// A key of 1 to 255 visible characters of ASCII, as it was sent.
+/// A key of 1 to 255 printable characters of ASCII, as it was sent; white space around it is none of it.
 fn read_key(value: &HeaderValue) -> Option<String> {
     let key = value.to_str().ok()?.trim();
-    let is_key =
-        (1..=MAX_KEY_CHARACTERS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    // The tab is the one control character that header text may have.
+    let is_key = (1..=MAX_KEY_CHARACTERS).contains(&key.len()) && !key.contains('\t');
     is_key.then(|| key.to_owned())
 }
 
 fn malformed() -> Problem {
-    let detail = "must be one key of 1 to 255 visible ASCII characters";
+    let detail = "must be one key of 1 to 255 printable ASCII characters";
     Problem::invalid_parameters(vec![Fault::parameter("Idempotency-Key", detail)])
 }
 
