@@ -16,6 +16,7 @@ pub mod product;
 pub mod search;
 pub mod secret;
 pub mod serve;
+pub mod telemetry;
 pub mod text;
 pub mod time;
 

@@ -6,6 +6,7 @@ use super::database::DatabaseConfig;
 use crate::{
     http::{AllowedOrigins, CursorKey},
     operation::Role,
+    telemetry,
 };
 
 /// File that serves the local environment with variables that are not set otherwise.
@@ -24,10 +25,8 @@ pub struct Config {
     pub requires_if_match: bool,
     /// `CORS_ALLOWED_ORIGINS`: the origins whose pages may read answers.
     pub allowed_origins: AllowedOrigins,
-    /// `POWERTOOLS_SERVICE_NAME`: the service's name in logs and metrics.
-    pub service: String,
-    /// `POWERTOOLS_METRICS_NAMESPACE`: the CloudWatch namespace.
-    pub metrics_namespace: String,
+    /// What is logged, counted and traced.
+    pub telemetry: telemetry::Settings,
 }
 
 /// Everything that is wrong with the configuration.
@@ -88,6 +87,8 @@ impl Config {
                 AllowedOrigins::default()
             });
 
+        let telemetry = telemetry::Settings::read(&variable, &mut faults);
+
         if !faults.is_empty() {
             return Err(ConfigFaults(faults));
         }
@@ -97,20 +98,26 @@ impl Config {
             cursor_key: CursorKey::new(cursor_secret.as_bytes()),
             requires_if_match,
             allowed_origins,
-            service: variable("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "atelier".to_owned()),
-            metrics_namespace: variable("POWERTOOLS_METRICS_NAMESPACE")
-                .unwrap_or_else(|| "Atelier".to_owned()),
+            telemetry,
         })
     }
 }
 
 fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, String> {
     match dotenvy::from_path_iter(path) {
-        Ok(entries) => {
-            entries.collect::<Result<_, _>>().map_err(|error| format!("{DOTENV} cannot be read: {error}"))
-        }
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(|error| unreadable(&error)),
         Err(error) if error.not_found() => Ok(Vec::new()),
-        Err(error) => Err(format!("{DOTENV} cannot be read: {error}")),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// What is wrong with the file, without its lines: one may be a password.
+fn unreadable(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, index) => {
+            format!("{DOTENV} has a malformed line, at character {index} of it")
+        }
+        error => format!("{DOTENV} cannot be read: {error}"),
     }
 }
 
@@ -151,6 +158,14 @@ mod tests {
     #[test]
     fn needs_no_database_for_operations_without_one() {
         assert!(read(Role::None, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_malformed_file_is_not_quoted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "DATABASE_URL postgresql://u:sesame@h/d").unwrap();
+        let fault = read_dotenv(file.path()).unwrap_err();
+        assert!(fault.contains("malformed line") && !fault.contains("sesame"), "{fault}");
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn parse_url(url: &str) -> Result<tokio_postgres::Config, String> {
         url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
     let mut config: tokio_postgres::Config = url
         .parse()
-        .map_err(|error| format!("DATABASE_URL is not a PostgreSQL connection URL: {}", cause(&error)))?;
+        .map_err(|error| format!("DATABASE_URL is not a PostgreSQL connection URL{}", cause(&error)))?;
     if !has_mode {
         let is_here = |host: &Host| match host {
             Host::Tcp(host) => matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1"),
@@ -104,9 +104,12 @@ fn parse_url(url: &str) -> Result<tokio_postgres::Config, String> {
     Ok(config)
 }
 
-/// The driver's errors keep what they mean in their source.
+/// The driver's errors keep what they mean in their source. Of those, some quote the URL, which has a password in it.
 fn cause(error: &tokio_postgres::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    cause
+        .filter(|cause| cause.starts_with("invalid value for option"))
+        .map_or_else(String::new, |cause| format!(": {cause}"))
 }
 
 #[cfg(test)]
@@ -124,6 +127,22 @@ mod tests {
         ] {
             assert_eq!(parse_url(url).unwrap().get_ssl_mode(), mode, "{url}");
         }
+    }
+
+    #[test]
+    fn a_malformed_url_is_not_quoted() {
+        for url in [
+            "postgresql://u:sesame",
+            "postgresql://u:p@h/d?sesame=1",
+            "password=open sesame=1",
+            "postgresql://u:p@h:sesame/d",
+            "sesame",
+        ] {
+            let fault = parse_url(url).err().unwrap_or_default();
+            assert!(!fault.contains("sesame"), "{fault}");
+        }
+        let fault = parse_url("postgresql://u@h/d?connect_timeout=soon").unwrap_err();
+        assert!(fault.ends_with(": invalid value for option `connect_timeout`"), "{fault}");
     }
 
     fn faults(variables: &[(&str, &str)]) -> Vec<String> {

@@ -16,6 +16,7 @@ use super::{
     credentials::{Credentials, Stage},
     tls,
 };
+use crate::telemetry::{self, Step};
 
 /// Longest wait for one host. Longer than a healthy handshake ever takes, short enough for a client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ impl Manager {
     /// secret are tried in turn, and the one that works is remembered: a rotation costs no request.
     async fn open(&self) -> Result<ClientWrapper, Error> {
         let current = self.credentials.current().await?;
-        let refusal = match self.open_with(&current).await {
+        let refusal = match self.open_with(&current.config).await {
             Ok(client) => {
                 self.credentials.remember(&current);
                 return Ok(client);
@@ -65,23 +66,23 @@ impl Manager {
             Err(error) => return Err(error),
         };
         tracing::warn!(error = %refusal, "the database refused the credentials, fetching the secret again");
-        let mut tried = vec![current];
+        let mut tried = vec![current.config];
         for (attempt, stage) in (1..).zip(Stage::AFTER_REFUSAL) {
             let is_last = attempt == Stage::AFTER_REFUSAL.len();
             let candidate = match self.credentials.fetch(stage).await {
-                Ok(candidate) if is_last || !tried.contains(&candidate) => candidate,
+                Ok(candidate) if is_last || !tried.contains(&candidate.config) => candidate,
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "a version of the secret cannot be had");
                     continue;
                 }
             };
-            match self.open_with(&candidate).await {
+            match self.open_with(&candidate.config).await {
                 Ok(client) => {
                     self.credentials.remember(&candidate);
                     return Ok(client);
                 }
-                Err(error) if is_refused_login(&error) => tried.push(candidate),
+                Err(error) if is_refused_login(&error) => tried.push(candidate.config),
                 Err(error) => return Err(error),
             }
         }
@@ -119,7 +120,7 @@ where
 {
     // The driver's time-out is for each address of the host; this one is for all of them.
     let connected = timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| Error::TimedOut)?;
-    let (client, connection) = connected.map_err(Error::from_connect)?;
+    let (client, connection) = connected.map_err(Error::Unreachable)?;
     let work = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection ended");
@@ -141,7 +142,8 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Connection, Error> {
         // Boxed: opening is rare, and the state of every statement would have to hold it.
         let opening: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.open());
-        Ok(Connection { client: opening.await?, last_used: SystemTime::now() })
+        let connecting = telemetry::step(Step::Connect);
+        Ok(Connection { client: connecting.end(opening.await)?, last_used: SystemTime::now() })
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {

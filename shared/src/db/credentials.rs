@@ -89,6 +89,21 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
+/// How to connect, once.
+#[derive(Debug)]
+pub struct Credential {
+    /// Host, database, user and password.
+    pub config: tokio_postgres::Config,
+    /// Whether a secret was fetched for it.
+    is_fetched: bool,
+}
+
+impl Credential {
+    fn known(config: tokio_postgres::Config) -> Self {
+        Self { config, is_fetched: false }
+    }
+}
+
 /// The credentials of an execution environment, and the last ones that worked.
 #[derive(Debug)]
 pub struct Credentials {
@@ -111,22 +126,23 @@ impl Credentials {
     ///
     /// # Errors
     /// When Secrets Manager does not answer, or the secret is malformed.
-    pub async fn current(&self) -> Result<tokio_postgres::Config, Unavailable> {
+    pub async fn current(&self) -> Result<Credential, Unavailable> {
         match &self.source {
-            Source::Url(config) => Ok(config.clone()),
+            Source::Url(config) => Ok(Credential::known(config.clone())),
             Source::Iam { user, place, region } => {
                 let host = place.host.clone().unwrap_or_default();
                 let port = place.port.unwrap_or(DEFAULT_PORT);
                 let token = iam::token(&host, port, user, region).map_err(Unavailable)?;
-                Ok(config(&host, port, place.name.as_deref().unwrap_or(user), user, &token))
+                let name = place.name.as_deref().unwrap_or(user);
+                Ok(Credential::known(config(&host, port, name, user, &token)))
             }
             Source::Secret { .. } => match self.cached() {
-                Some((age, config)) if age < TIME_TO_LIVE => Ok(config),
+                Some((age, config)) if age < TIME_TO_LIVE => Ok(Credential::known(config)),
                 // The last ones that worked may work still: an outage of Secrets Manager is none of the database.
                 aged => self.fetch(Stage::Current).await.or_else(|error| {
                     let (_, config) = aged.ok_or(error)?;
                     tracing::warn!("the secret cannot be fetched, using the one of before");
-                    Ok(config)
+                    Ok(Credential::known(config))
                 }),
             },
         }
@@ -136,20 +152,21 @@ impl Credentials {
     ///
     /// # Errors
     /// As for [`current`](Self::current), and when there is no such version, or no secret.
-    pub async fn fetch(&self, stage: Stage) -> Result<tokio_postgres::Config, Unavailable> {
+    pub async fn fetch(&self, stage: Stage) -> Result<Credential, Unavailable> {
         let Source::Secret { secret, place } = &self.source else {
             return Err(Unavailable("only a secret has versions".to_owned()));
         };
         let document = secret.fetch(stage).await.map_err(Unavailable)?;
-        read_secret(document.expose(), place).map_err(Unavailable)
+        let config = read_secret(document.expose(), place).map_err(Unavailable)?;
+        Ok(Credential { config, is_fetched: true })
     }
 
-    /// Remembers what worked.
-    pub fn remember(&self, config: &tokio_postgres::Config) {
-        if self.can_be_renewed()
+    /// Remembers what worked. A secret's age counts from when it was fetched, not from when it was used.
+    pub fn remember(&self, credential: &Credential) {
+        if credential.is_fetched
             && let Ok(mut cached) = self.cached.lock()
         {
-            *cached = Some((SystemTime::now(), config.clone()));
+            *cached = Some((SystemTime::now(), credential.config.clone()));
         }
     }
 
@@ -245,6 +262,21 @@ mod tests {
         let config =
             read_secret(r#"{"username": "u", "password": "p", "host": "h"}"#, &Place::default()).unwrap();
         *credentials.cached.lock().unwrap() = Some((SystemTime::UNIX_EPOCH, config.clone()));
-        assert_eq!(credentials.current().await.unwrap(), config);
+        assert_eq!(credentials.current().await.unwrap().config, config);
+    }
+
+    #[tokio::test]
+    async fn a_secret_ages_however_often_it_is_used() {
+        let secret = SecretsManager::new("s".to_owned(), "r".to_owned(), None).unwrap();
+        let credentials = Credentials::new(Source::Secret { secret, place: Place::default() });
+        let config =
+            read_secret(r#"{"username": "u", "password": "p", "host": "h"}"#, &Place::default()).unwrap();
+        credentials.remember(&Credential { config, is_fetched: true });
+        let fetched = SystemTime::now() - Duration::from_secs(60);
+        if let Some((since, _)) = credentials.cached.lock().unwrap().as_mut() {
+            *since = fetched;
+        }
+        credentials.remember(&credentials.current().await.unwrap());
+        assert!(credentials.cached().unwrap().0 >= Duration::from_secs(60));
     }
 }

@@ -1,11 +1,11 @@
 //! What can go wrong between here and PostgreSQL, what may be tried again, and what a client is told.
 
-use std::{error, fmt};
+use std::{error, fmt, io::ErrorKind};
 
 use tokio_postgres::error::SqlState;
 
 use super::credentials::Unavailable;
-use crate::Problem;
+use crate::{Problem, telemetry::Cause};
 
 /// Seconds after which a client should try again when the database is away: a failover takes about as long.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -46,20 +46,13 @@ pub enum Attempt {
 }
 
 impl Error {
-    /// The error of an attempt to connect.
-    pub(super) fn from_connect(error: tokio_postgres::Error) -> Self {
-        Self::Unreachable(error)
-    }
-
     /// What this error means for a second attempt.
     pub fn attempt(&self) -> Attempt {
         match self {
             Self::Unreachable(error) => match error.code() {
                 Some(code) if is_passing(code) => Attempt::NotMade,
                 // A server that went away during the handshake; one that is not there is not there a moment later.
-                None if is_io(error, std::io::ErrorKind::ConnectionReset) || error.is_closed() => {
-                    Attempt::NotMade
-                }
+                None if was_hung_up(error) || error.is_closed() => Attempt::NotMade,
                 _ => Attempt::Final,
             },
             Self::WrongServer(_) => Attempt::NotMade,
@@ -85,6 +78,17 @@ impl Error {
             | Self::WrongServer(error)
             | Self::Lost(error)
             | Self::Refused(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// The server's own words, which may quote values of a statement or of a row.
+    pub(super) fn in_full(&self) -> Option<&tokio_postgres::error::DbError> {
+        match self {
+            Self::Unreachable(error)
+            | Self::WrongServer(error)
+            | Self::Lost(error)
+            | Self::Refused(error) => error.as_db_error(),
             _ => None,
         }
     }
@@ -142,9 +146,10 @@ fn has_io_cause(error: &tokio_postgres::Error) -> bool {
     io_cause(error).is_some()
 }
 
-fn is_io(error: &tokio_postgres::Error, kind: std::io::ErrorKind) -> bool {
-    io_cause(error)
-        .is_some_and(|error| error.kind() == kind || error.kind() == std::io::ErrorKind::UnexpectedEof)
+/// Whether the other end closed the connection, in whichever way.
+fn was_hung_up(error: &tokio_postgres::Error) -> bool {
+    let kind = io_cause(error).map(std::io::Error::kind);
+    matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof))
 }
 
 impl From<Error> for Problem {
@@ -161,12 +166,12 @@ impl fmt::Display for Error {
         match self {
             Self::Credentials(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
-            Self::Unreachable(error) => write!(f, "cannot connect to the database: {}", Causes(error)),
-            Self::WrongServer(error) => write!(f, "this server cannot carry it out: {}", Causes(error)),
-            Self::Lost(error) => write!(f, "lost the connection to the database: {}", Causes(error)),
+            Self::Unreachable(error) => write!(f, "cannot connect to the database: {}", Cause(error)),
+            Self::WrongServer(error) => write!(f, "this server cannot carry it out: {}", Cause(error)),
+            Self::Lost(error) => write!(f, "lost the connection to the database: {}", Cause(error)),
             Self::TimedOut => f.write_str("the database did not answer in time"),
             Self::Busy => f.write_str("no database connection became free in time"),
-            Self::Refused(error) => write!(f, "the database refused a statement: {}", Causes(error)),
+            Self::Refused(error) => write!(f, "the database refused a statement: {}", Cause(error)),
             Self::Pool(error) => write!(f, "the connection pool failed: {error}"),
         }
     }
@@ -174,20 +179,6 @@ impl fmt::Display for Error {
 
 // Every cause is part of the message, so that no one has to walk the chain.
 impl error::Error for Error {}
-
-struct Causes<'a>(&'a (dyn error::Error + 'static));
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
-}
 
 /// Turns a violated constraint into what the client did wrong.
 pub trait OnViolation<T> {

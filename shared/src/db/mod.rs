@@ -32,6 +32,8 @@ pub use error::{Attempt, Error, OnViolation};
 pub use secrets_manager::SecretsManager;
 pub use select::Select;
 
+use crate::telemetry::{self, Step, Verb, metrics};
+
 /// A statement's parameter and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -103,7 +105,7 @@ impl Database {
     /// # Errors
     /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        Ok(self.run(sql, parameters, Repeat::Safe).await?.0)
+        Ok(self.run(sql, parameters, Verb::Read, Repeat::Safe).await?.0)
     }
 
     /// Like [`read`](Self::read) for at most one row.
@@ -124,7 +126,7 @@ impl Database {
         parameters: &[Parameter<'_>],
         repeat: Repeat,
     ) -> Result<Written, Error> {
-        let (mut rows, was_repeated) = self.run(sql, parameters, repeat).await?;
+        let (mut rows, was_repeated) = self.run(sql, parameters, Verb::Write, repeat).await?;
         Ok(Written { row: rows.pop(), was_repeated })
     }
 
@@ -134,16 +136,21 @@ impl Database {
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
+        verb: Verb,
         repeat: Repeat,
     ) -> Result<(Vec<Row>, bool), Error> {
+        let statement = telemetry::statement(verb);
         let mut was_repeated = false;
         let mut attempts_left = ATTEMPTS;
         loop {
             attempts_left -= 1;
-            let error = match self.attempt(sql, parameters).await {
+            let error = match self.attempt(statement, sql, parameters).await {
                 Ok(rows) => return Ok((rows, was_repeated)),
                 Err(error) => error,
             };
+            if let Some(words) = error.in_full() {
+                tracing::debug!(statement_error = %words, "the database's own words");
+            }
             let may_repeat = match error.attempt() {
                 Attempt::NotMade => true,
                 Attempt::Unknown => repeat == Repeat::Safe,
@@ -154,15 +161,24 @@ impl Database {
             }
             was_repeated |= error.attempt() == Attempt::Unknown;
             tracing::warn!(%error, "trying again on another connection");
-            metrics::counter!("DbRetry").increment(1);
+            metrics::count(metrics::DB_RETRY);
         }
     }
 
-    async fn attempt(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
+    async fn attempt(
+        &self,
+        statement: Step,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
         let acquired_by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
-        let connection = until(acquired_by, Error::Busy, self.connections.0.get()).await?;
+        let acquiring = telemetry::step(Step::Connection);
+        let connection = until(acquired_by, Error::Busy, self.connections.0.get()).await;
+        let connection = acquiring.end(connection)?;
+        let asking = telemetry::step(statement);
         let result =
             until(self.deadline, Error::TimedOut, connection.client.query_typed(sql, parameters)).await;
+        let result = asking.end(result);
         if result.as_ref().is_err_and(Error::ends_connection) {
             // An answer may still be on its way: nobody else may read it.
             drop(Object::take(connection));

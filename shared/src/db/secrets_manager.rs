@@ -6,12 +6,15 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_secretsmanager::{
     Client,
     config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
-    error::DisplayErrorContext,
+    error::ProvideErrorMetadata,
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use super::credentials::Stage;
-use crate::secret::Secret;
+use crate::{
+    secret::Secret,
+    telemetry::{self, Cause, Step},
+};
 
 /// Longest wait for an answer: a client waits for the whole of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,10 +56,12 @@ impl SecretsManager {
     /// What AWS says, without the secret.
     pub(super) async fn fetch(&self, stage: Stage) -> Result<Secret, String> {
         let request = self.client.get_secret_value().secret_id(&self.id).version_stage(stage.label());
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| format!("{}: {}", stage.label(), DisplayErrorContext(error)))?;
+        let fetching = telemetry::step(Step::Secret);
+        let answer = fetching.end(request.send().await).map_err(|error| {
+            // Not the SDK's own description of the whole: it has the answer in it, and so may quote the secret.
+            let code = error.code().map(|code| format!("{code}: ")).unwrap_or_default();
+            format!("{}: {code}{}", stage.label(), Cause(&error))
+        })?;
         let text = answer.secret_string().ok_or_else(|| format!("{} has no text", stage.label()))?;
         Ok(Secret::new(text))
     }

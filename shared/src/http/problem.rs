@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Reply;
+use crate::telemetry::Cause;
 
 /// A kind of problem: what `type` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,19 +281,12 @@ impl Problem {
         self.0.kind.status
     }
 
-    /// What the log is told: the causes, or the detail and faults where the client was told everything.
+    /// What the log is told: the causes, or the title where the client was told everything.
     pub fn log_message(&self) -> String {
-        let mut message = match &self.0.cause {
-            Some(cause) => cause.to_string(),
+        match &self.0.cause {
+            Some(cause) => Cause(&**cause).to_string(),
             None => self.0.kind.title.to_owned(),
-        };
-        let mut source = self.0.cause.as_deref().and_then(|cause| cause.source());
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
         }
-        message
     }
 
     /// The reply to send: `instance` is the path of the request.

@@ -20,7 +20,10 @@ use serde::{
 };
 use url::form_urlencoded;
 
-use crate::http::{Gateway, Request};
+use crate::{
+    http::{Gateway, Request},
+    telemetry::Cause,
+};
 
 /// A request and the form in which its answer is expected.
 #[derive(Debug)]
@@ -64,7 +67,8 @@ impl Event {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not an API Gateway proxy event: as REST (v1) {}; as HTTP (v2) {}", self.rest, self.http)
+        let (rest, http) = (Cause(&self.rest), Cause(&self.http));
+        write!(f, "not an API Gateway proxy event: as REST (v1) {rest}; as HTTP (v2) {http}")
     }
 }
 

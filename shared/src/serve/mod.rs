@@ -2,13 +2,14 @@
 
 mod answer;
 pub(crate) mod event;
-mod telemetry;
+mod path;
 
 use std::{
     any::Any,
     borrow::Cow,
     future::Future,
     panic::AssertUnwindSafe,
+    pin::pin,
     process::ExitCode,
     sync::{
         Arc,
@@ -17,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::http::{HeaderName, HeaderValue, Method, header};
+use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
@@ -27,10 +28,13 @@ use crate::{
     app::{Config, Platform},
     http::{AllowedOrigins, Problem, Reply, Request},
     operation::{Operation, Role},
+    telemetry::{
+        self, Daemon, Invocation, Named, Settings,
+        metrics::{Measured, Metrics},
+    },
 };
 use answer::Answer;
 use event::Event;
-use telemetry::Telemetry;
 
 /// API Gateway gives up after 29 s: an answer after this long would reach nobody.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(28);
@@ -53,24 +57,30 @@ pub fn serve(operation: &'static Operation) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    telemetry::log_to_stdout();
-    match run(operation) {
+    let config = Config::from_env(operation.role);
+    let settings = config.as_ref().map(|config| config.telemetry.clone()).unwrap_or_default();
+    telemetry::init(&settings, operation.name);
+    match config.map_err(Into::into).and_then(|config| run(operation, config, settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(operation = operation.name, %error, "function cannot run");
+            tracing::error!(%error, "function cannot run");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(operation: &'static Operation) -> Result<(), lambda_runtime::Error> {
-    let config = Config::from_env(operation.role)?;
-    let telemetry = Telemetry::new(operation, &config)?;
+fn run(
+    operation: &'static Operation,
+    config: Config,
+    settings: Settings,
+) -> Result<(), lambda_runtime::Error> {
     let function = Arc::new(Function {
         operation,
         allowed_origins: config.allowed_origins.clone(),
         platform: Platform::new(config)?,
-        telemetry,
+        metrics: Metrics::new(&settings, operation.name)?,
+        daemon: settings.xray_daemon.as_deref().and_then(daemon),
+        settings,
         is_cold: AtomicBool::new(true),
     });
     // One request at a time leaves nothing for a second thread to do.
@@ -88,12 +98,25 @@ fn run(operation: &'static Operation) -> Result<(), lambda_runtime::Error> {
     })
 }
 
+/// The X-Ray daemon at `address`, for as long as the process lives. Without it the function does as well.
+fn daemon(address: &str) -> Option<&'static Daemon> {
+    match Daemon::new(address) {
+        Ok(daemon) => Some(Box::leak(Box::new(daemon))),
+        Err(error) => {
+            tracing::warn!(%error, "AWS_XRAY_DAEMON_ADDRESS is of no use, nothing is traced");
+            None
+        }
+    }
+}
+
 /// An operation in its execution environment.
 struct Function {
     operation: &'static Operation,
     allowed_origins: AllowedOrigins,
     platform: Platform,
-    telemetry: Telemetry,
+    settings: Settings,
+    metrics: Metrics,
+    daemon: Option<&'static Daemon>,
     is_cold: AtomicBool,
 }
 
@@ -108,36 +131,104 @@ impl Function {
     async fn invoke(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, lambda_runtime::Error> {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
-        let Event { request, version } = Event::parse(event.payload.get(), &event.context.request_id)?;
-        let deadline = started + time_left(&event.context);
+        let LambdaEvent { payload, context } = event;
+        let event = Event::parse(payload.get(), &context.request_id);
+        let invocation = self.begin(&context, event.as_ref().ok().map(|event| &event.request), is_cold);
+        let deadline = started + time_left(&context);
 
-        let Outcome { mut reply, cause } = self.outcome(&request, deadline).await;
-        finish(&mut reply, &request);
-        self.allowed_origins.share(request.headers(), &mut reply.headers);
-        self.telemetry.request(&telemetry::Access {
-            request: &request,
-            function_request_id: &event.context.request_id,
-            status: reply.status,
-            cause: cause.as_deref(),
-            is_cold,
-            duration: started.elapsed(),
+        let answer = Arc::clone(&invocation).run(async {
+            let (answer, status, cause) = match event {
+                Ok(Event { request, version }) => {
+                    let Outcome { mut reply, cause } =
+                        self.outcome(&request, &invocation, started, deadline).await;
+                    finish(&mut reply, &request);
+                    self.allowed_origins.share(request.headers(), &mut reply.headers);
+                    let status = reply.status;
+                    (Ok(Answer::new(version, reply)), status, cause)
+                }
+                Err(error) => {
+                    let cause = error.to_string();
+                    (Err(error.into()), StatusCode::INTERNAL_SERVER_ERROR, Some(cause))
+                }
+            };
+            self.account(&invocation, started, status, cause.as_deref(), is_cold);
+            answer
         });
-        Ok(Answer::new(version, reply))
+        let answer = answer.await;
+        invocation.end();
+        answer
     }
 
-    async fn outcome(&self, request: &Request, deadline: Instant) -> Outcome {
+    fn begin(&self, context: &Context, request: Option<&Request>, is_cold: bool) -> Arc<Invocation> {
+        let Self { settings, operation, daemon, .. } = self;
+        let place = request.map(|request| path::of(operation.routes, &request.gateway().public_path));
+        let named = request.zip(place.as_ref()).map(|(request, (route, path))| Named {
+            correlation_id: request.correlation_id(),
+            route,
+            method: request.method().as_str(),
+            path,
+            caller: request.gateway().caller.as_deref(),
+        });
+        Invocation::begin(settings, operation.name, context, named, is_cold, *daemon)
+    }
+
+    async fn outcome(
+        &self,
+        request: &Request,
+        invocation: &Invocation,
+        started: Instant,
+        deadline: Instant,
+    ) -> Outcome {
         let app = self.platform.until(deadline);
-        let handled = guarded(async { (self.operation.handler)(&app, request).await });
-        let problem = match timeout_at(deadline, handled).await {
+        let mut handled = pin!(guarded(async { (self.operation.handler)(&app, request).await }));
+        let nearly = deadline - deadline.saturating_duration_since(started) / 10;
+        let mut result = timeout_at(nearly, &mut handled).await;
+        if result.is_err() {
+            let remaining_ms = telemetry::milliseconds(deadline.saturating_duration_since(Instant::now()));
+            let doing = doing(invocation);
+            tracing::warn!(remaining_ms, doing, "less than a tenth of the time is left");
+            result = timeout_at(deadline, &mut handled).await;
+        }
+        let problem = match result {
             Ok(Ok(Ok(reply))) => return Outcome { reply, cause: None },
             Ok(Ok(Err(problem))) => problem,
             Ok(Err(panic)) => Problem::internal(format!("panicked: {panic}")),
-            Err(_) => Problem::unavailable(RETRY_AFTER_SECONDS, "the operation took too long"),
+            Err(_) => {
+                let cause = format!("the operation took too long: {}", doing(invocation));
+                Problem::unavailable(RETRY_AFTER_SECONDS, cause)
+            }
         };
         let cause = problem.log_message();
         let reply = problem.into_reply(&request.public_path(), &request.gateway().request_id);
         Outcome { reply, cause: Some(cause) }
     }
+
+    /// Logs and counts one request.
+    fn account(
+        &self,
+        invocation: &Invocation,
+        started: Instant,
+        status: StatusCode,
+        cause: Option<&str>,
+        is_cold: bool,
+    ) {
+        let duration_ms = telemetry::milliseconds(started.elapsed());
+        let measures = invocation.measures();
+        let database_ms = telemetry::milliseconds(measures.database);
+        let cache_ms = telemetry::milliseconds(measures.cache);
+        let status = status.as_u16();
+        if status < 500 {
+            tracing::info!(status, duration_ms, database_ms, cache_ms, cause, "request");
+        } else {
+            tracing::error!(status, duration_ms, database_ms, cache_ms, cause, "request");
+        }
+        self.metrics.request(&Measured { status, latency_ms: duration_ms, is_cold });
+    }
+}
+
+/// What an invocation is waiting for, in words.
+fn doing(invocation: &Invocation) -> String {
+    invocation.doing().map_or_else(|| "nothing that it waits for".to_owned(), |step| step.to_string())
 }
 
 /// Runs `work` and turns a panic into its message.

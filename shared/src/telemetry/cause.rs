@@ -1,0 +1,99 @@
+//! Errors as a log may show them. Most errors say what happened; some quote what a client sent. Those are known by their
+//! types and shown without the quotation.
+
+use std::{
+    error::Error,
+    fmt::{self, Formatter},
+    io,
+};
+
+use serde_json::error::Category;
+use tokio_postgres::error::DbError;
+
+/// An error and all its causes, fit for a log line.
+pub struct Cause<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        one(self.0, f)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            f.write_str(": ")?;
+            one(error, f)?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+fn one(error: &(dyn Error + 'static), f: &mut Formatter<'_>) -> fmt::Result {
+    if let Some(error) = error.downcast_ref() {
+        database(error, f)
+    } else if let Some(error) = error.downcast_ref() {
+        json(error, f)
+    } else if let Some(inner) = error.downcast_ref().and_then(io::Error::get_ref) {
+        // An io::Error speaks with the words of the error in it, and passes it over as a source.
+        one(inner, f)
+    } else {
+        fmt::Display::fmt(error, f)
+    }
+}
+
+/// Classes of SQLSTATE whose primary messages name objects of the schema, roles and settings, never a value of a row or
+/// of a parameter. DETAIL and HINT are left out in any case: "Key (name)=(...) already exists".
+const WITHOUT_VALUES: [&str; 14] =
+    ["08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
+
+fn database(error: &DbError, f: &mut Formatter<'_>) -> fmt::Result {
+    let code = error.code().code();
+    let message = if code.get(..2).is_some_and(|class| WITHOUT_VALUES.contains(&class)) {
+        error.message()
+    } else {
+        "its message may quote a value and is left out"
+    };
+    write!(f, "{}: {message} (SQLSTATE {code}", error.severity())?;
+    for (what, name) in
+        [("table", error.table()), ("column", error.column()), ("constraint", error.constraint())]
+    {
+        if let Some(name) = name {
+            write!(f, ", {what} {name}")?;
+        }
+    }
+    f.write_str(")")
+}
+
+fn json(error: &serde_json::Error, f: &mut Formatter<'_>) -> fmt::Result {
+    let message = error.to_string();
+    if message.starts_with("missing field `") {
+        // The names of fields that must be there are ours.
+        return f.write_str(&message);
+    }
+    let what = match error.classify() {
+        Category::Io => "JSON cannot be read or written",
+        Category::Syntax => "not well-formed JSON",
+        Category::Data => "JSON of another shape",
+        Category::Eof => "JSON that ends too early",
+    };
+    write!(f, "{what} (line {}, column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_error_does_not_quote_the_document() {
+        for document in [r#""sesame""#, "sesame", r#"{"a": "sesame"#] {
+            let error = serde_json::from_str::<u32>(document).unwrap_err();
+            let shown = Cause(&error).to_string();
+            assert!(shown.contains("line 1") && !shown.contains("sesame"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn nor_does_an_error_around_it() {
+        let inner = serde_json::from_str::<u32>(r#""sesame""#).unwrap_err();
+        let error = io::Error::other(io::Error::other(inner));
+        assert_eq!(Cause(&error).to_string(), "JSON of another shape (line 1, column 8)");
+    }
+}

@@ -1,0 +1,321 @@
+//! One invocation: the keys of its log lines, what it is doing, and how long it has waited for what.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use lambda_runtime::Context;
+use tokio::time::Instant;
+
+use super::{
+    Settings, json,
+    trace::{Daemon, Trace},
+};
+
+tokio::task_local! {
+    static CURRENT: Arc<Invocation>;
+}
+
+/// The invocation that began last, for what works beside its task: a connection being opened, a panic of another task.
+static LATEST: Mutex<Option<Arc<Invocation>>> = Mutex::new(None);
+
+/// What an invocation is about, as far as the event says.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The client's id of the request, or else API Gateway's.
+    pub correlation_id: &'a str,
+    /// The route's template.
+    pub route: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path, without what a client may have written into it.
+    pub path: &'a str,
+    /// The principal.
+    pub caller: Option<&'a str>,
+}
+
+/// An invocation that is running.
+#[derive(Debug)]
+pub struct Invocation {
+    operation: &'static str,
+    /// Members of a JSON object, each after a comma: those of every line.
+    keys: Vec<u8>,
+    is_sampled: bool,
+    trace: Option<Trace>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    doing: Option<Step>,
+    statements: u16,
+    measures: Measures,
+}
+
+/// How long an invocation has waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measures {
+    /// For the database, its connections included.
+    pub database: Duration,
+    /// For the cache.
+    pub cache: Duration,
+}
+
+/// Something that takes time and is somebody else's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Waiting for a connection to the database.
+    Connection,
+    /// Opening a connection to the database.
+    Connect,
+    /// A statement, by the operation that sends it: never by its text.
+    Statement {
+        /// What it does.
+        verb: Verb,
+        /// Its place among the statements of the invocation, from 1.
+        number: u16,
+    },
+    /// Fetching a secret.
+    Secret,
+    /// A command of the cache, such as `GET`.
+    Cache(&'static str),
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// It changes nothing.
+    Read,
+    /// It may change something.
+    Write,
+}
+
+/// A step of an operation, in words that name it.
+pub(super) struct Described(pub(super) &'static str, pub(super) Step);
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(operation, step) = self;
+        match step {
+            Step::Connection => f.write_str("waiting for a database connection"),
+            Step::Connect => f.write_str("connecting to the database"),
+            Step::Statement { verb, number } => {
+                let verb = if *verb == Verb::Read { "read" } else { "write" };
+                match number {
+                    0 | 1 => write!(f, "{operation} {verb}"),
+                    number => write!(f, "{operation} {verb} {number}"),
+                }
+            }
+            Step::Secret => f.write_str("fetching the database's secret"),
+            Step::Cache(command) => write!(f, "cache {command}"),
+        }
+    }
+}
+
+impl Invocation {
+    /// The invocation of `context`, which is about `named` unless its event cannot be read.
+    pub fn begin(
+        settings: &Settings,
+        operation: &'static str,
+        context: &Context,
+        named: Option<Named<'_>>,
+        is_cold: bool,
+        daemon: Option<&'static Daemon>,
+    ) -> Arc<Self> {
+        let header = context.xray_trace_id.as_deref().unwrap_or_default();
+        let mut keys = Vec::with_capacity(640);
+        json::member(&mut keys, "cold_start", is_cold);
+        json::member(&mut keys, "function_arn", &context.invoked_function_arn);
+        json::member(&mut keys, "function_request_id", &context.request_id);
+        if let Some(named) = named {
+            json::member(&mut keys, "correlation_id", named.correlation_id);
+            json::member(&mut keys, "route", named.route);
+            json::member(&mut keys, "method", named.method);
+            json::member(&mut keys, "path", named.path);
+            if let Some(caller) = named.caller {
+                json::member(&mut keys, "caller", caller);
+            }
+        }
+        if let Some(root) = Trace::root(header) {
+            json::member(&mut keys, "xray_trace_id", root);
+        }
+        let invocation = Arc::new(Self {
+            operation,
+            keys,
+            is_sampled: is_sampled(settings, &context.request_id),
+            trace: daemon.and_then(|daemon| Trace::of(header, daemon)),
+            state: Mutex::default(),
+        });
+        *latest() = Some(Arc::clone(&invocation));
+        invocation
+    }
+
+    /// Runs `work` as this invocation.
+    pub async fn run<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
+    }
+
+    /// What the invocation is waiting for, if it is.
+    pub fn doing(&self) -> Option<impl fmt::Display + use<>> {
+        self.state().doing.map(|step| Described(self.operation, step))
+    }
+
+    /// How long it has waited so far.
+    pub fn measures(&self) -> Measures {
+        self.state().measures
+    }
+
+    /// Sends its subsegments, and forgets it: what is logged from now on belongs to no invocation.
+    pub fn end(&self) {
+        if let Some(trace) = &self.trace {
+            trace.send();
+        }
+        latest().take_if(|latest| std::ptr::eq(&raw const **latest, self));
+    }
+
+    pub(super) fn keys(&self) -> &[u8] {
+        &self.keys
+    }
+
+    /// Whether its DEBUG lines are wanted, whatever the level.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.is_sampled
+    }
+
+    /// The invocation of this task, or else the one that is running.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok().or_else(|| latest().clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn latest() -> MutexGuard<'static, Option<Arc<Invocation>>> {
+    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lambda's request ids are random: what is made of one decides like a die, and always in the same way.
+fn is_sampled(settings: &Settings, request_id: &str) -> bool {
+    settings.sample_rate.as_ref().is_some_and(|rate| {
+        let die = BuildHasherDefault::<DefaultHasher>::default().hash_one(request_id);
+        // 32 bits are exact in a float, and enough.
+        f64::from((die >> 32) as u32) < rate.share * f64::from(u32::MAX) || rate.share >= 1.0
+    })
+}
+
+/// The next statement of the invocation that is running.
+pub fn statement(verb: Verb) -> Step {
+    let count = |current: &Arc<Invocation>| {
+        let mut state = current.state();
+        state.statements = state.statements.saturating_add(1);
+        state.statements
+    };
+    Step::Statement { verb, number: CURRENT.try_with(count).unwrap_or_default() }
+}
+
+/// Begins a step of the invocation that this task runs. Without one, as during the start of an environment, nothing is
+/// measured.
+pub fn step(step: Step) -> StepTimer {
+    let invocation = CURRENT.try_with(Arc::clone).ok();
+    let before = invocation.as_ref().and_then(|current| current.state().doing.replace(step));
+    StepTimer { invocation, step, before, started: Instant::now(), has_failed: true }
+}
+
+/// A step that is being taken; it ends when this is dropped. One that is dropped without an end counts as failed: it was
+/// given up.
+#[derive(Debug)]
+pub struct StepTimer {
+    invocation: Option<Arc<Invocation>>,
+    step: Step,
+    before: Option<Step>,
+    started: Instant,
+    has_failed: bool,
+}
+
+impl StepTimer {
+    /// Ends the step with its result.
+    pub fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, E> {
+        self.has_failed = result.is_err();
+        result
+    }
+}
+
+impl Drop for StepTimer {
+    fn drop(&mut self) {
+        let Some(invocation) = &self.invocation else { return };
+        let duration = self.started.elapsed();
+        let mut state = invocation.state();
+        state.doing = self.before;
+        match self.step {
+            Step::Connection | Step::Statement { .. } => state.measures.database += duration,
+            Step::Cache(_) => state.measures.cache += duration,
+            // Part of waiting for a connection.
+            Step::Connect | Step::Secret => {}
+        }
+        drop(state);
+        if let Some(trace) = &invocation.trace {
+            trace.record(invocation.operation, self.step, duration, self.has_failed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::settings::SampleRate;
+
+    fn begin(request_id: &str, share: f64) -> Arc<Invocation> {
+        let settings = Settings {
+            sample_rate: Some(SampleRate { share, text: share.to_string() }),
+            ..Settings::default()
+        };
+        let mut context = Context::default();
+        context.request_id = request_id.to_owned();
+        Invocation::begin(&settings, "get-product", &context, None, false, None)
+    }
+
+    #[test]
+    fn a_share_of_the_requests_is_sampled() {
+        for (share, range) in [(0.0, 0..=0), (0.25, 200..=300), (1.0, 1_000..=1_000)] {
+            let sampled = (0..1_000).filter(|id| begin(&id.to_string(), share).is_sampled).count();
+            assert!(range.contains(&sampled), "{share}: {sampled}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_are_named_and_measured() {
+        let invocation = begin("r", 0.0);
+        let doing = || invocation.doing().map(|step| step.to_string()).unwrap_or_default();
+        Arc::clone(&invocation)
+            .run(async {
+                let connection = step(Step::Connection);
+                let connect = step(Step::Connect);
+                assert_eq!(doing(), "connecting to the database");
+                tokio::time::advance(Duration::from_millis(2)).await;
+                let _: Result<(), ()> = connect.end(Ok(()));
+                assert_eq!(doing(), "waiting for a database connection");
+                drop(connection);
+                let (first, second) = (statement(Verb::Read), statement(Verb::Write));
+                let running = step(first);
+                assert_eq!(doing(), "get-product read");
+                tokio::time::advance(Duration::from_millis(3)).await;
+                drop(running);
+                let cache = step(Step::Cache("GET"));
+                tokio::time::advance(Duration::from_millis(5)).await;
+                drop(cache);
+                let running = step(second);
+                assert_eq!(doing(), "get-product write 2");
+                drop(running);
+            })
+            .await;
+        assert_eq!(doing(), "");
+        let measures = Measures { database: Duration::from_millis(5), cache: Duration::from_millis(5) };
+        assert_eq!(invocation.measures(), measures);
+    }
+}

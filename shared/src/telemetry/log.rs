@@ -1,0 +1,352 @@
+//! Log lines: one JSON object each, with the keys of AWS Lambda Powertools, written to standard output in one piece. On a
+//! terminal, where no Lambda is around, they are short and coloured.
+//!
+//! The lines are made here rather than by `tracing_subscriber::fmt`, which can neither name the keys as Powertools does
+//! nor put those of the invocation into every line without a span for each.
+
+use std::{
+    backtrace::Backtrace,
+    cell::Cell,
+    fmt::{self, Write as _},
+    io::{self, IsTerminal, Write as _},
+    panic,
+    sync::OnceLock,
+};
+
+use jiff::Timestamp;
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    subscriber::Interest,
+};
+use tracing_subscriber::{
+    filter::LevelFilter,
+    layer::{Context, Layer, SubscriberExt},
+    util::SubscriberInitExt,
+};
+
+use super::{Invocation, Settings, json, terminal};
+
+/// Keys that a line has from us: a field of the same name gets another one.
+const RESERVED: [&str; 19] = [
+    "level",
+    "location",
+    "message",
+    "timestamp",
+    "service",
+    "sampling_rate",
+    "operation",
+    "function_name",
+    "function_memory_size",
+    "cold_start",
+    "function_arn",
+    "function_request_id",
+    "correlation_id",
+    "xray_trace_id",
+    "route",
+    "method",
+    "path",
+    "caller",
+    "target",
+];
+
+/// How lines are written in this process.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// What is the same in every line of a process.
+#[derive(Debug)]
+struct Lines {
+    /// Members of a JSON object, each after a comma.
+    keys: Vec<u8>,
+    is_terminal: bool,
+}
+
+/// Begins to write log lines of `operation` to standard output, and one for each panic. Only the first call counts.
+pub fn init(settings: &Settings, operation: &'static str) {
+    let is_first = LINES.set(Lines::new(settings, operation, io::stdout().is_terminal())).is_ok();
+    if is_first {
+        let layer = PowertoolsLayer::new(settings, operation);
+        // Where something else takes the events already, as in a test, our lines are not missed.
+        let _ = tracing_subscriber::registry().with(layer).try_init();
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+impl Lines {
+    fn new(settings: &Settings, operation: &str, is_terminal: bool) -> Self {
+        let mut keys = Vec::with_capacity(256);
+        json::member(&mut keys, "service", &settings.service);
+        if let Some(rate) = &settings.sample_rate {
+            json::member(&mut keys, "sampling_rate", &rate.text);
+        }
+        json::member(&mut keys, "operation", operation);
+        for (key, variable) in [
+            ("function_name", "AWS_LAMBDA_FUNCTION_NAME"),
+            ("function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        ] {
+            if let Ok(value) = std::env::var(variable) {
+                json::member(&mut keys, key, value);
+            }
+        }
+        Self { keys, is_terminal }
+    }
+
+    /// Puts a line together; `fields` are members of its object, each after a comma.
+    fn line(&self, line: &mut Vec<u8>, level: &str, location: &str, message: &str, fields: &[u8]) {
+        line.extend_from_slice(b"{\"level\":");
+        json::value(line, level);
+        json::member(line, "location", location);
+        json::member(line, "message", message);
+        line.extend_from_slice(b",\"timestamp\":\"");
+        // Writing to a Vec cannot fail.
+        let _ = write!(line, "{:.3}\"", Timestamp::now());
+        line.extend_from_slice(&self.keys);
+        if let Some(invocation) = Invocation::current() {
+            line.extend_from_slice(invocation.keys());
+        }
+        line.extend_from_slice(fields);
+        line.extend_from_slice(b"}\n");
+    }
+
+    /// Writes a line. That nobody reads it is no reason to stop.
+    fn write(&self, line: &[u8]) {
+        if self.is_terminal {
+            let text = String::from_utf8_lossy(line);
+            let _ = writeln!(io::stdout().lock(), "{}", terminal::line(text.trim_end()));
+        } else {
+            let _ = io::stdout().lock().write_all(line);
+        }
+    }
+}
+
+/// The name of a level that Lambda's own filter knows.
+pub(super) fn lambda_level(level: LevelFilter) -> &'static str {
+    match level.into_level() {
+        Some(Level::TRACE) => "TRACE",
+        Some(Level::DEBUG) => "DEBUG",
+        Some(Level::INFO) => "INFO",
+        Some(Level::WARN) => "WARN",
+        Some(Level::ERROR) | None => "ERROR",
+    }
+}
+
+/// A `tracing` layer that writes events as lines. Spans are none of its business, and cost nothing.
+#[derive(Debug)]
+struct PowertoolsLayer {
+    level: LevelFilter,
+    samples: bool,
+    /// Crates whose DEBUG lines are ours: others may quote what a client sent.
+    own_crates: [String; 2],
+}
+
+impl PowertoolsLayer {
+    fn new(settings: &Settings, operation: &str) -> Self {
+        Self {
+            level: settings.level,
+            samples: settings.sample_rate.as_ref().is_some_and(|rate| rate.share > 0.0),
+            own_crates: ["shared".to_owned(), operation.replace('-', "_")],
+        }
+    }
+
+    fn is_own(&self, metadata: &Metadata<'_>) -> bool {
+        let name = metadata.target().split("::").next().unwrap_or_default();
+        self.own_crates.iter().any(|own| own == name)
+    }
+
+    /// Whether the lines of a place in the code are written: always, never, or by the invocation.
+    fn interest(&self, metadata: &Metadata<'_>) -> Interest {
+        let is_wanted = *metadata.level() <= self.level;
+        let is_own = self.is_own(metadata);
+        // TRACE is for those who want to see everything.
+        let is_shown = is_own || *metadata.level() <= LevelFilter::INFO || self.level == LevelFilter::TRACE;
+        if metadata.is_span() || !is_shown {
+            Interest::never()
+        } else if is_wanted {
+            Interest::always()
+        } else if self.samples && *metadata.level() <= LevelFilter::DEBUG {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for PowertoolsLayer {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.interest(metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let interest = self.interest(metadata);
+        interest.is_always()
+            || interest.is_sometimes() && Invocation::current().is_some_and(|current| current.is_sampled())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(if self.samples { self.level.max(LevelFilter::DEBUG) } else { self.level })
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let Some(lines) = LINES.get() else { return };
+        BUFFERS.with(|kept| {
+            // Taken out, not borrowed: a value that logs while it is written finds others.
+            let mut buffers = kept.take();
+            buffers.clear();
+            event.record(&mut buffers);
+            let metadata = event.metadata();
+            // Writing to a String cannot fail.
+            let _ = match (metadata.module_path(), metadata.line()) {
+                (Some(module), Some(line)) => write!(buffers.location, "{module}:{line}"),
+                _ => buffers.location.write_str(metadata.target()),
+            };
+            let Buffers { line, location, message, fields, .. } = &mut buffers;
+            let level = lambda_level((*metadata.level()).into());
+            lines.line(line, level, location, message, fields);
+            lines.write(line);
+            kept.set(buffers);
+        });
+    }
+}
+
+thread_local! {
+    static BUFFERS: Cell<Buffers> = Cell::default();
+}
+
+/// Memory for one line, used again for the next one.
+#[derive(Default)]
+struct Buffers {
+    line: Vec<u8>,
+    location: String,
+    message: String,
+    fields: Vec<u8>,
+    scratch: String,
+}
+
+impl Buffers {
+    fn clear(&mut self) {
+        self.line.clear();
+        self.location.clear();
+        self.message.clear();
+        self.fields.clear();
+    }
+
+    fn member(&mut self, name: &str, content: impl serde::Serialize) {
+        if RESERVED.contains(&name) {
+            json::member(&mut self.fields, &format!("field_{name}"), content);
+        } else {
+            json::member(&mut self.fields, name, content);
+        }
+    }
+}
+
+impl Visit for Buffers {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        } else {
+            let mut text = std::mem::take(&mut self.scratch);
+            text.clear();
+            let _ = write!(text, "{value:?}");
+            self.member(field.name(), &text);
+            self.scratch = text;
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message.push_str(value)
+        } else {
+            self.member(field.name(), value)
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.record_debug(field, &format_args!("{}", super::Cause(value)));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field.name(), value);
+    }
+}
+
+/// Writes a panic's line: where it happened and how the program got there, in the keys that Powertools has for an
+/// exception. It goes round `tracing`, so that the location is the panic's.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let Some(lines) = LINES.get() else { return };
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let mut fields = Vec::new();
+    json::member(&mut fields, "exception_name", "panic");
+    json::member(&mut fields, "exception", message);
+    json::member(&mut fields, "backtrace", Backtrace::force_capture().to_string());
+    let mut line = Vec::new();
+    lines.line(&mut line, "ERROR", &location, &format!("panicked: {message}"), &fields);
+    lines.write(&line);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::telemetry::settings::SampleRate;
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_is_in_it() {
+        let lines = Lines::new(&Settings::default(), "get-product", false);
+        let mut line = Vec::new();
+        let mut buffers = Buffers::default();
+        buffers.member("level", "mine");
+        buffers.member("a\"b\n", 1.5);
+        lines.line(&mut line, "WARN", "shared::db:7", "\"quoted\"\n\u{1b}[31m", &buffers.fields);
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let line: Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&line["level"], &line["field_level"]), (&"WARN".into(), &"mine".into()));
+        assert_eq!((&line["message"], &line["a\"b\n"]), (&"\"quoted\"\n\u{1b}[31m".into(), &1.5.into()));
+        assert_eq!((&line["service"], &line["location"]), (&"atelier".into(), &"shared::db:7".into()));
+    }
+
+    #[test]
+    fn debug_lines_of_others_are_not_written() {
+        let layer = |level, share| {
+            let sample_rate = Some(SampleRate { share, text: share.to_string() });
+            PowertoolsLayer::new(&Settings { level, sample_rate, ..Settings::default() }, "get-product")
+        };
+        macro_rules! interest {
+            ($layer:expr, $target:literal, $level:ident) => {{
+                let callsite = tracing::callsite!(
+                    name: "event",
+                    kind: tracing::metadata::Kind::EVENT,
+                    target: $target,
+                    level: Level::$level,
+                    fields: message
+                );
+                $layer.interest(tracing::callsite::Callsite::metadata(callsite))
+            }};
+        }
+        let debug = layer(LevelFilter::DEBUG, 0.0);
+        assert!(interest!(debug, "shared::db", DEBUG).is_always());
+        assert!(interest!(debug, "get_product", DEBUG).is_always());
+        assert!(interest!(debug, "hyper::client", DEBUG).is_never());
+        assert!(interest!(debug, "hyper::client", INFO).is_always());
+        assert!(interest!(layer(LevelFilter::TRACE, 0.0), "hyper::client", TRACE).is_always());
+        let sampled = layer(LevelFilter::INFO, 0.1);
+        assert!(interest!(sampled, "shared::db", DEBUG).is_sometimes());
+        assert!(interest!(sampled, "hyper::client", DEBUG).is_never());
+        assert!(interest!(sampled, "shared::db", TRACE).is_never());
+        assert!(interest!(layer(LevelFilter::INFO, 0.0), "shared::db", DEBUG).is_never());
+    }
+}

@@ -1,0 +1,27 @@
+//! What the service says of itself: log lines in the form of AWS Lambda Powertools, metrics in CloudWatch's embedded
+//! format, X-Ray subsegments. It knows no operation, and nothing of HTTP but methods and statuses.
+//!
+//! Everything hangs on the [`Invocation`]: code that waits for something says so with [`step`], and any line that is
+//! logged while an invocation runs carries its keys, whoever writes it.
+
+mod cause;
+mod invocation;
+mod json;
+mod log;
+pub mod metrics;
+mod settings;
+pub mod terminal;
+mod trace;
+
+pub use cause::Cause;
+pub use invocation::{Invocation, Measures, Named, Step, StepTimer, Verb, statement, step};
+pub use log::init;
+pub use settings::{SampleRate, Settings};
+pub use trace::Daemon;
+
+use std::time::Duration;
+
+/// `duration` in milliseconds, to the microsecond.
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
