@@ -5,7 +5,7 @@ mod tour;
 use std::{
     env,
     fs::{self, OpenOptions},
-    io::Write,
+    io::{IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -28,7 +28,7 @@ use local::{
     sample,
     stack::{Logins, Stack, StackOptions, checkout, programs, user_pool_folder},
 };
-use shared::{Role, http::AllowedOrigins};
+use shared::{Role, http::AllowedOrigins, telemetry::terminal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::NoTls;
 
@@ -149,6 +149,8 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
         allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
         auth: auth.clone(),
         limits: limits(arguments.limits.as_deref())?,
+        // Who listens where the X-Ray daemon does wants traces.
+        is_traced: env::var_os("AWS_XRAY_DAEMON_ADDRESS").is_some(),
         access_log: arguments.access_log.then(|| -> AccessSink { Arc::new(|line| print(&line.to_json())) }),
         ..gateway::Options::default()
     };
@@ -233,8 +235,15 @@ fn variable(name: &str) -> Result<Option<String>> {
 
 /// The variables of the functions' own configuration that are set here too.
 fn passed_on() -> Vec<(String, String)> {
-    let names =
-        ["AWS_LAMBDA_LOG_LEVEL", "CURSOR_KEY", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"];
+    let names = [
+        "AWS_LAMBDA_LOG_LEVEL",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "CURSOR_KEY",
+        "POWERTOOLS_LOGGER_SAMPLE_RATE",
+        "POWERTOOLS_LOG_LEVEL",
+        "POWERTOOLS_METRICS_NAMESPACE",
+        "POWERTOOLS_SERVICE_NAME",
+    ];
     names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect()
 }
 
@@ -258,13 +267,17 @@ impl Log {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Writes each line with the name of its function. Metrics are for CloudWatch, not for reading.
+    /// Writes each line as a terminal shows it, or else with the name of its function. Metrics are for CloudWatch, not
+    /// for reading.
     fn sink(&self) -> LogSink {
         let has_begun = Arc::clone(&self.0);
+        let is_terminal = std::io::stdout().is_terminal();
         Arc::new(move |line| {
-            if has_begun.load(Ordering::Relaxed) && !line.text.starts_with("{\"_aws\"") {
-                print(&format!("{} | {}", line.function, line.text));
+            if !has_begun.load(Ordering::Relaxed) || line.text.starts_with("{\"_aws\"") {
+                return;
             }
+            let shown = if is_terminal { terminal::line(&line.text) } else { None };
+            print(&shown.unwrap_or_else(|| format!("{} | {}", line.function, line.text)));
         })
     }
 }

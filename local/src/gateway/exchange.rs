@@ -54,14 +54,15 @@ impl Exchange {
         }
     }
 
-    /// The trace as Lambda gives it to a function: with a parent, and a decision about sampling.
-    pub(super) fn function_trace_id(&self) -> String {
+    /// The trace as Lambda gives it to a function: with a parent, and a decision about sampling, which is `is_traced`
+    /// unless the client has taken it.
+    pub(super) fn function_trace_id(&self, is_traced: bool) -> String {
         let mut trace = self.trace.clone();
         if !trace.contains("Parent=") {
             trace.push_str(&format!(";Parent={:016x}", random_bits(64)));
         }
         if !trace.contains("Sampled=") {
-            trace.push_str(";Sampled=0");
+            trace.push_str(if is_traced { ";Sampled=1" } else { ";Sampled=0" });
         }
         trace
     }

@@ -78,6 +78,8 @@ pub struct Options {
     pub limits: Limits,
     /// Gets a line for every request that was answered.
     pub access_log: Option<AccessSink>,
+    /// Whether a request is traced whose `X-Amzn-Trace-Id` does not say so: X-Ray's active tracing, of every request.
+    pub is_traced: bool,
     /// How long a function may take to answer, the wait for a free environment included; then 504.
     pub integration_timeout: Duration,
     /// How long a request waits for a free environment; then 500, as for a throttled function.
@@ -103,6 +105,7 @@ impl Default for Options {
             allowed_origins: AllowedOrigins::default(),
             limits: Limits::default(),
             access_log: None,
+            is_traced: false,
             integration_timeout: Duration::from_secs(29),
             queue_timeout: Duration::from_secs(20),
             header_timeout: Duration::from_secs(30),

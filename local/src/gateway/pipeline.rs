@@ -109,7 +109,7 @@ async fn read(stage: &Stage, headers: &HeaderMap, body: Incoming) -> Result<Byte
 
 async fn integrate(input: event::Input<'_>) -> Result<Response<Full<Bytes>>, GatewayError> {
     let (stage, function) = (input.stage, input.route.function);
-    let trace_id = input.exchange.function_trace_id();
+    let trace_id = input.exchange.function_trace_id(stage.options.is_traced);
     let event = input.into_event()?;
     let invocation = stage.functions.invoke(function, event, &trace_id, stage.options.queue_timeout);
     match timeout(stage.options.integration_timeout, invocation).await {
