@@ -42,7 +42,6 @@ pub(super) enum Version {
 }
 
 /// Why an event is none of API Gateway's.
-#[derive(Debug)]
 pub(super) struct ParseError {
     rest: serde_json::Error,
     http: serde_json::Error,
@@ -69,6 +68,13 @@ impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rest, http) = (Cause(&self.rest), Cause(&self.http));
         write!(f, "not an API Gateway proxy event: as REST (v1) {rest}; as HTTP (v2) {http}")
+    }
+}
+
+/// As it is displayed: the runtime logs what a function fails with by this, and the parsers' own messages quote the event.
+impl fmt::Debug for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -155,7 +155,7 @@ impl Function {
             answer
         });
         let answer = answer.await;
-        invocation.end();
+        invocation.end(answer.is_err());
         answer
     }
 

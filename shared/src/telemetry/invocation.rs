@@ -169,10 +169,14 @@ impl Invocation {
         self.state().measures
     }
 
-    /// Sends its subsegments, and forgets it: what is logged from now on belongs to no invocation.
-    pub fn end(&self) {
+    /// Sends its subsegments. What is logged from now on belongs to no invocation, unless this one has failed: then the
+    /// runtime has something to say of it.
+    pub fn end(&self, has_failed: bool) {
         if let Some(trace) = &self.trace {
             trace.send();
+        }
+        if has_failed {
+            return;
         }
         latest().take_if(|latest| std::ptr::eq(&raw const **latest, self));
     }

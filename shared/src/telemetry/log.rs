@@ -110,12 +110,11 @@ impl Lines {
 
     /// Writes a line. That nobody reads it is no reason to stop.
     fn write(&self, line: &[u8]) {
-        if self.is_terminal {
-            let text = String::from_utf8_lossy(line);
-            let _ = writeln!(io::stdout().lock(), "{}", terminal::line(text.trim_end()));
-        } else {
-            let _ = io::stdout().lock().write_all(line);
-        }
+        let shown = if self.is_terminal { str::from_utf8(line).ok().and_then(terminal::line) } else { None };
+        let _ = match shown {
+            Some(shown) => writeln!(io::stdout().lock(), "{shown}"),
+            None => io::stdout().lock().write_all(line),
+        };
     }
 }
 

@@ -31,14 +31,12 @@ const LEFT_OUT: [&str; 23] = [
     "exception",
 ];
 
-/// A log line as a terminal shows it; anything that is none stays as it is.
+/// A log line as a terminal shows it, if `json` is one.
 ///
 /// An access line reads `14:44:00.123 INFO  get-product GET /v1/products/{id} 200 in 3.4 ms (database 1.2)`.
-pub fn line(json: &str) -> String {
-    match serde_json::from_str::<Map<String, Value>>(json) {
-        Ok(line) if line.contains_key("level") && line.contains_key("message") => render(&line),
-        _ => json.to_owned(),
-    }
+pub fn line(json: &str) -> Option<String> {
+    let line: Map<String, Value> = serde_json::from_str(json).ok()?;
+    (line.contains_key("level") && line.contains_key("message")).then(|| render(&line))
 }
 
 fn render(line: &Map<String, Value>) -> String {
@@ -103,7 +101,7 @@ mod tests {
     use super::*;
 
     fn plain(json: &str) -> String {
-        let mut shown = line(json);
+        let mut shown = line(json).unwrap();
         for code in ["0", "1", "2", "31", "32", "33", "34", "36"] {
             shown = shown.replace(&format!("\u{1b}[{code}m"), "");
         }
@@ -128,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_line_stays_as_it_is() {
+    fn knows_what_is_no_log_line() {
         for text in ["", "Traceback", "{}", "[1]", r#"{"_aws":{}}"#] {
-            assert_eq!(line(text), text);
+            assert_eq!(line(text), None, "{text}");
         }
     }
 }
