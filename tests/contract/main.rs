@@ -24,6 +24,7 @@ mod products;
 mod register;
 mod rotation;
 mod statements;
+mod telemetry;
 mod tls;
 mod typescript;
 mod walks;

@@ -56,6 +56,9 @@ pub async fn node(script: &str, arguments: &[&str], input: &str) -> String {
 }
 
 /// Python with those packages.
+///
+/// # Panics
+/// When they are not installed.
 pub fn python() -> Command {
     let venv = checkout().join(".local/tools/clients-venv");
     let read = |path: PathBuf| fs::read_to_string(path).ok();
@@ -70,7 +73,7 @@ pub fn python() -> Command {
     command
 }
 
-async fn run(command: &mut Command, input: &str) -> Output {
+pub(crate) async fn run(command: &mut Command, input: &str) -> Output {
     let described = format!("{:?}", command.as_std());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {described}: {error}"));

@@ -8,6 +8,7 @@ mod front;
 pub mod misbehave;
 mod proxy;
 mod secrets;
+mod telemetry;
 mod tls;
 mod traffic;
 
@@ -22,7 +23,7 @@ use std::{
 
 use local::{
     gateway,
-    lambda::Functions,
+    lambda::{Functions, LogLine},
     postgres::{self, DataFolder, Server},
     stack::{DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
@@ -37,6 +38,7 @@ pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
 pub use proxy::Proxy;
 pub use secrets::{SecretsManager, ask_the_test};
+pub use telemetry::{XrayDaemon, cloudwatch, schema_faults};
 pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
 
@@ -74,7 +76,7 @@ pub struct Atelier {
     server_url: String,
     server: Option<tokio::sync::Mutex<Server>>,
     proxy: Option<Proxy>,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Vec<LogLine>>>,
 }
 
 /// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
@@ -184,7 +186,7 @@ impl Atelier {
             database_access: setup.database_access,
             log: Arc::new(move |line| {
                 if let Ok(mut lines) = lines.lock() {
-                    lines.push(line.text);
+                    lines.push(line);
                 }
             }),
         })
@@ -221,6 +223,11 @@ impl Atelier {
 
     /// Every line that the functions have written so far.
     pub fn log(&self) -> Vec<String> {
+        self.lines().into_iter().map(|line| line.text).collect()
+    }
+
+    /// The same, with the function and the process that wrote it.
+    pub fn lines(&self) -> Vec<LogLine> {
         self.log.lock().map(|lines| lines.clone()).unwrap_or_default()
     }
 

@@ -1,14 +1,17 @@
-//! A function that does what a function should not: panic, stall, write where it may only read. Served like any
+//! A function that does what a function should not: panic, stall, crash, write where it may only read. Served like any
 //! other, as the binary `misbehave`.
 
 use http::Method;
-use shared::{App, Operation, Reply, Request, Result, Role, Route, db::Repeat};
+use shared::{
+    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    db::{Repeat, Type},
+};
 
 /// The operation.
 pub static OPERATION: Operation = Operation {
     name: "misbehave",
     id: "misbehave",
-    routes: &[Route::new(Method::GET, "/misbehave/{how}")],
+    routes: &[Route::new(Method::GET, "/misbehave/{how}"), Route::new(Method::POST, "/misbehave/{how}")],
     role: Role::Reader,
     handler: |app, request| Box::pin(misbehave(app, request)),
 };
@@ -20,6 +23,33 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
         "stall" => {
             tracing::info!("stalling");
             std::future::pending().await
+        }
+        // A panic beside the request, which it does not wait for: only the log knows.
+        "panic-aside" => {
+            let aside = tokio::spawn(async {
+                #[expect(clippy::panic, reason = "the purpose of this function")]
+                {
+                    panic!("sesame")
+                }
+            });
+            let _: std::result::Result<(), _> = aside.await;
+        }
+        "abort" => std::process::abort(),
+        "fail" => {
+            let cause = std::io::Error::other("the kiln is cold");
+            return Err(Problem::internal(cause));
+        }
+        "log" => {
+            tracing::info!(level = "mine", caller = "mine", letters = "\"\n\u{1b}", "a \"line\"\nof two");
+            tracing::debug!("a line for those who look closely");
+        }
+        "query-for-ever" => {
+            app.database.read("select pg_sleep(60)::text", &[]).await?;
+        }
+        // The database's message quotes the value: a body that is no number.
+        "cast" => {
+            let text = String::from_utf8_lossy(request.body()).into_owned();
+            app.database.read("select $1::text::integer", &[(&text, Type::TEXT)]).await?;
         }
         "write" => {
             app.database.write("delete from products", &[], Repeat::Unsafe).await?;

@@ -47,7 +47,10 @@ pub(crate) fn clients() -> Result<()> {
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    eprintln!("· installing botocore, awscurl, moto and schemathesis from PyPI into {}", venv.display());
+    eprintln!(
+        "· installing the packages of tests/clients/requirements.txt from PyPI into {}",
+        venv.display()
+    );
     succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
         .context("the tests need Python 3 with venv (Debian's python3-venv)")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];

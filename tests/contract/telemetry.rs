@@ -1,0 +1,52 @@
+//! What functions say of themselves: log lines, metrics, traces. Real functions write, others' programs read.
+
+mod failures;
+mod logs;
+mod metrics;
+mod redaction;
+mod traces;
+
+use harness::Atelier;
+use serde_json::Value;
+
+/// What functions have written, one JSON object a line.
+struct Written(Vec<Value>);
+
+impl Written {
+    /// What the functions of `atelier` have written so far.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    fn by(atelier: &Atelier) -> Self {
+        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        Self(atelier.log().iter().map(parse).collect())
+    }
+
+    /// Log lines.
+    fn lines(&self) -> Vec<&Value> {
+        self.0.iter().filter(|line| line["_aws"].is_null()).collect()
+    }
+
+    /// The one line of each request.
+    fn access(&self) -> Vec<&Value> {
+        self.lines().into_iter().filter(|line| line["message"] == "request").collect()
+    }
+
+    /// The log lines of the request with this correlation id.
+    fn of(&self, correlation_id: &str) -> Vec<&Value> {
+        self.lines().into_iter().filter(|line| line["correlation_id"] == correlation_id).collect()
+    }
+
+    /// Metrics.
+    fn metrics(&self) -> Vec<&Value> {
+        self.0.iter().filter(|line| line["_aws"].is_object()).collect()
+    }
+}
+
+fn documents(lines: &[&Value]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn variables(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
