@@ -30,6 +30,7 @@ register! {
     replace_product::{replace_product},
     patch_product::{patch_product},
     delete_product::{delete_product},
+    list_product_history::{list_product_history},
     list_artisans::{list_artisans},
     search_artisans::{search_artisans},
     create_artisan::{create_artisan},
@@ -37,6 +38,7 @@ register! {
     patch_artisan::{patch_artisan},
     delete_artisan::{delete_artisan},
     list_artisan_products::{list_artisan_products},
+    list_artisan_history::{list_artisan_history},
     get_health::{get_health},
     get_openapi::{get_openapi, get_docs},
 }

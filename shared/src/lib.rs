@@ -9,6 +9,7 @@ pub mod contract;
 pub mod db;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod history;
 pub mod http;
 mod id;
 pub mod operation;

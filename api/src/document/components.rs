@@ -6,6 +6,7 @@ use shared::{
     Operation,
     artisan::{Artisan, ArtisanPatch, NewArtisan},
     contract::Example,
+    history::HistoryEntry,
     http::{Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
     product::{Currency, NewProduct, Product, ProductPatch},
 };
@@ -43,6 +44,7 @@ fn schemas() -> Map<String, Value> {
     add::<Artisan>(&mut schemas);
     add::<NewArtisan>(&mut schemas);
     add::<ArtisanPatch>(&mut schemas);
+    add::<HistoryEntry>(&mut schemas);
     add::<ProblemBody<'_>>(&mut schemas);
     add::<Fault>(&mut schemas);
     add::<get_health::Health>(&mut schemas);
@@ -51,6 +53,7 @@ fn schemas() -> Map<String, Value> {
     add::<get_health::Status>(&mut schemas);
     schemas.insert("ProductPage".to_owned(), page::<Product>());
     schemas.insert("ArtisanPage".to_owned(), page::<Artisan>());
+    schemas.insert("HistoryEntryPage".to_owned(), page::<HistoryEntry>());
     schemas
 }
 
@@ -83,6 +86,7 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
     let mut responses = Map::new();
     resource::<Product>(&mut responses, links(operations, "/v1/products/{id}"));
     resource::<Artisan>(&mut responses, links(operations, "/v1/artisans/{id}"));
+    list::<HistoryEntry>(&mut responses);
     let mut add = |name: &str, response: Value| responses.insert(name.to_owned(), response);
     let answer = |description: &str, extra: &[(&str, &str)], content: Value| {
         let mut response = json!({"description": description, "headers": with_common(extra)});
@@ -106,7 +110,7 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
     responses
 }
 
-/// The responses with one `T`, with a page of them, and with a new one.
+/// The responses with one `T`, with a new one, and with a page of them.
 fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Value) {
     let name = T::name();
     let what = name.to_lowercase();
@@ -132,6 +136,12 @@ fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Va
             "links": links,
         }),
     );
+    list::<T>(responses);
+}
+
+/// The response with a page of `T`.
+fn list<T: ToSchema + Example>(responses: &mut Map<String, Value>) {
+    let name = T::name();
     responses.insert(
         format!("{name}Page"),
         json!({

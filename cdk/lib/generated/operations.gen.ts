@@ -52,6 +52,13 @@ export const OPERATIONS = {
       { method: 'DELETE', path: '/v1/products/{id}' },
     ],
   },
+  listProductHistory: {
+    functionName: 'list-product-history',
+    databaseRole: 'reader',
+    routes: [
+      { method: 'GET', path: '/v1/products/{id}/history' },
+    ],
+  },
   listArtisans: {
     functionName: 'list-artisans',
     databaseRole: 'reader',
@@ -100,6 +107,13 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/artisans/{id}/products' },
+    ],
+  },
+  listArtisanHistory: {
+    functionName: 'list-artisan-history',
+    databaseRole: 'reader',
+    routes: [
+      { method: 'GET', path: '/v1/artisans/{id}/history' },
     ],
   },
   getHealth: {

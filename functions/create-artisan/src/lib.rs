@@ -4,8 +4,9 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, NewArtisan},
-    contract::{Created, IdempotencyKey},
+    contract::{AuditReason, Created, IdempotencyKey},
     db::{Parameter, Repeat, Type},
+    history::Record,
     http::SECONDS_TO_LIVE,
     text,
 };
@@ -26,17 +27,19 @@ pub static OPERATION: Operation = Operation {
     post,
     path = OPERATION.routes[0].path,
     tag = "artisans",
-    params(IdempotencyKey),
+    params(IdempotencyKey, AuditReason),
     request_body = NewArtisan,
     responses(Created<Artisan>),
 )]
 pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
+    let record = Record::of(request, &OPERATION)?;
     let artisan = NewArtisan::from_members(members)?.into_artisan();
     let reply = Reply::created(request, &artisan);
 
-    let parameters: [Parameter<'_>; 14] = [
+    let [operation, principal, request_id, reason] = record.parameters();
+    let parameters: [Parameter<'_>; 18] = [
         (&artisan.id.0, Type::UUID),
         (&artisan.given_name, Type::TEXT),
         (&text::fold(&artisan.given_name), Type::TEXT),
@@ -51,6 +54,10 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&claim.fingerprint, Type::BYTEA),
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?.row, reply)
 }
@@ -66,6 +73,11 @@ with claim as materialized (
   from claim
   where is_new
   on conflict (id) do nothing
+  returning id, version
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'artisan', id, version, $15, $16, $17, $18
+  from created
 )
 select is_new, fingerprint, answer
 from claim";

@@ -3,8 +3,9 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    contract::{Created, IdempotencyKey},
+    contract::{AuditReason, Created, IdempotencyKey},
     db::{OnViolation, Parameter, Repeat, Type},
+    history::Record,
     http::SECONDS_TO_LIVE,
     product::{ARTISAN_FKEY, NewProduct, Product, unknown_artisan},
     text,
@@ -26,17 +27,19 @@ pub static OPERATION: Operation = Operation {
     post,
     path = OPERATION.routes[0].path,
     tag = "products",
-    params(IdempotencyKey),
+    params(IdempotencyKey, AuditReason),
     request_body = NewProduct,
     responses(Created<Product>),
 )]
 pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
+    let record = Record::of(request, &OPERATION)?;
     let product = NewProduct::from_members(members)?.into_product();
     let reply = Reply::created(request, &product);
 
-    let parameters: [Parameter<'_>; 15] = [
+    let [operation, principal, request_id, reason] = record.parameters();
+    let parameters: [Parameter<'_>; 19] = [
         (&product.id.0, Type::UUID),
         (&product.artisan_id.map(|id| id.0), Type::UUID),
         (&product.name, Type::TEXT),
@@ -52,6 +55,10 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&claim.fingerprint, Type::BYTEA),
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     let written = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
     claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
@@ -68,6 +75,11 @@ with claim as materialized (
   from claim
   where is_new
   on conflict (id) do nothing
+  returning id, version
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'product', id, version, $16, $17, $18, $19
+  from created
 )
 select is_new, fingerprint, answer
 from claim";

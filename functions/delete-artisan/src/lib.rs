@@ -4,8 +4,9 @@ use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     artisan::ArtisanId,
-    contract::{BadRequest, Conditions, Conflict, Deleted},
+    contract::{AuditReason, BadRequest, Conditions, Conflict, Deleted},
     db::{OnViolation, Parameter, Repeat, Type},
+    history::Record,
     product::ARTISAN_FKEY,
 };
 
@@ -25,18 +26,24 @@ pub static OPERATION: Operation = Operation {
     delete,
     path = OPERATION.routes[0].path,
     tag = "artisans",
-    params(ArtisanId, Conditions),
+    params(ArtisanId, Conditions, AuditReason),
     responses(Deleted, BadRequest, Conflict),
 )]
 pub async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
+    let record = Record::of(request, &OPERATION)?;
+    let [operation, principal, request_id, reason] = record.parameters();
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 4] = [
+    let parameters: [Parameter<'_>; 8] = [
         (&id, Type::UUID),
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     let deleted = app.database.write(DELETE_ARTISAN, &parameters, Repeat::Safe).await.on_violation(
         ARTISAN_FKEY,
@@ -61,6 +68,11 @@ with current as (
   using current
   where artisans.id = current.id
     and current.holds
+  returning artisans.id, artisans.version + 1 as version
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'artisan', id, version, $5, $6, $7, $8
+  from deleted
 )
 select id, version, holds
 from current";

@@ -3,8 +3,9 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    contract::{BadRequest, Conditions, Deleted},
+    contract::{AuditReason, BadRequest, Conditions, Deleted},
     db::{Parameter, Repeat, Type},
+    history::Record,
     product::ProductId,
 };
 
@@ -24,18 +25,24 @@ pub static OPERATION: Operation = Operation {
     delete,
     path = OPERATION.routes[0].path,
     tag = "products",
-    params(ProductId, Conditions),
+    params(ProductId, Conditions, AuditReason),
     responses(Deleted, BadRequest),
 )]
 pub async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
+    let record = Record::of(request, &OPERATION)?;
+    let [operation, principal, request_id, reason] = record.parameters();
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 4] = [
+    let parameters: [Parameter<'_>; 8] = [
         (&id, Type::UUID),
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     let deleted = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
     preconditions.judge_deletion(deleted, "product")?;
@@ -53,6 +60,11 @@ with current as (
   using current
   where products.id = current.id
     and current.holds
+  returning products.id, products.version + 1 as version
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'product', id, version, $5, $6, $7, $8
+  from deleted
 )
 select id, version, holds
 from current";

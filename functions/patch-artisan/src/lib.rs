@@ -4,8 +4,9 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId, ArtisanPatch},
-    contract::{Changed, Conditions},
+    contract::{AuditReason, Changed, Conditions},
     db::{Parameter, Type},
+    history::Record,
     text, time,
 };
 use uuid::Uuid;
@@ -26,19 +27,21 @@ pub static OPERATION: Operation = Operation {
     patch,
     path = OPERATION.routes[0].path,
     tag = "artisans",
-    params(ArtisanId, Conditions),
+    params(ArtisanId, Conditions, AuditReason),
     request_body(content((ArtisanPatch = "application/merge-patch+json"), (ArtisanPatch = "application/json"))),
     responses(Changed<Artisan>),
 )]
 pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
+    let record = Record::of(request, &OPERATION)?;
     let ArtisanPatch { given_name, family_name, biography } =
         ArtisanPatch::from_members(request.merge_patch()?)?;
     let (given_name, family_name) = (given_name.map(String::from), family_name.map(String::from));
 
+    let [operation, principal, request_id, reason] = record.parameters();
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 11] = [
+    let parameters: [Parameter<'_>; 15] = [
         (&id, Type::UUID),
         (&given_name, Type::TEXT),
         (&given_name.as_deref().map(text::fold), Type::TEXT),
@@ -50,6 +53,10 @@ pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
         (&Uuid::now_v7(), Type::UUID),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     let written = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
     let artisan = Artisan::from_row(&preconditions.judge(written.row, "artisan")?)?;

@@ -38,6 +38,10 @@ with current as (
   returning
     artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version,
     artisans.created_at, artisans.updated_at
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'artisan', id, version, $12, $13, $14, $15
+  from changed
 )
 select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
 from changed

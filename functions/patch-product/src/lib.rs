@@ -3,7 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    contract::{Changed, Conditions},
+    contract::{AuditReason, Changed, Conditions},
+    history::Record,
     product::{Product, ProductId, ProductPatch, change},
 };
 
@@ -24,14 +25,15 @@ pub static OPERATION: Operation = Operation {
     patch,
     path = OPERATION.routes[0].path,
     tag = "products",
-    params(ProductId, Conditions),
+    params(ProductId, Conditions, AuditReason),
     request_body(content((ProductPatch = "application/merge-patch+json"), (ProductPatch = "application/json"))),
     responses(Changed<Product>),
 )]
 pub async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
     let id = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
+    let record = Record::of(request, &OPERATION)?;
     let patch = ProductPatch::from_members(request.merge_patch()?)?;
-    let product = change(app, id, &preconditions, patch).await?;
+    let product = change(app, id, &preconditions, patch, &record).await?;
     Ok(Reply::resource(&product))
 }

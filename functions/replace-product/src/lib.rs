@@ -3,7 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    contract::{Changed, Conditions},
+    contract::{AuditReason, Changed, Conditions},
+    history::Record,
     product::{NewProduct, Product, ProductId, change},
 };
 
@@ -23,14 +24,15 @@ pub static OPERATION: Operation = Operation {
     put,
     path = OPERATION.routes[0].path,
     tag = "products",
-    params(ProductId, Conditions),
+    params(ProductId, Conditions, AuditReason),
     request_body = NewProduct,
     responses(Changed<Product>),
 )]
 pub async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
     let id = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
+    let record = Record::of(request, &OPERATION)?;
     let replacement = NewProduct::from_members(request.json()?)?;
-    let product = change(app, id, &preconditions, replacement.into()).await?;
+    let product = change(app, id, &preconditions, replacement.into(), &record).await?;
     Ok(Reply::resource(&product))
 }

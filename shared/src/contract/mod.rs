@@ -6,7 +6,9 @@
 mod parameters;
 mod responses;
 
-pub use parameters::{Conditions, IdempotencyKey, Paging, Revalidation, choice, query, required_query};
+pub use parameters::{
+    AuditReason, Conditions, IdempotencyKey, Paging, Revalidation, choice, query, required_query,
+};
 pub use responses::{
     BadRequest, BadRequestBody, Changed, Checked, Conflict, ContractRead, Created, Deleted, Listed, NotFound,
     PageRead, Read,

@@ -10,7 +10,10 @@ use utoipa::{
     },
 };
 
-use crate::http::{Choice, Limit};
+use crate::{
+    history::Reason,
+    http::{Choice, Limit},
+};
 
 /// An entity tag list as [`Preconditions`](crate::http::Preconditions) reads it (RFC 9110, section 13.1.1).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
@@ -78,6 +81,18 @@ impl IntoParams for IdempotencyKey {
             key,
             "8e03978e-40d5-43e8-bc93-6894a57f9324",
         )]
+    }
+}
+
+/// Why a write is made.
+#[derive(Debug)]
+pub struct AuditReason;
+
+impl IntoParams for AuditReason {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Why, for the history of what is changed: one line of text in UTF-8.";
+        let reason = parameter(ParameterIn::Header, "X-Audit-Reason", description, Reason::schema());
+        vec![reason.example(Some("New prices from December on".into())).build()]
     }
 }
 

@@ -29,6 +29,19 @@ pub trait Versioned {
     fn updated_at(&self) -> Timestamp;
 }
 
+/// An item of a list, as the list's entity tag knows it.
+pub trait ListItem {
+    /// Feeds `hash` with what no other item of the list has, nor this one before or after a change.
+    fn identify(&self, hash: &mut Sha256);
+}
+
+impl<T: Versioned> ListItem for T {
+    fn identify(&self, hash: &mut Sha256) {
+        hash.update(self.id());
+        hash.update(self.version().to_be_bytes());
+    }
+}
+
 /// What a representation can be recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validators {
@@ -45,16 +58,12 @@ impl Validators {
         Self { tag: tag(resource.id(), resource.version()), last_modified: Some(last_modified) }
     }
 
-    /// The validators of a list of `resources`, and whether there are more.
-    pub fn of_list<'a, T: Versioned + 'a>(
-        resources: impl IntoIterator<Item = &'a T>,
-        has_more: bool,
-    ) -> Self {
+    /// The validators of a list of `items`, and whether there are more.
+    pub fn of_list<'a, T: ListItem + 'a>(items: impl IntoIterator<Item = &'a T>, has_more: bool) -> Self {
         let mut hash = Sha256::new();
         hash.update([u8::from(has_more)]);
-        for resource in resources {
-            hash.update(resource.id());
-            hash.update(resource.version().to_be_bytes());
+        for item in items {
+            item.identify(&mut hash);
         }
         Self { tag: format!("{}.{REPRESENTATION}", abbreviated(hash)), last_modified: None }
     }

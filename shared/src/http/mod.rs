@@ -13,7 +13,7 @@ mod reply;
 mod request;
 
 pub use body::{FromJson, Members, Patch};
-pub use conditional::{Preconditions, Validators, Versioned};
+pub use conditional::{ListItem, Preconditions, Validators, Versioned};
 pub use cors::AllowedOrigins;
 pub use cursor::CursorKey;
 pub use idempotency::{Claim, SECONDS_TO_LIVE};

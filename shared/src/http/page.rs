@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-use super::{CursorKey, Fault, FromParameter, Problem, Reply, Request, Result, Validators, Versioned};
+use super::{CursorKey, Fault, FromParameter, ListItem, Problem, Reply, Request, Result, Validators};
 
 /// RFC 3986's unreserved characters are left as they are, the form that signatures are computed over.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -94,7 +94,7 @@ impl PageRequest {
     ///
     /// # Errors
     /// 400 or 412 for preconditions, 500 when a position cannot be written as JSON.
-    pub fn reply<T: Serialize + Versioned, P: Serialize>(
+    pub fn reply<T: Serialize + ListItem, P: Serialize>(
         self,
         request: &Request,
         key: &CursorKey,

@@ -6,12 +6,13 @@ use super::{ARTISAN_FKEY, Product, ProductId, ProductPatch, unknown_artisan};
 use crate::{
     App,
     db::{OnViolation, Parameter, Type},
+    history::Record,
     http::{Patch, Preconditions, Result},
     text, time,
 };
 
 /// Applies `patch` to the product `id` if `preconditions` hold, in one round trip, and returns the product as it is
-/// then. A patch that changes nothing leaves version and time as they are.
+/// then, with `record` in its history. A patch that changes nothing leaves version and time as they are.
 ///
 /// # Errors
 /// 404, 412, or 422 for an unknown artisan.
@@ -20,6 +21,7 @@ pub async fn change(
     ProductId(id): ProductId,
     preconditions: &Preconditions,
     patch: ProductPatch,
+    record: &Record<'_>,
 ) -> Result<Product> {
     let ProductPatch { artisan_id, name, description, price, currency } = patch;
     let (changes_artisan, artisan_id) = match artisan_id {
@@ -28,8 +30,9 @@ pub async fn change(
         Patch::Value(id) => (true, Some(id.0)),
     };
     let name = name.map(String::from);
+    let [operation, principal, request_id, reason] = record.parameters();
     let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-    let parameters: [Parameter<'_>; 13] = [
+    let parameters: [Parameter<'_>; 17] = [
         (&id, Type::UUID),
         (&changes_artisan, Type::BOOL),
         (&artisan_id, Type::UUID),
@@ -43,6 +46,10 @@ pub async fn change(
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
         (&Uuid::now_v7(), Type::UUID),
+        operation,
+        principal,
+        request_id,
+        reason,
     ];
     let written = app
         .database

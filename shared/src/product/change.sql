@@ -40,6 +40,10 @@ with current as (
   returning
     products.id, products.artisan_id, products.name, products.description, products.price, products.currency,
     products.version, products.created_at, products.updated_at
+), recorded as (
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
+  select 'product', id, version, $14, $15, $16, $17
+  from changed
 )
 select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as holds
 from changed

@@ -1,0 +1,180 @@
+//! Who changed what, when and why. Every statement that writes adds a row to the table `history`, which writers can
+//! neither change nor empty; here is what such a row has of its request, and how the rows of a resource are read.
+
+use ::http::HeaderName;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    App, Operation, Problem, Request, Result,
+    contract::Example,
+    db::{self, Parameter, Row, Select, Type, value},
+    http::{Fault, FromParameter, ListItem},
+    text::Line,
+};
+
+const REASON: HeaderName = HeaderName::from_static("x-audit-reason");
+
+/// Why a client writes.
+pub type Reason = Line<500>;
+
+/// What history keeps of a write, besides what it is done to.
+#[derive(Debug)]
+pub struct Record<'r> {
+    operation: &'static str,
+    principal: Option<&'r str>,
+    request_id: &'r str,
+    reason: Option<String>,
+}
+
+impl<'r> Record<'r> {
+    /// The record of `request`, which asks for `operation`.
+    ///
+    /// # Errors
+    /// 400 when its `X-Audit-Reason` is none.
+    pub fn of(request: &'r Request, operation: &Operation) -> Result<Self> {
+        let gateway = request.gateway();
+        Ok(Self {
+            operation: operation.id,
+            principal: gateway.caller.as_deref(),
+            request_id: &gateway.request_id,
+            reason: reason(request).map_err(|detail| {
+                Problem::invalid_parameters(vec![Fault::parameter("X-Audit-Reason", detail)])
+            })?,
+        })
+    }
+
+    /// The parameters of a statement for the columns operation, principal, request_id and reason.
+    pub fn parameters(&self) -> [Parameter<'_>; 4] {
+        [
+            (&self.operation, Type::TEXT),
+            (&self.principal, Type::TEXT),
+            (&self.request_id, Type::TEXT),
+            (&self.reason, Type::TEXT),
+        ]
+    }
+}
+
+fn reason(request: &Request) -> Result<Option<String>, String> {
+    let mut values = request.headers().get_all(REASON).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value,
+        (Some(_), Some(_)) => return Err("must not appear more than once".to_owned()),
+    };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| "must be UTF-8")?;
+    Reason::from_parameter(text).map(|reason| Some(reason.into()))
+}
+
+/// A write, as history tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = Self::example)]
+pub struct HistoryEntry {
+    /// The version that the write made; that of a deletion is one more than the last.
+    #[schema(minimum = 1)]
+    pub version: i64,
+    /// What was done: the `operationId`.
+    pub operation: String,
+    /// Who did it: the ARN of the principal, or the `sub` of the token; null where callers are not asked who they are.
+    #[schema(required = true)]
+    pub principal: Option<String>,
+    /// When, by the clock of the database.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The id that API Gateway gave the request.
+    pub request_id: String,
+    /// The request's `X-Audit-Reason`; null if it had none.
+    #[schema(required = true)]
+    pub reason: Option<String>,
+}
+
+impl HistoryEntry {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self {
+            version: row.try_get("version")?,
+            operation: row.try_get("operation")?,
+            principal: row.try_get("principal")?,
+            at: row.try_get("at")?,
+            request_id: row.try_get("request_id")?,
+            reason: row.try_get("reason")?,
+        })
+    }
+}
+
+impl Example for HistoryEntry {
+    fn example() -> Value {
+        json!({
+            "version": 2,
+            "operation": "patchProduct",
+            "principal": "arn:aws:iam::123456789012:user/ann",
+            "at": "2026-11-21T09:30:00.123456Z",
+            "request_id": "5b8a2b1c-6a0e-4f5d-9a55-0d9f5c1b7f3e",
+            "reason": "New prices from December on",
+        })
+    }
+}
+
+/// An entry never changes: in the history of one resource, the version says which one it is.
+impl ListItem for HistoryEntry {
+    fn identify(&self, hash: &mut Sha256) {
+        hash.update(self.version.to_be_bytes());
+    }
+}
+
+/// At most `rows` entries of the `product` or `artisan` (`resource`) with this id, newest first: those before the version
+/// `before`, or from the last one on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    app: &App,
+    resource: &'static str,
+    id: Uuid,
+    before: Option<i64>,
+    rows: i64,
+) -> Result<Vec<HistoryEntry>, db::Error> {
+    let mut select = Select::new(LIST_HISTORY);
+    select.filter("resource = ? and resource_id = ?", vec![value::text(resource), value::uuid(id)]);
+    if let Some(version) = before {
+        select.filter("version < ?", vec![value::int8(version)]);
+    }
+    select.end("order by version desc\nlimit ?", vec![value::int8(rows)]);
+    let rows = app.database.read(select.sql(), &select.parameters()).await?;
+    rows.iter().map(HistoryEntry::from_row).collect()
+}
+
+const LIST_HISTORY: &str = "
+select version, operation, principal, at, request_id, reason
+from history";
+
+#[cfg(test)]
+mod tests {
+    use ::http::HeaderValue;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::http::Gateway;
+
+    fn reason_of(values: &[&[u8]]) -> Result<Option<String>, String> {
+        let mut request = ::http::Request::new(Bytes::new());
+        for value in values {
+            request.headers_mut().append(REASON, HeaderValue::from_bytes(value).unwrap());
+        }
+        reason(&Request::new(request, Gateway::default()))
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_text() {
+        assert_eq!(reason_of(&[]), Ok(None));
+        assert_eq!(reason_of(&[b" Recount "]), Ok(Some("Recount".to_owned())));
+        assert_eq!(reason_of(&["棚卸し".as_bytes()]), Ok(Some("棚卸し".to_owned())));
+        assert!(reason_of(&["棚".repeat(500).as_bytes()]).is_ok());
+        for refused in [&[&b""[..]][..], &[b" "], &[b"a\tb"], &[b"\xff"], &[&[b'a'; 501]], &[b"a", b"a"]] {
+            assert!(reason_of(refused).is_err(), "{refused:?}");
+        }
+    }
+}
