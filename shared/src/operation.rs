@@ -50,7 +50,7 @@ impl Route {
 pub enum Role {
     /// `catalog_reader`: SELECT.
     Reader,
-    /// `catalog_writer`: SELECT, INSERT, UPDATE, DELETE.
+    /// `catalog_writer`: SELECT, INSERT, UPDATE, DELETE; of the history, INSERT alone.
     Writer,
     /// No database at all.
     None,

@@ -96,6 +96,15 @@ async fn check(atelier: &Atelier, acknowledged: &[(String, Value)]) {
         );
         products.insert(format!("/v1/products/{id}"), (price, version));
     }
+    // History tells of each version once, and of nothing else.
+    let sql = "select count(*) from (
+          select resource_id, max(version) as last, count(*) as told, bool_or(operation = 'deleteProduct') as is_deleted
+          from history group by resource_id
+        ) h full join products p on p.id = h.resource_id
+        where told is distinct from last or is_deleted is distinct from (p.id is null)
+          or (p.id is not null and p.version is distinct from last)";
+    let untrue: i64 = database.query_one(sql, &[]).await.expect("a count").get(0);
+    assert_eq!(untrue, 0, "histories that are not those of their products");
     for (path, expected) in acknowledged {
         match (expected, products.get(path)) {
             (Value::Object(_), Some(found)) => assert_eq!(*found, (1, 2), "{path}"),
@@ -283,6 +292,7 @@ fn roles_can_do_no_more_than_their_operations() {
             ("catalog_reader", "update products set price = 1", false),
             ("catalog_reader", "delete from products", false),
             ("catalog_reader", "select 1 from idempotency_keys", false),
+            ("catalog_reader", "select 1 from history", true),
             ("catalog_reader", "create table t ()", false),
             ("catalog_writer", "update products set price = price", true),
             ("catalog_writer", "truncate products", false),

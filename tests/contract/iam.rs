@@ -2,7 +2,7 @@
 
 mod changes;
 mod clients;
-mod signing;
+pub mod signing;
 
 use std::{
     sync::{Arc, Mutex},
@@ -36,13 +36,13 @@ fn principals() -> Vec<Principal> {
 }
 
 /// The principal whose ARN ends with `name`.
-fn principal(name: &str) -> Principal {
+pub fn principal(name: &str) -> Principal {
     let found = principals().into_iter().find(|principal| principal.arn.ends_with(&format!("/{name}")));
     found.expect("a principal")
 }
 
 /// An API that wants signatures.
-fn signed_setup() -> Setup {
+pub fn signed_setup() -> Setup {
     let auth = Auth::Iam(Iam::new(principals()));
     Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() }
 }

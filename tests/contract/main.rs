@@ -13,6 +13,7 @@ mod events;
 mod failover;
 mod faults;
 mod gateway;
+mod history;
 mod iam;
 mod idempotency;
 mod limits;

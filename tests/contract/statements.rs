@@ -18,6 +18,7 @@ fn no_operation_leaves_a_named_statement_or_session_state() {
             atelier.create_product(json!({"name": "Cup", "price": 0, "artisan_id": artisan["id"]})).await;
         let (artisan, product) = (artisan_path(&artisan), product_path(&product));
         let products = format!("{artisan}/products");
+        let (artisan_history, product_history) = (format!("{artisan}/history"), format!("{product}/history"));
         let patch = json!({"price": 1}).to_string();
         let put = json!({"name": "Cup", "price": 2}).to_string();
         let name = json!({"given_name": "Aoi"}).to_string();
@@ -32,12 +33,14 @@ fn no_operation_leaves_a_named_statement_or_session_state() {
             ("get-product", Method::GET, product.as_str(), "", 200),
             ("patch-product", Method::PATCH, product.as_str(), patch.as_str(), 200),
             ("replace-product", Method::PUT, product.as_str(), put.as_str(), 200),
+            ("list-product-history", Method::GET, product_history.as_str(), "", 200),
             ("delete-product", Method::DELETE, product.as_str(), "", 204),
             ("list-artisans", Method::GET, "/v1/artisans", "", 200),
             ("search-artisans", Method::GET, "/v1/artisans/search?q=sato", "", 200),
             ("create-artisan", Method::POST, "/v1/artisans", new_artisan.as_str(), 422),
             ("get-artisan", Method::GET, artisan.as_str(), "", 200),
             ("list-artisan-products", Method::GET, products.as_str(), "", 200),
+            ("list-artisan-history", Method::GET, artisan_history.as_str(), "", 200),
             ("patch-artisan", Method::PATCH, artisan.as_str(), name.as_str(), 200),
             ("delete-artisan", Method::DELETE, artisan.as_str(), "", 204),
             ("get-health", Method::GET, "/health", "", 200),

@@ -25,8 +25,9 @@ use local::{
     gateway,
     lambda::{Functions, LogLine},
     postgres::{self, DataFolder, Server},
-    stack::{DatabaseAccess, Stack, StackOptions, checkout, programs},
+    stack::{self, DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
+use shared::Role;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::OnceCell,
@@ -255,6 +256,19 @@ impl Atelier {
     /// A connection to the test's database, as its owner.
     pub async fn database(&self) -> Connection {
         let url = postgres::with_database(&self.server_url, &self.database).expect("a URL");
+        let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
+        tokio::spawn(work);
+        connection
+    }
+
+    /// A connection to the test's database with the login of the functions of `role`.
+    ///
+    /// # Panics
+    /// When that role has no database.
+    pub async fn database_as(&self, role: Role) -> Connection {
+        let url = postgres::with_database(&self.server_url, &self.database).expect("a URL");
+        let logins = stack::Logins::create(&url).await.expect("the logins");
+        let url = logins.url(role).expect("a URL").expect("a role with a database");
         let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
         tokio::spawn(work);
         connection
