@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod artisan;
+pub mod cache;
 pub mod db;
 pub mod http;
 mod id;

@@ -24,6 +24,7 @@ use local::{
     gateway,
     lambda::Functions,
     postgres::{self, DataFolder, Server},
+    redis,
     stack::{DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
 use tokio::{
@@ -62,6 +63,9 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
     pub own_server: Option<Vec<(String, String)>>,
+    /// A cache of its own, started with these further arguments. Without variables that say otherwise the functions
+    /// use it.
+    pub cache: Option<Vec<String>>,
     /// The variables by which functions reach the database, in place of `DATABASE_URL`.
     pub database_access: Option<DatabaseAccess>,
 }
@@ -74,6 +78,7 @@ pub struct Atelier {
     server_url: String,
     server: Option<tokio::sync::Mutex<Server>>,
     proxy: Option<Proxy>,
+    cache: Option<tokio::sync::Mutex<redis::Server>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -145,6 +150,15 @@ async fn shared_server() -> anyhow::Result<&'static Server> {
     SERVER.get_or_try_init(|| start_server(Vec::new())).await
 }
 
+/// A cache server, which ends when it is dropped.
+///
+/// # Errors
+/// When there is none, or it does not answer.
+pub async fn start_cache(arguments: Vec<String>) -> anyhow::Result<redis::Server> {
+    let options = redis::Options { arguments, tools: checkout().join(".local/tools") };
+    redis::Server::start(options, &|line| eprintln!("· {line}")).await
+}
+
 fn next_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     format!("atelier_{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -170,6 +184,17 @@ impl Atelier {
             database_url = database_url.replace(&port(running.port()), &port(proxy.port()));
         }
 
+        let cache = match setup.cache {
+            Some(arguments) => Some(start_cache(arguments).await?),
+            None => None,
+        };
+        let mut environment = setup.environment;
+        if let Some(cache) = &cache
+            && !environment.iter().any(|(name, _)| name == "CACHE_URL")
+        {
+            environment.push(("CACHE_URL".to_owned(), cache.url()));
+        }
+
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         let mut operations = api::OPERATIONS.to_vec();
@@ -180,7 +205,7 @@ impl Atelier {
             gateway: setup.gateway,
             programs: programs()?,
             max_environments: setup.max_environments.unwrap_or(10),
-            environment: setup.environment,
+            environment,
             database_access: setup.database_access,
             log: Arc::new(move |line| {
                 if let Ok(mut lines) = lines.lock() {
@@ -197,6 +222,7 @@ impl Atelier {
             server_url,
             server: server.map(tokio::sync::Mutex::new),
             proxy,
+            cache: cache.map(tokio::sync::Mutex::new),
             log,
         })
     }
@@ -230,6 +256,14 @@ impl Atelier {
     /// When the test did not ask for one.
     pub fn server(&self) -> &tokio::sync::Mutex<Server> {
         self.server.as_ref().expect("a test that asked for its own server")
+    }
+
+    /// The test's own cache.
+    ///
+    /// # Panics
+    /// When the test did not ask for one.
+    pub fn cache(&self) -> &tokio::sync::Mutex<redis::Server> {
+        self.cache.as_ref().expect("a test that asked for a cache")
     }
 
     /// The proxy to PostgreSQL.

@@ -3,8 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::NewArtisan,
-    db::{Parameter, Repeat, Type},
+    artisan::{Artisan, NewArtisan},
+    db::{Parameter, Repeat, Statement, Type},
     http::SECONDS_TO_LIVE,
     text,
 };
@@ -40,7 +40,8 @@ async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?.row, reply)
+    let statement = Statement { sql: CREATE_ARTISAN, parameters: &parameters, repeat: Repeat::Safe };
+    app.create::<Artisan>(artisan.id.0, statement, |written| claim.settle(written?.row, reply)).await
 }
 
 const CREATE_ARTISAN: &str = "

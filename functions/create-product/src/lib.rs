@@ -3,9 +3,9 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    db::{OnViolation, Parameter, Repeat, Type},
+    db::{OnViolation, Parameter, Repeat, Statement, Type, Written},
     http::SECONDS_TO_LIVE,
-    product::{ARTISAN_FKEY, NewProduct, unknown_artisan},
+    product::{ARTISAN_FKEY, NewProduct, Product, unknown_artisan},
     text,
 };
 
@@ -41,8 +41,11 @@ async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
     ];
-    let written = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
-    claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
+    let statement = Statement { sql: CREATE_PRODUCT, parameters: &parameters, repeat: Repeat::Safe };
+    let settle = |written: Result<Written, _>| {
+        claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
+    };
+    app.create::<Product>(product.id.0, statement, settle).await
 }
 
 const CREATE_PRODUCT: &str = "

@@ -3,8 +3,8 @@
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    db::{Parameter, Repeat, Type},
-    product::ProductId,
+    db::{Parameter, Repeat, Statement, Type},
+    product::{Product, ProductId},
 };
 
 /// The operation.
@@ -26,8 +26,8 @@ async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),
     ];
-    let deleted = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
-    preconditions.judge_deletion(deleted, "product")?;
+    let statement = Statement { sql: DELETE_PRODUCT, parameters: &parameters, repeat: Repeat::Safe };
+    app.delete::<Product>(id, statement, |written| preconditions.judge_deletion(written?, "product")).await?;
     Ok(Reply::no_content())
 }
 

@@ -23,10 +23,22 @@ async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let asked = Instant::now();
     let answered = timeout(PATIENCE, app.database.read("select 1", &[])).await;
     let latency_ms = (asked.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let checks = |status: &str| json!({"database": {"status": status, "latency_ms": latency_ms}});
+    let cache_status = match &app.cache {
+        None => None,
+        Some(cache) => Some(if cache.is_up().await { "ok" } else { "unavailable" }),
+    };
+    let checks = |status: &str| {
+        let mut checks = json!({"database": {"status": status, "latency_ms": latency_ms}});
+        if let Some(status) = cache_status {
+            checks["cache"] = json!({"status": status});
+        }
+        checks
+    };
     match answered.unwrap_or(Err(db::Error::TimedOut)) {
         Ok(_) => {
-            let reply = Reply::ok(&json!({"status": "ok", "checks": checks("ok")}));
+            // Every request is answered without a cache, only not as fast: no reason to take the service out of use.
+            let status = if cache_status == Some("unavailable") { "degraded" } else { "ok" };
+            let reply = Reply::ok(&json!({"status": status, "checks": checks("ok")}));
             Ok(reply.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         }
         Err(error) => Err(Problem::from(error).with_member("checks", checks("unavailable"))),

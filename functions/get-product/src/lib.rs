@@ -2,9 +2,7 @@
 
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
-    db::Type,
-    http::Validators,
+    App, Operation, Reply, Request, Result, Role, Route,
     product::{Product, ProductId},
 };
 
@@ -19,9 +17,7 @@ pub static OPERATION: Operation = Operation {
 
 async fn get_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
-    let row = app.database.read_optional(GET_PRODUCT, &[(&id, Type::UUID)]).await?;
-    let product = Product::from_row(&row.ok_or_else(|| Problem::not_found("product"))?)?;
-    request.revalidate(&Validators::of(&product), Reply::ok(&product))
+    app.read::<Product>(id, GET_PRODUCT).await?.reply(request)
 }
 
 const GET_PRODUCT: &str = "

@@ -4,7 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId, ArtisanPatch},
-    db::{Parameter, Type},
+    db::{self, Parameter, Statement, Type, Written},
     text, time,
 };
 use uuid::Uuid;
@@ -39,9 +39,11 @@ async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&other_versions, Type::INT8_ARRAY),
         (&Uuid::now_v7(), Type::UUID),
     ];
-    let written = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
-    let artisan = Artisan::from_row(&preconditions.judge(written.row, "artisan")?)?;
-    Ok(Reply::resource(&artisan))
+    let statement = Statement { sql: PATCH_ARTISAN, parameters: &parameters, repeat: preconditions.repeat() };
+    let judge = |written: Result<Written, db::Error>| {
+        Ok(Artisan::from_row(&preconditions.judge(written?.row, "artisan")?)?)
+    };
+    Ok(Reply::resource(&app.change(id, statement, judge).await?))
 }
 
 const PATCH_ARTISAN: &str = include_str!("patch_artisan.sql");

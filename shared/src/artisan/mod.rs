@@ -5,10 +5,11 @@ mod listing;
 pub use listing::{ArtisanFilter, ArtisanPosition, ArtisanSort};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    cache::Cached,
     db::{self, Row},
     http::{Members, Result, Versioned},
     id::id,
@@ -31,7 +32,7 @@ pub type PersonName = Line<100>;
 pub type Biography = Paragraphs<4_000>;
 
 /// An artisan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artisan {
     /// The artisan's id, a UUIDv7.
     pub id: ArtisanId,
@@ -65,6 +66,15 @@ impl Artisan {
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         })
+    }
+}
+
+impl Cached for Artisan {
+    const NAME: &'static str = "artisan";
+    const SCHEMA: u32 = 1;
+
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Self::from_row(row)
     }
 }
 

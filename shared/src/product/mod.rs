@@ -9,11 +9,12 @@ pub use fields::{Currency, Description, Price, ProductId, ProductName};
 pub use listing::{ProductFilter, ProductPosition, ProductSort};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     artisan::ArtisanId,
+    cache::Cached,
     db::{self, Row},
     http::{Members, Patch, Problem, Result, Versioned},
     time,
@@ -31,7 +32,7 @@ pub fn unknown_artisan() -> Problem {
 }
 
 /// A product of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// The product's id, a UUIDv7.
     pub id: ProductId,
@@ -71,6 +72,15 @@ impl Product {
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         })
+    }
+}
+
+impl Cached for Product {
+    const NAME: &'static str = "product";
+    const SCHEMA: u32 = 1;
+
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Self::from_row(row)
     }
 }
 
