@@ -4,7 +4,7 @@
 -- h       since when the cell has been there without a gap, ms
 -- g       generation: another one after every write; the lease of those who fill
 -- w:TOKEN a writer between `begin` and its end, with the time at which it is given up, ms
--- u       when a writer was given up, ms
+-- u       when the cell last lost track of the row, ms: what writers know who had begun by then may be old
 -- v       version of the value; 'gone' for a deleted row, 'none' for one that was not found
 -- b, s    body and its schema
 -- t, f, l when the value was stored, how long it is fresh, how long it may be kept, ms
@@ -46,9 +46,10 @@ local function make(generation)
   keep(FORGET)
 end
 
-local function drop_value()
+local function lose_track()
   redis.call('HDEL', key, 'v', 'b', 's', 't', 'f', 'l')
-  cell.v = nil
+  redis.call('HSET', key, 'u', now)
+  cell.v, cell.u = nil, now
 end
 
 local function store(version, schema, fresh, life, body)
@@ -66,9 +67,7 @@ end
 -- Nobody knows what a writer has done that did not come back: the value may be older than the row.
 if #given_up > 0 then
   redis.call('HDEL', key, unpack(given_up))
-  redis.call('HSET', key, 'u', now)
-  cell.u = now
-  drop_value()
+  lose_track()
 end
 
 if command == 'read' then
@@ -128,19 +127,20 @@ keep(FORGET)
 
 -- Something was written, and what is there now is not known.
 if command == 'clear' then
-  drop_value()
+  lose_track()
   return 0
 end
 
 if command == 'commit' then
   local version, schema, fresh, life, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
   if not is_older(version) then return 0 end
-  -- Another writer may have been lost together with the cell, or been given up.
-  if begun and begun >= cell.h + SETTLE and begun > tonumber(cell.u or 0) then
+  -- Another writer, with a newer version, may have been lost with the cell, or have ended when the cell lost track.
+  -- But what is gone is gone for ever.
+  if version == 'gone' or begun and begun >= cell.h + SETTLE and begun > tonumber(cell.u or 0) then
     store(version, schema, fresh, life, body)
     return 1
   end
-  drop_value()
+  lose_track()
   return 0
 end
 

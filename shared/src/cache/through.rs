@@ -163,6 +163,8 @@ impl Write {
             let _ = cache.0.link.send(&key, arguments, is_heard).await;
         };
         match outcome {
+            // A version is only as good as a token that was there in time.
+            Outcome::Known(Known::Version(_)) if !is_heard => send(&["clear", &token]).await,
             Outcome::Unchanged => send(&["abort", &token]).await,
             Outcome::Changed => send(&["clear", &token]).await,
             Outcome::Known(known) => {
