@@ -10,6 +10,7 @@ mod proxy;
 mod secrets;
 mod tls;
 mod traffic;
+mod tunnel;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -40,6 +41,7 @@ pub use proxy::Proxy;
 pub use secrets::{SecretsManager, ask_the_test};
 pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
+pub use tunnel::Tunnel;
 
 /// Database that has been migrated once; those of the tests are copies of it.
 const TEMPLATE: &str = "atelier_template";

@@ -57,7 +57,8 @@ struct Inner {
     generation: Generation,
     /// Tokens, and when they expire.
     writers: BTreeMap<Name, u64>,
-    given_up: u64,
+    /// When the cell last lost track of the row.
+    lost_track: u64,
     value: Option<Value>,
 }
 
@@ -142,7 +143,7 @@ impl Cell {
             (Command::Clear { token }, Some(inner)) => {
                 inner.writers.remove(&token);
                 inner.generation = Generation::EndOf(token);
-                inner.value = None;
+                inner.lose_track(now);
                 Answer::Done(false)
             }
             (Command::Commit { token, known, fresh, life }, Some(inner)) => {
@@ -151,9 +152,13 @@ impl Cell {
                 if !is_older(inner.value, known) {
                     return Answer::Done(false);
                 }
-                let is_sure =
-                    begun.is_some_and(|begun| begun >= inner.since + SETTLE && begun > inner.given_up);
-                inner.value = is_sure.then_some(Value { known, stored: now, fresh, life });
+                let is_sure = known == Known::Gone
+                    || begun.is_some_and(|begun| begun >= inner.since + SETTLE && begun > inner.lost_track);
+                if is_sure {
+                    inner.value = Some(Value { known, stored: now, fresh, life });
+                } else {
+                    inner.lose_track(now);
+                }
                 Answer::Done(is_sure)
             }
         }
@@ -162,7 +167,7 @@ impl Cell {
 
 impl Inner {
     fn new(generation: Generation, now: u64) -> Self {
-        Self { since: now, generation, writers: BTreeMap::new(), given_up: 0, value: None }
+        Self { since: now, generation, writers: BTreeMap::new(), lost_track: 0, value: None }
     }
 
     /// Writers that did not come back take the value with them.
@@ -170,9 +175,13 @@ impl Inner {
         let before = self.writers.len();
         self.writers.retain(|_, expires| *expires > now);
         if self.writers.len() < before {
-            self.given_up = now;
-            self.value = None;
+            self.lose_track(now);
         }
+    }
+
+    fn lose_track(&mut self, now: u64) {
+        self.lost_track = now;
+        self.value = None;
     }
 
     /// Takes a writer's token back; returns when it began. One that was just given up has begun too early to matter.

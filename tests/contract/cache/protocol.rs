@@ -146,13 +146,16 @@ fn the_script_does_what_the_model_says() {
     let (mut number, mut hits) = (0, 0);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
     let numbers = std::cell::RefCell::new((&mut number, &mut hits));
-    let result = runner.run(&prop::collection::vec((event(), pause()), 1..40), |events| {
+    let events = (any::<bool>(), prop::collection::vec((event(), pause()), 1..40));
+    let result = runner.run(&events, |(is_warm, events)| {
         let mut numbers = numbers.borrow_mut();
         *numbers.0 += 1;
         let key = format!("cell {}", numbers.0);
         let (mut cell, mut now, mut last) = (Cell::default(), 1_000_000, 10);
         let mut server = server.borrow_mut();
-        for (event, pause) in events {
+        let ask = |nonce| (Event::Tell(Command::Read { nonce }), SETTLE);
+        let warming = [ask(10), ask(11), (Event::FillLast(Known::Version(1), 60_000, 90_000), 0)];
+        for (event, pause) in warming.into_iter().filter(|_| is_warm).chain(events) {
             now += pause;
             let command = match event {
                 Event::Tell(command) => command,
