@@ -108,13 +108,13 @@ fn target(
         if let Some(certificates) = certificates {
             cluster = cluster.certs(certificates);
         }
-        return cluster.build().map(Target::Cluster).map_err(not_a_url);
+        return cluster.build().map(|client| Target::Cluster(Box::new(client))).map_err(not_a_url);
     }
     let client = match certificates {
         Some(certificates) => Client::build_with_tls(info, certificates),
         None => Client::open(info),
     };
-    client.map(Target::Single).map_err(not_a_url)
+    client.map(|client| Target::Single(Box::new(client))).map_err(not_a_url)
 }
 
 impl fmt::Debug for CacheConfig {

@@ -26,6 +26,10 @@ pub const PATIENCE: Duration = Duration::from_millis(50);
 /// Longest wait of a writer while the breaker is open: long enough to send what must be sent.
 const SEND_PATIENCE: Duration = Duration::from_millis(5);
 
+/// Longest wait of a writer for the first connection of its environment. Who writes unheard leaves others with an old
+/// value, and TLS to a cluster takes a moment on a small function.
+const OPENING_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Longest attempt to connect, in the background.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -40,8 +44,8 @@ const LATE: Duration = Duration::from_secs(45);
 
 /// Where connections lead.
 pub(super) enum Target {
-    Single(Client),
-    Cluster(ClusterClient),
+    Single(Box<Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 /// Why the cache has not answered.
@@ -77,6 +81,13 @@ struct State {
     error: Option<RedisError>,
 }
 
+impl State {
+    /// Whether no attempt to connect has ended yet.
+    fn is_first(&self) -> bool {
+        self.opened == 0 && self.error.is_none()
+    }
+}
+
 /// A connection, and what is known of its health.
 pub(super) struct Link {
     target: Target,
@@ -110,60 +121,83 @@ impl Link {
         let asking = async {
             if is_probe {
                 // Behind this answer, nothing that timed out before is on its way any more.
-                self.query(&redis::cmd("PING")).await?;
+                self.query(&redis::cmd("PING"), PATIENCE).await?;
             }
-            match self.query(&cell::command(true, key, arguments)).await {
+            match self.query(&cell::command(true, key, arguments), PATIENCE).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    self.query(&cell::command(false, key, arguments)).await
+                    self.query(&cell::command(false, key, arguments), PATIENCE).await
                 }
                 answer => answer,
             }
         };
         let answer = timeout(PATIENCE, asking).await;
-        if answer.is_err() && is_probe {
-            // The other end may be gone without a word. The old connection is used until there is another one.
-            self.connect();
+        if answer.is_err() {
+            if self.is_opening() {
+                // As at a cold start: nothing is wrong yet, and one request has waited for it.
+                self.breaker.open(self.now_ms());
+                return Err(Failure::Paused);
+            }
+            if is_probe {
+                // The other end may be gone without a word. The old connection is used until there is another one.
+                self.connect();
+            }
         }
         self.judge(answer.unwrap_or_else(|_| Err(late())))
     }
 
     /// Asks for a sign of life, whatever the breaker says.
     pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
-        let answer = timeout(PATIENCE, self.query(&redis::cmd("PING"))).await;
+        let answer = timeout(PATIENCE, self.query(&redis::cmd("PING"), PATIENCE)).await;
         self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
     }
 
-    /// Sends what must be sent whether or not anybody answers: it goes on after this has returned. Waits for the
-    /// answer for [`PATIENCE`], if there is hope for one.
-    pub(super) async fn send(
+    /// Sends a writer's token, and waits for the answer.
+    pub(super) async fn announce(self: &Arc<Self>, key: &str, arguments: &[&str]) -> Result<(), Failure> {
+        if self.breaker.state(self.now_ms()) == BreakerState::Open && !self.is_opening() {
+            return self.send(key, arguments, PATIENCE, SEND_PATIENCE).await;
+        }
+        let is_first = { self.state.borrow().is_first() };
+        match self.connection(if is_first { OPENING_PATIENCE } else { PATIENCE }).await {
+            Ok(_) => self.send(key, arguments, PATIENCE, PATIENCE).await,
+            Err(error) => self.judge(Err(error)).map(|_| ()),
+        }
+    }
+
+    /// Sends what has become of a writer. There is hope for an answer if its token was heard.
+    pub(super) async fn conclude(self: &Arc<Self>, key: &str, arguments: &[&str], is_heard: bool) {
+        let patience = if is_heard { PATIENCE } else { SEND_PATIENCE };
+        // Without an answer the token stays, and with it everything that is true.
+        let _ = self.send(key, arguments, CONNECT_TIMEOUT, patience).await;
+    }
+
+    /// Sends what must be sent whether or not anybody answers: it goes on after this has returned.
+    async fn send(
         self: &Arc<Self>,
         key: &str,
         arguments: &[&str],
-        is_hopeful: bool,
+        opening_patience: Duration,
+        patience: Duration,
     ) -> Result<(), Failure> {
-        let is_open = self.breaker.state(self.now_ms()) == BreakerState::Open;
-        let patience = if is_open || !is_hopeful { SEND_PATIENCE } else { PATIENCE };
         let (link, command) = (Arc::clone(self), cell::command(false, key, arguments));
         // The driver drops what has not been sent when nobody waits for its answer.
-        let sending: JoinHandle<Result<Value, RedisError>> =
-            tokio::spawn(
-                async move { timeout(LATE, link.query(&command)).await.unwrap_or_else(|_| Err(late())) },
-            );
+        let sending: JoinHandle<Result<Value, RedisError>> = tokio::spawn(async move {
+            timeout(LATE, link.query(&command, opening_patience)).await.unwrap_or_else(|_| Err(late()))
+        });
         match timeout(patience, sending).await {
             Ok(Ok(answer)) => self.judge(answer).map(|_| ()),
             Ok(Err(_)) => Err(Failure::Failed),
-            Err(_) if is_open => Err(Failure::Paused),
+            Err(_) if patience == SEND_PATIENCE => Err(Failure::Paused),
             Err(_) => self.judge(Err(late())).map(|_| ()),
         }
     }
 
     /// One command, on another connection if the first one turns out to be gone: each can be carried out twice.
-    async fn query(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisError> {
-        let (number, mut connection) = self.connection().await?;
+    async fn query(self: &Arc<Self>, command: &Cmd, opening_patience: Duration) -> Result<Value, RedisError> {
+        let (number, mut connection) = self.connection(opening_patience).await?;
         match connection.query(command).await {
             Err(error) if is_of_no_use(&error) => {
                 self.discard(number);
-                let (number, mut connection) = self.connection().await?;
+                let (number, mut connection) = self.connection(opening_patience).await?;
                 connection.query(command).await.inspect_err(|error| {
                     if is_of_no_use(error) {
                         self.discard(number);
@@ -174,14 +208,14 @@ impl Link {
         }
     }
 
-    async fn connection(self: &Arc<Self>) -> Result<(u64, Connection), RedisError> {
+    async fn connection(self: &Arc<Self>, patience: Duration) -> Result<(u64, Connection), RedisError> {
         if let Some(current) = &self.state.borrow().current {
             return Ok(current.clone());
         }
         let mut states = self.state.subscribe();
         self.connect();
         let settled = states.wait_for(|state| state.current.is_some() || !state.is_connecting);
-        match timeout(PATIENCE, settled).await {
+        match timeout(patience, settled).await {
             Ok(Ok(state)) => match (&state.current, &state.error) {
                 (Some(current), _) => Ok(current.clone()),
                 (None, Some(error)) => Err(error.clone()),
@@ -224,6 +258,12 @@ impl Link {
             }
             Target::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }
+    }
+
+    /// Whether the first connection is being opened.
+    fn is_opening(&self) -> bool {
+        let state = self.state.borrow();
+        state.is_connecting && state.is_first()
     }
 
     fn now_ms(&self) -> u64 {
@@ -338,10 +378,10 @@ mod tests {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("redis://{}", socket.local_addr().unwrap());
-        let link = Link::new(Target::Single(Client::open(url).unwrap()));
+        let link = Link::new(Target::Single(Box::new(Client::open(url).unwrap())));
         assert!(matches!(link.ask("k", &["read"], false).await, Err(Failure::Failed)));
         assert!(matches!(link.ask("k", &["read"], false).await, Err(Failure::Paused)));
-        assert!(link.send("k", &["begin"], true).await.is_err());
+        assert!(link.announce("k", &["begin"]).await.is_err());
     }
 
     #[tokio::test]
@@ -351,12 +391,13 @@ mod tests {
         let info = redis::IntoConnectionInfo::into_connection_info(url.as_str()).unwrap();
         let settings =
             info.redis_settings().clone().set_skip_set_lib_name().set_protocol(redis::ProtocolVersion::RESP2);
-        let link = Link::new(Target::Single(Client::open(info.set_redis_settings(settings)).unwrap()));
+        let link =
+            Link::new(Target::Single(Box::new(Client::open(info.set_redis_settings(settings)).unwrap())));
         let asked = Instant::now();
         assert!(matches!(link.ask("k", &["read"], false).await, Err(Failure::Failed)));
         assert!(asked.elapsed() >= PATIENCE);
         let sent = Instant::now();
-        assert!(matches!(link.send("k", &["begin", "token"], true).await, Err(Failure::Paused)));
+        assert!(matches!(link.announce("k", &["begin", "token"]).await, Err(Failure::Paused)));
         assert!(sent.elapsed() < PATIENCE);
 
         let (stream, _) = listener.accept().await.unwrap();

@@ -127,7 +127,7 @@ impl Cache {
     /// Says that the row `id` is about to be written. Must be called before the statement is sent.
     pub async fn begin<T: Cached>(&self, id: Uuid) -> Write {
         let (key, token) = (self.key::<T>(id), nonce());
-        let is_heard = self.0.link.send(&key, &["begin", &token], true).await.is_ok();
+        let is_heard = self.0.link.announce(&key, &["begin", &token]).await.is_ok();
         Write { cache: self.clone(), key, schema: T::SCHEMA, token, is_heard }
     }
 
@@ -158,10 +158,7 @@ impl Write {
     /// Says what became of it.
     pub async fn end(self, outcome: Outcome) {
         let Self { cache, key, schema, token, is_heard } = self;
-        let send = async |arguments: &[&str]| {
-            // Without an answer the token stays, and with it everything that is true.
-            let _ = cache.0.link.send(&key, arguments, is_heard).await;
-        };
+        let send = async |arguments: &[&str]| cache.0.link.conclude(&key, arguments, is_heard).await;
         match outcome {
             // A version is only as good as a token that was there in time.
             Outcome::Known(Known::Version(_)) if !is_heard => send(&["clear", &token]).await,

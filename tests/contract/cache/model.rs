@@ -485,12 +485,9 @@ impl<const RULE: u8> Store for Naive<RULE> {
                 };
             }
             Command::Fill { known, .. } if is_newer(self.0, known) => self.0 = Some(known),
-            Command::Commit { known, .. } if RULE != DELETE_AFTER_WRITE => {
-                if is_newer(self.0, known) {
-                    self.0 = Some(known);
-                }
-            }
-            Command::Commit { .. } | Command::Clear { .. } => self.0 = None,
+            Command::Commit { .. } if RULE == DELETE_AFTER_WRITE => self.0 = None,
+            Command::Commit { known, .. } if is_newer(self.0, known) => self.0 = Some(known),
+            Command::Clear { .. } => self.0 = None,
             _ => {}
         }
         Answer::Done(true)

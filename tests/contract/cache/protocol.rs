@@ -143,14 +143,13 @@ fn the_script_does_what_the_model_says() {
     let script = SCRIPT.replace(clock, "redis.call('LRANGE', 'clock', 0, 1)");
     let connection = redis::Client::open(server.url()).and_then(|client| client.get_connection());
     let server = std::cell::RefCell::new(Server { connection: connection.expect("a connection"), script });
-    let (mut number, mut hits) = (0, 0);
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
-    let numbers = std::cell::RefCell::new((&mut number, &mut hits));
+    let (number, hits) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
     let events = (any::<bool>(), prop::collection::vec((event(), pause()), 1..40));
     let result = runner.run(&events, |(is_warm, events)| {
-        let mut numbers = numbers.borrow_mut();
-        *numbers.0 += 1;
-        let key = format!("cell {}", numbers.0);
+        number.set(number.get() + 1);
+        let key = format!("cell {}", number.get());
         let (mut cell, mut now, mut last) = (Cell::default(), 1_000_000, 10);
         let mut server = server.borrow_mut();
         let ask = |nonce| (Event::Tell(Command::Read { nonce }), SETTLE);
@@ -170,13 +169,12 @@ fn the_script_does_what_the_model_says() {
             prop_assert_eq!(answer, expected, "{:?} at {}", command, now);
             match answer {
                 Answer::Miss { lease } | Answer::Stale { lease, .. } => last = lease,
-                Answer::Hit { .. } => *numbers.1 += 1,
+                Answer::Hit { .. } => hits.set(hits.get() + 1),
                 _ => {}
             }
         }
         Ok(())
     });
-    drop(numbers);
     result.unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(hits > 100, "the test has tested something: {hits} hits in {number} runs");
+    assert!(hits.get() > 100, "the test has tested something: {} hits in {} runs", hits.get(), number.get());
 }

@@ -60,7 +60,7 @@ fn a_cluster_of_three_nodes_shares_the_keys() {
         };
         while !is_ready(connection) {
             assert!(Instant::now() < end, "the cluster is not ready");
-            block_on(sleep(Duration::from_millis(50)));
+            block_on(async { sleep(Duration::from_millis(50)).await });
         }
     }
     let environment = variables([("CACHE_URL", &nodes[0].url()), ("CACHE_CLUSTER", "true")]);
