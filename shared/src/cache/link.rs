@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -93,6 +93,7 @@ pub(super) struct Link {
     target: Target,
     state: watch::Sender<State>,
     breaker: Breaker,
+    is_probing: AtomicBool,
     started: Instant,
 }
 
@@ -102,24 +103,27 @@ impl Link {
             target,
             state: watch::Sender::default(),
             breaker: Breaker::default(),
+            is_probing: AtomicBool::new(false),
             started: Instant::now(),
         })
     }
 
-    /// Asks, and waits for [`PATIENCE`] at most. Not while the breaker is open, unless this `is_last_resort`.
+    /// Asks, and waits for [`PATIENCE`] at most. Not before the breaker has closed, unless this `is_last_resort`.
     pub(super) async fn ask(
         self: &Arc<Self>,
         key: &str,
         arguments: &[&str],
         is_last_resort: bool,
     ) -> Result<Value, Failure> {
-        let is_probe = match self.breaker.state(self.now_ms()) {
-            BreakerState::Open if !is_last_resort => return Err(Failure::Paused),
-            BreakerState::Open | BreakerState::HalfOpen => true,
-            BreakerState::Closed => false,
-        };
+        let breaker = self.breaker.state(self.now_ms());
+        if breaker == BreakerState::HalfOpen {
+            self.probe();
+        }
+        if breaker != BreakerState::Closed && !is_last_resort {
+            return Err(Failure::Paused);
+        }
         let asking = async {
-            if is_probe {
+            if breaker != BreakerState::Closed {
                 // Behind this answer, nothing that timed out before is on its way any more.
                 self.query(&redis::cmd("PING"), PATIENCE).await?;
             }
@@ -131,18 +135,28 @@ impl Link {
             }
         };
         let answer = timeout(PATIENCE, asking).await;
-        if answer.is_err() {
-            if self.is_opening() {
-                // As at a cold start: nothing is wrong yet, and one request has waited for it.
-                self.breaker.open(self.now_ms());
-                return Err(Failure::Paused);
-            }
-            if is_probe {
-                // The other end may be gone without a word. The old connection is used until there is another one.
-                self.connect();
-            }
+        if answer.is_err() && self.is_opening() {
+            // As at a cold start: nothing is wrong yet, and one request has waited for it.
+            self.breaker.open(self.now_ms());
+            return Err(Failure::Paused);
         }
         self.judge(answer.unwrap_or_else(|_| Err(late())))
+    }
+
+    /// Asks for a sign of life in the background: no request waits for a cache that has failed a moment ago. Behind
+    /// the answer, nothing that timed out before is on its way any more.
+    fn probe(self: &Arc<Self>) {
+        if self.is_probing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            if link.ping().await.is_err() {
+                // The other end may be gone without a word. The old connection is used until there is another one.
+                link.connect();
+            }
+            link.is_probing.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Asks for a sign of life, whatever the breaker says.
@@ -153,7 +167,7 @@ impl Link {
 
     /// Sends a writer's token, and waits for the answer.
     pub(super) async fn announce(self: &Arc<Self>, key: &str, arguments: &[&str]) -> Result<(), Failure> {
-        if self.breaker.state(self.now_ms()) == BreakerState::Open && !self.is_opening() {
+        if self.breaker.state(self.now_ms()) != BreakerState::Closed && !self.is_opening() {
             return self.send(key, arguments, PATIENCE, SEND_PATIENCE).await;
         }
         let is_first = { self.state.borrow().is_first() };
@@ -181,7 +195,11 @@ impl Link {
         let (link, command) = (Arc::clone(self), cell::command(false, key, arguments));
         // The driver drops what has not been sent when nobody waits for its answer.
         let sending: JoinHandle<Result<Value, RedisError>> = tokio::spawn(async move {
-            timeout(LATE, link.query(&command, opening_patience)).await.unwrap_or_else(|_| Err(late()))
+            let answer = timeout(LATE, link.query(&command, opening_patience)).await;
+            if let Ok(Ok(_)) = &answer {
+                link.breaker.close();
+            }
+            answer.unwrap_or_else(|_| Err(late()))
         });
         match timeout(patience, sending).await {
             Ok(Ok(answer)) => self.judge(answer).map(|_| ()),

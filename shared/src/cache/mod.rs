@@ -8,7 +8,8 @@
 //!   every order of events of a small system, and that the usual protocols (set after a read; delete after a write)
 //!   fail the same check.
 //! - **Cache trouble never fails a request** and costs it at most [`PATIENCE`], once: after a failure a breaker keeps the
-//!   cache out of the way, for 100 ms at first and 2 s at most. Only the first write of an environment waits longer, up to
+//!   cache out of the way until it has shown a sign of life, which is asked for in the background after 100 ms at
+//!   first and every 2 s at most. Only the first write of an environment waits longer, up to
 //!   500 ms, for its connection.
 //! - Nothing is connected, allocated or asked for where `CACHE_URL` is not set. Connecting happens in the background: it
 //!   neither delays nor fails a start.
@@ -41,7 +42,7 @@
 //!
 //! A writer that gets no answer to `begin` writes all the same, and stores nothing afterwards (`clear`). What was
 //! sent is still in the socket of a frozen server, which carries it out before what arrives later: it is never
-//! taken back, and a reader whose question timed out asks for a sign of life before it believes another answer.
+//! taken back, and a reader whose question timed out waits for a sign of life before it asks again.
 //!
 //! # What remains
 //!

@@ -84,7 +84,7 @@ fn a_read_is_the_same_from_the_cache() {
             let head = send(Method::HEAD, ("accept", "*/*")).await.expect(200);
             assert!(is_hit(&head) && head.body.is_empty());
         }
-        assert!(counted(atelier, "CacheHit") >= 8 && counted(atelier, "CacheMiss") >= 4);
+        assert!(counted(atelier, "CacheHit") >= 8 && counted(atelier, "CacheMiss") >= 2);
         assert_eq!(counted(atelier, "CacheError"), 0);
     });
 }
@@ -319,7 +319,7 @@ async fn traffic(atelier: &Atelier, paths: &[String]) -> Vec<Duration> {
         let (client, paths) = (atelier.client().clone(), paths.to_vec());
         clients.spawn(async move {
             let mut latencies = Vec::new();
-            for round in 0..150 {
+            for round in 0..300 {
                 let path = &paths[(number + round) % paths.len()];
                 let asked = Instant::now();
                 if round % 10 == 0 {
@@ -358,7 +358,7 @@ fn a_cache_that_is_away_or_frozen_fails_no_request_and_costs_little() {
         signal("-CONT", pid).await;
         let figures = [("present", &present), ("stopped", &stopped), ("frozen", &frozen)]
             .map(|(name, all)| format!("{name}: p50 {:?}, p99 {:?}", all[all.len() / 2], p99(all)));
-        eprintln!("600 requests each, 0 failed; {}", figures.join("; "));
+        eprintln!("1,200 requests each, 0 failed; {}", figures.join("; "));
         for all in [&stopped, &frozen] {
             assert!(p99(all) < p99(&present) + Duration::from_millis(60), "{figures:?}");
         }
