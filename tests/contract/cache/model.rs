@@ -455,8 +455,8 @@ fn no_answer_is_older_than_what_was_committed_before_the_question() {
         for work in [Create, Patch, Delete] {
             states += check(&[work], 2, ALL);
             states += check(&[work, Patch], 2, Budget { settlings: 2, ..crash });
-            states += check(&[work, Patch], 2, Budget { settlings: 2, ..freeze });
         }
+        states += check(&[Patch, Patch], 2, Budget { settlings: 2, ..freeze });
         states += check(&[Patch, Patch], 1, Budget { crashes: 2, expiries: 2, ..crash });
     }
     assert!(states > 100_000, "{states}");

@@ -42,6 +42,7 @@ const GONE: u64 = u64::MAX;
 /// A product, and the newest version that anybody has been told of.
 struct Watched {
     path: String,
+    id: uuid::Uuid,
     newest: AtomicU64,
 }
 
@@ -50,6 +51,7 @@ struct Tally {
     reads: AtomicU64,
     hits: AtomicU64,
     writes: AtomicU64,
+    killed: AtomicU64,
 }
 
 /// One of a few products; a deleted one is replaced by a new one.
@@ -57,21 +59,25 @@ type Slot = Arc<RwLock<Arc<Watched>>>;
 
 async fn create(client: &Client) -> Arc<Watched> {
     let created = client.post("/v1/products", &json!({"name": "Cup", "price": 0})).await.expect(201);
-    Arc::new(Watched { path: created.header("location").to_owned(), newest: AtomicU64::new(1) })
+    let id = created.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    Arc::new(Watched { path: created.header("location").to_owned(), id, newest: AtomicU64::new(1) })
 }
 
 async fn write(client: Client, slot: Slot, mut numbers: Numbers, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let watched = Arc::clone(&*slot.read().await);
         if numbers.below(25) == 0 {
-            if client.delete(&watched.path).await.status == 204 {
+            // Killed on the way, it may be done or not: 404 tells.
+            if matches!(client.delete(&watched.path).await.status.as_u16(), 204 | 404) {
                 watched.newest.store(GONE, Ordering::SeqCst);
                 *slot.write().await = create(&client).await;
             }
         } else {
             let patched = client.patch(&watched.path, &json!({"price": numbers.below(1 << 40)})).await;
-            // Another writer may have deleted it.
-            if patched.status != 404 {
+            // Another writer may have deleted it; or this one was killed.
+            if patched.status == 502 {
+                tally.killed.fetch_add(1, Ordering::Relaxed);
+            } else if patched.status != 404 {
                 let version = patched.expect(200).json()["version"].as_u64().expect("a version");
                 watched.newest.fetch_max(version, Ordering::SeqCst);
             }
@@ -81,8 +87,16 @@ async fn write(client: Client, slot: Slot, mut numbers: Numbers, tally: Arc<Tall
     }
 }
 
+/// The version that is committed, as only the database knows it.
+async fn committed(database: &tokio_postgres::Client, watched: &Watched) -> u64 {
+    let row = database.query_opt("select version from products where id = $1", &[&watched.id]).await;
+    let version = row.expect("an answer").map(|row| row.get::<_, i64>(0).unsigned_abs());
+    version.unwrap_or(GONE)
+}
+
 async fn read(
     client: Client,
+    database: tokio_postgres::Client,
     slots: Vec<Slot>,
     mut numbers: Numbers,
     tally: Arc<Tally>,
@@ -92,7 +106,10 @@ async fn read(
     while !stop.load(Ordering::Relaxed) {
         let slot = &slots[usize::try_from(numbers.below(count)).expect("a few")];
         let watched = Arc::clone(&*slot.read().await);
-        let floor = watched.newest.load(Ordering::SeqCst);
+        let mut floor = watched.newest.load(Ordering::SeqCst);
+        if numbers.below(2) == 0 {
+            floor = floor.max(committed(&database, &watched).await);
+        }
         let response = client.get(&watched.path).await;
         let version = match response.status.as_u16() {
             200 => response.json()["version"].as_u64().expect("a version"),
@@ -101,7 +118,7 @@ async fn read(
         };
         assert!(
             version >= floor,
-            "{}: version {version} was answered after {floor}: {:?}",
+            "{}: version {version} was answered after {floor} was committed: {:?}",
             watched.path,
             response.headers
         );
@@ -116,8 +133,8 @@ async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTree
     let mut counts = BTreeMap::new();
     while Instant::now() < end {
         sleep(Duration::from_millis(500 + numbers.below(2_000))).await;
-        let what =
-            ["restarted", "flushed", "frozen", "frozen"][usize::try_from(numbers.below(4)).expect("small")];
+        let what = ["restarted", "flushed", "frozen", "frozen", "writer killed"]
+            [usize::try_from(numbers.below(5)).expect("small")];
         *counts.entry(what).or_default() += 1;
         let mut server = atelier.cache().lock().await;
         match what {
@@ -131,6 +148,13 @@ async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTree
                     .and_then(|it| it.get_connection())
                     .expect("a connection");
                 redis::cmd("FLUSHALL").exec(&mut connection).expect("a flush");
+            }
+            "writer killed" => {
+                let writers = atelier.functions().environments("patch-product");
+                if let Some(writer) = writers.first() {
+                    let sent = Command::new("kill").args(["-KILL", &writer.pid.to_string()]).status().await;
+                    assert!(sent.expect("kill runs").success());
+                }
             }
             _ => {
                 let pid = server.pid().to_string();
@@ -150,17 +174,18 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
     atelier_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |atelier| {
         let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
         let mut slots: Vec<Slot> = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..8 {
             slots.push(Arc::new(RwLock::new(create(atelier.client()).await)));
         }
         let mut tasks = JoinSet::new();
-        for (number, slot) in (0..).zip(slots.iter().chain(&slots)) {
+        for (number, slot) in (0..).zip(&slots) {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
             tasks.spawn(write(atelier.client().clone(), Arc::clone(slot), Numbers(number), tally, stop));
         }
         for number in 100..108 {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
-            tasks.spawn(read(atelier.client().clone(), slots.clone(), Numbers(number), tally, stop));
+            let (client, database) = (atelier.client().clone(), atelier.database().await);
+            tasks.spawn(read(client, database, slots.clone(), Numbers(number), tally, stop));
         }
         let seconds = if is_large() { 180 } else { 20 };
         let counts = disturb(atelier, Numbers(7), Instant::now() + Duration::from_secs(seconds)).await;
@@ -168,10 +193,11 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
         tasks.join_all().await;
         let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let (reads, hits, writes) = (figure(&tally.reads), figure(&tally.hits), figure(&tally.writes));
+        let killed = figure(&tally.killed);
         let environments = atelier.functions().environments("get-product").len();
         eprintln!(
             "cache {counts:?} in {seconds} s: {reads} reads by {environments} environments, {hits} of them hits, \
-             {writes} writes, 0 failed, 0 versions went back"
+             {writes} writes, {killed} of them killed, 0 other failed, 0 versions went back"
         );
         assert!(reads > 500 && writes > 100 && hits > reads / 20, "the test has tested something");
     });
