@@ -25,7 +25,7 @@ use local::{
     },
     lambda::LogSink,
     postgres::{self, DataFolder, Server},
-    sample,
+    redis, sample,
     stack::{Logins, Stack, StackOptions, checkout, programs, user_pool_folder},
 };
 use shared::{Role, http::AllowedOrigins, telemetry::terminal};
@@ -65,6 +65,9 @@ struct Arguments {
     /// Print API Gateway's access log too
     #[arg(long)]
     access_log: bool,
+    /// Start a cache too, Valkey or Redis; with CACHE_URL set, that one is used instead
+    #[arg(long)]
+    cache: bool,
     /// Build the binaries as they are deployed: optimised, which takes minutes
     #[arg(long)]
     release: bool,
@@ -81,9 +84,9 @@ enum AuthKind {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut server = None;
+    let (mut server, mut cache) = (None, None);
     let result = tokio::select! {
-        result = serve(&arguments, &mut server) => result,
+        result = serve(&arguments, &mut server, &mut cache) => result,
         _ = interrupt.recv() => Ok(None),
         _ = terminate.recv() => Ok(None),
     };
@@ -92,6 +95,7 @@ async fn main() -> Result<()> {
         Ok(Some(stack)) => {
             let result = tokio::select! {
                 error = ended(&mut server) => Err(error),
+                error = cache_ended(&mut cache) => Err(error),
                 _ = interrupt.recv() => Ok(()),
                 _ = terminate.recv() => Ok(()),
             };
@@ -116,13 +120,32 @@ async fn ended(server: &mut Option<Server>) -> anyhow::Error {
     }
 }
 
-/// Starts everything. A server of our own is left in `server`, whatever happens after.
-async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Option<Stack>> {
+/// As [`ended`], of a cache.
+async fn cache_ended(cache: &mut Option<redis::Server>) -> anyhow::Error {
+    match cache {
+        Some(cache) => cache.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Starts everything. Servers of our own are left in `server` and `cache`, whatever happens after.
+async fn serve(
+    arguments: &Arguments,
+    server: &mut Option<Server>,
+    cache: &mut Option<redis::Server>,
+) -> Result<Option<Stack>> {
     let auth = auth(arguments)?;
     let database_url = database(arguments, server).await?;
     match migrate::migrate(&database_url).await?.as_slice() {
         [] => say("the schema is up to date"),
         applied => say(&format!("migrated: {}", applied.join(", "))),
+    }
+    let mut environment = passed_on()?;
+    if arguments.cache && !environment.iter().any(|(name, _)| name == "CACHE_URL") {
+        let options = redis::Options { arguments: Vec::new(), tools: checkout().join(".local/tools") };
+        let cache = cache.insert(redis::Server::start(options, &say).await?);
+        say(&format!("cache on {}", cache.url()));
+        environment.push(("CACHE_URL".to_owned(), cache.url()));
     }
     let log = Log::default();
     let stack = |gateway| {
@@ -132,7 +155,7 @@ async fn serve(arguments: &Arguments, server: &mut Option<Server>) -> Result<Opt
             gateway,
             programs: programs()?,
             max_environments: arguments.max_environments,
-            environment: passed_on(),
+            environment: environment.clone(),
             database_access: None,
             log: log.sink(),
         }))
@@ -233,8 +256,9 @@ fn variable(name: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The variables of the functions' own configuration that are set here too.
-fn passed_on() -> Vec<(String, String)> {
+/// The variables of the functions' own configuration that are set here too. Those of the cache from the `.env` file as
+/// well, like the database's: `--cache` must know of them.
+fn passed_on() -> Result<Vec<(String, String)>> {
     let names = [
         "AWS_LAMBDA_LOG_LEVEL",
         "AWS_XRAY_DAEMON_ADDRESS",
@@ -244,7 +268,21 @@ fn passed_on() -> Vec<(String, String)> {
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_SERVICE_NAME",
     ];
-    names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect()
+    let mut passed: Vec<_> =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect();
+    for name in [
+        "CACHE_URL",
+        "CACHE_CLUSTER",
+        "CACHE_USERNAME",
+        "CACHE_PASSWORD",
+        "CACHE_CA_FILE",
+        "CACHE_PREFIX",
+        "CACHE_TTL_SECONDS",
+        "STALE_IF_ERROR_SECONDS",
+    ] {
+        passed.extend(variable(name)?.map(|value| (name.to_owned(), value)));
+    }
+    Ok(passed)
 }
 
 /// Writes the variables that `cargo lambda watch --env-file` needs: it gives all functions the same, so the

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod artisan;
+pub mod cache;
 pub mod contract;
 pub mod db;
 #[cfg(any(test, fuzzing))]

@@ -4,6 +4,7 @@ mod access_log;
 mod artisans;
 mod bad_input;
 mod browser;
+mod cache;
 mod cognito;
 mod concurrency;
 mod conditional;

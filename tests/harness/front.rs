@@ -46,17 +46,7 @@ impl Front {
     /// # Panics
     /// When the certificate is none.
     pub async fn tls(certificate: &Certificate) -> Self {
-        let chain =
-            CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).expect("a certificate");
-        let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).expect("a key");
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("a protocol")
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
-            .expect("a certificate and its key");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::new(tls_config(certificate)));
         Self::start(move |client| ask_for_password(acceptor.clone(), client)).await
     }
 
@@ -118,4 +108,17 @@ async fn message(client: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut content = vec![0; length.checked_sub(4)?];
     client.read_exact(&mut content).await.ok()?;
     Some(content)
+}
+
+/// The configuration of a server that shows `certificate`.
+pub(crate) fn tls_config(certificate: &Certificate) -> ServerConfig {
+    let chain = CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).expect("a key");
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("a protocol")
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key)
+        .expect("a certificate and its key")
 }

@@ -11,6 +11,7 @@ mod secrets;
 mod telemetry;
 mod tls;
 mod traffic;
+mod tunnel;
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -25,6 +26,7 @@ use local::{
     gateway,
     lambda::{Functions, LogLine},
     postgres::{self, DataFolder, Server},
+    redis,
     stack::{self, DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
 use shared::Role;
@@ -42,6 +44,7 @@ pub use secrets::{SecretsManager, ask_the_test};
 pub use telemetry::{XrayDaemon, cloudwatch, schema_faults};
 pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
+pub use tunnel::Tunnel;
 
 /// Database that has been migrated once; those of the tests are copies of it.
 const TEMPLATE: &str = "atelier_template";
@@ -65,6 +68,9 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
     pub own_server: Option<Vec<(String, String)>>,
+    /// A cache of its own, started with these further arguments. Without variables that say otherwise the functions
+    /// use it.
+    pub cache: Option<Vec<String>>,
     /// The variables by which functions reach the database, in place of `DATABASE_URL`.
     pub database_access: Option<DatabaseAccess>,
 }
@@ -77,6 +83,7 @@ pub struct Atelier {
     server_url: String,
     server: Option<tokio::sync::Mutex<Server>>,
     proxy: Option<Proxy>,
+    cache: Option<tokio::sync::Mutex<redis::Server>>,
     log: Arc<Mutex<Vec<LogLine>>>,
 }
 
@@ -148,6 +155,15 @@ async fn shared_server() -> anyhow::Result<&'static Server> {
     SERVER.get_or_try_init(|| start_server(Vec::new())).await
 }
 
+/// A cache server, which ends when it is dropped.
+///
+/// # Errors
+/// When there is none, or it does not answer.
+pub async fn start_cache(arguments: Vec<String>) -> anyhow::Result<redis::Server> {
+    let options = redis::Options { arguments, tools: checkout().join(".local/tools") };
+    redis::Server::start(options, &|line| eprintln!("· {line}")).await
+}
+
 fn next_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     format!("atelier_{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -173,6 +189,17 @@ impl Atelier {
             database_url = database_url.replace(&port(running.port()), &port(proxy.port()));
         }
 
+        let cache = match setup.cache {
+            Some(arguments) => Some(start_cache(arguments).await?),
+            None => None,
+        };
+        let mut environment = setup.environment;
+        if let Some(cache) = &cache
+            && !environment.iter().any(|(name, _)| name == "CACHE_URL")
+        {
+            environment.push(("CACHE_URL".to_owned(), cache.url()));
+        }
+
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         let mut operations = api::OPERATIONS.to_vec();
@@ -183,7 +210,7 @@ impl Atelier {
             gateway: setup.gateway,
             programs: programs()?,
             max_environments: setup.max_environments.unwrap_or(10),
-            environment: setup.environment,
+            environment,
             database_access: setup.database_access,
             log: Arc::new(move |line| {
                 if let Ok(mut lines) = lines.lock() {
@@ -200,6 +227,7 @@ impl Atelier {
             server_url,
             server: server.map(tokio::sync::Mutex::new),
             proxy,
+            cache: cache.map(tokio::sync::Mutex::new),
             log,
         })
     }
@@ -238,6 +266,14 @@ impl Atelier {
     /// When the test did not ask for one.
     pub fn server(&self) -> &tokio::sync::Mutex<Server> {
         self.server.as_ref().expect("a test that asked for its own server")
+    }
+
+    /// The test's own cache.
+    ///
+    /// # Panics
+    /// When the test did not ask for one.
+    pub fn cache(&self) -> &tokio::sync::Mutex<redis::Server> {
+        self.cache.as_ref().expect("a test that asked for a cache")
     }
 
     /// The proxy to PostgreSQL.

@@ -40,9 +40,14 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), file }
     }
 
-    /// The variable that makes functions trust it.
+    /// The variable that makes functions trust it as the database's.
     pub fn trust(&self) -> (String, String) {
-        ("DB_CA_FILE".to_owned(), self.file.path().display().to_string())
+        ("DB_CA_FILE".to_owned(), self.file())
+    }
+
+    /// The file of its certificate.
+    pub fn file(&self) -> String {
+        self.file.path().display().to_string()
     }
 
     /// A certificate for the host `name`.

@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, NewArtisan},
     contract::{AuditReason, Created, IdempotencyKey},
-    db::{Parameter, Repeat, Type},
+    db::{Parameter, Repeat, Statement, Type},
     history::Record,
     http::SECONDS_TO_LIVE,
     text,
@@ -59,7 +59,8 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         request_id,
         reason,
     ];
-    claim.settle(app.database.write(CREATE_ARTISAN, &parameters, Repeat::Safe).await?.row, reply)
+    let statement = Statement { sql: CREATE_ARTISAN, parameters: &parameters, repeat: Repeat::Safe };
+    app.create::<Artisan>(artisan.id.0, statement, |written| claim.settle(written?.row, reply)).await
 }
 
 const CREATE_ARTISAN: &str = "

@@ -4,7 +4,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Created, IdempotencyKey},
-    db::{OnViolation, Parameter, Repeat, Type},
+    db::{OnViolation, Parameter, Repeat, Statement, Type, Written},
     history::Record,
     http::SECONDS_TO_LIVE,
     product::{ARTISAN_FKEY, NewProduct, Product, unknown_artisan},
@@ -60,8 +60,11 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         request_id,
         reason,
     ];
-    let written = app.database.write(CREATE_PRODUCT, &parameters, Repeat::Safe).await;
-    claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
+    let statement = Statement { sql: CREATE_PRODUCT, parameters: &parameters, repeat: Repeat::Safe };
+    let settle = |written: Result<Written, _>| {
+        claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
+    };
+    app.create::<Product>(product.id.0, statement, settle).await
 }
 
 const CREATE_PRODUCT: &str = "

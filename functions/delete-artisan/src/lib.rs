@@ -3,9 +3,9 @@
 use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
-    artisan::ArtisanId,
+    artisan::{Artisan, ArtisanId},
     contract::{AuditReason, BadRequest, Conditions, Conflict, Deleted},
-    db::{OnViolation, Parameter, Repeat, Type},
+    db::{OnViolation, Parameter, Repeat, Statement, Type, Written},
     history::Record,
     product::ARTISAN_FKEY,
 };
@@ -45,15 +45,16 @@ pub async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
         request_id,
         reason,
     ];
-    let deleted = app.database.write(DELETE_ARTISAN, &parameters, Repeat::Safe).await.on_violation(
-        ARTISAN_FKEY,
-        || {
+    let statement = Statement { sql: DELETE_ARTISAN, parameters: &parameters, repeat: Repeat::Safe };
+    let judge = |written: Result<Written, _>| {
+        let has_products = || {
             Problem::conflict(
                 "The artisan still has products. Delete them, or give them to another artisan, first.",
             )
-        },
-    )?;
-    preconditions.judge_deletion(deleted, "artisan")?;
+        };
+        preconditions.judge_deletion(written.on_violation(ARTISAN_FKEY, has_products)?, "artisan")
+    };
+    app.delete::<Artisan>(id, statement, judge).await?;
     Ok(Reply::no_content())
 }
 

@@ -4,9 +4,9 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, BadRequest, Conditions, Deleted},
-    db::{Parameter, Repeat, Type},
+    db::{Parameter, Repeat, Statement, Type},
     history::Record,
-    product::ProductId,
+    product::{Product, ProductId},
 };
 
 /// The operation.
@@ -44,8 +44,8 @@ pub async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
         request_id,
         reason,
     ];
-    let deleted = app.database.write(DELETE_PRODUCT, &parameters, Repeat::Safe).await?;
-    preconditions.judge_deletion(deleted, "product")?;
+    let statement = Statement { sql: DELETE_PRODUCT, parameters: &parameters, repeat: Repeat::Safe };
+    app.delete::<Product>(id, statement, |written| preconditions.judge_deletion(written?, "product")).await?;
     Ok(Reply::no_content())
 }
 

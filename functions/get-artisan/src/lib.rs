@@ -2,11 +2,9 @@
 
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId},
     contract::{BadRequest, NotFound, Read, Revalidation},
-    db::Type,
-    http::Validators,
 };
 
 /// The operation.
@@ -30,9 +28,7 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
-    let row = app.database.read_optional(GET_ARTISAN, &[(&id, Type::UUID)]).await?;
-    let artisan = Artisan::from_row(&row.ok_or_else(|| Problem::not_found("artisan"))?)?;
-    request.revalidate(&Validators::of(&artisan), Reply::ok(&artisan))
+    app.read::<Artisan>(id, GET_ARTISAN).await?.reply(request)
 }
 
 const GET_ARTISAN: &str = "

@@ -9,6 +9,7 @@ use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     contract::{Checked, Example},
     db,
+    telemetry::milliseconds,
 };
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
@@ -30,24 +31,45 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// 200 if requests can be answered, 503 if not, each with what was checked.
 #[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", responses(Checked))]
 pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
-    let asked = Instant::now();
-    let answered = timeout(PATIENCE, app.database.read("select 1", &[])).await;
-    let latency_ms = (asked.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let checks = |status| Checks { database: Check { status, latency_ms } };
-    match answered.unwrap_or(Err(db::Error::TimedOut)) {
-        Ok(_) => {
-            let reply = Reply::ok(&Health { status: Status::Ok, checks: checks(Status::Ok) });
+    let ((database, answered), cache) = tokio::join!(
+        check(async {
+            let answered = timeout(PATIENCE, app.database.read("select 1", &[])).await;
+            answered.unwrap_or(Err(db::Error::TimedOut)).map(|_| ())
+        }),
+        async {
+            match &app.cache {
+                Some(cache) => Some(check(cache.ping()).await.0),
+                None => None,
+            }
+        },
+    );
+    let has_no_cache = cache.as_ref().is_some_and(|cache| cache.status == CheckStatus::Unavailable);
+    let checks = Checks { database, cache };
+    match answered {
+        Ok(()) => {
+            // Every request is answered without a cache, only not as fast: no reason to take the service out of use.
+            let status = if has_no_cache { Status::Degraded } else { Status::Ok };
+            let reply = Reply::ok(&Health { status, checks });
             Ok(reply.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         }
-        Err(error) => Err(Problem::from(error).with_member("checks", &checks(Status::Unavailable))),
+        Err(error) => Err(Problem::from(error).with_member("checks", &checks)),
     }
+}
+
+/// What `work` comes to, and what that says of who does it.
+async fn check<E>(work: impl Future<Output = Result<(), E>>) -> (Check, Result<(), E>) {
+    let asked = Instant::now();
+    let answered = work.await;
+    let latency_ms = milliseconds(asked.elapsed());
+    let status = if answered.is_ok() { CheckStatus::Ok } else { CheckStatus::Unavailable };
+    (Check { status, latency_ms }, answered)
 }
 
 /// What the service says of itself.
 #[derive(Serialize, ToSchema)]
 #[schema(example = Self::example)]
 pub struct Health {
-    /// `ok`, or the answer would be 503.
+    /// Whether requests are answered; if they are not, the answer is 503.
     status: Status,
     /// What was checked.
     checks: Checks,
@@ -59,27 +81,41 @@ impl Example for Health {
     }
 }
 
+/// Whether requests are answered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// They are, only not as fast as with a cache.
+    Degraded,
+}
+
 /// What was checked.
 #[derive(Serialize, ToSchema)]
 pub struct Checks {
     /// PostgreSQL.
     database: Check,
+    /// The cache, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cache: Option<Check>,
 }
 
 /// One check.
 #[derive(Serialize, ToSchema)]
 pub struct Check {
     /// What it came to.
-    status: Status,
+    status: CheckStatus,
     /// How long it took, in milliseconds.
     #[schema(minimum = 0)]
     latency_ms: f64,
 }
 
-/// How something is.
-#[derive(Serialize, ToSchema)]
+/// What a check came to.
+#[derive(PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum CheckStatus {
     /// It works.
     Ok,
     /// It does not answer.

@@ -2,10 +2,8 @@
 
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    App, Operation, Reply, Request, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
-    db::Type,
-    http::Validators,
     product::{Product, ProductId},
 };
 
@@ -30,9 +28,7 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn get_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
-    let row = app.database.read_optional(GET_PRODUCT, &[(&id, Type::UUID)]).await?;
-    let product = Product::from_row(&row.ok_or_else(|| Problem::not_found("product"))?)?;
-    request.revalidate(&Validators::of(&product), Reply::ok(&product))
+    app.read::<Product>(id, GET_PRODUCT).await?.reply(request)
 }
 
 const GET_PRODUCT: &str = "

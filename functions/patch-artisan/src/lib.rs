@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId, ArtisanPatch},
     contract::{AuditReason, Changed, Conditions},
-    db::{Parameter, Type},
+    db::{self, Parameter, Statement, Type, Written},
     history::Record,
     text, time,
 };
@@ -58,9 +58,11 @@ pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         request_id,
         reason,
     ];
-    let written = app.database.write(PATCH_ARTISAN, &parameters, preconditions.repeat()).await?;
-    let artisan = Artisan::from_row(&preconditions.judge(written.row, "artisan")?)?;
-    Ok(Reply::resource(&artisan))
+    let statement = Statement { sql: PATCH_ARTISAN, parameters: &parameters, repeat: preconditions.repeat() };
+    let judge = |written: Result<Written, db::Error>| {
+        Ok(Artisan::from_row(&preconditions.judge(written?.row, "artisan")?)?)
+    };
+    Ok(Reply::resource(&app.change(id, statement, judge).await?))
 }
 
 const PATCH_ARTISAN: &str = include_str!("patch_artisan.sql");

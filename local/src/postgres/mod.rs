@@ -301,7 +301,7 @@ async fn until_ready(url: &str) {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = PORTS.start + u16::from_ne_bytes(home::random()?) % (PORTS.end - PORTS.start);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

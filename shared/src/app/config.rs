@@ -4,6 +4,7 @@ use std::{env, fmt, num::NonZeroUsize, path::Path};
 
 use super::database::DatabaseConfig;
 use crate::{
+    cache::CacheConfig,
     http::{AllowedOrigins, CursorKey},
     operation::Role,
     telemetry,
@@ -19,6 +20,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: as many connections as requests at once, usually one.
     pub database_connections: usize,
+    /// `CACHE_URL`: where the cache is, and how it is used; none if there is none.
+    pub cache: Option<CacheConfig>,
     /// `CURSOR_KEY`: what cursors are authenticated with.
     pub cursor_key: CursorKey,
     /// `REQUIRE_IF_MATCH`: whether a change must say which version it changes.
@@ -56,6 +59,8 @@ impl Config {
         let mut faults = Vec::new();
 
         let database = DatabaseConfig::read(&variable, role != Role::None, &mut faults);
+
+        let cache = CacheConfig::read(&variable, &mut faults);
 
         let database_connections =
             match variable("AWS_LAMBDA_MAX_CONCURRENCY").map(|value| value.parse::<NonZeroUsize>()) {
@@ -95,6 +100,7 @@ impl Config {
         Ok(Self {
             database,
             database_connections,
+            cache,
             cursor_key: CursorKey::new(cursor_secret.as_bytes()),
             requires_if_match,
             allowed_origins,

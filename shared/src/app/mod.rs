@@ -1,14 +1,17 @@
-//! What an operation gets: configuration and database.
+//! What an operation gets: configuration, database and cache.
 
 mod config;
 mod database;
+mod rows;
 
 pub use config::{Config, ConfigFaults};
 pub use database::DatabaseConfig;
+pub use rows::{Answered, Source};
 
 use tokio::time::Instant;
 
 use crate::{
+    cache::Cache,
     db::{self, Connections, Database},
     http::CursorKey,
 };
@@ -17,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Platform {
     connections: Connections,
+    cache: Option<Cache>,
     cursor_key: CursorKey,
     requires_if_match: bool,
 }
@@ -34,6 +38,7 @@ impl Platform {
                 database.extra_roots,
                 config.database_connections,
             )?,
+            cache: config.cache.map(Cache::new),
             cursor_key: config.cursor_key,
             requires_if_match: config.requires_if_match,
         })
@@ -44,10 +49,16 @@ impl Platform {
         &self.connections
     }
 
+    /// The cache, if there is one.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
     /// The application for one invocation, which has until `deadline`.
     pub fn until(&self, deadline: Instant) -> App {
         App {
             database: self.connections.until(deadline),
+            cache: self.cache.clone(),
             cursor_key: self.cursor_key.clone(),
             requires_if_match: self.requires_if_match,
         }
@@ -59,6 +70,8 @@ impl Platform {
 pub struct App {
     /// The database.
     pub database: Database,
+    /// The cache, if there is one.
+    pub cache: Option<Cache>,
     /// The key of cursors.
     pub cursor_key: CursorKey,
     /// Whether a change must say which version it changes.

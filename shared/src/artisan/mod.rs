@@ -5,12 +5,13 @@ mod listing;
 pub use listing::{ArtisanFilter, ArtisanPosition, ArtisanSort};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    cache::Cached,
     contract::Example,
     db::{self, Row},
     http::{Members, Result, Versioned},
@@ -34,7 +35,7 @@ pub type PersonName = Line<100>;
 pub type Biography = Paragraphs<4_000>;
 
 /// An artisan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = Self::example)]
 pub struct Artisan {
     /// The artisan's id, a UUIDv7.
@@ -90,6 +91,15 @@ impl Artisan {
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         })
+    }
+}
+
+impl Cached for Artisan {
+    const NAME: &'static str = "artisan";
+    const SCHEMA: u32 = 1;
+
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Self::from_row(row)
     }
 }
 

@@ -52,6 +52,17 @@ pub enum Repeat {
     Unsafe,
 }
 
+/// A statement that writes.
+#[derive(Clone, Copy)]
+pub struct Statement<'a> {
+    /// Its text.
+    pub sql: &'a str,
+    /// Its parameters.
+    pub parameters: &'a [Parameter<'a>],
+    /// Whether it may be sent again when nobody knows whether it was carried out.
+    pub repeat: Repeat,
+}
+
 /// What a write returned.
 #[derive(Debug)]
 pub struct Written {
@@ -105,7 +116,8 @@ impl Database {
     /// # Errors
     /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        Ok(self.run(sql, parameters, Verb::Read, Repeat::Safe).await?.0)
+        let rows = self.run(sql, parameters, Verb::Read, Repeat::Safe).await;
+        rows.map(|(rows, _)| rows).map_err(|(error, _)| error)
     }
 
     /// Like [`read`](Self::read) for at most one row.
@@ -126,19 +138,44 @@ impl Database {
         parameters: &[Parameter<'_>],
         repeat: Repeat,
     ) -> Result<Written, Error> {
+        self.try_write(Statement { sql, parameters, repeat }).await.map_err(|(error, _)| error)
+    }
+
+    /// Like [`write`](Self::write); an error comes with whether the statement may have been carried out all the same.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub async fn try_write(&self, statement: Statement<'_>) -> Result<Written, (Error, bool)> {
+        let Statement { sql, parameters, repeat } = statement;
         let (mut rows, was_repeated) = self.run(sql, parameters, Verb::Write, repeat).await?;
         Ok(Written { row: rows.pop(), was_repeated })
     }
 
+    /// Makes sure that there is a connection to send a statement on.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), when there is none to be had in time.
+    pub async fn connect(&self) -> Result<(), Error> {
+        let acquired_by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
+        let acquiring = telemetry::step(Step::Connection);
+        acquiring.end(until(acquired_by, Error::Busy, self.connections.0.get()).await).map(|_| ())
+    }
+
+    /// The same database for who waits for `patience` at most.
+    pub fn within(&self, patience: Duration) -> Self {
+        let deadline = self.deadline.min(Instant::now() + patience);
+        Self { connections: self.connections.clone(), deadline }
+    }
+
     /// The one place where anything is tried again: on another connection, within the same deadline. The rows, and
-    /// whether they are those of a repetition.
+    /// whether they are those of a repetition; or the error, and whether something may have been carried out.
     async fn run(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
         verb: Verb,
         repeat: Repeat,
-    ) -> Result<(Vec<Row>, bool), Error> {
+    ) -> Result<(Vec<Row>, bool), (Error, bool)> {
         let statement = telemetry::statement(verb);
         let mut was_repeated = false;
         let mut attempts_left = ATTEMPTS;
@@ -157,7 +194,8 @@ impl Database {
                 Attempt::Final => false,
             };
             if !may_repeat || attempts_left == 0 {
-                return Err(error);
+                let is_unknown = matches!(error, Error::Lost(_) | Error::TimedOut);
+                return Err((error, was_repeated || is_unknown));
             }
             was_repeated |= error.attempt() == Attempt::Unknown;
             tracing::warn!(%error, "trying again on another connection");

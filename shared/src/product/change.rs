@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{ARTISAN_FKEY, Product, ProductId, ProductPatch, unknown_artisan};
 use crate::{
     App,
-    db::{OnViolation, Parameter, Type},
+    db::{self, OnViolation, Parameter, Statement, Type, Written},
     history::Record,
     http::{Patch, Preconditions, Result},
     text, time,
@@ -51,13 +51,12 @@ pub async fn change(
         request_id,
         reason,
     ];
-    let written = app
-        .database
-        .write(CHANGE, &parameters, preconditions.repeat())
-        .await
-        .on_violation(ARTISAN_FKEY, unknown_artisan)?;
-    let row = preconditions.judge(written.row, "product")?;
-    Ok(Product::from_row(&row)?)
+    let statement = Statement { sql: CHANGE, parameters: &parameters, repeat: preconditions.repeat() };
+    let judge = |written: Result<Written, db::Error>| {
+        let written = written.on_violation(ARTISAN_FKEY, unknown_artisan)?;
+        Ok(Product::from_row(&preconditions.judge(written.row, "product")?)?)
+    };
+    app.change(id, statement, judge).await
 }
 
 const CHANGE: &str = include_str!("change.sql");

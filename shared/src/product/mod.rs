@@ -11,13 +11,14 @@ pub use fields::{Currency, Description, Price, ProductId, ProductName};
 pub use listing::{OwnProductFilter, ProductFilter, ProductPosition, ProductSort};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     artisan::ArtisanId,
+    cache::Cached,
     contract::Example,
     db::{self, Row},
     http::{Members, Patch, Problem, Result, Versioned},
@@ -36,7 +37,7 @@ pub fn unknown_artisan() -> Problem {
 }
 
 /// A product of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = Self::example)]
 pub struct Product {
     /// The product's id, a UUIDv7.
@@ -102,6 +103,15 @@ impl Example for Product {
             "created_at": "2026-11-21T09:30:00Z",
             "updated_at": "2026-11-21T09:30:00Z",
         })
+    }
+}
+
+impl Cached for Product {
+    const NAME: &'static str = "product";
+    const SCHEMA: u32 = 1;
+
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Self::from_row(row)
     }
 }
 

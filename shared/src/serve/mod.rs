@@ -88,6 +88,9 @@ fn run(
     runtime.block_on(async move {
         if operation.role != Role::None {
             let function = Arc::clone(&function);
+            if let Some(cache) = function.platform.cache() {
+                cache.warm_up();
+            }
             tokio::spawn(async move { function.platform.connections().warm_up().await });
         }
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {

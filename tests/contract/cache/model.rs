@@ -1,0 +1,522 @@
+//! A small system of readers, writers, a cache and a database, in which everything happens in every order.
+//!
+//! One row, one key. Writers may end between any two steps. The cache may lose the key (a flush, an eviction, a
+//! restart), be away, and be frozen, in which case what it is told waits until it thaws. Time passes in two
+//! strides, that of a cell's settling and that of a token, as far as the protocol's assumptions let it: a token outlives
+//! the statement of its writer, and a writer whose cell was lost commits within the settling time.
+//!
+//! What is checked of every answer: it is not older than what had been committed when the question was asked. That is
+//! more than "versions never go back", and "deleted rows never come back", for any number of observers.
+
+use std::{
+    collections::HashSet,
+    fmt::Debug,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
+};
+
+use harness::is_large;
+
+use super::cell::{Answer, Cell, Command, Known, Name, SETTLE, TOKEN};
+
+/// A key of a cache.
+trait Store: Clone + Debug + Eq + Hash {
+    fn carry_out(&mut self, command: Command, now: u64) -> Answer;
+    fn lose(&mut self);
+}
+
+impl Store for Cell {
+    fn carry_out(&mut self, command: Command, now: u64) -> Answer {
+        Cell::carry_out(self, command, now)
+    }
+
+    fn lose(&mut self) {
+        Cell::lose(self);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Work {
+    Create,
+    Patch,
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Writer {
+    Idle,
+    /// Has told the cache, or tried to: whether it was answered, and whether nobody will hear it any more.
+    Begun {
+        is_answered: bool,
+        is_unheard: bool,
+    },
+    /// The database has done it, or has not.
+    Written {
+        is_answered: bool,
+        known: Option<Known>,
+    },
+    Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Reader {
+    Idle,
+    /// Has asked a frozen cache. What had been committed then.
+    Asking {
+        floor: Known,
+    },
+    /// Will ask the database.
+    Forwarding {
+        floor: Known,
+        lease: Option<Name>,
+    },
+    /// Has the database's answer.
+    Filling {
+        floor: Known,
+        lease: Name,
+        known: Known,
+    },
+    Over,
+}
+
+/// How often what may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Budget {
+    crashes: u8,
+    losses: u8,
+    outages: u8,
+    freezes: u8,
+    settlings: u8,
+    expiries: u8,
+    /// Commands of writers that never arrive though the cache lives.
+    cuts: u8,
+}
+
+const NOTHING: Budget =
+    Budget { crashes: 0, losses: 0, outages: 0, freezes: 0, settlings: 0, expiries: 0, cuts: 0 };
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct System<S> {
+    now: u64,
+    row: Known,
+    store: S,
+    is_away: bool,
+    /// What waits for the cache to thaw; none if it is not frozen.
+    inbox: Option<Vec<(Option<usize>, Command)>>,
+    writers: Vec<(Work, Writer)>,
+    readers: Vec<Reader>,
+    budget: Budget,
+}
+
+/// An answer that is older than it may be.
+type Violation = String;
+
+/// Something that may happen: to which writer or reader, if any, and what.
+type Step = (Option<usize>, &'static str);
+
+fn token(writer: usize) -> Name {
+    1 + Name::try_from(writer).expect("a few writers")
+}
+
+impl<S: Store> System<S> {
+    /// An answer to a reader, who asked when `floor` was committed.
+    fn check(&self, answer: Known, floor: Known) -> Result<(), Violation> {
+        let is_right = match (answer, floor) {
+            (Known::Version(answer), Known::Version(floor)) => answer >= floor,
+            (Known::Version(_), Known::None) => true,
+            (Known::Version(_), Known::Gone) => false,
+            (Known::None | Known::Gone, Known::None | Known::Gone) => true,
+            (Known::None | Known::Gone, Known::Version(_)) => self.row == Known::Gone,
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("{answer:?} was answered, {floor:?} was committed before"))
+        }
+    }
+
+    /// What the cache does with a command, if it does it now.
+    fn send(&mut self, reader: Option<usize>, command: Command) -> Option<Answer> {
+        if self.is_away {
+            return None;
+        }
+        match &mut self.inbox {
+            Some(inbox) => {
+                inbox.push((reader, command));
+                None
+            }
+            None => Some(self.store.carry_out(command, self.now)),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.store.lose();
+        for (_, writer) in &mut self.writers {
+            if let Writer::Begun { is_unheard, .. } = writer {
+                *is_unheard = true;
+            }
+        }
+    }
+
+    /// The states that a reader may be in after the cache has answered.
+    fn answered(&self, reader: usize, answer: Answer, floor: Known) -> Result<Vec<Self>, Violation> {
+        let with = |state: Reader| {
+            let mut next = self.clone();
+            next.readers[reader] = state;
+            next
+        };
+        match answer {
+            Answer::Busy => Ok(vec![with(Reader::Forwarding { floor, lease: None })]),
+            Answer::Miss { lease } => Ok(vec![with(Reader::Forwarding { floor, lease: Some(lease) })]),
+            // Fresh, or not fresh and the database away: the same answer. Or not fresh.
+            Answer::Hit { known, .. } | Answer::Stale { known, .. } => {
+                self.check(known, floor)?;
+                let mut all = vec![with(Reader::Over)];
+                if let Answer::Stale { lease, .. } = answer {
+                    all.push(with(Reader::Forwarding { floor, lease: Some(lease) }));
+                }
+                Ok(all)
+            }
+            Answer::Done(_) => unreachable!("no answer to a reader"),
+        }
+    }
+
+    /// Everything that may happen next.
+    fn successors(&self) -> Result<Vec<(Step, Self)>, Violation> {
+        let mut all = Vec::new();
+        for writer in 0..self.writers.len() {
+            self.steps_of_writer(writer, &mut all);
+        }
+        for reader in 0..self.readers.len() {
+            self.steps_of_reader(reader, &mut all)?;
+        }
+        self.steps_of_the_world(&mut all)?;
+        Ok(all)
+    }
+
+    fn steps_of_writer(&self, writer: usize, all: &mut Vec<(Step, Self)>) {
+        let (work, state) = self.writers[writer];
+        let token = token(writer);
+        let mut step = |what: &'static str, change: &mut dyn FnMut(&mut Self)| {
+            let mut next = self.clone();
+            change(&mut next);
+            all.push(((Some(writer), what), next));
+        };
+        match state {
+            Writer::Idle => {
+                step("writer begins", &mut |next| {
+                    let is_unheard = next.is_away;
+                    let is_answered = next.send(None, Command::Begin { token }).is_some();
+                    next.writers[writer].1 = Writer::Begun { is_answered, is_unheard };
+                });
+                if self.budget.cuts > 0 {
+                    step("writer begins unheard", &mut |next| {
+                        next.budget.cuts -= 1;
+                        next.writers[writer].1 = Writer::Begun { is_answered: false, is_unheard: true };
+                    });
+                }
+            }
+            Writer::Begun { is_answered, .. } => {
+                step("writer commits", &mut |next| {
+                    let row = match (work, next.row) {
+                        (Work::Create, Known::None) => Some(Known::Version(1)),
+                        (Work::Patch, Known::Version(version)) => Some(Known::Version(version + 1)),
+                        (Work::Delete, Known::Version(_)) => Some(Known::Gone),
+                        _ => None,
+                    };
+                    next.row = row.unwrap_or(next.row);
+                    next.writers[writer].1 = Writer::Written { is_answered, known: row };
+                });
+                step("writer is refused", &mut |next| {
+                    next.writers[writer].1 = Writer::Written { is_answered, known: None };
+                });
+            }
+            Writer::Written { is_answered, known } => step("writer ends", &mut |next| {
+                let command = match (work, known) {
+                    (_, None) => Command::Abort { token },
+                    (Work::Create, Some(_)) => Command::Clear { token },
+                    // A version is only as good as a token that was there in time.
+                    (Work::Patch, Some(_)) if !is_answered => Command::Clear { token },
+                    (_, Some(known)) => Command::Commit { token, known, fresh: 0, life: u64::MAX },
+                };
+                next.send(None, command);
+                next.writers[writer].1 = Writer::Over;
+            }),
+            Writer::Over => return,
+        }
+        if self.budget.crashes > 0 {
+            step("writer crashes", &mut |next| {
+                next.budget.crashes -= 1;
+                next.writers[writer].1 = Writer::Over;
+            });
+        }
+    }
+
+    fn steps_of_reader(&self, reader: usize, all: &mut Vec<(Step, Self)>) -> Result<(), Violation> {
+        let mut push = |what: &'static str, next: Self| all.push(((Some(reader), what), next));
+        match self.readers[reader] {
+            Reader::Idle => {
+                let mut next = self.clone();
+                let floor = self.row;
+                let nonce = 100 + Name::try_from(reader).expect("a few readers");
+                match next.send(Some(reader), Command::Read { nonce }) {
+                    Some(answer) => {
+                        for next in next.answered(reader, answer, floor)? {
+                            push("reader asks", next);
+                        }
+                    }
+                    None if self.is_away => {
+                        next.readers[reader] = Reader::Forwarding { floor, lease: None };
+                        push("reader asks nobody", next);
+                    }
+                    None => {
+                        next.readers[reader] = Reader::Asking { floor };
+                        push("reader asks the frozen cache", next);
+                    }
+                }
+            }
+            Reader::Asking { floor } => {
+                let mut next = self.clone();
+                next.readers[reader] = Reader::Forwarding { floor, lease: None };
+                push("reader gives up", next);
+            }
+            Reader::Forwarding { floor, lease } => {
+                self.check(self.row, floor)?;
+                let mut next = self.clone();
+                next.readers[reader] = match lease {
+                    // Nobody can tell a row that is gone from one that never was.
+                    Some(lease) => {
+                        let known = if self.row == Known::Gone { Known::None } else { self.row };
+                        Reader::Filling { floor, lease, known }
+                    }
+                    None => Reader::Over,
+                };
+                push("reader reads the database", next);
+            }
+            Reader::Filling { lease, known, .. } => {
+                let mut next = self.clone();
+                next.readers[reader] = Reader::Over;
+                push("reader crashes", next.clone());
+                next.send(None, Command::Fill { lease, known, fresh: 0, life: u64::MAX });
+                push("reader fills", next);
+            }
+            Reader::Over => {}
+        }
+        Ok(())
+    }
+
+    fn steps_of_the_world(&self, all: &mut Vec<(Step, Self)>) -> Result<(), Violation> {
+        let budget = self.budget;
+        let mut step = |what: &'static str, change: &mut dyn FnMut(&mut Self)| {
+            let mut next = self.clone();
+            change(&mut next);
+            all.push(((None, what), next));
+        };
+        if budget.losses > 0 {
+            step("the cache loses the key", &mut |next| {
+                next.budget.losses -= 1;
+                next.lose();
+            });
+        }
+        if self.is_away {
+            step("the cache is back", &mut |next| next.is_away = false);
+        } else if budget.outages > 0 {
+            step("the cache is away", &mut |next| {
+                next.budget.outages -= 1;
+                next.is_away = true;
+                next.inbox = None;
+                next.lose();
+                for reader in &mut next.readers {
+                    if let Reader::Asking { floor } = *reader {
+                        *reader = Reader::Forwarding { floor, lease: None };
+                    }
+                }
+            });
+        }
+        if budget.freezes > 0 && self.inbox.is_none() && !self.is_away {
+            step("the cache freezes", &mut |next| {
+                next.budget.freezes -= 1;
+                next.inbox = Some(Vec::new());
+            });
+        }
+        let is_at_work = |is_slow: fn(bool) -> bool| {
+            self.writers
+                .iter()
+                .any(|(_, writer)| matches!(writer, Writer::Begun { is_unheard, .. } if is_slow(*is_unheard)))
+        };
+        if budget.settlings > 0 && !is_at_work(|is_unheard| is_unheard) {
+            step("a second passes", &mut |next| {
+                next.budget.settlings -= 1;
+                next.now += SETTLE;
+            });
+        }
+        if budget.expiries > 0 && !is_at_work(|_| true) {
+            step("tokens expire", &mut |next| {
+                next.budget.expiries -= 1;
+                next.now += TOKEN;
+            });
+        }
+        if let Some(inbox) = &self.inbox {
+            let mut thawed = vec![Self { inbox: None, ..self.clone() }];
+            for (reader, command) in inbox {
+                let mut after = Vec::new();
+                for mut state in thawed {
+                    let answer = state.store.carry_out(*command, state.now);
+                    match reader.map(|reader| (reader, state.readers[reader])) {
+                        Some((reader, Reader::Asking { floor })) => {
+                            after.extend(state.answered(reader, answer, floor)?);
+                        }
+                        _ => after.push(state),
+                    }
+                }
+                thawed = after;
+            }
+            all.extend(thawed.into_iter().map(|next| ((None, "the cache thaws"), next)));
+        }
+        Ok(())
+    }
+}
+
+/// Visits every state that can come after `state`; returns how many there are, or the way to a violation.
+fn explore<S: Store>(state: System<S>) -> Result<usize, String> {
+    let mut seen = HashSet::new();
+    let mut way = Vec::new();
+    visit(&state, &mut seen, &mut way).map(|()| seen.len()).map_err(|violation| {
+        let steps = way.iter().map(|(who, what)| match who {
+            Some(who) => format!("{what} ({who})"),
+            None => (*what).to_owned(),
+        });
+        format!("{}: {violation}", steps.collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// Remembers states by their hash: two of a million share one of 64 bits once in ten million runs.
+fn visit<S: Store>(state: &System<S>, seen: &mut HashSet<u64>, way: &mut Vec<Step>) -> Result<(), Violation> {
+    if !seen.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(state)) {
+        return Ok(());
+    }
+    for (what, next) in state.successors()? {
+        way.push(what);
+        visit(&next, seen, way)?;
+        way.pop();
+    }
+    Ok(())
+}
+
+/// A system at rest: the cache knows nothing, or has the first version.
+fn system<S: Store + Default>(is_warm: bool, work: &[Work], readers: usize, budget: Budget) -> System<S> {
+    let row = if work.contains(&Work::Create) { Known::None } else { Known::Version(1) };
+    let mut store = S::default();
+    let mut now = 10_000;
+    if is_warm {
+        store.carry_out(Command::Read { nonce: 99 }, now);
+        now += SETTLE;
+        store.carry_out(Command::Read { nonce: 98 }, now);
+        store.carry_out(Command::Fill { lease: 99, known: row, fresh: 0, life: u64::MAX }, now);
+    }
+    System {
+        now,
+        row,
+        store,
+        is_away: false,
+        inbox: None,
+        writers: work.iter().map(|work| (*work, Writer::Idle)).collect(),
+        readers: vec![Reader::Idle; readers],
+        budget,
+    }
+}
+
+/// Everything that may go wrong, once each; time may pass twice.
+const ALL: Budget =
+    Budget { crashes: 1, losses: 1, outages: 1, freezes: 1, settlings: 2, expiries: 1, cuts: 0 };
+
+fn check(work: &[Work], readers: usize, budget: Budget) -> usize {
+    let started = std::time::Instant::now();
+    let states = [false, true].map(|is_warm| {
+        explore(system::<Cell>(is_warm, work, readers, budget))
+            .unwrap_or_else(|way| panic!("{work:?}, warm: {is_warm}: {way}"))
+    });
+    eprintln!("{work:?}, {readers} readers: {states:?} states, {:?}", started.elapsed());
+    states.into_iter().sum()
+}
+
+#[test]
+fn no_answer_is_older_than_what_was_committed_before_the_question() {
+    use Work::{Create, Delete, Patch};
+    let crash = Budget { freezes: 0, outages: 0, settlings: 1, ..ALL };
+    let freeze = Budget { crashes: 0, losses: 0, expiries: 0, settlings: 1, ..ALL };
+    let mut states = 0;
+    for work in [Create, Patch, Delete] {
+        states += check(&[work], 2, crash);
+        states += check(&[work], 2, freeze);
+        states += check(&[work, Patch], 1, crash);
+        states += check(&[work, Patch], 1, freeze);
+    }
+    if is_large() {
+        for work in [Create, Patch, Delete] {
+            states += check(&[work], 2, ALL);
+            states += check(&[work, Patch], 2, Budget { settlings: 2, ..crash });
+        }
+        states += check(&[Patch, Patch], 2, Budget { settlings: 2, ..freeze });
+        states += check(&[Patch, Patch], 1, Budget { crashes: 2, expiries: 2, ..crash });
+    }
+    assert!(states > 100_000, "{states}");
+}
+
+/// What readers do who store what they have read, and writers who do one thing after their statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Naive<const RULE: u8>(Option<Known>);
+
+/// A reader sets what it has read, a writer what it has written.
+const SET_AFTER_READ: u8 = 0;
+/// A writer deletes the key.
+const DELETE_AFTER_WRITE: u8 = 1;
+/// Nothing is put over a newer version.
+const COMPARE_VERSIONS: u8 = 2;
+
+impl<const RULE: u8> Store for Naive<RULE> {
+    fn carry_out(&mut self, command: Command, _: u64) -> Answer {
+        let is_newer =
+            |old: Option<Known>, new: Known| RULE != COMPARE_VERSIONS || old.is_none_or(|old| old <= new);
+        match command {
+            Command::Read { .. } => {
+                return match self.0 {
+                    Some(known) => Answer::Hit { known, age: 0 },
+                    None => Answer::Miss { lease: 0 },
+                };
+            }
+            Command::Fill { known, .. } if is_newer(self.0, known) => self.0 = Some(known),
+            Command::Commit { .. } if RULE == DELETE_AFTER_WRITE => self.0 = None,
+            Command::Commit { known, .. } if is_newer(self.0, known) => self.0 = Some(known),
+            Command::Clear { .. } => self.0 = None,
+            _ => {}
+        }
+        Answer::Done(true)
+    }
+
+    fn lose(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[test]
+fn the_usual_protocols_fail_the_same_check() {
+    use Work::Patch;
+    fn way<const RULE: u8>(budget: Budget) -> String {
+        explore(system::<Naive<RULE>>(false, &[Patch], 2, budget)).expect_err("an old answer")
+    }
+    for (rule, way) in [
+        ("set after read", way::<SET_AFTER_READ>(NOTHING)),
+        ("delete after write", way::<DELETE_AFTER_WRITE>(NOTHING)),
+        ("compare versions", way::<COMPARE_VERSIONS>(NOTHING)),
+    ] {
+        eprintln!("--- {rule}\n{way}");
+    }
+}
+
+/// What the documentation says remains: the check is sharp enough to find it.
+#[test]
+fn a_writer_that_alone_cannot_reach_the_cache_is_what_remains() {
+    let budget = Budget { cuts: 1, ..NOTHING };
+    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
+    assert!(way.contains("begins unheard"), "{way}");
+}

@@ -1,0 +1,117 @@
+//! Servers of other kinds: a cluster, TLS, a password.
+
+use std::time::{Duration, Instant};
+
+use harness::{Authority, Setup, Tunnel, atelier_with, block_on, product_path, start_cache};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::reads::{is_hit, warm};
+
+fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+async fn read_write_delete(atelier: &harness::Atelier, products: usize) {
+    for number in 0..products {
+        let product = atelier.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
+        let path = product_path(&product);
+        assert_eq!(warm(atelier, &path).await.json(), product);
+        atelier.client().patch(&path, &json!({"price": 2})).await.expect(200);
+        let patched = atelier.client().get(&path).await.expect(200);
+        assert!(is_hit(&patched) && patched.json()["price"] == 2, "{:?}", patched.headers);
+        if number % 2 == 0 {
+            atelier.client().delete(&path).await.expect(204);
+            atelier.client().get(&path).await.problem(404);
+        }
+    }
+}
+
+#[test]
+fn a_cluster_of_three_nodes_shares_the_keys() {
+    let nodes = block_on(async {
+        let arguments = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"];
+        let arguments: Vec<_> = arguments.map(ToOwned::to_owned).into();
+        let mut nodes = Vec::new();
+        for _ in 0..3 {
+            nodes.push(start_cache(arguments.clone()).await.expect("a node"));
+        }
+        nodes
+    });
+    let mut connections: Vec<_> = nodes
+        .iter()
+        .map(|node| redis::Client::open(node.url()).and_then(|it| it.get_connection()).expect("a connection"))
+        .collect();
+    let ports: Vec<_> = nodes.iter().map(local::redis::Server::port).collect();
+    for (number, connection) in (0..).zip(&mut connections) {
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("ADDSLOTS");
+        for slot in (0..16_384).filter(|slot| slot % 3 == number) {
+            slots.arg(slot);
+        }
+        slots.exec(connection).expect("slots");
+        redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(ports[0]).exec(connection).expect("a meeting");
+    }
+    let end = Instant::now() + Duration::from_secs(20);
+    for connection in &mut connections {
+        let is_ready = |connection: &mut redis::Connection| {
+            let state: String = redis::cmd("CLUSTER").arg("INFO").query(connection).expect("a state");
+            state.contains("cluster_state:ok") && state.contains("cluster_known_nodes:3")
+        };
+        while !is_ready(connection) {
+            assert!(Instant::now() < end, "the cluster is not ready");
+            block_on(async { sleep(Duration::from_millis(50)).await });
+        }
+    }
+    let environment = variables([("CACHE_URL", &nodes[0].url()), ("CACHE_CLUSTER", "true")]);
+    atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
+        read_write_delete(atelier, 6).await;
+        let sizes: Vec<usize> = connections
+            .iter_mut()
+            .map(|connection| redis::cmd("DBSIZE").query(connection).expect("a size"))
+            .collect();
+        assert_eq!(sizes.iter().sum::<usize>(), 6, "{sizes:?}");
+        assert!(sizes.iter().filter(|size| **size > 0).count() > 1, "one node has them all: {sizes:?}");
+    });
+}
+
+#[test]
+fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
+    let authority = Authority::new();
+    let (server, right, wrong) = block_on(async {
+        let arguments = vec!["--requirepass".to_owned(), "sesame".to_owned()];
+        let server = start_cache(arguments).await.expect("a cache");
+        let right = Tunnel::start(&authority.issue("localhost"), server.port()).await;
+        let wrong = Tunnel::start(&Authority::new().issue("localhost"), server.port()).await;
+        (server, right, wrong)
+    });
+    let url = |port: u16| format!("rediss://localhost:{port}");
+    let setup = |port: u16, password: &str| Setup {
+        environment: variables([
+            ("CACHE_URL", &url(port)),
+            ("CACHE_PASSWORD", password),
+            ("CACHE_CA_FILE", &authority.file()),
+        ]),
+        ..Setup::default()
+    };
+    atelier_with(setup(right.port(), "sesame"), async |atelier| {
+        read_write_delete(atelier, 2).await;
+        assert!(!atelier.log().iter().any(|line| line.contains("sesame")));
+    });
+    for (port, password, reason) in
+        [(wrong.port(), "sesame", "certificate"), (right.port(), "other", "Password authentication failed")]
+    {
+        atelier_with(setup(port, password), async |atelier| {
+            let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+            for _ in 0..3 {
+                let response = atelier.client().get(&path).await.expect(200);
+                assert_eq!(response.header("cache-status"), "atelier; fwd=miss");
+            }
+            let log = atelier.log();
+            let lines = log.iter().filter(|line| line.contains("the cache has not answered"));
+            assert!(lines.clone().any(|line| line.contains(reason)), "{reason}: {log:?}");
+            assert!(!log.iter().any(|line| line.contains("sesame")));
+        });
+    }
+    drop(server);
+}

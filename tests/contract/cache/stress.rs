@@ -1,0 +1,320 @@
+//! Real processes against a cache that is restarted, flushed and frozen; and what the cache is good for, in figures.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use harness::{Atelier, Client, Setup, atelier_with, is_large, product_path};
+use serde_json::json;
+use tokio::{process::Command, sync::RwLock, task::JoinSet, time::sleep};
+
+use super::reads::is_hit;
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// The version of a row that is gone.
+const GONE: u64 = u64::MAX;
+
+/// A product, and the newest version that anybody has been told of.
+struct Watched {
+    path: String,
+    id: uuid::Uuid,
+    newest: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tally {
+    reads: AtomicU64,
+    hits: AtomicU64,
+    writes: AtomicU64,
+    killed: AtomicU64,
+}
+
+/// One of a few products; a deleted one is replaced by a new one.
+type Slot = Arc<RwLock<Arc<Watched>>>;
+
+async fn create(client: &Client) -> Arc<Watched> {
+    let created = client.post("/v1/products", &json!({"name": "Cup", "price": 0})).await.expect(201);
+    let id = created.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    Arc::new(Watched { path: created.header("location").to_owned(), id, newest: AtomicU64::new(1) })
+}
+
+async fn write(client: Client, slot: Slot, mut numbers: Numbers, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let watched = Arc::clone(&*slot.read().await);
+        if numbers.below(25) == 0 {
+            // Killed on the way, it may be done or not: 404 tells.
+            if matches!(client.delete(&watched.path).await.status.as_u16(), 204 | 404) {
+                watched.newest.store(GONE, Ordering::SeqCst);
+                *slot.write().await = create(&client).await;
+            }
+        } else {
+            let patched = client.patch(&watched.path, &json!({"price": numbers.below(1 << 40)})).await;
+            // Another writer may have deleted it; or this one was killed.
+            if patched.status == 502 {
+                tally.killed.fetch_add(1, Ordering::Relaxed);
+            } else if patched.status != 404 {
+                let version = patched.expect(200).json()["version"].as_u64().expect("a version");
+                watched.newest.fetch_max(version, Ordering::SeqCst);
+            }
+        }
+        tally.writes.fetch_add(1, Ordering::Relaxed);
+        sleep(Duration::from_millis(numbers.below(120))).await;
+    }
+}
+
+/// The version that is committed, as only the database knows it.
+async fn committed(database: &tokio_postgres::Client, watched: &Watched) -> u64 {
+    let row = database.query_opt("select version from products where id = $1", &[&watched.id]).await;
+    let version = row.expect("an answer").map(|row| row.get::<_, i64>(0).unsigned_abs());
+    version.unwrap_or(GONE)
+}
+
+async fn read(
+    client: Client,
+    database: tokio_postgres::Client,
+    slots: Vec<Slot>,
+    mut numbers: Numbers,
+    tally: Arc<Tally>,
+    stop: Arc<AtomicBool>,
+) {
+    let count = u64::try_from(slots.len()).expect("a few");
+    while !stop.load(Ordering::Relaxed) {
+        let slot = &slots[usize::try_from(numbers.below(count)).expect("a few")];
+        let watched = Arc::clone(&*slot.read().await);
+        let mut floor = watched.newest.load(Ordering::SeqCst);
+        if numbers.below(2) == 0 {
+            floor = floor.max(committed(&database, &watched).await);
+        }
+        let response = client.get(&watched.path).await;
+        let version = match response.status.as_u16() {
+            200 => response.json()["version"].as_u64().expect("a version"),
+            404 => GONE,
+            status => panic!("{status}: {}", response.body),
+        };
+        assert!(
+            version >= floor,
+            "{}: version {version} was answered after {floor} was committed: {:?}",
+            watched.path,
+            response.headers
+        );
+        watched.newest.fetch_max(version, Ordering::SeqCst);
+        tally.reads.fetch_add(1, Ordering::Relaxed);
+        tally.hits.fetch_add(u64::from(is_hit(&response)), Ordering::Relaxed);
+    }
+}
+
+/// Makes the life of the cache hard until `end`; returns how often it did what.
+async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTreeMap<&'static str, u32> {
+    let mut counts = BTreeMap::new();
+    while Instant::now() < end {
+        sleep(Duration::from_millis(500 + numbers.below(2_000))).await;
+        let what = ["restarted", "flushed", "frozen", "frozen", "writer killed"]
+            [usize::try_from(numbers.below(5)).expect("small")];
+        *counts.entry(what).or_default() += 1;
+        let mut server = atelier.cache().lock().await;
+        match what {
+            "restarted" => {
+                server.halt().await.expect("the cache stops");
+                sleep(Duration::from_millis(numbers.below(300))).await;
+                server.resume().await.expect("the cache starts");
+            }
+            "flushed" => {
+                let mut connection = redis::Client::open(server.url())
+                    .and_then(|it| it.get_connection())
+                    .expect("a connection");
+                redis::cmd("FLUSHALL").exec(&mut connection).expect("a flush");
+            }
+            "writer killed" => {
+                let writers = atelier.functions().environments("patch-product");
+                if let Some(writer) = writers.first() {
+                    let sent = Command::new("kill").args(["-KILL", &writer.pid.to_string()]).status().await;
+                    assert!(sent.expect("kill runs").success());
+                }
+            }
+            _ => {
+                let pid = server.pid().to_string();
+                for signal in ["-STOP", "-CONT"] {
+                    let sent = Command::new("kill").args([signal, &pid]).status().await;
+                    assert!(sent.expect("kill runs").success());
+                    sleep(Duration::from_millis(numbers.below(700))).await;
+                }
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
+    atelier_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |atelier| {
+        let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
+        let mut slots: Vec<Slot> = Vec::new();
+        for _ in 0..8 {
+            slots.push(Arc::new(RwLock::new(create(atelier.client()).await)));
+        }
+        let mut tasks = JoinSet::new();
+        for (number, slot) in (0..).zip(&slots) {
+            let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
+            tasks.spawn(write(atelier.client().clone(), Arc::clone(slot), Numbers(number), tally, stop));
+        }
+        for number in 100..108 {
+            let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
+            let (client, database) = (atelier.client().clone(), atelier.database().await);
+            tasks.spawn(read(client, database, slots.clone(), Numbers(number), tally, stop));
+        }
+        let seconds = if is_large() { 180 } else { 20 };
+        let counts = disturb(atelier, Numbers(7), Instant::now() + Duration::from_secs(seconds)).await;
+        stop.store(true, Ordering::Relaxed);
+        tasks.join_all().await;
+        let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let (reads, hits, writes) = (figure(&tally.reads), figure(&tally.hits), figure(&tally.writes));
+        let killed = figure(&tally.killed);
+        let environments = atelier.functions().environments("get-product").len();
+        eprintln!(
+            "cache {counts:?} in {seconds} s: {reads} reads by {environments} environments, {hits} of them hits, \
+             {writes} writes, {killed} of them killed, 0 other failed, 0 versions went back"
+        );
+        assert!(reads > 500 && writes > 100 && hits > reads / 20, "the test has tested something");
+    });
+}
+
+/// Index of the product that a number in 0..1 asks for, as visitors of a shop do: the n-th is asked for 1/n as often
+/// as the first.
+fn zipf(weights: &[f64], number: f64) -> usize {
+    weights.partition_point(|sum| *sum < number * weights[weights.len() - 1])
+}
+
+fn percentile(all: &mut [Duration], percent: usize) -> Duration {
+    all.sort();
+    all[(all.len() * percent / 100).min(all.len() - 1)]
+}
+
+/// Sends `requests` requests from `clients` clients; their latencies, apart for hits and others.
+async fn visit(
+    atelier: &Atelier,
+    clients: usize,
+    requests: usize,
+    path: impl Fn(&mut Numbers) -> String + Clone + Send + 'static,
+) -> (Vec<Duration>, Vec<Duration>) {
+    let mut visitors = JoinSet::new();
+    for number in 0..clients {
+        let (client, path) = (atelier.client().clone(), path.clone());
+        visitors.spawn(async move {
+            let mut numbers = Numbers(u64::try_from(number).expect("a few"));
+            let (mut hits, mut others) = (Vec::new(), Vec::new());
+            for _ in 0..requests / clients {
+                let asked = Instant::now();
+                let response = client.get(&path(&mut numbers)).await.expect(200);
+                let latencies = if is_hit(&response) { &mut hits } else { &mut others };
+                latencies.push(asked.elapsed());
+            }
+            (hits, others)
+        });
+    }
+    visitors.join_all().await.into_iter().fold(Default::default(), |(mut hits, mut others), visitor| {
+        hits.extend(visitor.0);
+        others.extend(visitor.1);
+        (hits, others)
+    })
+}
+
+#[test]
+fn most_reads_of_a_shop_never_reach_the_database() {
+    let setup = Setup { cache: Some(Vec::new()), max_environments: Some(4), ..Setup::default() };
+    atelier_with(setup, async |atelier| {
+        let products = if is_large() { 1_000 } else { 100 };
+        let requests = if is_large() { 40_000 } else { 2_000 };
+        let mut paths = Vec::new();
+        for number in 0..products {
+            let product = json!({"name": format!("Cup {number}"), "price": number});
+            paths.push(product_path(&atelier.create_product(product).await));
+        }
+        let weights: Vec<f64> = (1..=products)
+            .scan(0.0, |sum, rank| {
+                *sum += 1.0 / f64::from(rank);
+                Some(*sum)
+            })
+            .collect();
+
+        // Writers meanwhile: one change for about fifty reads.
+        let stop = Arc::new(AtomicBool::new(false));
+        let writing = tokio::spawn({
+            let (client, stop, paths, weights) =
+                (atelier.client().clone(), Arc::clone(&stop), paths.clone(), weights.clone());
+            async move {
+                let (mut numbers, mut writes) = (Numbers(1_000), 0);
+                while !stop.load(Ordering::Relaxed) {
+                    let path = &paths[zipf(&weights, numbers.unit())];
+                    client.patch(path, &json!({"price": numbers.below(1 << 40)})).await.expect(200);
+                    writes += 1;
+                    sleep(Duration::from_millis(50)).await;
+                }
+                writes
+            }
+        });
+        let (mut hits, mut misses) = visit(atelier, 4, requests, {
+            let (paths, weights) = (paths.clone(), weights.clone());
+            move |numbers| paths[zipf(&weights, numbers.unit())].clone()
+        })
+        .await;
+        stop.store(true, Ordering::Relaxed);
+        let writes = writing.await.expect("a writer");
+        let share = hits.len() * 1_000 / (hits.len() + misses.len());
+        eprintln!(
+            "Zipf over {products} products, {requests} reads, {writes} writes: {}.{} % hits; hit p50 {:?}, p99 {:?}; \
+             miss p50 {:?}, p99 {:?}",
+            share / 10,
+            share % 10,
+            percentile(&mut hits, 50),
+            percentile(&mut hits, 99),
+            percentile(&mut misses, 50),
+            percentile(&mut misses, 99),
+        );
+        assert!(share >= 500, "{share} of 1,000");
+
+        // One at a time, so that nothing is waited for but the answer.
+        let hot = paths[0].clone();
+        let (mut hits, _) = visit(atelier, 1, 500, {
+            let hot = hot.clone();
+            move |_| hot.clone()
+        })
+        .await;
+        atelier.cache().lock().await.halt().await.expect("the cache stops");
+        let (_, mut reads) = visit(atelier, 1, 500, move |_| hot.clone()).await;
+        let (_, mut lists) = visit(atelier, 1, 500, |_| "/v1/products?limit=20".to_owned()).await;
+        let (_, mut searches) =
+            visit(atelier, 1, 500, |_| "/v1/products/search?q=cup&limit=20".to_owned()).await;
+        eprintln!(
+            "one client: hit p50 {:?}; from the database p50 {:?}; list of 20 p50 {:?}; search p50 {:?}",
+            percentile(&mut hits, 50),
+            percentile(&mut reads, 50),
+            percentile(&mut lists, 50),
+            percentile(&mut searches, 50),
+        );
+    });
+}

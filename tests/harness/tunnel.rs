@@ -1,0 +1,53 @@
+//! The server's end of TLS in front of a server that speaks none.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Certificate, front::tls_config};
+
+/// A listener on 127.0.0.1 that ends when it is dropped.
+pub struct Tunnel {
+    port: u16,
+    work: AbortHandle,
+}
+
+impl Tunnel {
+    /// Leads from TLS with `certificate` to `target`, a port on this machine.
+    ///
+    /// # Panics
+    /// When the certificate is none.
+    pub async fn start(certificate: &Certificate, target: u16) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(tls_config(certificate)));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let work = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut near = acceptor.accept(near).await.ok()?;
+                    let mut far = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await.ok()?;
+                    far.set_nodelay(true).ok()?;
+                    copy_bidirectional(&mut near, &mut far).await.ok()
+                });
+            }
+        });
+        Self { port, work: work.abort_handle() }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
+}
