@@ -95,7 +95,8 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
         }
         response
     };
-    add("NotModified", answer("The client has it already.", &[("ETag", "ETag")], Value::Null));
+    let not_modified = [&[("ETag", "ETag")], CACHE].concat();
+    add("NotModified", answer("The client has it already.", &not_modified, Value::Null));
     add("Deleted", answer("It is gone.", &[], Value::Null));
     let health =
         json!({"application/json": {"schema": schema("Health"), "example": get_health::Health::example()}});
@@ -120,7 +121,7 @@ fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Va
         name.to_string(),
         json!({
             "description": format!("The {what}, as it is now."),
-            "headers": with_common(&validators),
+            "headers": with_common(&[&validators, CACHE].concat()),
             "content": one,
             "links": links,
         }),
@@ -436,6 +437,9 @@ const PROBLEMS: &[ProblemResponse] = &[
 const TOO_LARGE: &str = "The body must have at most 65536 bytes.";
 const _: () = assert!(MAX_BODY_BYTES == 65536, "TOO_LARGE and its response name the limit");
 
+/// The headers that say what the cache did.
+const CACHE: &[(&str, &str)] = &[("Age", "Age"), ("Cache-Status", "CacheStatus")];
+
 fn headers() -> Value {
     let text = |is_required: bool, description: &str, example: &str| {
         json!({
@@ -477,6 +481,17 @@ fn headers() -> Value {
             true,
             "The request's X-Correlation-Id, else the id that the gateway gave it.",
             "order-4711",
+        ),
+        "Age": {
+            "description": "For how many seconds the answer to this read has been in the service's cache; absent if it is the database's.",
+            "required": false,
+            "schema": {"type": "integer", "minimum": 0},
+            "example": 3,
+        },
+        "CacheStatus": text(
+            false,
+            "What the service's cache did for this read (RFC 9211); absent where there is none. `detail=database-unavailable`: the answer may be older than the last change.",
+            "atelier; hit; ttl=57",
         ),
         "CacheControl": text(true, "Whether and how the answer may be kept.", "private, no-cache"),
         "AmznErrorType": text(
