@@ -277,6 +277,7 @@ fn passed_on() -> Result<Vec<(String, String)>> {
         "CACHE_PASSWORD",
         "CACHE_CA_FILE",
         "CACHE_PREFIX",
+        "CACHE_TIMEOUT_MS",
         "CACHE_TTL_SECONDS",
         "STALE_IF_ERROR_SECONDS",
     ] {

@@ -4,7 +4,7 @@
 use http::Method;
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
-    db::{Repeat, Type},
+    db::{Repeat, Statement, Type},
 };
 
 /// The operation.
@@ -52,7 +52,9 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
             app.database.read("select $1::text::integer", &[(&text, Type::TEXT)]).await?;
         }
         "write" => {
-            app.database.write("delete from products", &[], Repeat::Unsafe).await?;
+            let statement =
+                Statement { sql: "delete from products", parameters: &[], repeat: Repeat::Unsafe };
+            app.database.write(statement).await.map_err(|(error, _)| error)?;
         }
         _ => {}
     }

@@ -50,6 +50,7 @@ fn schemas() -> Map<String, Value> {
     add::<get_health::Health>(&mut schemas);
     add::<get_health::Checks>(&mut schemas);
     add::<get_health::Check>(&mut schemas);
+    add::<get_health::CheckStatus>(&mut schemas);
     add::<get_health::Status>(&mut schemas);
     schemas.insert("ProductPage".to_owned(), page::<Product>());
     schemas.insert("ArtisanPage".to_owned(), page::<Artisan>());

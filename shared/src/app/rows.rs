@@ -163,14 +163,14 @@ impl App {
         outcome: impl FnOnce(&R) -> Outcome,
     ) -> Result<R> {
         let Some(cache) = &self.cache else {
-            return judge(self.database.try_write(statement).await.map_err(|(error, _)| error));
+            return judge(self.database.write(statement).await.map_err(|(error, _)| error));
         };
         // Who cannot write must not keep others from reading.
         if let Err(error) = self.database.connect().await {
             return judge(Err(error));
         }
         let write = cache.begin::<T>(id).await;
-        let (statement, was_repeated) = match self.database.try_write(statement).await {
+        let (statement, was_repeated) = match self.database.write(statement).await {
             Ok(written) => {
                 let was_repeated = written.was_repeated;
                 (Ok(written), was_repeated)

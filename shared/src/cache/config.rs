@@ -1,17 +1,18 @@
 //! The cache's part of the configuration.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates,
     cluster::ClusterClientBuilder,
 };
 
-use super::link::Target;
+use super::link::{PATIENCE, Target};
 
-/// Where the cache is, and for how long it keeps what.
+/// Where the cache is, how long it is waited for, and for how long it keeps what.
 pub struct CacheConfig {
     pub(super) target: Target,
+    pub(super) patience: Duration,
     /// What tells this deployment's keys from those of others.
     pub(super) prefix: String,
     pub(super) limits: Limits,
@@ -29,6 +30,9 @@ pub struct Limits {
 /// Longest time that either may be set to: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long, in milliseconds, a request may be made to wait.
+const PATIENCE_MS: RangeInclusive<u64> = 10..=5_000;
+
 impl CacheConfig {
     /// Reads the configuration; what is wrong is added to `faults`. None without `CACHE_URL`.
     pub(crate) fn read(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Option<Self> {
@@ -44,6 +48,16 @@ impl CacheConfig {
         let limits = Limits {
             fresh: seconds("CACHE_TTL_SECONDS", 60),
             stale_if_error: seconds("STALE_IF_ERROR_SECONDS", 600),
+        };
+        let patience = match variable("CACHE_TIMEOUT_MS").map(|text| text.parse()) {
+            None => PATIENCE,
+            Some(Ok(ms)) if PATIENCE_MS.contains(&ms) => Duration::from_millis(ms),
+            Some(_) => {
+                let (least, most) = (PATIENCE_MS.start(), PATIENCE_MS.end());
+                faults
+                    .push(format!("CACHE_TIMEOUT_MS is not a number of milliseconds from {least} to {most}"));
+                PATIENCE
+            }
         };
         let is_cluster = match variable("CACHE_CLUSTER").as_deref() {
             None | Some("false") => false,
@@ -64,7 +78,7 @@ impl CacheConfig {
         match target(&url, credentials, is_cluster, roots) {
             Ok(target) => {
                 let prefix = variable("CACHE_PREFIX").unwrap_or_else(|| "atelier".to_owned());
-                Some(Self { target, prefix, limits })
+                Some(Self { target, patience, prefix, limits })
             }
             Err(fault) => {
                 faults.push(fault);
@@ -158,10 +172,11 @@ mod tests {
             ("CACHE_URL", "memcached://u:sesame@h"),
             ("CACHE_TTL_SECONDS", "-1"),
             ("STALE_IF_ERROR_SECONDS", "86401"),
+            ("CACHE_TIMEOUT_MS", "0"),
             ("CACHE_CLUSTER", "yes"),
             ("CACHE_CA_FILE", "/nowhere"),
         ]);
-        assert_eq!(faults.len(), 5, "{faults:?}");
+        assert_eq!(faults.len(), 6, "{faults:?}");
         assert!(!format!("{faults:?}").contains("sesame"));
         assert_eq!(read(&[("CACHE_URL", "rediss://h/#insecure")]).1.len(), 1);
     }

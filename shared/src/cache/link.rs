@@ -21,7 +21,7 @@ use tokio::{
 use super::cell::{self, Call};
 use crate::telemetry::{self, Step, metrics};
 
-/// Longest wait for the cache.
+/// Longest wait for the cache, unless `CACHE_TIMEOUT_MS` says another.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Longest wait of a writer while the breaker is open: long enough to send what must be sent.
@@ -92,6 +92,7 @@ impl State {
 /// A connection, and what is known of its health.
 pub(super) struct Link {
     target: Target,
+    patience: Duration,
     state: watch::Sender<State>,
     breaker: Breaker,
     is_probing: AtomicBool,
@@ -99,9 +100,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(target: Target) -> Arc<Self> {
+    /// A connection to `target`, which is not opened yet, and is waited for `patience` at most.
+    pub(super) fn new(target: Target, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             target,
+            patience,
             state: watch::Sender::default(),
             breaker: Breaker::default(),
             is_probing: AtomicBool::new(false),
@@ -109,7 +112,7 @@ impl Link {
         })
     }
 
-    /// Asks, and waits for [`PATIENCE`] at most. Not before the breaker has closed, unless this `is_last_resort`.
+    /// Asks, and waits no longer than it may. Not before the breaker has closed, unless this `is_last_resort`.
     pub(super) async fn ask(
         self: &Arc<Self>,
         call: Call<'_>,
@@ -126,16 +129,16 @@ impl Link {
         let asking = async {
             if breaker != BreakerState::Closed {
                 // Behind this answer, nothing that timed out before is on its way any more.
-                self.query(&redis::cmd("PING"), PATIENCE).await?;
+                self.query(&redis::cmd("PING"), self.patience).await?;
             }
-            match self.query(&cell::command(true, call), PATIENCE).await {
+            match self.query(&cell::command(true, call), self.patience).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    self.query(&cell::command(false, call), PATIENCE).await
+                    self.query(&cell::command(false, call), self.patience).await
                 }
                 answer => answer,
             }
         };
-        let answer = timeout(PATIENCE, asking).await;
+        let answer = timeout(self.patience, asking).await;
         if answer.is_err() && self.is_opening() {
             // As at a cold start: nothing is wrong yet, and one request has waited for it.
             self.breaker.open(self.now_ms());
@@ -162,25 +165,26 @@ impl Link {
 
     /// Asks for a sign of life, whatever the breaker says.
     pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
-        let answer = timeout(PATIENCE, self.query(&redis::cmd("PING"), PATIENCE)).await;
+        let answer = timeout(self.patience, self.query(&redis::cmd("PING"), self.patience)).await;
         self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
     }
 
     /// Sends a writer's token, and waits for the answer.
     pub(super) async fn announce(self: &Arc<Self>, call: Call<'_>) -> Result<(), Failure> {
         if self.breaker.state(self.now_ms()) != BreakerState::Closed && !self.is_opening() {
-            return self.send(call, PATIENCE, SEND_PATIENCE).await;
+            return self.send(call, self.patience, SEND_PATIENCE).await;
         }
         let is_first = { self.state.borrow().is_first() };
-        match self.connection(if is_first { OPENING_PATIENCE } else { PATIENCE }).await {
-            Ok(_) => self.send(call, PATIENCE, PATIENCE).await,
+        let opening_patience = if is_first { OPENING_PATIENCE.max(self.patience) } else { self.patience };
+        match self.connection(opening_patience).await {
+            Ok(_) => self.send(call, self.patience, self.patience).await,
             Err(error) => self.judge(Err(error)).map(|_| ()),
         }
     }
 
     /// Sends what has become of a writer. There is hope for an answer if its token was heard.
     pub(super) async fn conclude(self: &Arc<Self>, call: Call<'_>, is_heard: bool) {
-        let patience = if is_heard { PATIENCE } else { SEND_PATIENCE };
+        let patience = if is_heard { self.patience } else { SEND_PATIENCE };
         // Without an answer the token stays, and with it everything that is true.
         let _ = self.send(call, CONNECT_TIMEOUT, patience).await;
     }
@@ -400,7 +404,7 @@ mod tests {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("redis://{}", socket.local_addr().unwrap());
-        let link = Link::new(Target::Single(Box::new(Client::open(url).unwrap())));
+        let link = Link::new(Target::Single(Box::new(Client::open(url).unwrap())), PATIENCE);
         assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
         assert!(matches!(link.ask(READ, false).await, Err(Failure::Paused)));
         assert!(link.announce(BEGIN).await.is_err());
@@ -413,8 +417,10 @@ mod tests {
         let info = redis::IntoConnectionInfo::into_connection_info(url.as_str()).unwrap();
         let settings =
             info.redis_settings().clone().set_skip_set_lib_name().set_protocol(redis::ProtocolVersion::RESP2);
-        let link =
-            Link::new(Target::Single(Box::new(Client::open(info.set_redis_settings(settings)).unwrap())));
+        let link = Link::new(
+            Target::Single(Box::new(Client::open(info.set_redis_settings(settings)).unwrap())),
+            PATIENCE,
+        );
         let asked = Instant::now();
         assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
         assert!(asked.elapsed() >= PATIENCE);

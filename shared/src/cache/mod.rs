@@ -7,7 +7,7 @@
 //!   two steps, through restarts, flushes and evictions, and through late commands. `tests/contract/cache/model.rs` checks
 //!   every order of events of a small system, and that the usual protocols (set after a read; delete after a write)
 //!   fail the same check.
-//! - **Cache trouble never fails a request** and costs it at most [`PATIENCE`], once: after a failure a breaker keeps the
+//! - **Cache trouble never fails a request** and costs it at most `CACHE_TIMEOUT_MS`, once: after a failure a breaker keeps the
 //!   cache out of the way until it has shown a sign of life, which is asked for in the background after 100 ms at
 //!   first and every 2 s at most. Only the first write of an environment waits longer, up to
 //!   500 ms, for its connection.
@@ -84,7 +84,6 @@ mod through;
 
 pub use cell::{Known, Reading, SCRIPT, Version};
 pub use config::{CacheConfig, Limits};
-pub use link::PATIENCE;
 pub use through::{Cache, Found, Lease, Lookup, Outcome, Unanswered, Write, written};
 
 use serde::{Serialize, de::DeserializeOwned};

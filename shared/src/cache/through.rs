@@ -86,8 +86,8 @@ pub enum Outcome {
 impl Cache {
     /// The cache of `config`. Does not connect yet.
     pub fn new(config: CacheConfig) -> Self {
-        let CacheConfig { target, prefix, limits } = config;
-        Self(Arc::new(Shared { link: Link::new(target), prefix, limits }))
+        let CacheConfig { target, patience, prefix, limits } = config;
+        Self(Arc::new(Shared { link: Link::new(target, patience), prefix, limits }))
     }
 
     /// Connects in the background, ahead of the first request.
@@ -95,7 +95,7 @@ impl Cache {
         self.0.link.connect();
     }
 
-    /// Asks for a sign of life, within [`PATIENCE`](super::PATIENCE).
+    /// Asks for a sign of life, as long as the cache is waited for.
     ///
     /// # Errors
     /// When there is none.

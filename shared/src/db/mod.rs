@@ -131,21 +131,8 @@ impl Database {
     /// Runs a statement that writes and returns at most one row.
     ///
     /// # Errors
-    /// As for [`read`](Self::read). Where `repeat` is unsafe, the statement may have been carried out all the same.
-    pub async fn write(
-        &self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-        repeat: Repeat,
-    ) -> Result<Written, Error> {
-        self.try_write(Statement { sql, parameters, repeat }).await.map_err(|(error, _)| error)
-    }
-
-    /// Like [`write`](Self::write); an error comes with whether the statement may have been carried out all the same.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
-    pub async fn try_write(&self, statement: Statement<'_>) -> Result<Written, (Error, bool)> {
+    /// As for [`read`](Self::read), with whether the statement may have been carried out all the same.
+    pub async fn write(&self, statement: Statement<'_>) -> Result<Written, (Error, bool)> {
         let Statement { sql, parameters, repeat } = statement;
         let (mut rows, was_repeated) = self.run(sql, parameters, Verb::Write, repeat).await?;
         Ok(Written { row: rows.pop(), was_repeated })

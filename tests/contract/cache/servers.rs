@@ -6,7 +6,7 @@ use harness::{Authority, Setup, Tunnel, atelier_with, block_on, product_path, st
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::reads::{is_hit, warm};
+use super::reads::{is_hit, patient, warm};
 
 fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
@@ -63,7 +63,8 @@ fn a_cluster_of_three_nodes_shares_the_keys() {
             block_on(async { sleep(Duration::from_millis(50)).await });
         }
     }
-    let environment = variables([("CACHE_URL", &nodes[0].url()), ("CACHE_CLUSTER", "true")]);
+    let mut environment = variables([("CACHE_URL", &nodes[0].url()), ("CACHE_CLUSTER", "true")]);
+    environment.push(patient());
     atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
         read_write_delete(atelier, 6).await;
         let sizes: Vec<usize> = connections
@@ -86,13 +87,14 @@ fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
         (server, right, wrong)
     });
     let url = |port: u16| format!("rediss://localhost:{port}");
-    let setup = |port: u16, password: &str| Setup {
-        environment: variables([
+    let setup = |port: u16, password: &str| {
+        let mut environment = variables([
             ("CACHE_URL", &url(port)),
             ("CACHE_PASSWORD", password),
             ("CACHE_CA_FILE", &authority.file()),
-        ]),
-        ..Setup::default()
+        ]);
+        environment.push(patient());
+        Setup { environment, ..Setup::default() }
     };
     atelier_with(setup(right.port(), "sesame"), async |atelier| {
         read_write_delete(atelier, 2).await;
