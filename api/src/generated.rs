@@ -1,5 +1,7 @@
 //! The files that follow from the register, and whether those of a checkout are up to date.
 
+mod sam;
+
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
@@ -26,12 +28,14 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
     let mut paths: Vec<_> = routes().map(|(route, _)| route.path).collect();
     paths.dedup();
     let manifest = fs::read_to_string(root.join("Cargo.toml")).context("Cargo.toml of the workspace")?;
+    let template = fs::read_to_string(root.join("template.yaml")).context("template.yaml")?;
     let content = [
         ("api/openapi.json", document::pretty(&document, &paths)),
         ("api/openapi-3.0.json", document::pretty(&document::to_3_0(&document), &paths)),
         ("api/policies.json", document::pretty(&policies(), &[])),
         ("cdk/lib/generated/operations.gen.ts", operations_ts()),
         ("Cargo.toml", with_router(&manifest)?),
+        ("template.yaml", sam::template(&template)?),
     ];
     Ok(content.into_iter().map(|(path, content)| Generated { path, content }).collect())
 }
@@ -127,11 +131,6 @@ const ROUTER_END: &str = "# End of the generated routes.\n";
 
 /// `manifest` with the router of `cargo lambda watch`.
 fn with_router(manifest: &str) -> Result<String> {
-    let parts =
-        manifest.split_once(ROUTER).and_then(|(before, rest)| Some((before, rest.split_once(ROUTER_END)?.1)));
-    let (before, after) =
-        parts.with_context(|| format!("Cargo.toml has no part between {ROUTER:?} and {ROUTER_END:?}"))?;
-    ensure!(!after.contains(ROUTER), "Cargo.toml has two generated routers");
     let mut router = String::from("[workspace.metadata.lambda.watch.router]\n");
     let mut seen = BTreeSet::new();
     for (Route { path, .. }, _) in routes() {
@@ -145,5 +144,14 @@ fn with_router(manifest: &str) -> Result<String> {
         }
         router.push_str("]\n");
     }
-    Ok(format!("{before}{ROUTER}{router}{ROUTER_END}{after}"))
+    replaced(manifest, "Cargo.toml", [ROUTER, ROUTER_END], &router)
+}
+
+/// `text` of the file `name` with `part` between the two lines `start` and `end`.
+fn replaced(text: &str, name: &str, [start, end]: [&str; 2], part: &str) -> Result<String> {
+    let parts =
+        text.split_once(start).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    let (before, after) = parts.with_context(|| format!("{name} has no part between {start:?} and {end:?}"))?;
+    ensure!(!after.contains(start), "{name} has {start:?} twice");
+    Ok(format!("{before}{start}{part}{end}{after}"))
 }

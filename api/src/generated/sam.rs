@@ -1,0 +1,365 @@
+//! The parts of `template.yaml` that follow from the register: the paths of the REST API, and what each operation has
+//! of its own. Everything that the operations share is written by hand around them.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use anyhow::Result;
+use http::Method;
+use shared::{Operation, Role, Route};
+
+use super::{replaced, routes};
+use crate::OPERATIONS;
+
+const PATHS: &str = "        # Paths, generated from the register of operations by `cargo xtask generate`.\n";
+const PATHS_END: &str = "        # End of the generated paths.\n";
+const RESOURCES: &str =
+    "  # Functions, generated from the register of operations by `cargo xtask generate`.\n";
+const RESOURCES_END: &str = "  # End of the generated functions.\n";
+
+/// What a page may send; the same list as the local gateway's.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, \
+                               If-None-Match, If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, \
+                               X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, X-Correlation-Id";
+
+/// Every response of the gateway's own, with the status that it has.
+const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
+    ("ACCESS_DENIED", 403, "Forbidden"),
+    ("API_CONFIGURATION_ERROR", 500, "Internal Server Error"),
+    ("AUTHORIZER_CONFIGURATION_ERROR", 500, "Internal Server Error"),
+    ("AUTHORIZER_FAILURE", 500, "Internal Server Error"),
+    ("BAD_REQUEST_BODY", 400, "Bad Request"),
+    ("BAD_REQUEST_PARAMETERS", 400, "Bad Request"),
+    ("DEFAULT_4XX", 400, "Bad Request"),
+    ("DEFAULT_5XX", 500, "Internal Server Error"),
+    ("EXPIRED_TOKEN", 403, "Forbidden"),
+    ("INTEGRATION_FAILURE", 502, "Bad Gateway"),
+    ("INTEGRATION_TIMEOUT", 504, "Gateway Timeout"),
+    ("INVALID_API_KEY", 403, "Forbidden"),
+    ("INVALID_SIGNATURE", 403, "Forbidden"),
+    ("MISSING_AUTHENTICATION_TOKEN", 403, "Forbidden"),
+    ("QUOTA_EXCEEDED", 429, "Too Many Requests"),
+    ("RESOURCE_NOT_FOUND", 404, "Not Found"),
+    ("THROTTLED", 429, "Too Many Requests"),
+    ("UNAUTHORIZED", 401, "Unauthorized"),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type"),
+    ("WAF_FILTERED", 403, "Forbidden"),
+];
+
+/// `template` with its generated parts.
+pub(super) fn template(template: &str) -> Result<String> {
+    let template = replaced(template, "template.yaml", [PATHS, PATHS_END], &paths())?;
+    replaced(&template, "template.yaml", [RESOURCES, RESOURCES_END], &resources())
+}
+
+/// The logical id of an operation's function: `GetProduct` for `get-product`.
+fn logical_id(operation: &Operation) -> String {
+    let mut id = String::new();
+    for word in operation.name.split('-') {
+        let (first, rest) = word.split_at(1);
+        id.push_str(&first.to_ascii_uppercase());
+        id.push_str(rest);
+    }
+    id
+}
+
+fn paths() -> String {
+    let mut text = String::new();
+    let mut seen = BTreeSet::new();
+    for (Route { path, .. }, _) in routes() {
+        if !seen.insert(path) {
+            continue;
+        }
+        let _ = writeln!(text, "          {path}:");
+        let here: Vec<_> = routes().filter(|(route, _)| route.path == *path).collect();
+        for (route, operation) in &here {
+            text.push_str(&method(route, operation));
+        }
+        let methods: Vec<_> = here.iter().map(|(route, _)| route.method.as_str()).collect();
+        text.push_str(&preflight(&methods));
+    }
+    text.push_str(&gateway_responses());
+    text
+}
+
+/// The gateway's own errors: problem+json (RFC 9457) that a page of the first allowed origin may read.
+fn gateway_responses() -> String {
+    let mut text = String::from("        x-amazon-apigateway-gateway-responses:\n");
+    for (name, status, title) in GATEWAY_RESPONSES {
+        // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
+        let is_catch_all = name.starts_with("DEFAULT");
+        let members = if is_catch_all {
+            String::new()
+        } else {
+            format!(r#""title": "{title}", "status": {status}, "#)
+        };
+        let _ = writeln!(text, "          {name}:");
+        if !is_catch_all {
+            let _ = writeln!(text, "            statusCode: '{status}'");
+        }
+        text.push_str(
+            "            responseParameters:
+              gatewayresponse.header.Content-Type: \"'application/problem+json'\"
+              gatewayresponse.header.X-Content-Type-Options: \"'nosniff'\"
+              gatewayresponse.header.Access-Control-Allow-Origin: !If
+                - HasCors
+                - !Sub [\"'${Origin}'\", {Origin: !Select [0, !Ref CorsAllowedOrigins]}]
+                - !Ref AWS::NoValue
+              gatewayresponse.header.Vary: !If [HasCors, \"'Origin'\", !Ref AWS::NoValue]
+",
+        );
+        if *status == 429 {
+            text.push_str("              gatewayresponse.header.Retry-After: \"'1'\"\n");
+        }
+        let _ = writeln!(
+            text,
+            r#"            responseTemplates:
+              application/json: '{{"type": "about:blank", {members}"detail": $context.error.messageString, "instance": "$context.path", "request_id": "$context.requestId"}}'"#
+        );
+    }
+    text
+}
+
+fn method(route: &Route, operation: &Operation) -> String {
+    let id = logical_id(operation);
+    let name = route.method.as_str().to_ascii_lowercase();
+    let mut text = format!("            {name}:\n");
+    let parameters: Vec<_> = route.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
+    if !parameters.is_empty() {
+        text.push_str("              parameters:\n");
+        for parameter in parameters {
+            let parameter = parameter.trim_end_matches('}');
+            let _ = writeln!(
+                text,
+                "                - {{name: {parameter}, in: path, required: true, schema: {{type: string}}}}"
+            );
+        }
+    }
+    if has_body(&route.method) {
+        text.push_str(
+            "              x-amazon-apigateway-request-validator: body\n              requestBody:\n                content:\n",
+        );
+        for media_type in ["application/json", "application/merge-patch+json"] {
+            if media_type == "application/json" || route.method == Method::PATCH {
+                let _ = writeln!(
+                    text,
+                    "                  {media_type}: {{schema: {{$ref: '#/components/schemas/Object'}}}}"
+                );
+            }
+        }
+    }
+    if !route.is_open {
+        let scope = if is_reading(&route.method) { "atelier/read" } else { "atelier/write" };
+        let key = "api_key: !If [NeedsApiKey, [], !Ref AWS::NoValue]";
+        let _ = writeln!(
+            text,
+            "              security:\n                - Fn::If:\n                    - IsIam\n                    \
+             - {{sigv4: [], {key}}}\n                    - Fn::If:\n                        - IsCognito\n                        \
+             - {{cognito: [{scope}], {key}}}\n                        \
+             - !If [NeedsApiKey, {{api_key: []}}, !Ref AWS::NoValue]"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "              x-amazon-apigateway-integration:\n                type: aws_proxy\n                httpMethod: POST\n                \
+         timeoutInMillis: 29000\n                \
+         uri: !Sub arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{{id}.Alias}}/invocations"
+    );
+    text
+}
+
+/// The answer to a preflight request, if any origin is allowed. The gateway can only send one origin as a constant:
+/// with a list, a template compares.
+fn preflight(methods: &[&str]) -> String {
+    let methods = [methods, &["OPTIONS"]].concat().join(", ");
+    format!(
+        r##"            options:
+              Fn::If:
+                - HasCors
+                - responses:
+                    '204':
+                      description: What pages of other origins may send.
+                      headers:
+                        Vary: {{schema: {{type: string}}}}
+                  x-amazon-apigateway-integration:
+                    type: mock
+                    passthroughBehavior: when_no_templates
+                    requestTemplates:
+                      application/json: '{{"statusCode": 204}}'
+                    responses:
+                      default:
+                        statusCode: '204'
+                        responseParameters:
+                          method.response.header.Vary: "'Origin'"
+                        responseTemplates:
+                          application/json:
+                            Fn::Sub:
+                              - |-
+                                #set($origin = $input.params().header.get("Origin"))
+                                #if(!$origin || $origin == "")#set($origin = $input.params().header.get("origin"))#end
+                                #foreach($allowed in "${{Origins}}".split(","))
+                                #if($allowed == $origin)
+                                #set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
+                                #set($context.responseOverride.header.Access-Control-Allow-Methods = "{methods}")
+                                #set($context.responseOverride.header.Access-Control-Allow-Headers = "{ALLOWED_HEADERS}")
+                                #set($context.responseOverride.header.Access-Control-Max-Age = "7200")
+                                #end
+                                #end
+                              - Origins: !Join [',', !Ref CorsAllowedOrigins]
+                - !Ref AWS::NoValue
+"##
+    )
+}
+
+fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
+
+fn is_reading(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
+
+/// A function and what belongs to it alone: its role, its log group, its alarm, and for each of its routes the
+/// gateway's permission to call it there.
+fn resources() -> String {
+    OPERATIONS.iter().map(|operation| resource(operation)).collect()
+}
+
+fn resource(operation: &Operation) -> String {
+    let (id, name) = (logical_id(operation), operation.name);
+    let (concurrency, user) = match operation.role {
+        Role::Reader => ("ReaderConcurrency", Some("catalog_reader")),
+        Role::Writer => ("WriterConcurrency", Some("catalog_writer")),
+        Role::None => ("DocumentConcurrency", None),
+    };
+    let mut text = format!(
+        "
+  {id}:
+    Type: AWS::Serverless::Function
+    DependsOn: {depends_on}
+    Metadata: {{BuildMethod: rust-cargolambda, BuildProperties: {{Binary: {name}}}}}
+    Properties:
+      FunctionName: !Sub ${{AWS::StackName}}-{name}
+      CodeUri: .
+      Role: !GetAtt {id}Role.Arn
+      ReservedConcurrentExecutions: !If [Reserves{concurrency}, !Ref {concurrency}, !Ref AWS::NoValue]
+      LoggingConfig: {{LogGroup: !Ref {id}LogGroup}}
+      DeploymentPreference: {{Alarms: [!Ref {id}Alarm]}}
+",
+        depends_on = if user.is_some() { "Migration" } else { "FunctionPolicy" },
+    );
+    if let Some(user) = user {
+        let _ = write!(
+            text,
+            "      VpcConfig: {{SubnetIds: [!Ref SubnetA, !Ref SubnetB], SecurityGroupIds: [!Ref FunctionSecurityGroup]}}
+      Environment:
+        Variables:
+          DB_AUTH: iam
+          DB_HOST: !If [HasProxy, !GetAtt Proxy.Endpoint, !GetAtt Cluster.Endpoint.Address]
+          DB_NAME: atelier
+          DB_USER: {user}
+"
+        );
+    }
+    let _ = write!(
+        text,
+        "  {id}Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: '2012-10-17'
+        Statement: [{{Effect: Allow, Principal: {{Service: lambda.amazonaws.com}}, Action: sts:AssumeRole}}]
+      ManagedPolicyArns: [!Ref FunctionPolicy]
+      Policies:
+        - PolicyName: {name}
+          PolicyDocument:
+            Version: '2012-10-17'
+            Statement:
+              - Sid: Log
+                Effect: Allow
+                Action: [logs:CreateLogStream, logs:PutLogEvents]
+                Resource: !GetAtt {id}LogGroup.Arn
+"
+    );
+    if let Some(user) = user {
+        let _ = write!(
+            text,
+            "              - Sid: Connect
+                Effect: Allow
+                Action: rds-db:connect
+                Resource:
+                  Fn::Sub:
+                    - arn:${{AWS::Partition}}:rds-db:${{AWS::Region}}:${{AWS::AccountId}}:dbuser:${{Server}}/{user}
+                    - Server: !If [HasProxy, !Select [6, !Split [':', !GetAtt Proxy.DBProxyArn]], !GetAtt Cluster.DBClusterResourceId]
+"
+        );
+    }
+    let _ = write!(
+        text,
+        "  {id}LogGroup:
+    Type: AWS::Logs::LogGroup
+    DeletionPolicy: Delete
+    UpdateReplacePolicy: Delete
+    Properties:
+      LogGroupName: !Sub /aws/lambda/${{AWS::StackName}}-{name}
+      RetentionInDays: !Ref LogRetentionDays
+      KmsKeyId: !GetAtt Key.Arn
+  {id}Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      AlarmDescription: {op_id} fails; a deployment under way is rolled back.
+      AlarmActions: [!Ref AlarmTopic]
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+      EvaluationPeriods: 1
+      Threshold: !Ref FailureThreshold
+      TreatMissingData: notBreaching
+      Metrics:
+        - {{Id: all, Label: Failures, Expression: 'FILL(answers, 0) + FILL(crashes, 0) + FILL(throttles, 0)'}}
+        - Id: answers
+          ReturnData: false
+          MetricStat:
+            Metric:
+              Namespace: Atelier
+              MetricName: Failure
+              Dimensions: [{{Name: service, Value: !Ref AWS::StackName}}, {{Name: operation, Value: {name}}}]
+            Period: 60
+            Stat: Sum
+        - Id: crashes
+          ReturnData: false
+          MetricStat:
+            Metric:
+              Namespace: AWS/Lambda
+              MetricName: Errors
+              Dimensions: [{{Name: FunctionName, Value: !Sub '${{AWS::StackName}}-{name}'}}]
+            Period: 60
+            Stat: Sum
+        - Id: throttles
+          ReturnData: false
+          MetricStat:
+            Metric:
+              Namespace: AWS/Lambda
+              MetricName: Throttles
+              Dimensions: [{{Name: FunctionName, Value: !Sub '${{AWS::StackName}}-{name}'}}]
+            Period: 60
+            Stat: Sum
+",
+        op_id = operation.id,
+    );
+    for (number, route) in (1..).zip(operation.routes) {
+        let path: Vec<_> =
+            route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+        let _ = write!(
+            text,
+            "  {id}Permission{number}:
+    Type: AWS::Lambda::Permission
+    Properties:
+      Action: lambda:InvokeFunction
+      FunctionName: !Ref {id}.Alias
+      Principal: apigateway.amazonaws.com
+      SourceArn: !Sub arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/${{Stage}}/{method}{path}
+",
+            method = route.method,
+            path = path.join("/"),
+        );
+    }
+    text
+}
