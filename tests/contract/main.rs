@@ -9,6 +9,7 @@ mod cognito;
 mod concurrency;
 mod conditional;
 mod cors;
+mod deploy;
 mod docs;
 mod events;
 mod failover;

@@ -1,14 +1,7 @@
-//! `migrate`: brings the database of `DATABASE_URL` up to date.
+//! `migrate`: brings the database up to date that the environment names. Under Lambda it does so for CloudFormation.
 
-use anyhow::{Context, Result};
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
-    let url = std::env::var("DATABASE_URL").context("DATABASE_URL is not set")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let applied = runtime.block_on(migrate::migrate(&url))?;
-    match applied.as_slice() {
-        [] => println!("nothing to migrate"),
-        applied => println!("migrated: {}", applied.join(", ")),
-    }
-    Ok(())
+fn main() -> ExitCode {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() { migrate::serve() } else { migrate::run_once() }
 }

@@ -2,6 +2,7 @@
 
 use tokio_postgres::config::{Host, SslMode};
 
+use super::ConfigFaults;
 use crate::db::{Credentials, Place, SecretsManager, Source};
 
 /// How the database is reached.
@@ -16,6 +17,26 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// What the environment says, for a program that needs nothing else.
+    ///
+    /// # Errors
+    /// All faults, each with the name of its variable.
+    pub fn from_env() -> Result<Self, ConfigFaults> {
+        let mut faults = Vec::new();
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let config = Self::read(&variable, true, &mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigFaults(faults)) }
+    }
+
+    /// The database at `url`, as `DATABASE_URL` would name it.
+    ///
+    /// # Errors
+    /// When it is not a connection URL; its words are not repeated.
+    pub fn from_url(url: &str) -> Result<Self, String> {
+        let source = Source::Url(parse_url(url)?);
+        Ok(Self { identity: identity(&source), credentials: Credentials::new(source), extra_roots: None })
+    }
+
     /// Reads the configuration; what is wrong is added to `faults`. `is_needed` says whether there must be a database.
     pub(super) fn read(
         variable: &impl Fn(&str) -> Option<String>,
@@ -44,12 +65,15 @@ impl DatabaseConfig {
             faults.push(fault);
             Source::Url(tokio_postgres::Config::new())
         });
-        let identity = match &source {
-            Source::Url(config) => format!("{:?} {:?}", config.get_hosts(), config.get_dbname()),
-            Source::Secret { secret, place } => format!("{secret:?} {place:?}"),
-            Source::Iam { place, .. } => format!("{place:?}"),
-        };
-        Self { credentials: Credentials::new(source), extra_roots, identity }
+        Self { identity: identity(&source), credentials: Credentials::new(source), extra_roots }
+    }
+}
+
+fn identity(source: &Source) -> String {
+    match source {
+        Source::Url(config) => format!("{:?} {:?}", config.get_hosts(), config.get_dbname()),
+        Source::Secret { secret, place } => format!("{secret:?} {place:?}"),
+        Source::Iam { place, .. } => format!("{place:?}"),
     }
 }
 

@@ -14,7 +14,7 @@ mod select;
 mod tls;
 pub mod value;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, ops::DerefMut, time::Duration};
 
 use deadpool::{
     Runtime,
@@ -87,6 +87,14 @@ impl Connections {
         let pool = Pool::builder(Manager::new(credentials, extra_roots));
         let pool = pool.max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
         pool.map(Self).map_err(|error| Error::Pool(error.to_string()))
+    }
+
+    /// A connection that leaves the pool for good: for what needs a session of its own, such as a migration.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn take(&self) -> Result<impl DerefMut<Target = tokio_postgres::Client> + use<>, Error> {
+        Ok(Object::take(self.0.get().await?).client)
     }
 
     /// Opens a connection ahead of the first request. A failure is logged and nothing more: the request tries

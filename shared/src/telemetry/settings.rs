@@ -39,6 +39,17 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What the environment says, for a program that serves no operation.
+    ///
+    /// # Errors
+    /// All faults, each with the name of its variable.
+    pub fn from_env() -> Result<Self, Vec<String>> {
+        let mut faults = Vec::new();
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let settings = Self::read(&variable, &mut faults);
+        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+
     /// Reads the settings; what is wrong is added to `faults`.
     pub(crate) fn read(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Self {
         let default = Self::default();

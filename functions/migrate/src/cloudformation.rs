@@ -1,0 +1,154 @@
+//! `migrate` as the custom resource of a stack. CloudFormation waits for an answer at the URL that it gives, up to an
+//! hour: it gets one, whatever happens here, as long as the process runs.
+
+use std::{
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::FutureExt;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::{
+    app::DatabaseConfig,
+    telemetry::{self, Cause, Invocation, Settings},
+};
+use tokio::time::timeout;
+
+use crate::{migrate_with, response};
+
+/// How long to try for a connection.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The resource's id, ever the same: with another one CloudFormation would delete the resource of before.
+const SCHEMA: &str = "atelier-schema";
+
+/// Longest reason, in characters: an answer may have 4,096 bytes.
+const REASON_CHARACTERS: usize = 800;
+
+/// What CloudFormation sends. What is missing is empty: the rest may do for an answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Event {
+    request_type: String,
+    #[serde(rename = "ResponseURL")]
+    response_url: String,
+    stack_id: String,
+    request_id: String,
+    logical_resource_id: String,
+    physical_resource_id: String,
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        let none = String::new;
+        Self {
+            request_type: none(),
+            response_url: none(),
+            stack_id: none(),
+            request_id: none(),
+            logical_resource_id: none(),
+            physical_resource_id: SCHEMA.to_owned(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    status: &'a str,
+    reason: String,
+    physical_resource_id: &'a str,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    data: Value,
+}
+
+/// Serves as a Lambda function until the environment ends.
+pub fn serve() -> ExitCode {
+    let settings = Settings::from_env().unwrap_or_default();
+    telemetry::init(&settings, "migrate");
+    let is_cold = AtomicBool::new(true);
+    let served = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
+        runtime.block_on(lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+            let is_cold = is_cold.swap(false, Ordering::Relaxed);
+            let invocation = Invocation::begin(&settings, "migrate", &event.context, None, is_cold, None);
+            let answer = Arc::clone(&invocation).run(answer(event)).await;
+            invocation.end(answer.is_err());
+            answer.map_err(|error| lambda_runtime::Error::from(Cause(error.as_ref()).to_string()))
+        })))
+    });
+    match served.map_err(Into::into).flatten() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the event says, and tells CloudFormation. An event that names no URL is somebody's own: its sender gets the
+/// answer.
+async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<Value> {
+    if payload.get("ResponseURL").is_none() {
+        return Ok(json!({ "applied": guarded(&context).await? }));
+    }
+    let event = Event::deserialize(payload).context("not an event of CloudFormation's")?;
+    let outcome = match event.request_type.as_str() {
+        "Create" | "Update" => guarded(&context).await,
+        // The schema goes with its database, or stays with it.
+        "Delete" => Ok(Vec::new()),
+        other => Err(anyhow::anyhow!("RequestType is {other:?}")),
+    };
+    let (status, reason, applied) = match outcome {
+        Ok(applied) => {
+            tracing::info!(request_type = event.request_type, applied = applied.join(", "), "migrated");
+            ("SUCCESS", String::new(), applied)
+        }
+        Err(error) => {
+            let cause = Cause(error.as_ref()).to_string();
+            tracing::error!(request_type = event.request_type, cause, "not migrated");
+            ("FAILED", cause.chars().take(REASON_CHARACTERS).collect(), Vec::new())
+        }
+    };
+    let answer = Answer {
+        status,
+        reason,
+        physical_resource_id: &event.physical_resource_id,
+        stack_id: &event.stack_id,
+        request_id: &event.request_id,
+        logical_resource_id: &event.logical_resource_id,
+        data: json!({ "Applied": applied.join(", ") }),
+    };
+    response::put(&event.response_url, &serde_json::to_vec(&answer)?).await?;
+    Ok(json!({ "status": status }))
+}
+
+/// Migrates; a panic is an error, and so is time that is nearly up.
+async fn guarded(context: &Context) -> Result<Vec<String>> {
+    let work = async {
+        let database = DatabaseConfig::from_env()?;
+        migrate_with(database, PATIENCE).await
+    };
+    let left = time_left(context);
+    match timeout(left, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(applied)) => applied,
+        Ok(Err(_)) => bail!("the migration panicked; its log says where"),
+        Err(_) => bail!("the migration did not end within {} s; nothing was changed", left.as_secs()),
+    }
+}
+
+/// Time until the answer must be on its way.
+fn time_left(context: &Context) -> Duration {
+    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    left.saturating_sub(response::LIMIT).max(left / 2)
+}

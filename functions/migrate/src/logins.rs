@@ -1,0 +1,33 @@
+//! How functions may log in where PostgreSQL is Amazon's: as the roles that migrations make, without a password.
+
+use std::env;
+
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+/// Variable with the longest time that a statement of these roles may take, in seconds.
+const STATEMENT_TIMEOUT: &str = "STATEMENT_TIMEOUT_SECONDS";
+
+/// Lets the roles of the functions log in with IAM tokens. Elsewhere than on RDS and Aurora it changes nothing.
+pub(crate) async fn allow(client: &Client) -> Result<()> {
+    let is_rds =
+        client.query_one("select exists (select from pg_roles where rolname = 'rds_iam')", &[]).await?;
+    if !is_rds.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let seconds: u32 = match env::var(STATEMENT_TIMEOUT) {
+        Ok(seconds) => seconds.parse().with_context(|| format!("{STATEMENT_TIMEOUT} is not a number"))?,
+        Err(_) => 30,
+    };
+    let statements: String = ["catalog_reader", "catalog_writer"]
+        .iter()
+        .map(|role| {
+            format!(
+                "alter role {role} login;
+                 alter role {role} set statement_timeout = '{seconds}s';
+                 grant rds_iam to {role};"
+            )
+        })
+        .collect();
+    Ok(client.batch_execute(&statements).await?)
+}

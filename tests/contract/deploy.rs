@@ -1,0 +1,3 @@
+//! The stack of `template.yaml`, as far as it can be proven without an AWS account.
+
+mod custom_resource;
