@@ -1,3 +1,113 @@
 //! The stack of `template.yaml`, as far as it can be proven without an AWS account.
 
+mod build;
+mod checks;
 mod custom_resource;
+mod policies;
+mod routes;
+mod smoke;
+mod stages;
+
+use std::{collections::BTreeMap, fs, process::Stdio, sync::LazyLock, time::Duration};
+
+use local::stack::checkout;
+use serde_json::Value;
+use shared::Operation;
+use tokio::process::Command;
+
+/// Longest time that a tool may take.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A tool of `.local/tools/<venv>`, which holds what `requirements` names.
+///
+/// # Panics
+/// When it is not installed.
+fn tool(venv: &str, requirements: &str, name: &str) -> Command {
+    let folder = checkout().join(".local/tools").join(venv);
+    let installed = fs::read_to_string(folder.join("requirements.txt")).ok();
+    let wanted = fs::read_to_string(checkout().join("tests/deploy").join(requirements)).ok();
+    assert!(
+        wanted.is_some() && installed == wanted,
+        "the packages of tests/deploy/{requirements} are not installed: `cargo xtask test` does it"
+    );
+    let bin = folder.join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)));
+    let mut command = Command::new(bin.join(name));
+    command.current_dir(checkout()).kill_on_drop(true).stdin(Stdio::null()).env_clear();
+    for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command.env("PATH", path.expect("a path")).env("LANG", "C.UTF-8");
+    for (name, value) in [
+        ("SAM_CLI_TELEMETRY", "0"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ] {
+        command.env(name, value);
+    }
+    command
+}
+
+/// What builds and deploys.
+fn deployer(name: &str) -> Command {
+    tool("deploy-venv", "requirements.txt", name)
+}
+
+/// What `command` writes.
+///
+/// # Panics
+/// When it fails, or takes too long.
+async fn said(command: &mut Command) -> String {
+    let described = format!("{:?}", command.as_std());
+    let output = tokio::time::timeout(TOOL_TIMEOUT, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{described} does not end")).expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{described}: {}\n{said}\n{complaint}", output.status);
+    said
+}
+
+/// A stage of `samconfig.toml`: its parameters, and what CloudFormation gets.
+struct Stage {
+    parameters: BTreeMap<String, Value>,
+    template: Value,
+}
+
+/// Every stage, by its name.
+static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
+    let mut python = deployer("python");
+    let output = python.arg("tests/deploy/translate.py").as_std_mut().output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let stages: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
+    assert!(stages.keys().eq(["dev", "prod", "staging"]));
+    let stage = |mut stage: Value| Stage {
+        parameters: serde_json::from_value(stage["parameters"].take()).expect("parameters"),
+        template: stage["template"].take(),
+    };
+    stages.into_iter().map(|(name, value)| (name, stage(value))).collect()
+});
+
+fn prod() -> &'static Value {
+    &STAGES["prod"].template
+}
+
+/// The resources of `template` that are of a type.
+fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let all = template["Resources"].as_object().expect("resources").iter();
+    all.filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.as_str(), resource))
+        .collect()
+}
+
+/// The logical id of an operation's function.
+fn logical_id(operation: &Operation) -> String {
+    let words = operation.name.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
+    words.collect()
+}

@@ -15,6 +15,7 @@ mod tunnel;
 
 use std::{
     panic::{self, AssertUnwindSafe},
+    path::PathBuf,
     pin::pin,
     sync::{
         Arc, LazyLock, Mutex,
@@ -29,7 +30,7 @@ use local::{
     redis,
     stack::{self, DatabaseAccess, Stack, StackOptions, checkout, programs},
 };
-use shared::Role;
+use shared::{Operation, Role};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::OnceCell,
@@ -73,6 +74,16 @@ pub struct Setup {
     pub cache: Option<Vec<String>>,
     /// The variables by which functions reach the database, in place of `DATABASE_URL`.
     pub database_access: Option<DatabaseAccess>,
+    /// Other programs than those that were built with the tests.
+    pub programs: Option<Programs>,
+}
+
+/// Some operations, and the folder of their programs.
+pub struct Programs {
+    /// What is served.
+    pub operations: Vec<&'static Operation>,
+    /// Where there is a program of each operation's name.
+    pub folder: PathBuf,
 }
 
 /// An API with a database of its own.
@@ -202,13 +213,18 @@ impl Atelier {
 
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
-        let mut operations = api::OPERATIONS.to_vec();
-        operations.push(&misbehave::OPERATION);
+        let Programs { operations, folder } = match setup.programs {
+            Some(programs) => programs,
+            None => Programs {
+                operations: api::OPERATIONS.iter().copied().chain([&misbehave::OPERATION]).collect(),
+                folder: programs()?,
+            },
+        };
         let stack = Stack::start(StackOptions {
             operations,
             database_url,
             gateway: setup.gateway,
-            programs: programs()?,
+            programs: folder,
             max_environments: setup.max_environments.unwrap_or(10),
             environment,
             database_access: setup.database_access,

@@ -3,6 +3,7 @@
 //! This crate links nothing of the project, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
+mod deploy;
 mod dev;
 mod fuzz;
 mod generate;
@@ -25,6 +26,8 @@ enum Arguments {
     Dev(dev::Arguments),
     /// Set up what the tests need, and run all of them
     Test(test::Arguments),
+    /// Build the stack, deploy it to AWS, and call it
+    Deploy(deploy::Arguments),
     /// Write the contract, and whatever else follows from the register of operations
     Generate(generate::Arguments),
     /// Try inputs that reach new code, with libFuzzer
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
+        Arguments::Deploy(arguments) => deploy::run(&arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
         Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),

@@ -17,9 +17,6 @@ pub(crate) fn browser() -> Result<()> {
     if !has_chromium() && is_root() && quietly(Command::new("apt-get").arg("--version")) {
         eprintln!("· installing Chromium for the browser tests: Debian's package");
         // Ubuntu's package of this name is an empty one: the next step covers that, too.
-        let apt = |arguments: &[&str]| {
-            quietly(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-        };
         let _ = apt(&["update"]) && apt(&["install", "--yes", "--no-install-recommends", "chromium"]);
     }
     if !has_chromium() {
@@ -31,32 +28,74 @@ pub(crate) fn browser() -> Result<()> {
     Ok(())
 }
 
-/// Installs the Python packages of `tests/clients/requirements.txt` into a virtual environment of the checkout, unless
-/// those very ones are there. The tests look for them at this place.
+/// The Python packages of `tests/clients`. The tests look for them at this place.
 pub(crate) fn clients() -> Result<()> {
+    virtual_environment("clients-venv", "tests/clients/requirements.txt")
+}
+
+/// What builds and deploys the stack, in `.local/tools/deploy-venv`.
+pub(crate) fn deployment() -> Result<()> {
+    virtual_environment(DEPLOY_VENV, DEPLOY_REQUIREMENTS)?;
+    let targets = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    // Without rustup, whoever installed Rust has seen to it, or cargo says what is missing.
+    if targets.is_ok_and(|targets| !String::from_utf8_lossy(&targets.stdout).contains(ARM64)) {
+        eprintln!("· adding the Rust target {ARM64}");
+        crate::run(Command::new("rustup").args(["target", "add", ARM64]))?;
+    }
+    Ok(())
+}
+
+/// What checks the stack and runs its binaries: checkov, and a processor of the kind that Lambda has.
+pub(crate) fn deployment_checks() -> Result<()> {
+    virtual_environment("checkov-venv", "tests/deploy/checkov-requirements.txt")?;
+    let has_qemu = || quietly(Command::new("qemu-aarch64-static").arg("--version"));
+    let has_libraries = || Path::new(ARM64_LIBRARIES).exists();
+    if !(has_qemu() && has_libraries()) && cfg!(target_arch = "x86_64") && is_root() {
+        eprintln!("· installing an emulator of arm64: Debian's qemu-user-static and libc6-arm64-cross");
+        let packages =
+            ["install", "--yes", "--no-install-recommends", "qemu-user-static", "libc6-arm64-cross"];
+        let _ = apt(&["update"]) && apt(&packages);
+    }
+    // Where it can be neither found nor installed, the test that needs it says so.
+    Ok(())
+}
+
+/// The target of all functions.
+pub(crate) const ARM64: &str = "aarch64-unknown-linux-gnu";
+/// Where Debian keeps the C library of that target.
+const ARM64_LIBRARIES: &str = "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1";
+/// The environment, below `.local/tools`, of what builds and deploys.
+pub(crate) const DEPLOY_VENV: &str = "deploy-venv";
+/// What is in it.
+pub(crate) const DEPLOY_REQUIREMENTS: &str = "tests/deploy/requirements.txt";
+
+/// Installs the Python packages of `requirements` into a virtual environment of the checkout, unless those very ones are
+/// there.
+fn virtual_environment(name: &str, requirements: &str) -> Result<()> {
     let root = crate::root();
-    let requirements = root.join("tests/clients/requirements.txt");
-    let wanted = fs::read_to_string(&requirements)?;
+    let wanted = fs::read_to_string(root.join(requirements))?;
     let tools = root.join(".local/tools");
-    let venv = tools.join("clients-venv");
+    let venv = tools.join(name);
     let installed = venv.join("requirements.txt");
 
     fs::create_dir_all(&tools)?;
-    let lock = File::create(tools.join("clients-venv.lock"))?;
+    let lock = File::create(tools.join(format!("{name}.lock")))?;
     lock.lock()?;
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    eprintln!(
-        "· installing the packages of tests/clients/requirements.txt from PyPI into {}",
-        venv.display()
-    );
+    eprintln!("· installing the packages of {requirements} from PyPI into {}", venv.display());
     succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
-        .context("the tests need Python 3 with venv (Debian's python3-venv)")?;
+        .context("Python 3 with venv is needed (Debian's python3-venv)")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    succeed(Command::new(venv.join("bin/python")).args(pip).arg(&requirements))?;
+    succeed(Command::new(venv.join("bin/python")).args(pip).arg(root.join(requirements)))?;
     fs::write(&installed, wanted)?;
     Ok(())
+}
+
+/// Whether Debian's package manager does as it is told.
+fn apt(arguments: &[&str]) -> bool {
+    quietly(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// What checks the contract, makes types of it, and compiles and runs programs on them.

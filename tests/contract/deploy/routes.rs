@@ -1,0 +1,240 @@
+//! The gateway in the template: each route of the register, once, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::OPERATIONS;
+use serde_json::{Value, json};
+use shared::{Operation, Role, Route};
+
+use super::{STAGES, logical_id, prod, resources};
+
+fn api() -> &'static Value {
+    &prod()["Resources"]["Api"]["Properties"]["Body"]
+}
+
+fn routes() -> impl Iterator<Item = (&'static Route, &'static Operation)> {
+    OPERATIONS.iter().flat_map(|operation| operation.routes.iter().map(move |route| (route, *operation)))
+}
+
+fn method(route: &Route) -> &'static Value {
+    &api()["paths"][route.path][route.method.as_str().to_ascii_lowercase()]
+}
+
+#[test]
+fn each_route_leads_to_its_function_and_there_are_no_others() {
+    for (route, operation) in routes() {
+        let integration = &method(route)["x-amazon-apigateway-integration"];
+        assert_eq!((&integration["type"], &integration["httpMethod"]), (&json!("aws_proxy"), &json!("POST")));
+        let uri = &integration["uri"]["Fn::Sub"];
+        assert!(uri[0].as_str().is_some_and(|uri| uri.ends_with(":lambda:path/2015-03-31/functions/${Function}/invocations")));
+        assert_eq!(
+            uri[1],
+            json!({"Function": {"Ref": format!("{}Aliaslive", logical_id(operation))}}),
+            "{route:?}"
+        );
+    }
+    let paths = api()["paths"].as_object().expect("paths");
+    let there: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods
+                .as_object()
+                .expect("methods")
+                .keys()
+                .map(move |name| (path.as_str(), name.to_ascii_uppercase()))
+        })
+        .filter(|(_, name)| name != "OPTIONS")
+        .collect();
+    let registered: BTreeSet<_> = routes().map(|(route, _)| (route.path, route.method.to_string())).collect();
+    assert_eq!(there, registered);
+}
+
+#[test]
+fn each_operation_has_one_function_and_there_is_one_for_migrations() {
+    let functions: BTreeMap<_, _> = resources(prod(), "AWS::Lambda::Function")
+        .into_iter()
+        .map(|(id, function)| (id.to_owned(), &function["Properties"]))
+        .collect();
+    let expected: BTreeSet<_> =
+        OPERATIONS.iter().map(|operation| logical_id(operation)).chain(["Migrate".to_owned()]).collect();
+    assert_eq!(functions.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for operation in OPERATIONS {
+        let id = logical_id(operation);
+        let function = functions[&id];
+        assert_eq!(function["FunctionName"]["Fn::Sub"], format!("${{AWS::StackName}}-{}", operation.name));
+        assert_eq!(prod()["Resources"][&id]["Metadata"]["BuildProperties"]["Binary"], operation.name);
+        assert_eq!(function["Architectures"], json!(["arm64"]));
+        assert_eq!(function["Runtime"], "provided.al2023");
+        assert_eq!(function["TracingConfig"]["Mode"], "Active");
+        assert_eq!(
+            function["LoggingConfig"],
+            json!({"LogFormat": "Text", "LogGroup": {"Ref": format!("{id}LogGroup")}})
+        );
+        assert_eq!(function["Role"], json!({"Fn::GetAtt": [format!("{id}Role"), "Arn"]}));
+        // Wherever there is a database, its schema comes first.
+        let waits = if operation.role == Role::None { "FunctionPolicy" } else { "Migration" };
+        assert_eq!(prod()["Resources"][&id]["DependsOn"], waits);
+    }
+    let migration = &prod()["Resources"]["Migration"]["Properties"];
+    assert_eq!(migration["ServiceToken"]["Ref"], "MigrateAliaslive");
+    assert!(
+        migration["Version"]["Ref"].as_str().is_some_and(|id| id.starts_with("MigrateVersion")),
+        "{migration}"
+    );
+}
+
+/// By which each route but the open ones lets callers in.
+fn security(route: &Route) -> Value {
+    let is_reading = ["GET", "HEAD"].contains(&route.method.as_str());
+    let scope = if is_reading { "atelier/read" } else { "atelier/write" };
+    let nothing = json!({"Ref": "AWS::NoValue"});
+    json!([
+        {"Fn::If": ["IsIam", {"sigv4": []}, {"Fn::If": ["IsCognito", {"cognito": [scope]}, nothing]}]},
+        {"Fn::If": ["NeedsApiKey", {"api_key": []}, nothing]},
+    ])
+}
+
+#[test]
+fn every_route_but_the_open_ones_wants_to_know_who_calls() {
+    for (route, _) in routes() {
+        match route.is_open {
+            true => assert!(method(route).get("security").is_none(), "{route:?}"),
+            false => assert_eq!(method(route)["security"], security(route), "{route:?}"),
+        }
+    }
+    let open: Vec<_> = routes().filter(|(route, _)| route.is_open).map(|(route, _)| route.path).collect();
+    assert_eq!(open, ["/openapi.json", "/docs"]);
+    let schemes = &api()["components"]["securitySchemes"];
+    assert_eq!(schemes["sigv4"]["x-amazon-apigateway-authtype"], "awsSigv4");
+    assert_eq!(
+        schemes["cognito"]["Fn::If"][1]["x-amazon-apigateway-authorizer"]["providerARNs"],
+        json!([{"Ref": "UserPoolArn"}])
+    );
+    assert_eq!(prod()["Conditions"]["IsIam"], json!({"Fn::Equals": [{"Ref": "AuthMode"}, "iam"]}));
+    assert_eq!(prod()["Parameters"]["AuthMode"]["Default"], "iam");
+}
+
+#[test]
+fn the_gateway_may_call_each_function_for_its_methods_and_paths_alone() {
+    let permissions: BTreeSet<_> = resources(prod(), "AWS::Lambda::Permission")
+        .into_values()
+        .map(|permission| {
+            let permission = &permission["Properties"];
+            assert_eq!(permission["Principal"], "apigateway.amazonaws.com");
+            assert_eq!(permission["Action"], "lambda:InvokeFunction");
+            (permission["FunctionName"]["Ref"].to_string(), permission["SourceArn"]["Fn::Sub"].to_string())
+        })
+        .collect();
+    let expected: BTreeSet<_> = routes()
+        .map(|(route, operation)| {
+            let path: Vec<_> = route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+            let source = format!(
+                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/${{Stage}}/{}{}",
+                route.method,
+                path.join("/")
+            );
+            (json!(format!("{}Aliaslive", logical_id(operation))).to_string(), json!(source).to_string())
+        })
+        .collect();
+    assert_eq!(permissions, expected);
+    assert_eq!(resources(prod(), "AWS::Lambda::Permission").len(), routes().count());
+}
+
+#[test]
+fn a_function_ends_before_the_gateway_gives_up() {
+    for (route, operation) in routes() {
+        let gateway_ms = method(route)["x-amazon-apigateway-integration"]["timeoutInMillis"].as_u64();
+        let function = &prod()["Resources"][logical_id(operation)]["Properties"]["Timeout"];
+        assert_eq!(function, &json!({"Ref": "FunctionTimeout"}));
+        let longest = prod()["Parameters"]["FunctionTimeout"]["MaxValue"].as_u64();
+        assert!(longest.map(|seconds| seconds * 1_000) < gateway_ms, "{longest:?} s, {gateway_ms:?} ms");
+    }
+}
+
+#[test]
+fn bodies_are_json_objects_and_writing_is_throttled_harder() {
+    let stage = &prod()["Resources"]["ApiStage"]["Properties"];
+    let settings = stage["MethodSettings"].as_array().expect("settings");
+    assert_eq!((&settings[0]["ResourcePath"], &settings[0]["HttpMethod"]), (&json!("/*"), &json!("*")));
+    for (route, _) in routes() {
+        let path = format!("/{}", route.path.replace('/', "~1"));
+        let of_route = |setting: &&Value| {
+            setting["ResourcePath"] == path && setting["HttpMethod"] == route.method.as_str()
+        };
+        let setting = settings.iter().find(of_route);
+        let is_reading = ["GET", "HEAD"].contains(&route.method.as_str());
+        match setting {
+            Some(setting) if route.is_open => assert_eq!(setting["ThrottlingRateLimit"], 10),
+            Some(setting) => assert_eq!(setting["ThrottlingRateLimit"]["Ref"], "WriteRateLimit"),
+            None => assert!(is_reading && !route.is_open, "{route:?}"),
+        }
+        if ["POST", "PUT", "PATCH"].contains(&route.method.as_str()) {
+            assert_eq!(method(route)["x-amazon-apigateway-request-validator"], "body");
+            for content in method(route)["requestBody"]["content"].as_object().expect("media types").values()
+            {
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Object");
+            }
+        }
+    }
+    for (name, stage) in STAGES.iter() {
+        let limit = |name: &str| {
+            stage.parameters[name].to_string().trim_matches('"').parse::<f64>().expect("a number")
+        };
+        assert!(limit("WriteRateLimit") <= limit("RateLimit"), "{name}");
+    }
+}
+
+#[test]
+fn preflights_are_answered_for_allowed_origins_on_every_path() {
+    for (path, methods) in api()["paths"].as_object().expect("paths") {
+        let preflight = &methods["options"]["Fn::If"];
+        assert_eq!(
+            (&preflight[0], &preflight[2]["Ref"]),
+            (&json!("HasCors"), &json!("AWS::NoValue")),
+            "{path}"
+        );
+        let integration = &preflight[1]["x-amazon-apigateway-integration"];
+        assert_eq!(integration["type"], "mock");
+        let template =
+            &integration["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"][0];
+        let template = template.as_str().expect("a template");
+        assert!(
+            !template.contains("Allow-Origin = \"*\"") && !template.contains("Credentials"),
+            "{template}"
+        );
+        for method in methods.as_object().expect("methods").keys() {
+            assert!(template.contains(&method.to_ascii_uppercase()), "{path} {method}");
+        }
+    }
+}
+
+#[test]
+fn errors_of_the_gateway_are_problems() {
+    let responses = api()["x-amazon-apigateway-gateway-responses"].as_object().expect("responses");
+    assert!(responses.len() >= 20 && responses.contains_key("DEFAULT_5XX"), "{:?}", responses.keys());
+    for (name, response) in responses {
+        let parameters = &response["responseParameters"];
+        assert_eq!(parameters["gatewayresponse.header.Content-Type"], "'application/problem+json'", "{name}");
+        assert_eq!(parameters["gatewayresponse.header.Access-Control-Allow-Origin"]["Fn::If"][0], "HasCors");
+        let body = response["responseTemplates"]["application/json"].as_str().expect("a body");
+        let body = body.replace("$context.error.messageString", "\"Forbidden\"");
+        let problem: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{name}: {error}: {body}"));
+        assert_eq!(problem["request_id"], "$context.requestId");
+        if !name.starts_with("DEFAULT") {
+            assert_eq!(response["statusCode"], problem["status"].to_string(), "{name}");
+        }
+        assert_eq!(
+            parameters.get("gatewayresponse.header.Retry-After").is_some(),
+            response["statusCode"] == "429"
+        );
+    }
+}
+
+#[test]
+fn the_access_log_is_json() {
+    let format = prod()["Resources"]["ApiStage"]["Properties"]["AccessLogSetting"]["Format"].as_str();
+    let line: Value = serde_json::from_str(format.expect("a format")).expect("JSON");
+    assert_eq!(line["requestId"], "$context.requestId");
+    assert!(!format.is_some_and(|format| format.contains('\n')), "an entry is one line");
+}

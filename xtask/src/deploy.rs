@@ -1,0 +1,184 @@
+//! `cargo xtask deploy`: builds the stack of `template.yaml`, deploys a stage of `samconfig.toml`, and calls it.
+
+use std::{env, ffi::OsString, fmt, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{self, ARM64, DEPLOY_REQUIREMENTS, DEPLOY_VENV};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// One of the stages of samconfig.toml
+    #[arg(long)]
+    stage: Stage,
+    /// Show every command and run none
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before prod changes, as in a pipeline that has asked somebody
+    #[arg(long)]
+    yes: bool,
+    /// Passed on to `sam deploy`, such as --role-arn
+    #[arg(last = true)]
+    options: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Stage {
+    Dev,
+    Staging,
+    Prod,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Prod => "prod",
+        })
+    }
+}
+
+/// A command, and what it is for.
+struct Step {
+    why: &'static str,
+    command: Command,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.dry_run {
+        for Step { why, command } in installation()?.into_iter().chain(steps(arguments)?) {
+            println!("# {why}\n{}", shown(&command));
+        }
+        return Ok(());
+    }
+    if !has_region() {
+        bail!("AWS_REGION is not set: say where to deploy to, such as AWS_REGION=eu-central-1");
+    }
+    setup::deployment()?;
+    for Step { why, mut command } in steps(arguments)? {
+        eprintln!("· {why}");
+        crate::run(&mut command)?;
+    }
+    Ok(())
+}
+
+/// How SAM builds functions of the stack; all of them if none is named.
+pub(crate) fn build(stage: &str, functions: &[&str]) -> Result<Command> {
+    let mut sam = tool("sam")?;
+    sam.args(["build", "--config-env", stage]).args(functions);
+    Ok(sam)
+}
+
+/// What [`setup::deployment`] does where it has not been done.
+fn installation() -> Result<Vec<Step>> {
+    let venv = format!(".local/tools/{DEPLOY_VENV}");
+    let mut create = Command::new("python3");
+    create.args(["-m", "venv", "--clear", &venv]);
+    let mut install = Command::new(format!("{venv}/bin/python"));
+    install.args(["-m", "pip", "install", "--requirement", DEPLOY_REQUIREMENTS]);
+    let mut target = Command::new("rustup");
+    target.args(["target", "add", ARM64]);
+    Ok(vec![
+        Step { why: "a place for the tools, once", command: create },
+        Step { why: "the tools, in the releases that were tested", command: install },
+        Step { why: "the processor of the functions", command: target },
+    ])
+}
+
+fn steps(Arguments { stage, yes, options, .. }: &Arguments) -> Result<Vec<Step>> {
+    let stage = stage.to_string();
+    let mut validate = tool("sam")?;
+    validate.args(["validate", "--lint", "--config-env", &stage]);
+    let mut deploy = tool("sam")?;
+    deploy.args(["deploy", "--config-env", &stage]);
+    deploy.args(yes.then_some("--no-confirm-changeset")).args(options);
+    let mut smoke = tool("python")?;
+    smoke.args(["tests/deploy/smoke.py", "--stage", &stage]);
+    Ok(vec![
+        Step { why: "no time is lost on a template that AWS would refuse", command: validate },
+        Step { why: "every function, for arm64", command: build(&stage, &[])? },
+        Step {
+            why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
+            command: deploy,
+        },
+        Step { why: "call the API with signed requests, and print its URL", command: smoke },
+    ])
+}
+
+/// A tool of the deployment, which finds the others that are installed with it.
+fn tool(name: &str) -> Result<Command> {
+    let bin = crate::root().join(".local/tools").join(DEPLOY_VENV).join("bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
+        .context("the PATH has a folder that cannot be in it")?;
+    let mut command = Command::new(bin.join(name));
+    command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
+    // cargo's own variables are about xtask; sam's commands run another cargo.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| {
+            name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            command.env_remove(name);
+        }
+    }
+    // Some of the tools know the one name of this variable, some the other.
+    if let Some(region) = env::var_os("AWS_REGION").or_else(|| env::var_os("AWS_DEFAULT_REGION")) {
+        command.env("AWS_REGION", &region).env("AWS_DEFAULT_REGION", region);
+    }
+    Ok(command)
+}
+
+fn has_region() -> bool {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| env::var_os(name).is_some())
+}
+
+/// `command` as a shell would take it, in the root of the checkout.
+fn shown(command: &Command) -> String {
+    let root = crate::root();
+    let program = PathBuf::from(command.get_program());
+    let program = program.strip_prefix(&root).unwrap_or(&program).display().to_string();
+    let words = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: String) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:,@%+".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(stage: Stage, options: &[&str]) -> Arguments {
+        let options = options.iter().map(OsString::from).collect();
+        Arguments { stage, dry_run: true, yes: true, options }
+    }
+
+    #[test]
+    fn shows_every_command_in_its_order() {
+        let steps = steps(&arguments(Stage::Prod, &["--tags", "owner=the shop"])).unwrap();
+        let lines: Vec<_> = steps.iter().map(|step| shown(&step.command)).collect();
+        assert_eq!(
+            lines,
+            [
+                ".local/tools/deploy-venv/bin/sam validate --lint --config-env prod",
+                ".local/tools/deploy-venv/bin/sam build --config-env prod",
+                ".local/tools/deploy-venv/bin/sam deploy --config-env prod --no-confirm-changeset --tags 'owner=the shop'",
+                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage prod",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_stage_is_configured() {
+        let config = std::fs::read_to_string(crate::root().join("samconfig.toml")).unwrap();
+        for stage in [Stage::Dev, Stage::Staging, Stage::Prod] {
+            assert!(config.contains(&format!("[{stage}.deploy.parameters]")), "{stage}");
+        }
+    }
+}
