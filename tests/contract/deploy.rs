@@ -1,6 +1,7 @@
 //! The stack of `template.yaml`, as far as it can be proven without an AWS account.
 
 mod build;
+mod cache;
 mod checks;
 mod custom_resource;
 mod policies;

@@ -272,7 +272,9 @@ fn generate_names_a_stale_file_and_renews_it() {
     block_on(async {
         let copy = tempfile::tempdir().expect("a folder");
         let root = copy.path();
-        std::fs::copy(checkout().join("Cargo.toml"), root.join("Cargo.toml")).expect("a copy");
+        for file in ["Cargo.toml", "template.yaml"] {
+            std::fs::copy(checkout().join(file), root.join(file)).expect("a copy");
+        }
         let git =
             run(Command::new("git").args(["init", "-q"]).current_dir(root), Duration::from_secs(60)).await;
         assert_success(&git);

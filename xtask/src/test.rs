@@ -26,7 +26,7 @@ pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
     // What is deployed, of one function; the tests look at it, and would wait for it.
-    crate::run(&mut crate::deploy::build("dev", &["GetProduct"])?)?;
+    crate::run(&mut crate::deploy::build("dev", &["get-product"])?)?;
     // Not the functions' binaries: their tests are in their libraries.
     let targets = ["--lib", "--bin", "xtask", "--test", "*"];
     let mut test = crate::cargo();

@@ -274,6 +274,7 @@ fn resource(operation: &Operation) -> String {
     Type: AWS::Serverless::Function
     DependsOn: {depends_on}
     Metadata:
+      SamResourceId: {name}
       BuildMethod: rust-cargolambda
       BuildProperties: {{Binary: {name}}}
       checkov:
@@ -307,6 +308,8 @@ fn resource(operation: &Operation) -> String {
         let _ = write!(
             text,
             "          REQUIRE_IF_MATCH: !Ref RequireIfMatch
+          # Empty is as good as absent; `sam local invoke` sets only variables that it finds here.
+          DATABASE_URL: ''
           DB_AUTH: iam
           DB_HOST: !If [HasProxy, !GetAtt Proxy.Endpoint, !GetAtt Cluster.Endpoint.Address]
           DB_NAME: atelier

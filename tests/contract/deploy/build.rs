@@ -1,16 +1,15 @@
 //! The artefact of one function, as `sam build` makes it for Lambda's arm64: it answers under the local Runtime API.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
 
 use harness::{Programs, Setup, atelier_with, block_on};
-use local::stack::checkout;
-use serde_json::Value;
+use local::stack::{DatabaseAccess, checkout};
+use serde_json::{Value, json};
 use tokio::{process::Command, sync::OnceCell};
 
 use super::{deployer, said};
 
 /// The function that is built: one, since each takes minutes from nothing.
-const FUNCTION: &str = "GetProduct";
 const OPERATION: &str = "get-product";
 
 /// Largest zip of a function, in bytes. Lambda fetches it at every cold start.
@@ -24,10 +23,10 @@ async fn bootstrap() -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
-            said(deployer("sam").args(["build", "--config-env", "dev", FUNCTION])).await;
+            said(deployer("sam").args(["build", "--config-env", "dev", OPERATION])).await;
         })
         .await;
-    checkout().join(".aws-sam/build").join(FUNCTION).join("bootstrap")
+    checkout().join(".aws-sam/build/GetProduct/bootstrap")
 }
 
 #[test]
@@ -65,6 +64,20 @@ async fn runnable(bootstrap: PathBuf) -> String {
     format!("#!/bin/sh\nexec qemu-aarch64-static -L {LIBRARIES} {path}\n")
 }
 
+/// The variables that `sam local invoke` sets with the environment file of docs/deploy.md.
+fn sam_local_variables(url: &str) -> Vec<(String, String)> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let overrides = json!({"Parameters": {"DATABASE_URL": url, "DB_AUTH": ""}});
+    fs::write(file.path(), overrides.to_string()).expect("it is written");
+    let mut python = deployer("python");
+    let python = python.args(["tests/deploy/local_variables.py", OPERATION]).arg(file.path());
+    let output = python.as_std_mut().output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let variables: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).expect("variables");
+    assert_eq!((variables["DATABASE_URL"].as_str(), variables["DB_USER"].as_str()), (url, "catalog_reader"));
+    variables.into_iter().collect()
+}
+
 #[test]
 fn the_artefact_answers_events_from_a_database() {
     let bootstrap = block_on(bootstrap());
@@ -75,7 +88,8 @@ fn the_artefact_answers_events_from_a_database() {
     let operations =
         api::OPERATIONS.iter().copied().filter(|operation| operation.name == OPERATION).collect();
     let programs = Some(Programs { operations, folder: folder.path().to_owned() });
-    atelier_with(Setup { programs, ..Setup::default() }, async |atelier| {
+    let database_access = Some(Box::new(|_, url: &str| sam_local_variables(url)) as DatabaseAccess);
+    atelier_with(Setup { programs, database_access, ..Setup::default() }, async |atelier| {
         let insert = "insert into products (id, name, search_key, price, currency, created_at, updated_at)
             values ($1, 'カップ', 'カップ', 100, 'JPY', now(), now())";
         let id = uuid::Uuid::now_v7();
