@@ -57,8 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
   1. functions/{operation}/src/lib.rs: the handler and its SQL, and what its attributes say of them
   2. events/{operation}.json: a request that succeeds, and the status expected of it in tests/contract/events.rs
   3. tests/contract/: black-box tests of what a client relies on
-  4. migrations/: a numbered file, if it needs a change of the schema
-  5. template.yaml: its function, once the stack is deployed by SAM"
+  4. migrations/: a numbered file, if it needs a change of the schema"
     );
     Ok(())
 }

@@ -81,7 +81,8 @@ fn paths() -> String {
         for (route, operation) in &here {
             text.push_str(&method(route, operation));
         }
-        let methods: Vec<_> = here.iter().map(|(route, _)| route.method.as_str()).collect();
+        let mut methods: Vec<_> = here.iter().map(|(route, _)| route.method.as_str()).collect();
+        methods.sort_unstable();
         text.push_str(&preflight(&methods));
     }
     text.push_str(&gateway_responses());

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::OPERATIONS;
+use harness::{Setup, atelier_with};
+use http::Method;
+use local::gateway;
 use serde_json::{Value, json};
 use shared::{Operation, Role, Route};
 
@@ -206,6 +209,31 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
             assert!(template.contains(&method.to_ascii_uppercase()), "{path} {method}");
         }
     }
+}
+
+/// The local gateway's preflights are tested as a browser asks; these say the same.
+#[test]
+fn preflights_allow_what_those_on_this_machine_allow() {
+    let allowed_origins = "https://shop.example".parse().expect("an origin");
+    let gateway = gateway::Options { allowed_origins, ..gateway::Options::default() };
+    atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
+        for (path, methods) in api()["paths"].as_object().expect("paths") {
+            let preflight = &methods["options"]["Fn::If"][1]["x-amazon-apigateway-integration"];
+            let template =
+                &preflight["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"][0];
+            let template = template.as_str().expect("a template");
+            let headers = [("origin", "https://shop.example"), ("access-control-request-method", "GET")];
+            let path = path.replace("{id}", "01936b5e-7c00-7000-8000-00000000000a");
+            let answer = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
+            for name in
+                ["Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age"]
+            {
+                let local = answer.header(&name.to_ascii_lowercase());
+                let line = format!("#set($context.responseOverride.header.{name} = \"{local}\")");
+                assert!(template.contains(&line), "{path}: {line} is not in {template}");
+            }
+        }
+    });
 }
 
 #[test]
