@@ -30,7 +30,7 @@ fn a_preflight_is_answered_with_the_methods_of_its_path() {
             ("/v1/products".to_owned(), "GET, POST, OPTIONS"),
             ("/v1/products/".to_owned(), "GET, POST, OPTIONS"),
             ("/v1/products/search".to_owned(), "GET, OPTIONS"),
-            (format!("/misbehave/{id}"), "GET, OPTIONS"),
+            (format!("/misbehave/{id}"), "GET, POST, OPTIONS"),
         ] {
             for origin in [SHOP, "http://localhost:5173"] {
                 let headers = [
