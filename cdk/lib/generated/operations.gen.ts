@@ -6,50 +6,50 @@ export const OPERATIONS = {
     functionName: 'list-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products' },
+      { method: 'GET', path: '/v1/products', isOpen: false },
     ],
   },
   searchProducts: {
     functionName: 'search-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/search' },
+      { method: 'GET', path: '/v1/products/search', isOpen: false },
     ],
   },
   createProduct: {
     functionName: 'create-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'POST', path: '/v1/products' },
+      { method: 'POST', path: '/v1/products', isOpen: false },
     ],
   },
   getProduct: {
     functionName: 'get-product',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/{id}' },
-      { method: 'HEAD', path: '/v1/products/{id}' },
+      { method: 'GET', path: '/v1/products/{id}', isOpen: false },
+      { method: 'HEAD', path: '/v1/products/{id}', isOpen: false },
     ],
   },
   replaceProduct: {
     functionName: 'replace-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'PUT', path: '/v1/products/{id}' },
+      { method: 'PUT', path: '/v1/products/{id}', isOpen: false },
     ],
   },
   patchProduct: {
     functionName: 'patch-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'PATCH', path: '/v1/products/{id}' },
+      { method: 'PATCH', path: '/v1/products/{id}', isOpen: false },
     ],
   },
   deleteProduct: {
     functionName: 'delete-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'DELETE', path: '/v1/products/{id}' },
+      { method: 'DELETE', path: '/v1/products/{id}', isOpen: false },
     ],
   },
   listProductHistory: {
@@ -63,50 +63,50 @@ export const OPERATIONS = {
     functionName: 'list-artisans',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans' },
+      { method: 'GET', path: '/v1/artisans', isOpen: false },
     ],
   },
   searchArtisans: {
     functionName: 'search-artisans',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/search' },
+      { method: 'GET', path: '/v1/artisans/search', isOpen: false },
     ],
   },
   createArtisan: {
     functionName: 'create-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'POST', path: '/v1/artisans' },
+      { method: 'POST', path: '/v1/artisans', isOpen: false },
     ],
   },
   getArtisan: {
     functionName: 'get-artisan',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}' },
-      { method: 'HEAD', path: '/v1/artisans/{id}' },
+      { method: 'GET', path: '/v1/artisans/{id}', isOpen: false },
+      { method: 'HEAD', path: '/v1/artisans/{id}', isOpen: false },
     ],
   },
   patchArtisan: {
     functionName: 'patch-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'PATCH', path: '/v1/artisans/{id}' },
+      { method: 'PATCH', path: '/v1/artisans/{id}', isOpen: false },
     ],
   },
   deleteArtisan: {
     functionName: 'delete-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'DELETE', path: '/v1/artisans/{id}' },
+      { method: 'DELETE', path: '/v1/artisans/{id}', isOpen: false },
     ],
   },
   listArtisanProducts: {
     functionName: 'list-artisan-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}/products' },
+      { method: 'GET', path: '/v1/artisans/{id}/products', isOpen: false },
     ],
   },
   listArtisanHistory: {
@@ -120,18 +120,59 @@ export const OPERATIONS = {
     functionName: 'get-health',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/health' },
+      { method: 'GET', path: '/health', isOpen: false },
     ],
   },
   getOpenApi: {
     functionName: 'get-openapi',
     databaseRole: 'none',
     routes: [
-      { method: 'GET', path: '/openapi.json' },
-      { method: 'GET', path: '/docs' },
+      { method: 'GET', path: '/openapi.json', isOpen: true },
+      { method: 'GET', path: '/docs', isOpen: true },
     ],
   },
 } as const;
 
 /** The `operationId` of an operation. */
 export type OperationId = keyof typeof OPERATIONS;
+
+/** What pages of other origins may send. */
+export const CORS_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'If-Match',
+  'If-Modified-Since',
+  'If-None-Match',
+  'If-Unmodified-Since',
+  'X-Amz-Content-Sha256',
+  'X-Amz-Date',
+  'X-Amz-Security-Token',
+  'X-Api-Key',
+  'X-Audit-Reason',
+  'X-Correlation-Id',
+] as const;
+
+/** Every response of the gateway's own, with its status and title. */
+export const GATEWAY_RESPONSES = {
+  ACCESS_DENIED: { status: 403, title: 'Forbidden' },
+  API_CONFIGURATION_ERROR: { status: 500, title: 'Internal Server Error' },
+  AUTHORIZER_CONFIGURATION_ERROR: { status: 500, title: 'Internal Server Error' },
+  AUTHORIZER_FAILURE: { status: 500, title: 'Internal Server Error' },
+  BAD_REQUEST_BODY: { status: 400, title: 'Bad Request' },
+  BAD_REQUEST_PARAMETERS: { status: 400, title: 'Bad Request' },
+  DEFAULT_4XX: { status: 400, title: 'Bad Request' },
+  DEFAULT_5XX: { status: 500, title: 'Internal Server Error' },
+  EXPIRED_TOKEN: { status: 403, title: 'Forbidden' },
+  INTEGRATION_FAILURE: { status: 502, title: 'Bad Gateway' },
+  INTEGRATION_TIMEOUT: { status: 504, title: 'Gateway Timeout' },
+  INVALID_API_KEY: { status: 403, title: 'Forbidden' },
+  INVALID_SIGNATURE: { status: 403, title: 'Forbidden' },
+  MISSING_AUTHENTICATION_TOKEN: { status: 403, title: 'Forbidden' },
+  QUOTA_EXCEEDED: { status: 429, title: 'Too Many Requests' },
+  RESOURCE_NOT_FOUND: { status: 404, title: 'Not Found' },
+  THROTTLED: { status: 429, title: 'Too Many Requests' },
+  UNAUTHORIZED: { status: 401, title: 'Unauthorized' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'Unsupported Media Type' },
+  WAF_FILTERED: { status: 403, title: 'Forbidden' },
+} as const;

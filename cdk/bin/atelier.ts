@@ -1,0 +1,6 @@
+/** Every stage of Atelier: `cdk deploy atelier-dev`. */
+
+import { App } from 'aws-cdk-lib';
+import { stages } from '../lib/stages.ts';
+
+stages(new App());

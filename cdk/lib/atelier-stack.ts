@@ -1,0 +1,117 @@
+import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { Cache } from './cache.ts';
+import { CatalogApi } from './catalog-api.ts';
+import { Database } from './database.ts';
+import { StackKey } from './encryption.ts';
+import { OPERATIONS } from './generated/operations.gen.ts';
+import type { None, Pattern } from './integrations.ts';
+import { Migration } from './migration.ts';
+import { Network } from './network.ts';
+import { Observability } from './observability.ts';
+import { type FunctionOptions, forEachOperation } from './operation.ts';
+import { Platform } from './platform.ts';
+import { checked, type Settings } from './settings.ts';
+import { Waf } from './waf.ts';
+
+export interface AtelierStackProps extends StackProps {
+  readonly settings: Settings;
+  /** How operations are spread over functions: `isolated`, unless it says otherwise. */
+  readonly pattern?: Pattern;
+}
+
+/** The whole API of one stage, with all that it needs. */
+export class AtelierStack extends Stack {
+  readonly api: CatalogApi<None>;
+  readonly network: Network;
+  readonly database: Database;
+  readonly cache: Cache | undefined;
+  readonly observability: Observability;
+
+  constructor(scope: Construct, id: string, { settings: given, pattern = 'isolated', ...props }: AtelierStackProps) {
+    const settings = checked(given);
+    super(scope, id, {
+      description: 'Atelier: a catalogue API, one function per operation.',
+      terminationProtection: settings.stage === 'prod',
+      ...props,
+    });
+    // What the budget counts.
+    Tags.of(this).add('project', this.stackName);
+
+    const key = new StackKey(this, 'Key');
+    const logs = { key, logRetentionDays: settings.logRetentionDays };
+    this.observability = new Observability(this, 'Observability', { ...settings, key });
+    this.network = new Network(this, 'Network', {
+      ...logs,
+      vpcCidr: settings.vpcCidr,
+      endpointZones: settings.profile === 'proxy' ? 2 : 1,
+    });
+    this.database = new Database(this, 'Database', {
+      ...settings,
+      network: this.network,
+      key,
+      deletionProtection: settings.stage === 'prod',
+    });
+    this.cache = settings.cache ? new Cache(this, 'Cache', { network: this.network, key }) : undefined;
+    const platform = new Platform(this, 'Platform', {
+      ...logs,
+      network: this.network,
+      database: this.database,
+      cache: this.cache,
+      alarmTopic: this.observability.alarmTopic,
+    });
+
+    const { memorySize, logLevel, requireIfMatch } = settings;
+    const common = { memorySize, logLevel, requireIfMatch };
+    const migration = new Migration(this, 'Migrations', { ...common, platform });
+    const reserved = {
+      reader: settings.readerConcurrency,
+      writer: settings.writerConcurrency,
+      none: settings.documentConcurrency,
+    };
+    const functions = CatalogApi.defaultIntegrations(this, pattern).withDefaultOptions({
+      ...common,
+      platform,
+      // Functions of a new release meet its schema.
+      after: [migration],
+      timeoutSeconds: settings.functionTimeout,
+      deploymentPreference: settings.deploymentPreference,
+      failureThreshold: settings.failureThreshold,
+      reservedConcurrency: reserved.writer,
+    });
+    const integrations =
+      pattern === 'shared'
+        ? functions.build()
+        : functions
+            .withOperationOptions(
+              forEachOperation(
+                (operation): FunctionOptions => ({ reservedConcurrency: reserved[OPERATIONS[operation].databaseRole] }),
+              ),
+            )
+            .build();
+
+    this.api = new CatalogApi(this, 'Gateway', {
+      ...settings,
+      ...logs,
+      access: settings,
+      integrations,
+      stageName: settings.stage,
+    });
+    this.observability.watchApi(this.api.restApi);
+    this.observability.watchDatabase(this.database, settings.maxConnections);
+    this.observability.addDashboard(settings.stage, this.database);
+    if (settings.waf) new Waf(this, 'Waf', { ...logs, stage: this.api.restApi.deploymentStage });
+
+    this.output('Url', 'The API.', this.api.url);
+    if (settings.domain)
+      this.output('DomainUrl', 'The API at its own domain.', `https://${settings.domain.domainName}`);
+    this.output('ApiId', 'For policies of callers, see api/policies.json.', this.api.restApi.restApiId);
+    this.output('AlarmTopic', 'Where alarms go.', this.observability.alarmTopic.topicArn);
+    this.output('OwnerSecret', "The password of the database's owner.", this.database.ownerSecretArn);
+  }
+
+  private output(name: string, description: string, value: string): void {
+    // The constructs may have the name already; outputs are a space of their own only to CloudFormation.
+    new CfnOutput(this, `Output${name}`, { description, value }).overrideLogicalId(name);
+  }
+}

@@ -1,0 +1,408 @@
+import { Duration, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import {
+  AccessLogFormat,
+  ApiKey,
+  AuthorizationType,
+  BasePathMapping,
+  CfnAccount,
+  CfnGatewayResponse,
+  CognitoUserPoolsAuthorizer,
+  DomainName,
+  EndpointType,
+  type IAuthorizer,
+  type IModel,
+  type IRequestValidator,
+  JsonSchemaType,
+  LogGroupLogDestination,
+  type Method,
+  MethodLoggingLevel,
+  type MethodOptions,
+  MockIntegration,
+  PassthroughBehavior,
+  Period,
+  type Resource,
+  RestApi,
+  SecurityPolicy,
+  UsagePlan,
+} from 'aws-cdk-lib/aws-apigateway';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
+import { UserPool } from 'aws-cdk-lib/aws-cognito';
+import {
+  AnyPrincipal,
+  Effect,
+  Grant,
+  type IGrantable,
+  ManagedPolicy,
+  PolicyDocument,
+  PolicyStatement,
+  Role,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
+import { CfnRecordSet } from 'aws-cdk-lib/aws-route53';
+import { Construct } from 'constructs';
+import { CORS_HEADERS, GATEWAY_RESPONSES, OPERATIONS, type OperationId } from './generated/operations.gen.ts';
+import { type Integrations, IntegrationsBuilder, type None, type Overrides, type Pattern } from './integrations.ts';
+import { type LogSettings, logGroup } from './logs.ts';
+import { OPERATION_IDS, OperationFunction, type OverrideIntegration } from './operation.ts';
+import type { Access, Domain, Options } from './settings.ts';
+
+type Route = { readonly method: string; readonly path: string; readonly isOpen: boolean };
+
+/** A limit that is below the stage's own, for what everybody may call. */
+const OPEN_ROUTE = { throttlingRateLimit: 10, throttlingBurstLimit: 20 };
+
+export interface CatalogApiProps<O extends Overrides>
+  extends LogSettings,
+    Pick<
+      Options,
+      | 'apiKeys'
+      | 'corsAllowedOrigins'
+      | 'allowedIpRanges'
+      | 'stageCache'
+      | 'manageGatewayAccount'
+      | 'rateLimit'
+      | 'burstLimit'
+      | 'dailyQuota'
+    > {
+  /** What serves each operation. */
+  readonly integrations: Integrations<O>;
+  /** Name of the API's stage, the first part of its paths. */
+  readonly stageName: string;
+  /** Who may call. */
+  readonly access: Access;
+  readonly domain?: Domain | undefined;
+}
+
+/**
+ * The REST API: every route of every operation, served by `integrations`.
+ *
+ * Its operations are the keys of the generated list: one that does not exist does not compile.
+ */
+export class CatalogApi<O extends Overrides = None> extends Construct {
+  readonly restApi: RestApi;
+  readonly integrations: Integrations<O>;
+  readonly domain: DomainName | undefined;
+  readonly #origins: string[] = [];
+  readonly #methods: { readonly [Id in OperationId]: Method[] };
+  /** The methods of each path. */
+  readonly #paths = new Map<string, { readonly resource: Resource; readonly methods: string[] }>();
+
+  /** Starts to build what serves each operation: functions in `scope`, one for each, or one for all. */
+  static defaultIntegrations(scope: Construct, pattern: Pattern = 'isolated'): IntegrationsBuilder<None> {
+    return IntegrationsBuilder.in(scope, pattern);
+  }
+
+  /** What serves each operation, named one by one: an operation that is added later does not compile until it is. */
+  static explicitIntegrations<T extends { readonly [Id in OperationId]: OverrideIntegration }>(
+    integrations: T & { readonly [Name in Exclude<keyof T, OperationId>]: never },
+  ): T {
+    return integrations;
+  }
+
+  constructor(scope: Construct, id: string, props: CatalogApiProps<O>) {
+    super(scope, id);
+    const { stackName } = Stack.of(this);
+    this.integrations = props.integrations;
+
+    const accessLog = logGroup(this, 'AccessLogGroup', `/aws/apigateway/${stackName}`, props);
+    const caching = props.stageCache
+      ? { cachingEnabled: true, cacheTtl: Duration.minutes(5), cacheDataEncrypted: true }
+      : { cachingEnabled: false, cacheTtl: Duration.minutes(5), cacheDataEncrypted: true };
+    this.restApi = new RestApi(this, 'Api', {
+      restApiName: stackName,
+      endpointTypes: [EndpointType.REGIONAL],
+      cloudWatchRole: false,
+      ...(props.allowedIpRanges.length > 0 ? { policy: ipPolicy(props) } : {}),
+      deployOptions: {
+        stageName: props.stageName,
+        tracingEnabled: true,
+        cacheClusterEnabled: props.stageCache,
+        ...(props.stageCache ? { cacheClusterSize: '0.5' } : {}),
+        accessLogDestination: new LogGroupLogDestination(accessLog),
+        accessLogFormat: AccessLogFormat.custom(ACCESS_LOG_FORMAT),
+        methodOptions: {
+          '/*/*': {
+            throttlingRateLimit: props.rateLimit,
+            throttlingBurstLimit: props.burstLimit,
+            metricsEnabled: true,
+            loggingLevel: MethodLoggingLevel.ERROR,
+            dataTraceEnabled: false,
+            cachingEnabled: false,
+            cacheDataEncrypted: true,
+          },
+          ...Object.fromEntries(
+            routes()
+              .filter(({ route }) => route.isOpen)
+              .map(({ route }) => [`${route.path}/${route.method}`, { ...OPEN_ROUTE, ...caching }]),
+          ),
+        },
+      },
+    });
+
+    this.#methods = this.addRoutes(props);
+    this.addGatewayResponses();
+    for (const integration of Object.values<OverrideIntegration>(this.integrations)) {
+      if (integration instanceof OperationFunction) {
+        integration.handler.addEnvironment(
+          'CORS_ALLOWED_ORIGINS',
+          Lazy.string({ produce: () => this.#origins.join(',') }),
+        );
+      }
+    }
+    this.restrictCorsTo(...props.corsAllowedOrigins);
+
+    if (props.manageGatewayAccount) this.addGatewayAccount();
+    if (props.apiKeys) this.addUsagePlan(props);
+    this.domain = props.domain && this.addDomain(props.domain);
+  }
+
+  /** Where the API is, with its stage. */
+  get url(): string {
+    const { region, urlSuffix } = Stack.of(this);
+    const { restApiId, deploymentStage } = this.restApi;
+    return `https://${restApiId}.execute-api.${region}.${urlSuffix}/${deploymentStage.stageName}`;
+  }
+
+  /** Lets `grantee` call all routes of `operations`, of every operation if there is none named, and no other. */
+  grantInvokeAccess(grantee: IGrantable, { operations = OPERATION_IDS }: { operations?: readonly OperationId[] } = {}) {
+    return Grant.addToPrincipal({
+      grantee,
+      actions: ['execute-api:Invoke'],
+      resourceArns: operations.flatMap((id) => this.#methods[id].map((method) => method.methodArn)),
+    });
+  }
+
+  /**
+   * Lets pages of `origins`, such as `https://shop.example`, call the API besides those that may already. The functions
+   * send the headers, the gateway answers preflights. No other origin may.
+   */
+  restrictCorsTo(...origins: string[]): void {
+    for (const origin of origins) {
+      if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+        throw new Error(`${JSON.stringify(origin)} is no origin, such as "https://shop.example"`);
+      }
+    }
+    if (this.#origins.length === 0 && origins.length > 0) this.addPreflights();
+    this.#origins.push(...origins.filter((origin) => !this.#origins.includes(origin)));
+  }
+
+  private addRoutes({ access, apiKeys }: CatalogApiProps<O>): { readonly [Id in OperationId]: Method[] } {
+    const model = this.restApi.addModel('Object', {
+      modelName: 'Object',
+      contentType: 'application/json',
+      schema: { type: JsonSchemaType.OBJECT },
+    });
+    // A wider validation would answer before the function, which names all faults at once.
+    const validator = this.restApi.addRequestValidator('Body', {
+      requestValidatorName: 'body',
+      validateRequestBody: true,
+      validateRequestParameters: false,
+    });
+    const authorizer =
+      access.authMode === 'cognito'
+        ? new CognitoUserPoolsAuthorizer(this, 'Cognito', {
+            authorizerName: 'cognito',
+            cognitoUserPools: [UserPool.fromUserPoolArn(this, 'UserPool', access.userPoolArn)],
+          })
+        : undefined;
+
+    const methods: { [id: string]: Method[] } = {};
+    for (const { id, route } of routes()) {
+      const here = this.#paths.get(route.path) ?? {
+        resource: this.restApi.root.resourceForPath(route.path),
+        methods: [],
+      };
+      this.#paths.set(route.path, here);
+      here.methods.push(route.method);
+      const method = here.resource.addMethod(route.method, this.integrations[id].integration, {
+        ...parameters(route.path),
+        ...body(route.method, model, validator),
+        ...(route.isOpen ? { authorizationType: AuthorizationType.NONE } : authorization(access, authorizer, route)),
+        apiKeyRequired: apiKeys && !route.isOpen,
+      });
+      methods[id] = [...(methods[id] ?? []), method];
+    }
+    return methods as { [Id in OperationId]: Method[] };
+  }
+
+  /**
+   * Answers preflight requests of allowed origins. The gateway can only send one origin as a constant: with a list, a
+   * template compares.
+   */
+  private addPreflights(): void {
+    const allowed = Lazy.string({ produce: () => this.#origins.join(',') });
+    for (const { resource, methods } of this.#paths.values()) {
+      const template = `#set($origin = $input.params().header.get("Origin"))
+#if(!$origin || $origin == "")#set($origin = $input.params().header.get("origin"))#end
+#foreach($allowed in "${allowed}".split(","))
+#if($allowed == $origin)
+#set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
+#set($context.responseOverride.header.Access-Control-Allow-Methods = "${[...methods, 'OPTIONS'].join(', ')}")
+#set($context.responseOverride.header.Access-Control-Allow-Headers = "${CORS_HEADERS.join(', ')}")
+#set($context.responseOverride.header.Access-Control-Max-Age = "7200")
+#end
+#end`;
+      resource.addMethod(
+        'OPTIONS',
+        new MockIntegration({
+          passthroughBehavior: PassthroughBehavior.WHEN_NO_TEMPLATES,
+          requestTemplates: { 'application/json': '{"statusCode": 204}' },
+          integrationResponses: [
+            {
+              statusCode: '204',
+              responseParameters: { 'method.response.header.Vary': "'Origin'" },
+              responseTemplates: { 'application/json': template },
+            },
+          ],
+        }),
+        {
+          authorizationType: AuthorizationType.NONE,
+          apiKeyRequired: false,
+          methodResponses: [{ statusCode: '204', responseParameters: { 'method.response.header.Vary': false } }],
+        },
+      );
+    }
+  }
+
+  /** The gateway's own errors: problem+json (RFC 9457) that a page of the first allowed origin may read. */
+  private addGatewayResponses(): void {
+    for (const [type, { status, title }] of Object.entries(GATEWAY_RESPONSES)) {
+      // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
+      const isCatchAll = type.startsWith('DEFAULT');
+      const members = isCatchAll ? '' : `"title": "${title}", "status": ${status}, `;
+      const parameters = () => {
+        const [origin] = this.#origins;
+        return {
+          'gatewayresponse.header.Content-Type': "'application/problem+json'",
+          'gatewayresponse.header.X-Content-Type-Options': "'nosniff'",
+          ...(origin
+            ? {
+                'gatewayresponse.header.Access-Control-Allow-Origin': `'${origin}'`,
+                'gatewayresponse.header.Vary': "'Origin'",
+              }
+            : {}),
+          ...(status === 429 ? { 'gatewayresponse.header.Retry-After': "'1'" } : {}),
+        };
+      };
+      const response = new CfnGatewayResponse(this, `GatewayResponse${type}`, {
+        restApiId: this.restApi.restApiId,
+        responseType: type,
+        ...(isCatchAll ? {} : { statusCode: String(status) }),
+        responseParameters: Lazy.any({ produce: parameters }),
+        responseTemplates: {
+          'application/json': `{"type": "about:blank", ${members}"detail": $context.error.messageString, "instance": "$context.path", "request_id": "$context.requestId"}`,
+        },
+      });
+      // Deployed with the rest, and again when it changes.
+      this.restApi.latestDeployment?.node.addDependency(response);
+      this.restApi.latestDeployment?.addToLogicalId({ type, members, parameters: Lazy.any({ produce: parameters }) });
+    }
+  }
+
+  /** The role that API Gateway logs with, for all APIs of the account in this region. */
+  private addGatewayAccount(): void {
+    const role = new Role(this, 'GatewayLogRole', {
+      assumedBy: new ServicePrincipal('apigateway.amazonaws.com'),
+      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonAPIGatewayPushToCloudWatchLogs')],
+    });
+    // All APIs of the account log with it: it outlives this stack.
+    role.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    const account = new CfnAccount(this, 'GatewayAccount', { cloudWatchRoleArn: role.roleArn });
+    this.restApi.deploymentStage.node.addDependency(account);
+  }
+
+  private addUsagePlan({ rateLimit, burstLimit, dailyQuota }: CatalogApiProps<O>): void {
+    const { stackName } = Stack.of(this);
+    const plan = new UsagePlan(this, 'UsagePlan', {
+      name: stackName,
+      apiStages: [{ stage: this.restApi.deploymentStage }],
+      throttle: { rateLimit, burstLimit },
+      quota: { limit: dailyQuota, period: Period.DAY },
+    });
+    plan.addApiKey(new ApiKey(this, 'ApiKey', { apiKeyName: stackName, enabled: true }));
+  }
+
+  private addDomain({ domainName, certificateArn, hostedZoneId }: Domain): DomainName {
+    const domain = new DomainName(this, 'Domain', {
+      domainName,
+      certificate: Certificate.fromCertificateArn(this, 'Certificate', certificateArn),
+      endpointType: EndpointType.REGIONAL,
+      securityPolicy: SecurityPolicy.TLS_1_2,
+    });
+    new BasePathMapping(this, 'DomainMapping', {
+      domainName: domain,
+      restApi: this.restApi,
+      stage: this.restApi.deploymentStage,
+    });
+    if (hostedZoneId) {
+      new CfnRecordSet(this, 'DomainRecord', {
+        hostedZoneId,
+        name: domainName,
+        type: 'A',
+        aliasTarget: {
+          dnsName: domain.domainNameAliasDomainName,
+          hostedZoneId: domain.domainNameAliasHostedZoneId,
+        },
+      });
+    }
+    return domain;
+  }
+}
+
+const ACCESS_LOG_FORMAT = [
+  '{"requestId": "$context.requestId", "extendedRequestId": "$context.extendedRequestId",',
+  '"ip": "$context.identity.sourceIp", "caller": "$context.identity.caller", "user": "$context.identity.user",',
+  '"apiKeyId": "$context.identity.apiKeyId", "requestTime": "$context.requestTime",',
+  '"httpMethod": "$context.httpMethod", "resourcePath": "$context.resourcePath", "path": "$context.path",',
+  '"status": "$context.status", "protocol": "$context.protocol", "responseLength": "$context.responseLength",',
+  '"responseLatency": "$context.responseLatency", "integrationLatency": "$context.integrationLatency",',
+  '"errorMessage": "$context.error.message", "errorType": "$context.error.responseType",',
+  '"wafStatus": "$context.waf.status", "xrayTraceId": "$context.xrayTraceId"}',
+].join(' ');
+
+function routes(): { readonly id: OperationId; readonly route: Route }[] {
+  return OPERATION_IDS.flatMap((id) => OPERATIONS[id].routes.map((route) => ({ id, route })));
+}
+
+function parameters(path: string): Pick<MethodOptions, 'requestParameters'> {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  if (names.length === 0) return {};
+  return { requestParameters: Object.fromEntries(names.map((name) => [`method.request.path.${name}`, true])) };
+}
+
+function body(method: string, model: IModel, requestValidator: IRequestValidator): MethodOptions {
+  if (!['POST', 'PUT', 'PATCH'].includes(method)) return {};
+  const mediaTypes = ['application/json', ...(method === 'PATCH' ? ['application/merge-patch+json'] : [])];
+  return { requestValidator, requestModels: Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, model])) };
+}
+
+function authorization(access: Access, authorizer: IAuthorizer | undefined, route: Route): MethodOptions {
+  if (access.authMode === 'iam') return { authorizationType: AuthorizationType.IAM };
+  if (!authorizer) return { authorizationType: AuthorizationType.NONE };
+  const scope = ['GET', 'HEAD'].includes(route.method) ? 'atelier/read' : 'atelier/write';
+  return { authorizationType: AuthorizationType.COGNITO, authorizer, authorizationScopes: [scope] };
+}
+
+/**
+ * Who may call by address. With AWS_IAM, an Allow for everything would let in every principal of the account, whatever
+ * its policies say: it is for the open routes only, and the rest is up to the callers' policies.
+ */
+function ipPolicy({ access, allowedIpRanges }: { access: Access; allowedIpRanges: readonly string[] }): PolicyDocument {
+  const open = routes().filter(({ route }) => route.isOpen);
+  const allowed =
+    access.authMode === 'iam'
+      ? [...open.map(({ route }) => `execute-api:/*/${route.method}${route.path}`), 'execute-api:/*/OPTIONS/*']
+      : ['execute-api:/*'];
+  const invoke = { principals: [new AnyPrincipal()], actions: ['execute-api:Invoke'] };
+  return new PolicyDocument({
+    statements: [
+      new PolicyStatement({ ...invoke, effect: Effect.ALLOW, resources: allowed }),
+      new PolicyStatement({
+        ...invoke,
+        effect: Effect.DENY,
+        resources: ['execute-api:/*'],
+        conditions: { NotIpAddress: { 'aws:SourceIp': [...allowedIpRanges] } },
+      }),
+    ],
+  });
+}

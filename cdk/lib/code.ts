@@ -1,0 +1,68 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Annotations, CfnParameter, CfnRule, Fn, Stack } from 'aws-cdk-lib';
+import { Code } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+
+/** Where `cargo lambda build` puts its binaries. */
+const BINARIES = fileURLToPath(new URL('../../target/lambda', import.meta.url));
+const PLACEHOLDER = fileURLToPath(new URL('../placeholder', import.meta.url));
+
+/** The context that stands placeholders in for all binaries, so that the app can be synthesised without a build. */
+export const PLACEHOLDERS = 'placeholders';
+
+/** ELF's number of the architecture that all functions run on. */
+const AARCH64 = 183;
+
+/**
+ * The code of the function `binary`, as `cargo lambda build --release --arm64` made it.
+ *
+ * Without it the app is not synthesised, unless the context asks for placeholders: then it is, but CloudFormation
+ * refuses the template.
+ */
+export function compiled(scope: Construct, binary: string): Code {
+  const context = scope.node.tryGetContext(PLACEHOLDERS);
+  if (context === true || context === 'true') {
+    refuseDeployment(Stack.of(scope));
+    return Code.fromAsset(PLACEHOLDER);
+  }
+  const folder = join(BINARIES, binary);
+  const bootstrap = join(folder, 'bootstrap');
+  if (existsSync(bootstrap)) {
+    if (machine(bootstrap) !== AARCH64) {
+      Annotations.of(scope).addError(`${bootstrap} is not for arm64: run \`cargo lambda build --release --arm64\``);
+    }
+    return Code.fromAsset(folder);
+  }
+  Annotations.of(scope).addError(
+    `${bootstrap} is not there: run \`cargo lambda build --release --arm64\` first, or look at the template alone with \`-c ${PLACEHOLDERS}=true\``,
+  );
+  return Code.fromAsset(PLACEHOLDER);
+}
+
+/** What an ELF file runs on. */
+function machine(path: string): number {
+  const file = openSync(path, 'r');
+  try {
+    const header = Buffer.alloc(20);
+    readSync(file, header, 0, header.length, 0);
+    return header.readUInt16LE(18);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Adds a rule that no deployment fulfils. */
+function refuseDeployment(stack: Stack): void {
+  if (stack.node.tryFindChild('Code')) return;
+  const code = new CfnParameter(stack, 'Code', { allowedValues: ['placeholder'], default: 'placeholder' });
+  new CfnRule(stack, 'CodeIsCompiled', {
+    assertions: [
+      {
+        assert: Fn.conditionEquals(code.valueAsString, 'compiled'),
+        assertDescription: `This template was made with -c ${PLACEHOLDERS}=true: its functions have no code.`,
+      },
+    ],
+  });
+}

@@ -1,0 +1,180 @@
+import { Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Effect, type IGrantable, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import {
+  AuroraPostgresEngineVersion,
+  type CfnDBCluster,
+  ClusterInstance,
+  DatabaseCluster,
+  DatabaseClusterEngine,
+  DatabaseProxy,
+  DefaultAuthScheme,
+  ParameterGroup,
+  ProxyTarget,
+} from 'aws-cdk-lib/aws-rds';
+import { Construct } from 'constructs';
+import type { Network } from './network.ts';
+import type { Capacity, Options } from './settings.ts';
+
+/** The database roles that functions connect as. `migrate` connects as the owner. */
+export type DatabaseRole = 'reader' | 'writer';
+
+/** The name of a role in the database. */
+export const USERS: { readonly [role in DatabaseRole]: string } = {
+  reader: 'catalog_reader',
+  writer: 'catalog_writer',
+};
+
+/** The name of the database in its cluster. */
+export const DATABASE_NAME = 'atelier';
+
+export type DatabaseProps = Capacity &
+  Pick<
+    Options,
+    'engineVersion' | 'maxCapacity' | 'maxConnections' | 'proxyConnectionsPercent' | 'backupRetentionDays'
+  > & {
+    readonly network: Network;
+    readonly key: IKey;
+    /** Whether nobody can delete the database by mistake. */
+    readonly deletionProtection: boolean;
+  };
+
+/**
+ * Aurora PostgreSQL Serverless v2. Functions reach it through RDS Proxy (profile `proxy`), or directly, so that it
+ * sleeps when idle (`scale-to-zero`).
+ */
+export class Database extends Construct {
+  readonly cluster: DatabaseCluster;
+  /** With profile `proxy`. */
+  readonly proxy?: DatabaseProxy;
+  /** Where functions connect to. */
+  readonly host: string;
+  /** The password of the owner, which RDS rotates every seven days. */
+  readonly ownerSecretArn: string;
+
+  constructor(scope: Construct, id: string, props: DatabaseProps) {
+    super(scope, id);
+    const { network, key } = props;
+    const hasProxy = props.profile === 'proxy';
+    const version = AuroraPostgresEngineVersion.of(props.engineVersion, props.engineVersion.split('.')[0] ?? '');
+    const engine = DatabaseClusterEngine.auroraPostgres({ version });
+
+    const group = (name: string, description: string) =>
+      new SecurityGroup(this, name, { vpc: network.vpc, description, allowAllOutbound: false });
+    const securityGroup = group('DatabaseSecurityGroup', 'Aurora');
+    securityGroup.addIngressRule(network.migrateSecurityGroup, Port.tcp(5432), 'migrate');
+
+    const instance = {
+      publiclyAccessible: false,
+      autoMinorVersionUpgrade: true,
+      enablePerformanceInsights: hasProxy,
+      ...(hasProxy ? { performanceInsightEncryptionKey: key } : {}),
+    };
+    this.cluster = new DatabaseCluster(this, 'Cluster', {
+      engine,
+      defaultDatabaseName: DATABASE_NAME,
+      credentials: { username: 'atelier_owner' },
+      // RDS keeps the password in Secrets Manager and rotates it every seven days.
+      manageMasterUserPassword: true,
+      iamAuthentication: true,
+      serverlessV2MinCapacity: props.minCapacity,
+      serverlessV2MaxCapacity: props.maxCapacity,
+      ...(hasProxy ? {} : { serverlessV2AutoPauseDuration: Duration.minutes(5) }),
+      writer: ClusterInstance.serverlessV2('Writer', instance),
+      // Takes over when the writer fails.
+      readers: hasProxy ? [ClusterInstance.serverlessV2('Standby', { ...instance, scaleWithWriter: true })] : [],
+      vpc: network.vpc,
+      vpcSubnets: network.subnets,
+      securityGroups: [securityGroup],
+      parameterGroup: new ParameterGroup(this, 'DatabaseParameters', {
+        engine,
+        description: 'TLS, a known number of connections, and no data in logs',
+        parameters: {
+          'rds.force_ssl': '1',
+          max_connections: String(props.maxConnections),
+          log_statement: 'ddl',
+          log_parameter_max_length: '0',
+          log_parameter_max_length_on_error: '0',
+        },
+      }),
+      storageEncryptionKey: key,
+      backup: { retention: Duration.days(props.backupRetentionDays) },
+      deletionProtection: props.deletionProtection,
+      removalPolicy: RemovalPolicy.SNAPSHOT,
+      // Exporting logs keeps a database awake.
+      ...(hasProxy ? { cloudwatchLogsExports: ['postgresql'] } : {}),
+    });
+    const resource = this.cluster.node.defaultChild as CfnDBCluster;
+    resource.masterUserSecret = { kmsKeyId: key.keyArn };
+    this.ownerSecretArn = resource.attrMasterUserSecretSecretArn;
+
+    if (hasProxy) {
+      const proxySecurityGroup = group('ProxySecurityGroup', 'RDS Proxy');
+      this.proxy = this.withProxy(proxySecurityGroup, props);
+      proxySecurityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      this.host = this.proxy.endpoint;
+    } else {
+      securityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      this.host = this.cluster.clusterEndpoint.hostname;
+    }
+    network.allowSecret(this.ownerSecretArn);
+  }
+
+  /** The ARN of the right to connect as `role`: at the proxy if there is one, else at the cluster. */
+  connectArn(role: DatabaseRole): string {
+    return this.userArn(
+      this.proxy ? Fn.select(6, Fn.split(':', this.proxy.dbProxyArn)) : this.cluster.clusterResourceIdentifier,
+      role,
+    );
+  }
+
+  /** Lets `grantee` connect as `role`. */
+  grantConnectAs(grantee: IGrantable, role: DatabaseRole): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(
+      new PolicyStatement({ sid: 'Connect', actions: ['rds-db:connect'], resources: [this.connectArn(role)] }),
+    );
+  }
+
+  private userArn(server: string, role: DatabaseRole): string {
+    const { partition, region, account } = Stack.of(this);
+    return `arn:${partition}:rds-db:${region}:${account}:dbuser:${server}/${USERS[role]}`;
+  }
+
+  private withProxy(securityGroup: SecurityGroup, props: DatabaseProps): DatabaseProxy {
+    const { stackName, account } = Stack.of(this);
+    const server = this.cluster.clusterResourceIdentifier;
+    const role = new Role(this, 'ProxyRole', {
+      assumedBy: new ServicePrincipal('rds.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      }),
+      inlinePolicies: {
+        connect: new PolicyDocument({
+          statements: [
+            new PolicyStatement({
+              effect: Effect.ALLOW,
+              actions: ['rds-db:connect'],
+              resources: [this.userArn(server, 'reader'), this.userArn(server, 'writer')],
+            }),
+          ],
+        }),
+      },
+    });
+    return new DatabaseProxy(this, 'Proxy', {
+      proxyTarget: ProxyTarget.fromCluster(this.cluster),
+      dbProxyName: stackName,
+      // From the function to the proxy, and from the proxy to the database: there is no password to keep or to rotate.
+      defaultAuthScheme: DefaultAuthScheme.IAM_AUTH,
+      requireTLS: true,
+      idleClientTimeout: Duration.minutes(30),
+      maxConnectionsPercent: props.proxyConnectionsPercent,
+      maxIdleConnectionsPercent: 10,
+      // Below the time that a function waits for a connection: it says 503, and is not cut off.
+      borrowTimeout: Duration.seconds(2),
+      role,
+      vpc: props.network.vpc,
+      vpcSubnets: props.network.subnets,
+      securityGroups: [securityGroup],
+    });
+  }
+}

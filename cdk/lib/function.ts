@@ -1,0 +1,86 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  ApplicationLogLevel,
+  Architecture,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+  SystemLogLevel,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import { compiled } from './code.ts';
+import { logGroup } from './logs.ts';
+import type { Platform } from './platform.ts';
+import type { LogLevel } from './settings.ts';
+
+/** What any function has. */
+export interface CommonOptions {
+  /** MiB. */
+  readonly memorySize?: number;
+  readonly logLevel?: LogLevel;
+  /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
+  readonly requireIfMatch?: boolean;
+  /** Further variables. */
+  readonly environment?: { readonly [name: string]: string };
+}
+
+export interface RustFunctionProps extends CommonOptions {
+  readonly platform: Platform;
+  /** Name of the binary; the function's name ends with it. */
+  readonly binary: string;
+  readonly timeoutSeconds: number;
+  /** Where it is in the network; outside of it without one. */
+  readonly securityGroup?: ISecurityGroup | undefined;
+  readonly reservedConcurrency?: number | undefined;
+}
+
+/** A Lambda function of this project: its own role and log group, and the settings that all of them have. */
+export function rustFunction(scope: Construct, id: string, props: RustFunctionProps): LambdaFunction {
+  const { platform, binary } = props;
+  const { stackName } = Stack.of(scope);
+  const name = `${stackName}-${binary}`;
+  const logs = logGroup(scope, `${id}LogGroup`, `/aws/lambda/${name}`, platform);
+  const role = new Role(scope, `${id}Role`, {
+    assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+    managedPolicies: [platform.policy],
+  });
+  role.addToPolicy(
+    new PolicyStatement({
+      sid: 'Log',
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [logs.logGroupArn],
+    }),
+  );
+  return new LambdaFunction(scope, id, {
+    functionName: name,
+    runtime: Runtime.PROVIDED_AL2023,
+    architecture: Architecture.ARM_64,
+    handler: 'bootstrap',
+    code: compiled(scope, binary),
+    role,
+    memorySize: props.memorySize ?? 256,
+    timeout: Duration.seconds(props.timeoutSeconds),
+    tracing: Tracing.ACTIVE,
+    logGroup: logs,
+    loggingFormat: LoggingFormat.JSON,
+    applicationLogLevelV2: ApplicationLogLevel[props.logLevel ?? 'INFO'],
+    systemLogLevelV2: SystemLogLevel.WARN,
+    environmentEncryption: platform.key,
+    environment: {
+      POWERTOOLS_SERVICE_NAME: stackName,
+      CORS_ALLOWED_ORIGINS: '',
+      REQUIRE_IF_MATCH: String(props.requireIfMatch ?? false),
+      // The template names the secret; its value is put in when the function is deployed.
+      CURSOR_KEY: platform.cursorKey.secretValue.unsafeUnwrap(),
+      ...platform.cache?.environment,
+      ...props.environment,
+    },
+    ...(props.securityGroup
+      ? { vpc: platform.network.vpc, vpcSubnets: platform.network.subnets, securityGroups: [props.securityGroup] }
+      : {}),
+    ...(props.reservedConcurrency ? { reservedConcurrentExecutions: props.reservedConcurrency } : {}),
+  });
+}

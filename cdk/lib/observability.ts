@@ -1,0 +1,228 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import type { RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
+import {
+  Alarm,
+  type AlarmProps,
+  CfnDashboard,
+  ComparisonOperator,
+  type IMetric,
+  MathExpression,
+  Metric,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { Rule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { CfnSubscription, Topic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import type { Database } from './database.ts';
+import { ALARM_SERVICES } from './encryption.ts';
+
+export interface ObservabilityProps {
+  readonly key: IKey;
+  /** Where alarms and the budget's warnings go. */
+  readonly alarmEmail?: string | undefined;
+  /** US dollars a month; 0 for no budget. */
+  readonly monthlyBudget: number;
+}
+
+/** Alarms, a dashboard and a budget. Each operation's own alarm stands beside its function. */
+export class Observability extends Construct {
+  /** Where alarms go. */
+  readonly alarmTopic: Topic;
+
+  constructor(scope: Construct, id: string, props: ObservabilityProps) {
+    super(scope, id);
+    const { account, stackName } = Stack.of(this);
+    const email = props.alarmEmail;
+
+    this.alarmTopic = new Topic(this, 'AlarmTopic', { masterKey: props.key });
+    this.alarmTopic.addToResourcePolicy(
+      new PolicyStatement({
+        principals: ALARM_SERVICES.map((service) => new ServicePrincipal(service)),
+        actions: ['sns:Publish'],
+        resources: [this.alarmTopic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      }),
+    );
+    if (email) {
+      new CfnSubscription(this, 'AlarmSubscription', {
+        topicArn: this.alarmTopic.topicArn,
+        protocol: 'email',
+        endpoint: email,
+      });
+    }
+    if (email && props.monthlyBudget > 0) {
+      const warn = (notificationType: string, threshold: number) => ({
+        notification: { notificationType, comparisonOperator: 'GREATER_THAN', threshold },
+        subscribers: [{ subscriptionType: 'EMAIL', address: email }],
+      });
+      new CfnBudget(this, 'Budget', {
+        budget: {
+          budgetType: 'COST',
+          timeUnit: 'MONTHLY',
+          budgetLimit: { amount: props.monthlyBudget, unit: 'USD' },
+          costFilters: { TagKeyValue: [`user:project$${stackName}`] },
+        },
+        notificationsWithSubscribers: [warn('FORECASTED', 100), warn('ACTUAL', 80)],
+      });
+    }
+    this.alarm('ThrottleAlarm', {
+      alarmDescription: 'Lambda throttles functions of this account and region; reserved concurrency may be used up.',
+      metric: new Metric({
+        namespace: 'AWS/Lambda',
+        metricName: 'Throttles',
+        statistic: Stats.SUM,
+        period: Duration.minutes(1),
+      }),
+    });
+  }
+
+  /** Watches the API as its callers see it. */
+  watchApi(api: RestApi): void {
+    const dimensionsMap = { ApiName: Stack.of(this).stackName, Stage: api.deploymentStage.stageName };
+    const metric = (metricName: string, statistic: string) =>
+      new Metric({ namespace: 'AWS/ApiGateway', metricName, dimensionsMap, statistic, period: Duration.minutes(5) });
+    this.alarm('ServerErrorAlarm', {
+      alarmDescription: 'More than 1 % of all requests are answered 5xx.',
+      metric: metric('5XXError', Stats.AVERAGE),
+      threshold: 0.01,
+    });
+    this.alarm('LatencyAlarm', {
+      alarmDescription: 'One request in a hundred takes more than a second.',
+      metric: metric('Latency', Stats.percentile(99)),
+      threshold: 1000,
+      evaluationPeriods: 3,
+    });
+  }
+
+  /** Watches the database, its connections and its password. */
+  watchDatabase({ cluster, proxy, ownerSecretArn }: Database, maxConnections: number): void {
+    if (proxy) {
+      this.alarm('PinningAlarm', {
+        alarmDescription: 'RDS Proxy cannot share connections.',
+        metric: new Metric({
+          namespace: 'AWS/RDS',
+          metricName: 'DatabaseConnectionsCurrentlySessionPinned',
+          dimensionsMap: { ProxyName: proxy.dbProxyName },
+          statistic: Stats.MAXIMUM,
+          period: Duration.minutes(5),
+        }),
+      });
+    }
+    this.alarm('ConnectionsAlarm', {
+      alarmDescription: "Four fifths of the database's connections are in use.",
+      metric: new MathExpression({
+        label: 'Percent of connections',
+        expression: `100 * used / ${maxConnections}`,
+        period: Duration.minutes(1),
+        usingMetrics: {
+          used: new Metric({
+            namespace: 'AWS/RDS',
+            metricName: 'DatabaseConnections',
+            dimensionsMap: { DBClusterIdentifier: cluster.clusterIdentifier },
+            statistic: Stats.MAXIMUM,
+            period: Duration.minutes(1),
+          }),
+        },
+      }),
+      threshold: 80,
+      evaluationPeriods: 3,
+    });
+
+    const rule = new Rule(this, 'FailedRotation', {
+      description: 'A password could not be rotated.',
+      eventPattern: {
+        source: ['aws.secretsmanager'],
+        detailType: ['AWS Service Event via CloudTrail'],
+        detail: { eventName: ['RotationFailed'], additionalEventData: { SecretId: [ownerSecretArn] } },
+      },
+      // The topic's policy lets events in already.
+      targets: [{ bind: () => ({ arn: this.alarmTopic.topicArn }) }],
+    });
+    this.alarm('FailedRotationAlarm', {
+      alarmDescription: "The password of the database's owner could not be rotated.",
+      metric: new Metric({
+        namespace: 'AWS/Events',
+        metricName: 'MatchedEvents',
+        dimensionsMap: { RuleName: rule.ruleName },
+        statistic: Stats.SUM,
+        period: Duration.minutes(5),
+      }),
+    });
+  }
+
+  /** Draws the API and the database. */
+  addDashboard(stageName: string, { cluster }: Database): void {
+    const { region, stackName } = Stack.of(this);
+    const search = (metrics: string, statistic: string) => [
+      [{ expression: `SEARCH('{Atelier,service,operation} service="${stackName}" ${metrics}', '${statistic}')` }],
+    ];
+    const api = ['ApiName', stackName, 'Stage', stageName];
+    const again = ['.', '.', '.', '.'];
+    const widgets: [string, object][] = [
+      [
+        'Requests',
+        {
+          stat: 'Sum',
+          metrics: [
+            ['AWS/ApiGateway', 'Count', ...api],
+            ['.', '4XXError', ...again],
+            ['.', '5XXError', ...again],
+          ],
+        },
+      ],
+      [
+        'Latency, p50 and p99',
+        {
+          metrics: [
+            ['AWS/ApiGateway', 'Latency', ...api, { stat: 'p50' }],
+            ['...', { stat: 'p99' }],
+          ],
+        },
+      ],
+      ['Failures by operation', { metrics: search('MetricName="Failure"', 'Sum') }],
+      ['Latency by operation, p99', { metrics: search('MetricName="Latency"', 'p99') }],
+      [
+        'Database',
+        {
+          metrics: [
+            ['AWS/RDS', 'DatabaseConnections', 'DBClusterIdentifier', cluster.clusterIdentifier],
+            ['.', 'ServerlessDatabaseCapacity', '.', '.'],
+            ['.', 'ACUUtilization', '.', '.'],
+          ],
+        },
+      ],
+      ['Cold starts and retries', { metrics: search('(MetricName="ColdStart" OR MetricName="DbRetry")', 'Sum') }],
+    ];
+    const [width, height] = [12, 6];
+    new CfnDashboard(this, 'Dashboard', {
+      dashboardName: stackName,
+      dashboardBody: Stack.of(this).toJsonString({
+        widgets: widgets.map(([title, properties], index) => ({
+          type: 'metric',
+          width,
+          height,
+          x: (index % 2) * width,
+          y: Math.floor(index / 2) * height,
+          properties: { title, region, ...properties },
+        })),
+      }),
+    });
+  }
+
+  /** An alarm that tells the topic; above nothing in one period unless it says otherwise. */
+  private alarm(id: string, props: Partial<AlarmProps> & { readonly metric: IMetric }): void {
+    const alarm = new Alarm(this, id, {
+      threshold: 0,
+      evaluationPeriods: 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+      ...props,
+    });
+    alarm.addAlarmAction(new SnsAction(this.alarmTopic));
+  }
+}

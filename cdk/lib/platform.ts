@@ -1,0 +1,102 @@
+import { Stack } from 'aws-cdk-lib';
+import { type ILambdaApplication, LambdaApplication } from 'aws-cdk-lib/aws-codedeploy';
+import {
+  Effect,
+  type IManagedPolicy,
+  type IRole,
+  ManagedPolicy,
+  PolicyStatement,
+  Role,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import type { Cache } from './cache.ts';
+import type { Database } from './database.ts';
+import type { LogSettings } from './logs.ts';
+import type { Network } from './network.ts';
+
+export interface PlatformProps extends LogSettings {
+  readonly network: Network;
+  readonly database: Database;
+  readonly cache?: Cache | undefined;
+  /** Where alarms go. */
+  readonly alarmTopic: ITopic;
+}
+
+/** What the functions of a stack share. */
+export class Platform extends Construct {
+  readonly key: IKey;
+  readonly logRetentionDays: number;
+  readonly network: Network;
+  readonly database: Database;
+  readonly cache: Cache | undefined;
+  readonly alarmTopic: ITopic;
+  /** What every function needs of Lambda itself. */
+  readonly policy: IManagedPolicy;
+  /** What the cursors of lists are authenticated with. */
+  readonly cursorKey: ISecret;
+  /** What moves traffic to new versions. */
+  readonly application: ILambdaApplication;
+  readonly deploymentRole: IRole;
+
+  constructor(scope: Construct, id: string, props: PlatformProps) {
+    super(scope, id);
+    this.key = props.key;
+    this.logRetentionDays = props.logRetentionDays;
+    this.network = props.network;
+    this.database = props.database;
+    this.cache = props.cache;
+    this.alarmTopic = props.alarmTopic;
+
+    const { partition, region, account, stackName } = Stack.of(this);
+    const functions = `arn:${partition}:lambda:${region}:${account}:function:${stackName}-*`;
+    const networking = [
+      'ec2:CreateNetworkInterface',
+      'ec2:DeleteNetworkInterface',
+      'ec2:DescribeNetworkInterfaces',
+      'ec2:DescribeSubnets',
+      'ec2:AssignPrivateIpAddresses',
+      'ec2:UnassignPrivateIpAddresses',
+    ];
+    this.policy = new ManagedPolicy(this, 'FunctionPolicy', {
+      description: 'What every function of the stack needs of Lambda itself.',
+      statements: [
+        // X-Ray has no resources to name.
+        new PolicyStatement({
+          sid: 'Trace',
+          actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+          resources: ['*'],
+        }),
+        // Lambda makes network interfaces in the function's name, before there is one to be named.
+        new PolicyStatement({ sid: 'JoinTheNetwork', actions: networking, resources: ['*'] }),
+        // ... and Lambda alone: the code of a function may not.
+        new PolicyStatement({
+          sid: 'ButNotByCode',
+          effect: Effect.DENY,
+          actions: networking,
+          resources: ['*'],
+          conditions: { ArnLike: { 'lambda:SourceFunctionArn': functions } },
+        }),
+        new PolicyStatement({
+          sid: 'ReadItsVariables',
+          actions: ['kms:Decrypt'],
+          resources: [props.key.keyArn],
+          conditions: { ArnLike: { 'kms:EncryptionContext:aws:lambda:FunctionArn': functions } },
+        }),
+      ],
+    });
+    this.cursorKey = new Secret(this, 'CursorKey', {
+      description: 'What the cursors of lists are authenticated with',
+      encryptionKey: props.key,
+      generateSecretString: { passwordLength: 48, excludePunctuation: true },
+    });
+    this.application = new LambdaApplication(this, 'Deployments');
+    this.deploymentRole = new Role(this, 'DeploymentRole', {
+      assumedBy: new ServicePrincipal('codedeploy.amazonaws.com'),
+      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSCodeDeployRoleForLambdaLimited')],
+    });
+  }
+}

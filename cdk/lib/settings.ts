@@ -1,0 +1,200 @@
+/**
+ * What differs between stages. Each setting has the name and the meaning of a parameter of `template.yaml`; what the
+ * template's rules refuse at deployment does not compile here, or is refused when the app is synthesised.
+ */
+
+/** Who may call, apart from the open routes. */
+export type Access =
+  /** Signature Version 4: callers are IAM principals. */
+  | { readonly authMode: 'iam' }
+  /** Access tokens of a user pool with the scopes `atelier/read` and `atelier/write`. */
+  | { readonly authMode: 'cognito'; readonly userPoolArn: string }
+  /** Everybody. */
+  | { readonly authMode: 'none' };
+
+/** How functions reach the database, and how much of it is always there (Aurora capacity units). */
+export type Capacity =
+  | { readonly profile: 'proxy'; readonly minCapacity: 0.5 | 1 | 2 | 4 | 8 }
+  /** The database sleeps when idle, which RDS Proxy would prevent. */
+  | { readonly profile: 'scale-to-zero'; readonly minCapacity: 0 };
+
+/** A stage with what it may be: production is neither open nor asleep. */
+export type Place =
+  | ({ readonly stage: 'dev' | 'staging' } & Access & Capacity)
+  | ({ readonly stage: 'prod' } & Exclude<Access, { authMode: 'none' }> & Extract<Capacity, { profile: 'proxy' }>);
+
+/** A domain of one's own. */
+export interface Domain {
+  /** Such as `api.example.com`. */
+  readonly domainName: string;
+  /** ACM certificate of the domain, in the region of the stack. */
+  readonly certificateArn: string;
+  /** Route 53 zone of the domain; none if DNS is kept elsewhere. */
+  readonly hostedZoneId?: string;
+}
+
+/** How traffic moves to a new version. */
+export type DeploymentPreference =
+  | 'AllAtOnce'
+  | 'Canary10Percent5Minutes'
+  | 'Canary10Percent15Minutes'
+  | 'Linear10PercentEvery1Minute';
+
+export type LogLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+
+/** What any stage may have. */
+export interface Options {
+  /** Whether callers need an API key of the usage plan, besides what `authMode` wants. */
+  readonly apiKeys: boolean;
+  /** Origins whose pages may call the API; the first one may also read the gateway's own errors. */
+  readonly corsAllowedOrigins: readonly string[];
+  /** CIDR blocks that may call the API; none lets any address call. */
+  readonly allowedIpRanges: readonly string[];
+  /** Whether AWS WAF filters requests. */
+  readonly waf: boolean;
+  /** Whether the gateway caches /docs and /openapi.json; nothing else, since its cache knows no If-None-Match. */
+  readonly stageCache: boolean;
+  readonly domain?: Domain;
+  /** Whether this stack sets the role that API Gateway logs with: one for the account and region. */
+  readonly manageGatewayAccount: boolean;
+  /** Requests per second for each route. */
+  readonly rateLimit: number;
+  /** Requests at once for each route. */
+  readonly burstLimit: number;
+  /** Requests per day for each API key. */
+  readonly dailyQuota: number;
+  /** MiB for each function. */
+  readonly memorySize: number;
+  /** Seconds for each function, at most 28; the gateway gives up after 29. */
+  readonly functionTimeout: number;
+  /** Reserved concurrency of each function that reads; 0 reserves none. */
+  readonly readerConcurrency: number;
+  /** Reserved concurrency of each function that writes; 0 reserves none. */
+  readonly writerConcurrency: number;
+  /** Reserved concurrency of the function that serves the contract; 0 reserves none. */
+  readonly documentConcurrency: number;
+  readonly deploymentPreference: DeploymentPreference;
+  readonly logLevel: LogLevel;
+  /** How long all logs are kept. */
+  readonly logRetentionDays: number;
+  /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
+  readonly requireIfMatch: boolean;
+  /** Addresses of the VPC, a /16. */
+  readonly vpcCidr: string;
+  /** Of Aurora PostgreSQL; 16.3 or newer can sleep. */
+  readonly engineVersion: string;
+  /** Aurora capacity units at most. */
+  readonly maxCapacity: number;
+  /** `max_connections` of the database. */
+  readonly maxConnections: number;
+  /** Share of `maxConnections` that RDS Proxy uses at most; the rest is for migrations and people. */
+  readonly proxyConnectionsPercent: number;
+  /** Of automatic backups. */
+  readonly backupRetentionDays: number;
+  /** Whether there is a cache (ElastiCache Serverless for Valkey). */
+  readonly cache: boolean;
+  /** Failures of one operation in a minute that raise its alarm. */
+  readonly failureThreshold: number;
+  /** Where alarms and the budget's warnings go; nowhere without one. */
+  readonly alarmEmail?: string;
+  /** US dollars a month for what is tagged with this stack's name; 0 for no budget. Needs `alarmEmail`. */
+  readonly monthlyBudget: number;
+}
+
+/** Everything about a stage. */
+export type Settings = Place & Options;
+
+/** The names of the stages. */
+export type StageName = Settings['stage'];
+
+/** What a stage has unless it says otherwise. */
+export const DEFAULTS: Options = {
+  apiKeys: false,
+  corsAllowedOrigins: [],
+  allowedIpRanges: [],
+  waf: false,
+  stageCache: false,
+  manageGatewayAccount: true,
+  rateLimit: 100,
+  burstLimit: 200,
+  dailyQuota: 100_000,
+  memorySize: 256,
+  functionTimeout: 10,
+  readerConcurrency: 0,
+  writerConcurrency: 0,
+  documentConcurrency: 0,
+  deploymentPreference: 'AllAtOnce',
+  logLevel: 'INFO',
+  logRetentionDays: 365,
+  requireIfMatch: false,
+  vpcCidr: '10.20.0.0/16',
+  engineVersion: '17.7',
+  maxCapacity: 2,
+  maxConnections: 200,
+  proxyConnectionsPercent: 80,
+  backupRetentionDays: 7,
+  cache: false,
+  failureThreshold: 5,
+  monthlyBudget: 0,
+};
+
+/** The stages; the same as in `samconfig.toml`. */
+export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage: Name } } = {
+  dev: { ...DEFAULTS, stage: 'dev', authMode: 'iam', profile: 'scale-to-zero', minCapacity: 0 },
+  staging: {
+    ...DEFAULTS,
+    stage: 'staging',
+    authMode: 'iam',
+    profile: 'proxy',
+    minCapacity: 0.5,
+  },
+  prod: {
+    ...DEFAULTS,
+    stage: 'prod',
+    authMode: 'iam',
+    profile: 'proxy',
+    minCapacity: 1,
+  },
+};
+
+/**
+ * `settings`, unless something is wrong with them that no type tells.
+ *
+ * @throws An error that names every fault.
+ */
+export function checked<T extends Settings>(settings: T): T {
+  const faults: string[] = [];
+  const within = (name: keyof Options & keyof Settings, least: number, most: number) => {
+    const value = settings[name];
+    if (typeof value !== 'number' || !(value >= least && value <= most)) {
+      faults.push(`${name} is ${value}, not ${least} to ${most}`);
+    }
+  };
+  within('rateLimit', 1, Number.MAX_SAFE_INTEGER);
+  within('burstLimit', 1, Number.MAX_SAFE_INTEGER);
+  within('dailyQuota', 1, Number.MAX_SAFE_INTEGER);
+  within('memorySize', 128, 10_240);
+  within('functionTimeout', 3, 28);
+  within('readerConcurrency', 0, Number.MAX_SAFE_INTEGER);
+  within('writerConcurrency', 0, Number.MAX_SAFE_INTEGER);
+  within('documentConcurrency', 0, Number.MAX_SAFE_INTEGER);
+  within('maxCapacity', Math.max(settings.minCapacity, 1), 256);
+  within('maxConnections', 50, Number.MAX_SAFE_INTEGER);
+  within('proxyConnectionsPercent', 1, 100);
+  within('backupRetentionDays', 1, 35);
+  within('failureThreshold', 1, Number.MAX_SAFE_INTEGER);
+  within('monthlyBudget', 0, Number.MAX_SAFE_INTEGER);
+  if (settings.authMode === 'cognito' && settings.userPoolArn === '') faults.push('authMode cognito needs userPoolArn');
+  if (settings.domain?.certificateArn === '') faults.push('a domain needs certificateArn');
+  if (settings.monthlyBudget > 0 && !settings.alarmEmail) faults.push('monthlyBudget needs alarmEmail');
+  if (!/^\d+\.\d+\.\d+\.\d+\/16$/.test(settings.vpcCidr)) faults.push(`vpcCidr ${settings.vpcCidr} is no /16`);
+  // Types are gone where settings come from a command line.
+  const place: { stage: string; authMode: string; profile: string; minCapacity: number } = settings;
+  if (place.stage === 'prod' && place.authMode === 'none') faults.push('stage prod needs authMode iam or cognito');
+  if (place.stage === 'prod' && place.profile !== 'proxy') faults.push('stage prod needs profile proxy');
+  if ((place.profile === 'proxy') === (place.minCapacity === 0)) {
+    faults.push(`profile ${place.profile} contradicts minCapacity ${place.minCapacity}: 0 lets the database sleep`);
+  }
+  if (faults.length > 0) throw new Error(`stage ${settings.stage}: ${faults.join('; ')}`);
+  return settings;
+}

@@ -1,0 +1,72 @@
+import { Stack } from 'aws-cdk-lib';
+import type { Stage } from 'aws-cdk-lib/aws-apigateway';
+import { CfnLoggingConfiguration, CfnWebACL, CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2';
+import { Construct } from 'constructs';
+import { type LogSettings, logGroup } from './logs.ts';
+
+export interface WafProps extends LogSettings {
+  /** What it protects. */
+  readonly stage: Stage;
+}
+
+/** AWS WAF before the API: known bad inputs, the common rules, and a limit for each address. */
+export class Waf extends Construct {
+  readonly webAcl: CfnWebACL;
+
+  constructor(scope: Construct, id: string, props: WafProps) {
+    super(scope, id);
+    const { stackName } = Stack.of(this);
+    const visibility = (metricName: string) => ({
+      sampledRequestsEnabled: true,
+      cloudWatchMetricsEnabled: true,
+      metricName,
+    });
+    const managed = (name: string) => ({ vendorName: 'AWS', name });
+
+    this.webAcl = new CfnWebACL(this, 'WebAcl', {
+      name: stackName,
+      scope: 'REGIONAL',
+      defaultAction: { allow: {} },
+      visibilityConfig: visibility(stackName),
+      rules: [
+        {
+          name: 'KnownBadInputs',
+          priority: 0,
+          overrideAction: { none: {} },
+          statement: { managedRuleGroupStatement: managed('AWSManagedRulesKnownBadInputsRuleSet') },
+          visibilityConfig: visibility('KnownBadInputs'),
+        },
+        {
+          name: 'Common',
+          priority: 1,
+          overrideAction: { none: {} },
+          statement: {
+            managedRuleGroupStatement: {
+              ...managed('AWSManagedRulesCommonRuleSet'),
+              // It blocks bodies over 8 KiB. Ours may have 64 KiB, which functions enforce.
+              ruleActionOverrides: [{ name: 'SizeRestrictions_BODY', actionToUse: { count: {} } }],
+            },
+          },
+          visibilityConfig: visibility('Common'),
+        },
+        {
+          name: 'Rate',
+          priority: 2,
+          action: { block: {} },
+          statement: { rateBasedStatement: { limit: 10_000, evaluationWindowSec: 300, aggregateKeyType: 'IP' } },
+          visibilityConfig: visibility('Rate'),
+        },
+      ],
+    });
+    new CfnWebACLAssociation(this, 'WebAclAssociation', {
+      resourceArn: props.stage.stageArn,
+      webAclArn: this.webAcl.attrArn,
+    });
+    const group = logGroup(this, 'WafLogGroup', `aws-waf-logs-${stackName}`, props);
+    new CfnLoggingConfiguration(this, 'WafLog', {
+      resourceArn: this.webAcl.attrArn,
+      logDestinationConfigs: [group.logGroupArn],
+      redactedFields: [{ singleHeader: { Name: 'authorization' } }, { singleHeader: { Name: 'x-api-key' } }],
+    });
+  }
+}
