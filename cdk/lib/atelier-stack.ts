@@ -1,5 +1,6 @@
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { Cache } from './cache.ts';
 import { CatalogApi } from './catalog-api.ts';
 import { Database } from './database.ts';
@@ -100,7 +101,9 @@ export class AtelierStack extends Stack {
     this.observability.watchApi(this.api.restApi);
     this.observability.watchDatabase(this.database, settings.maxConnections);
     this.observability.addDashboard(settings.stage, this.database);
-    if (settings.waf) new Waf(this, 'Waf', { ...logs, stage: this.api.restApi.deploymentStage });
+    const stage = this.api.restApi.deploymentStage;
+    if (settings.waf) new Waf(this, 'Waf', { ...logs, stage });
+    else acknowledge(stage, 'APIG3', 'AWS WAF costs by the rule and the request: a stage that wants it sets `waf`.');
 
     this.output('Url', 'The API.', this.api.url);
     if (settings.domain)

@@ -40,6 +40,7 @@ import {
 } from 'aws-cdk-lib/aws-iam';
 import { CfnRecordSet } from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { CORS_HEADERS, GATEWAY_RESPONSES, OPERATIONS, type OperationId } from './generated/operations.gen.ts';
 import { type Integrations, IntegrationsBuilder, type None, type Overrides, type Pattern } from './integrations.ts';
 import { type LogSettings, logGroup } from './logs.ts';
@@ -139,6 +140,12 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       },
     });
 
+    acknowledge(
+      this.restApi,
+      'APIG2',
+      'The gateway checks that a body is an object; the functions validate all of a request, and name all faults at once.',
+    );
+    acknowledge(this.restApi, 'COG4', 'Callers sign with IAM, unless the stage says otherwise; two routes are open.');
     this.#methods = this.addRoutes(props);
     this.addGatewayResponses();
     for (const integration of Object.values<OverrideIntegration>(this.integrations)) {
@@ -220,6 +227,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
         ...(route.isOpen ? { authorizationType: AuthorizationType.NONE } : authorization(access, authorizer, route)),
         apiKeyRequired: apiKeys && !route.isOpen,
       });
+      if (route.isOpen) acknowledge(method, 'APIG4', 'Everybody may read the contract, as a document and as a page.');
       methods[id] = [...(methods[id] ?? []), method];
     }
     return methods as { [Id in OperationId]: Method[] };
@@ -307,6 +315,12 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     });
     // All APIs of the account log with it: it outlives this stack.
     role.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    acknowledge(
+      role,
+      'IAM4',
+      'AWS keeps up what API Gateway needs to write logs.',
+      'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs',
+    );
     const account = new CfnAccount(this, 'GatewayAccount', { cloudWatchRoleArn: role.roleArn });
     this.restApi.deploymentStage.node.addDependency(account);
   }

@@ -14,6 +14,7 @@ import {
   ProxyTarget,
 } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { Network } from './network.ts';
 import type { Capacity, Options } from './settings.ts';
 
@@ -105,6 +106,13 @@ export class Database extends Construct {
       // Exporting logs keeps a database awake.
       ...(hasProxy ? { cloudwatchLogsExports: ['postgresql'] } : {}),
     });
+    if (!props.deletionProtection) {
+      acknowledge(
+        this.cluster,
+        'RDS10',
+        'Only production is protected: other stages come and go, and leave a snapshot.',
+      );
+    }
     const resource = this.cluster.node.defaultChild as CfnDBCluster;
     resource.masterUserSecret = { kmsKeyId: key.keyArn };
     this.ownerSecretArn = resource.attrMasterUserSecretSecretArn;

@@ -11,6 +11,7 @@ import {
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { compiled } from './code.ts';
 import { logGroup } from './logs.ts';
 import type { Platform } from './platform.ts';
@@ -54,6 +55,7 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
       resources: [logs.logGroupArn],
     }),
   );
+  acknowledge(role, 'IAM5', 'X-Ray has no resources to name.', 'Resource::*');
   return new LambdaFunction(scope, id, {
     functionName: name,
     runtime: Runtime.PROVIDED_AL2023,

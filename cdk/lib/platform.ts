@@ -13,6 +13,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { Cache } from './cache.ts';
 import type { Database } from './database.ts';
 import type { LogSettings } from './logs.ts';
@@ -88,15 +89,32 @@ export class Platform extends Construct {
         }),
       ],
     });
+    acknowledge(
+      this.policy,
+      'IAM5',
+      'X-Ray and the network interfaces that Lambda makes have no resources to name; the code of a function is denied the latter.',
+      'Resource::*',
+    );
     this.cursorKey = new Secret(this, 'CursorKey', {
       description: 'What the cursors of lists are authenticated with',
       encryptionKey: props.key,
       generateSecretString: { passwordLength: 48, excludePunctuation: true },
     });
+    acknowledge(
+      this.cursorKey,
+      'SMG4',
+      'It authenticates cursors, and nothing else: another one makes them 400, which clients meet by starting anew. It is rotated by hand.',
+    );
     this.application = new LambdaApplication(this, 'Deployments');
     this.deploymentRole = new Role(this, 'DeploymentRole', {
       assumedBy: new ServicePrincipal('codedeploy.amazonaws.com'),
       managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSCodeDeployRoleForLambdaLimited')],
     });
+    acknowledge(
+      this.deploymentRole,
+      'IAM4',
+      'AWS keeps up what CodeDeploy needs to move the traffic of functions.',
+      'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited',
+    );
   }
 }
