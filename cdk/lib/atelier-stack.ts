@@ -62,9 +62,13 @@ export class AtelierStack extends Stack {
       alarmTopic: this.observability.alarmTopic,
     });
 
-    const { memorySize, logLevel, requireIfMatch } = settings;
-    const common = { memorySize, logLevel, requireIfMatch };
-    const migration = new Migration(this, 'Migrations', { ...common, platform });
+    const { memorySize, logLevel, functionTimeout } = settings;
+    const common = { memorySize, logLevel };
+    const migration = new Migration(this, 'Migrations', {
+      ...common,
+      platform,
+      statementTimeoutSeconds: functionTimeout,
+    });
     const reserved = {
       reader: settings.readerConcurrency,
       writer: settings.writerConcurrency,
@@ -75,7 +79,9 @@ export class AtelierStack extends Stack {
       platform,
       // Functions of a new release meet its schema.
       after: [migration],
-      timeoutSeconds: settings.functionTimeout,
+      timeoutSeconds: functionTimeout,
+      requireIfMatch: settings.requireIfMatch,
+      secretsGeneration: settings.secretsGeneration,
       deploymentPreference: settings.deploymentPreference,
       failureThreshold: settings.failureThreshold,
       reservedConcurrency: reserved.writer,
@@ -108,6 +114,8 @@ export class AtelierStack extends Stack {
     this.output('Url', 'The API.', this.api.url);
     if (settings.domain)
       this.output('DomainUrl', 'The API at its own domain.', `https://${settings.domain.domainName}`);
+    this.output('AuthMode', 'Who may call.', settings.authMode);
+    if (this.api.apiKey) this.output('ApiKeyId', 'The key of the usage plan.', this.api.apiKey.keyId);
     this.output('ApiId', 'For policies of callers, see api/policies.json.', this.api.restApi.restApiId);
     this.output('AlarmTopic', 'Where alarms go.', this.observability.alarmTopic.topicArn);
     this.output('OwnerSecret', "The password of the database's owner.", this.database.ownerSecretArn);

@@ -15,6 +15,7 @@ import {
   JsonSchemaType,
   LogGroupLogDestination,
   type Method,
+  type MethodDeploymentOptions,
   MethodLoggingLevel,
   type MethodOptions,
   MockIntegration,
@@ -49,8 +50,8 @@ import type { Access, Domain, Options } from './settings.ts';
 
 type Route = { readonly method: string; readonly path: string; readonly isOpen: boolean };
 
-/** A limit that is below the stage's own, for what everybody may call. */
-const OPEN_ROUTE = { throttlingRateLimit: 10, throttlingBurstLimit: 20 };
+/** What is logged and counted of a method. */
+const WATCHED = { metricsEnabled: true, loggingLevel: MethodLoggingLevel.ERROR, dataTraceEnabled: false };
 
 export interface CatalogApiProps<O extends Overrides>
   extends LogSettings,
@@ -63,6 +64,8 @@ export interface CatalogApiProps<O extends Overrides>
       | 'manageGatewayAccount'
       | 'rateLimit'
       | 'burstLimit'
+      | 'writeRateLimit'
+      | 'writeBurstLimit'
       | 'dailyQuota'
     > {
   /** What serves each operation. */
@@ -83,6 +86,8 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
   readonly restApi: RestApi;
   readonly integrations: Integrations<O>;
   readonly domain: DomainName | undefined;
+  /** The key of the usage plan. */
+  readonly apiKey: ApiKey | undefined;
   readonly #origins: string[] = [];
   readonly #methods: { readonly [Id in OperationId]: Method[] };
   /** The methods of each path. */
@@ -106,11 +111,9 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     this.integrations = props.integrations;
 
     const accessLog = logGroup(this, 'AccessLogGroup', `/aws/apigateway/${stackName}`, props);
-    const caching = props.stageCache
-      ? { cachingEnabled: true, cacheTtl: Duration.minutes(5), cacheDataEncrypted: true }
-      : { cachingEnabled: false, cacheTtl: Duration.minutes(5), cacheDataEncrypted: true };
     this.restApi = new RestApi(this, 'Api', {
       restApiName: stackName,
+      description: `Atelier, stage ${props.stageName}`,
       endpointTypes: [EndpointType.REGIONAL],
       cloudWatchRole: false,
       ...(props.allowedIpRanges.length > 0 ? { policy: ipPolicy(props) } : {}),
@@ -125,21 +128,17 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
           '/*/*': {
             throttlingRateLimit: props.rateLimit,
             throttlingBurstLimit: props.burstLimit,
-            metricsEnabled: true,
-            loggingLevel: MethodLoggingLevel.ERROR,
-            dataTraceEnabled: false,
+            ...WATCHED,
             cachingEnabled: false,
             cacheDataEncrypted: true,
           },
-          ...Object.fromEntries(
-            routes()
-              .filter(({ route }) => route.isOpen)
-              .map(({ route }) => [`${route.path}/${route.method}`, { ...OPEN_ROUTE, ...caching }]),
-          ),
+          ...particular(props),
         },
       },
     });
 
+    // The library's own output: the stack has one that is named.
+    this.restApi.node.tryRemoveChild('Endpoint');
     acknowledge(
       this.restApi,
       'APIG2',
@@ -159,7 +158,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     this.restrictCorsTo(...props.corsAllowedOrigins);
 
     if (props.manageGatewayAccount) this.addGatewayAccount();
-    if (props.apiKeys) this.addUsagePlan(props);
+    this.apiKey = props.apiKeys ? this.addUsagePlan(props) : undefined;
     this.domain = props.domain && this.addDomain(props.domain);
   }
 
@@ -325,7 +324,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     this.restApi.deploymentStage.node.addDependency(account);
   }
 
-  private addUsagePlan({ rateLimit, burstLimit, dailyQuota }: CatalogApiProps<O>): void {
+  private addUsagePlan({ rateLimit, burstLimit, dailyQuota }: CatalogApiProps<O>): ApiKey {
     const { stackName } = Stack.of(this);
     const plan = new UsagePlan(this, 'UsagePlan', {
       name: stackName,
@@ -333,7 +332,9 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       throttle: { rateLimit, burstLimit },
       quota: { limit: dailyQuota, period: Period.DAY },
     });
-    plan.addApiKey(new ApiKey(this, 'ApiKey', { apiKeyName: stackName, enabled: true }));
+    const key = new ApiKey(this, 'ApiKey', { apiKeyName: stackName, enabled: true });
+    plan.addApiKey(key);
+    return key;
   }
 
   private addDomain({ domainName, certificateArn, hostedZoneId }: Domain): DomainName {
@@ -378,6 +379,36 @@ function routes(): { readonly id: OperationId; readonly route: Route }[] {
   return OPERATION_IDS.flatMap((id) => OPERATIONS[id].routes.map((route) => ({ id, route })));
 }
 
+/** What the stage does differently for methods that write, and for those that everybody may call. */
+function particular(settings: Pick<Options, 'stageCache' | 'writeRateLimit' | 'writeBurstLimit'>) {
+  const methods: { [path: string]: MethodDeploymentOptions } = {};
+  for (const { route } of routes()) {
+    if (route.isOpen) {
+      methods[`${route.path}/${route.method}`] = {
+        ...WATCHED,
+        throttlingRateLimit: 10,
+        throttlingBurstLimit: 20,
+        cachingEnabled: settings.stageCache,
+        cacheTtl: Duration.minutes(5),
+        cacheDataEncrypted: true,
+      };
+    } else if (!isReading(route.method)) {
+      methods[`${route.path}/${route.method}`] = {
+        ...WATCHED,
+        throttlingRateLimit: settings.writeRateLimit,
+        throttlingBurstLimit: settings.writeBurstLimit,
+        cachingEnabled: false,
+        cacheDataEncrypted: true,
+      };
+    }
+  }
+  return methods;
+}
+
+function isReading(method: string): boolean {
+  return ['GET', 'HEAD'].includes(method);
+}
+
 function parameters(path: string): Pick<MethodOptions, 'requestParameters'> {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
   if (names.length === 0) return {};
@@ -393,7 +424,7 @@ function body(method: string, model: IModel, requestValidator: IRequestValidator
 function authorization(access: Access, authorizer: IAuthorizer | undefined, route: Route): MethodOptions {
   if (access.authMode === 'iam') return { authorizationType: AuthorizationType.IAM };
   if (!authorizer) return { authorizationType: AuthorizationType.NONE };
-  const scope = ['GET', 'HEAD'].includes(route.method) ? 'atelier/read' : 'atelier/write';
+  const scope = isReading(route.method) ? 'atelier/read' : 'atelier/write';
   return { authorizationType: AuthorizationType.COGNITO, authorizer, authorizationScopes: [scope] };
 }
 

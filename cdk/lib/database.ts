@@ -5,6 +5,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   AuroraPostgresEngineVersion,
   type CfnDBCluster,
+  type CfnDBProxyTargetGroup,
   ClusterInstance,
   DatabaseCluster,
   DatabaseClusterEngine,
@@ -12,6 +13,7 @@ import {
   DefaultAuthScheme,
   ParameterGroup,
   ProxyTarget,
+  SubnetGroup,
 } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -49,6 +51,8 @@ export class Database extends Construct {
   readonly cluster: DatabaseCluster;
   /** With profile `proxy`. */
   readonly proxy?: DatabaseProxy;
+  /** The database behind the proxy. */
+  readonly proxyTargets?: CfnDBProxyTargetGroup;
   /** Where functions connect to. */
   readonly host: string;
   /** The password of the owner, which RDS rotates every seven days. */
@@ -86,7 +90,11 @@ export class Database extends Construct {
       // Takes over when the writer fails.
       readers: hasProxy ? [ClusterInstance.serverlessV2('Standby', { ...instance, scaleWithWriter: true })] : [],
       vpc: network.vpc,
-      vpcSubnets: network.subnets,
+      subnetGroup: new SubnetGroup(this, 'DatabaseSubnets', {
+        description: 'Private subnets',
+        vpc: network.vpc,
+        vpcSubnets: network.subnets,
+      }),
       securityGroups: [securityGroup],
       parameterGroup: new ParameterGroup(this, 'DatabaseParameters', {
         engine,
@@ -121,6 +129,7 @@ export class Database extends Construct {
       const proxySecurityGroup = group('ProxySecurityGroup', 'RDS Proxy');
       this.proxy = this.withProxy(proxySecurityGroup, props);
       proxySecurityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      this.proxyTargets = this.proxy.node.findChild('ProxyTargetGroup') as CfnDBProxyTargetGroup;
       this.host = this.proxy.endpoint;
     } else {
       securityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');

@@ -1,15 +1,7 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import {
-  ApplicationLogLevel,
-  Architecture,
-  Function as LambdaFunction,
-  LoggingFormat,
-  Runtime,
-  SystemLogLevel,
-  Tracing,
-} from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Function as LambdaFunction, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { compiled } from './code.ts';
@@ -19,11 +11,10 @@ import type { LogLevel } from './settings.ts';
 
 /** What any function has. */
 export interface CommonOptions {
+  readonly description?: string;
   /** MiB. */
   readonly memorySize?: number;
   readonly logLevel?: LogLevel;
-  /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
-  readonly requireIfMatch?: boolean;
   /** Further variables. */
   readonly environment?: { readonly [name: string]: string };
 }
@@ -41,12 +32,12 @@ export interface RustFunctionProps extends CommonOptions {
 /** A Lambda function of this project: its own role and log group, and the settings that all of them have. */
 export function rustFunction(scope: Construct, id: string, props: RustFunctionProps): LambdaFunction {
   const { platform, binary } = props;
-  const { stackName } = Stack.of(scope);
+  const { stackName, partition, region, account } = Stack.of(scope);
   const name = `${stackName}-${binary}`;
   const logs = logGroup(scope, `${id}LogGroup`, `/aws/lambda/${name}`, platform);
   const role = new Role(scope, `${id}Role`, {
     assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-    managedPolicies: [platform.policy],
+    managedPolicies: [platform.policy, ...(props.securityGroup ? [platform.networkPolicy] : [])],
   });
   role.addToPolicy(
     new PolicyStatement({
@@ -55,9 +46,19 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
       resources: [logs.logGroupArn],
     }),
   );
+  const arn = `arn:${partition}:lambda:${region}:${account}:function:${name}`;
+  role.addToPolicy(
+    new PolicyStatement({
+      sid: 'ReadItsVariables',
+      actions: ['kms:Decrypt'],
+      resources: [platform.key.keyArn],
+      conditions: { ArnLike: { 'kms:EncryptionContext:aws:lambda:FunctionArn': [arn, `${arn}:*`] } },
+    }),
+  );
   acknowledge(role, 'IAM5', 'X-Ray has no resources to name.', 'Resource::*');
   return new LambdaFunction(scope, id, {
     functionName: name,
+    ...(props.description ? { description: props.description } : {}),
     runtime: Runtime.PROVIDED_AL2023,
     architecture: Architecture.ARM_64,
     handler: 'bootstrap',
@@ -67,17 +68,13 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
     timeout: Duration.seconds(props.timeoutSeconds),
     tracing: Tracing.ACTIVE,
     logGroup: logs,
-    loggingFormat: LoggingFormat.JSON,
-    applicationLogLevelV2: ApplicationLogLevel[props.logLevel ?? 'INFO'],
-    systemLogLevelV2: SystemLogLevel.WARN,
+    // Functions write JSON lines, metrics among them, and filter by level themselves. With Lambda's format JSON there
+    // would be a second filter, which drops what a sample rate lets through.
+    loggingFormat: LoggingFormat.TEXT,
     environmentEncryption: platform.key,
     environment: {
       POWERTOOLS_SERVICE_NAME: stackName,
-      CORS_ALLOWED_ORIGINS: '',
-      REQUIRE_IF_MATCH: String(props.requireIfMatch ?? false),
-      // The template names the secret; its value is put in when the function is deployed.
-      CURSOR_KEY: platform.cursorKey.secretValue.unsafeUnwrap(),
-      ...platform.cache?.environment,
+      POWERTOOLS_LOG_LEVEL: props.logLevel ?? 'INFO',
       ...props.environment,
     },
     ...(props.securityGroup

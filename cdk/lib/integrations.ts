@@ -100,8 +100,9 @@ export class IntegrationsBuilder<O extends Overrides> {
 
   #isolated(): (id: OperationId) => OperationIntegration {
     return (id) => {
-      const { functionName, databaseRole } = OPERATIONS[id];
+      const { functionName, databaseRole, routes } = OPERATIONS[id];
       return new OperationFunction(this.#scope, constructId(functionName), {
+        description: routes.map(({ method, path }) => `${method} ${path}`).join(', '),
         ...this.#common(),
         ...this.#options[id],
         binary: functionName,
@@ -121,6 +122,7 @@ export class IntegrationsBuilder<O extends Overrides> {
       router ??= new OperationFunction(this.#scope, 'Router', {
         ...this.#common(),
         binary: 'router',
+        description: 'Every operation',
         subject: 'An operation',
         // One connection of each: what only reads cannot write, whatever is wrong with its SQL.
         roles: ['reader', 'writer'],

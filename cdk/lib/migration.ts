@@ -8,6 +8,8 @@ import type { Platform } from './platform.ts';
 
 export interface MigrationProps extends CommonOptions {
   readonly platform: Platform;
+  /** Beyond this, the database ends a statement of the two roles. */
+  readonly statementTimeoutSeconds: number;
 }
 
 /**
@@ -23,6 +25,7 @@ export class Migration extends Construct {
 
     const migrate = rustFunction(this, 'Migrate', {
       ...props,
+      description: 'Brings the database up to date in each deployment',
       binary: 'migrate',
       timeoutSeconds: 300,
       securityGroup: network.migrateSecurityGroup,
@@ -32,6 +35,7 @@ export class Migration extends Construct {
         DB_SECRET_ARN: database.ownerSecretArn,
         DB_HOST: database.cluster.clusterEndpoint.hostname,
         DB_NAME: DATABASE_NAME,
+        STATEMENT_TIMEOUT_SECONDS: String(props.statementTimeoutSeconds),
       },
     });
     migrate.addToRolePolicy(
@@ -56,7 +60,11 @@ export class Migration extends Construct {
       serviceToken: alias.functionArn,
       serviceTimeout: Duration.minutes(6),
       // Changes with the function, and so with the SQL files in it.
-      properties: { Version: migrate.currentVersion.functionArn },
+      properties: {
+        Version: migrate.currentVersion.functionArn,
+        // Functions find a proxy that has its database.
+        ...(database.proxyTargets ? { Proxy: database.proxyTargets.ref } : {}),
+      },
     });
     // It connects to the instance, reads the password and answers through the endpoints.
     migration.node.addDependency(database.cluster, network.vpc, ...network.endpoints);

@@ -20,6 +20,10 @@ export interface FunctionOptions extends CommonOptions {
   readonly timeoutSeconds?: number;
   /** Reserved concurrency; 0 reserves none. */
   readonly reservedConcurrency?: number;
+  /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
+  readonly requireIfMatch?: boolean;
+  /** To be counted up when a secret in the variables has a new value, which the function then gets. */
+  readonly secretsGeneration?: number;
   /** How traffic moves to a new version. */
   readonly deploymentPreference?: DeploymentPreference;
   /** Failures in a minute that raise the alarm, and roll a deployment back. */
@@ -49,7 +53,7 @@ export interface OperationFunctionProps extends FunctionOptions {
   readonly subject: string;
   /** The roles that it connects as. */
   readonly roles: readonly ('reader' | 'writer')[];
-  /** What must be done before it changes. */
+  /** What must be done before it changes, if it uses the database. */
   readonly after: readonly IDependable[];
 }
 
@@ -68,16 +72,30 @@ export class OperationFunction extends Construct implements OperationIntegration
 
     this.handler = rustFunction(this, 'Function', {
       ...props,
+      description: `${props.description ?? props.subject}; secrets of generation ${props.secretsGeneration ?? 1}`,
       timeoutSeconds: props.timeoutSeconds ?? 10,
       ...(user ? { securityGroup: platform.network.functionSecurityGroup } : {}),
       environment: {
-        ...(user ? { DB_AUTH: 'iam', DB_HOST: database.host, DB_NAME: DATABASE_NAME, DB_USER: USERS[user] } : {}),
+        // What the API allows, which knows it.
+        CORS_ALLOWED_ORIGINS: '',
+        ...(user
+          ? {
+              REQUIRE_IF_MATCH: String(props.requireIfMatch ?? false),
+              DB_AUTH: 'iam',
+              DB_HOST: database.host,
+              DB_NAME: DATABASE_NAME,
+              DB_USER: USERS[user],
+              // The template names the secret; its value is put in when the function is deployed.
+              CURSOR_KEY: platform.cursorKey.secretValue.unsafeUnwrap(),
+              ...platform.cache?.environment,
+            }
+          : {}),
         ...(roles.length > 1 ? { WRITER_DB_USER: USERS.writer } : {}),
         ...props.environment,
       },
     });
     for (const role of roles) database.grantConnectAs(this.handler, role);
-    this.handler.node.addDependency(...props.after);
+    if (user) this.handler.node.addDependency(...props.after);
 
     this.alias = new Alias(this, 'Alias', { aliasName: 'live', version: this.handler.currentVersion });
     this.alarm = this.failures(props);

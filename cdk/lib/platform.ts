@@ -35,8 +35,10 @@ export class Platform extends Construct {
   readonly database: Database;
   readonly cache: Cache | undefined;
   readonly alarmTopic: ITopic;
-  /** What every function needs of Lambda itself. */
+  /** For every function. */
   readonly policy: IManagedPolicy;
+  /** For functions in the network. */
+  readonly networkPolicy: IManagedPolicy;
   /** What the cursors of lists are authenticated with. */
   readonly cursorKey: ISecret;
   /** What moves traffic to new versions. */
@@ -63,17 +65,22 @@ export class Platform extends Construct {
       'ec2:UnassignPrivateIpAddresses',
     ];
     this.policy = new ManagedPolicy(this, 'FunctionPolicy', {
-      description: 'What every function of the stack needs of Lambda itself.',
+      description: 'For every function of the stack',
       statements: [
-        // X-Ray has no resources to name.
         new PolicyStatement({
           sid: 'Trace',
           actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
           resources: ['*'],
         }),
+      ],
+    });
+    acknowledge(this.policy, 'IAM5', 'X-Ray has no resources to name.', 'Resource::*');
+    this.networkPolicy = new ManagedPolicy(this, 'NetworkPolicy', {
+      description: 'For the functions of the stack that are in its network',
+      statements: [
         // Lambda makes network interfaces in the function's name, before there is one to be named.
         new PolicyStatement({ sid: 'JoinTheNetwork', actions: networking, resources: ['*'] }),
-        // ... and Lambda alone: the code of a function may not.
+        // ... and Lambda alone: a Deny for the code of functions is as wide as the Allow.
         new PolicyStatement({
           sid: 'ButNotByCode',
           effect: Effect.DENY,
@@ -81,18 +88,12 @@ export class Platform extends Construct {
           resources: ['*'],
           conditions: { ArnLike: { 'lambda:SourceFunctionArn': functions } },
         }),
-        new PolicyStatement({
-          sid: 'ReadItsVariables',
-          actions: ['kms:Decrypt'],
-          resources: [props.key.keyArn],
-          conditions: { ArnLike: { 'kms:EncryptionContext:aws:lambda:FunctionArn': functions } },
-        }),
       ],
     });
     acknowledge(
-      this.policy,
+      this.networkPolicy,
       'IAM5',
-      'X-Ray and the network interfaces that Lambda makes have no resources to name; the code of a function is denied the latter.',
+      'The interfaces that Lambda makes have no names before; code may not make any.',
       'Resource::*',
     );
     this.cursorKey = new Secret(this, 'CursorKey', {

@@ -3,6 +3,8 @@
  * template's rules refuse at deployment does not compile here, or is refused when the app is synthesised.
  */
 
+import { OPERATIONS } from './generated/operations.gen.ts';
+
 /** Who may call, apart from the open routes. */
 export type Access =
   /** Signature Version 4: callers are IAM principals. */
@@ -57,10 +59,14 @@ export interface Options {
   readonly domain?: Domain;
   /** Whether this stack sets the role that API Gateway logs with: one for the account and region. */
   readonly manageGatewayAccount: boolean;
-  /** Requests per second for each route. */
+  /** Requests per second for each route that reads. */
   readonly rateLimit: number;
-  /** Requests at once for each route. */
+  /** Requests at once for each route that reads. */
   readonly burstLimit: number;
+  /** Requests per second for each route that writes. */
+  readonly writeRateLimit: number;
+  /** Requests at once for each route that writes. */
+  readonly writeBurstLimit: number;
   /** Requests per day for each API key. */
   readonly dailyQuota: number;
   /** MiB for each function. */
@@ -77,6 +83,8 @@ export interface Options {
   readonly logLevel: LogLevel;
   /** How long all logs are kept. */
   readonly logRetentionDays: number;
+  /** To be counted up when the cursor key or the cache's password has a new value, which functions then get. */
+  readonly secretsGeneration: number;
   /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
   readonly requireIfMatch: boolean;
   /** Addresses of the VPC, a /16. */
@@ -117,6 +125,8 @@ export const DEFAULTS: Options = {
   manageGatewayAccount: true,
   rateLimit: 100,
   burstLimit: 200,
+  writeRateLimit: 50,
+  writeBurstLimit: 100,
   dailyQuota: 100_000,
   memorySize: 256,
   functionTimeout: 10,
@@ -126,6 +136,7 @@ export const DEFAULTS: Options = {
   deploymentPreference: 'AllAtOnce',
   logLevel: 'INFO',
   logRetentionDays: 365,
+  secretsGeneration: 1,
   requireIfMatch: false,
   vpcCidr: '10.20.0.0/16',
   engineVersion: '17.7',
@@ -147,6 +158,8 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     authMode: 'iam',
     profile: 'proxy',
     minCapacity: 0.5,
+    readerConcurrency: 8,
+    writerConcurrency: 5,
   },
   prod: {
     ...DEFAULTS,
@@ -154,6 +167,8 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     authMode: 'iam',
     profile: 'proxy',
     minCapacity: 1,
+    readerConcurrency: 8,
+    writerConcurrency: 5,
   },
 };
 
@@ -172,6 +187,8 @@ export function checked<T extends Settings>(settings: T): T {
   };
   within('rateLimit', 1, Number.MAX_SAFE_INTEGER);
   within('burstLimit', 1, Number.MAX_SAFE_INTEGER);
+  within('writeRateLimit', 1, Number.MAX_SAFE_INTEGER);
+  within('writeBurstLimit', 1, Number.MAX_SAFE_INTEGER);
   within('dailyQuota', 1, Number.MAX_SAFE_INTEGER);
   within('memorySize', 128, 10_240);
   within('functionTimeout', 3, 28);
@@ -182,6 +199,7 @@ export function checked<T extends Settings>(settings: T): T {
   within('maxConnections', 50, Number.MAX_SAFE_INTEGER);
   within('proxyConnectionsPercent', 1, 100);
   within('backupRetentionDays', 1, 35);
+  within('secretsGeneration', 1, Number.MAX_SAFE_INTEGER);
   within('failureThreshold', 1, Number.MAX_SAFE_INTEGER);
   within('monthlyBudget', 0, Number.MAX_SAFE_INTEGER);
   if (settings.authMode === 'cognito' && settings.userPoolArn === '') faults.push('authMode cognito needs userPoolArn');
@@ -194,6 +212,17 @@ export function checked<T extends Settings>(settings: T): T {
   if (place.stage === 'prod' && place.profile !== 'proxy') faults.push('stage prod needs profile proxy');
   if ((place.profile === 'proxy') === (place.minCapacity === 0)) {
     faults.push(`profile ${place.profile} contradicts minCapacity ${place.minCapacity}: 0 lets the database sleep`);
+  }
+  if (place.profile === 'proxy') {
+    const { readerConcurrency, writerConcurrency, maxConnections, proxyConnectionsPercent } = settings;
+    if (readerConcurrency === 0 || writerConcurrency === 0) {
+      faults.push('profile proxy needs readerConcurrency and writerConcurrency: its connections are counted');
+    }
+    const count = (role: string) =>
+      Object.values(OPERATIONS).filter(({ databaseRole }) => databaseRole === role).length;
+    const wanted = count('reader') * readerConcurrency + count('writer') * writerConcurrency;
+    const there = Math.floor((maxConnections * proxyConnectionsPercent) / 100);
+    if (wanted > there) faults.push(`functions may want ${wanted} connections at once, of ${there} of the proxy`);
   }
   if (faults.length > 0) throw new Error(`stage ${settings.stage}: ${faults.join('; ')}`);
   return settings;

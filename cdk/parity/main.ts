@@ -1,0 +1,87 @@
+/**
+ * Compares the CDK app with `template.yaml`: for every stage, and for two made-up ones that use whatever the stages do
+ * not. Prints each difference, and fails unless it is one of those that are allowed, each for a reason.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { App } from 'aws-cdk-lib';
+import { Template as Synthesised } from 'aws-cdk-lib/assertions';
+import { AtelierStack } from '../lib/atelier-stack.ts';
+import { PLACEHOLDERS } from '../lib/code.ts';
+import { type Settings, STAGES } from '../lib/settings.ts';
+import { ALLOWED } from './allowed.ts';
+import { Evaluator, type Template } from './evaluate.ts';
+import { type Facts, facts, linked } from './facts.ts';
+import { cdkNames, samName } from './names.ts';
+import { parameters, VARIANTS } from './variants.ts';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const TEMPLATE = path('../../template.yaml');
+/** Where `cargo xtask test` installs SAM's translator. */
+const PYTHON = path('../../.local/tools/deploy-venv/bin/python');
+
+/** What SAM makes of `template.yaml` for each of `settings`. */
+function translated(settings: readonly Settings[]): Template[] {
+  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
+  const output = execFileSync(PYTHON, [path('translate.py'), TEMPLATE], {
+    input: JSON.stringify(settings.map(parameters)),
+    maxBuffer: 256 * 1024 * 1024,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  return JSON.parse(output) as Template[];
+}
+
+function ofSam(template: Template, stackName: string, settings: Settings): Facts {
+  return facts(new Evaluator(template, { stackName, parameters: parameters(settings), rename: samName }));
+}
+
+function ofCdk(stackName: string, settings: Settings): Facts {
+  const app = new App({ context: { [PLACEHOLDERS]: true } });
+  const stack = new AtelierStack(app, stackName, { settings });
+  const template = linked(Synthesised.fromStack(stack).toJSON() as Template);
+  return facts(new Evaluator(template, { stackName, parameters: {}, rename: cdkNames(stack) }));
+}
+
+const compared: Record<string, Settings> = { ...STAGES, ...VARIANTS };
+const templates = translated(Object.values(compared));
+const used = new Set<(typeof ALLOWED)[number]>();
+let failures = 0;
+
+for (const [index, [name, settings]] of Object.entries(compared).entries()) {
+  const stackName = `atelier-${name}`;
+  const template = templates[index];
+  if (!template) throw new Error(`no translation for ${name}`);
+  const [sam, cdk] = [ofSam(template, stackName, settings), ofCdk(stackName, settings)];
+  let [same, allowed] = [0, 0];
+  for (const fact of [...new Set([...sam.keys(), ...cdk.keys()])].sort()) {
+    const [inSam, inCdk] = [sam.get(fact), cdk.get(fact)];
+    if (inSam === inCdk) {
+      same += 1;
+      continue;
+    }
+    const reason = ALLOWED.find(({ fact: pattern, cdk: side }) => {
+      const isOneSided = side === undefined || (side === 'more' ? inSam === undefined : inCdk === undefined);
+      return pattern.test(fact) && isOneSided;
+    });
+    if (reason) {
+      used.add(reason);
+      allowed += 1;
+      continue;
+    }
+    failures += 1;
+    console.error(`${name}: ${fact}\n    template.yaml: ${inSam ?? '-'}\n    cdk:           ${inCdk ?? '-'}`);
+  }
+  console.log(`${name}: ${same} facts are the same, ${allowed} differ as they may`);
+}
+
+for (const entry of ALLOWED.filter((entry) => !used.has(entry))) {
+  failures += 1;
+  console.error(`nothing differs in ${entry.fact} any more: ${entry.reason}`);
+}
+if (failures > 0) {
+  console.error(`${failures} differences`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,50 @@
+/** The names that resources of both templates are compared by: those of `template.yaml`. */
+
+import { CfnElement, type Stack } from 'aws-cdk-lib';
+
+/** Constructs that only group others. */
+const GROUPS = ['Cache', 'Database', 'Gateway', 'Migrations', 'Network', 'Observability', 'Platform', 'Waf'];
+
+/** What the library's constructs call their parts. */
+const PARTS: readonly (readonly [RegExp, string])[] = [
+  [/^VpcPrivateSubnet1Subnet$/, 'SubnetA'],
+  [/^VpcPrivateSubnet2Subnet$/, 'SubnetB'],
+  [/^VpcPrivateSubnet1RouteTable$/, 'RouteTable'],
+  [/^VpcPrivateSubnet1RouteTableAssociation$/, 'RouteTableOfA'],
+  [/^VpcPrivateSubnet2RouteTableAssociation$/, 'RouteTableOfB'],
+  [/^ClusterWriter$/, 'Writer'],
+  [/^ClusterStandby$/, 'Standby'],
+  [/^ProxyProxyTargetGroup$/, 'ProxyTargets'],
+  [/^ApiDeploymentStage\w+$/, 'ApiStage'],
+  [/^UsagePlanUsagePlanKey.*$/, 'UsagePlanKey'],
+  [/FunctionCurrentVersion$/, 'Version'],
+  [/CurrentVersion$/, 'Version'],
+  [/^(\w+)Function(Role|LogGroup|RoleDefaultPolicy)?$/, '$1$2'],
+];
+
+/** Names of the CDK app's resources, by where they stand in the tree of constructs. */
+export function cdkNames(stack: Stack): (logicalId: string) => string {
+  const names = new Map<string, string>();
+  for (const element of stack.node.findAll()) {
+    if (!CfnElement.isCfnElement(element)) continue;
+    const [first, ...rest] = element.node.path.split('/').slice(1);
+    const path = [...(GROUPS.includes(first ?? '') && rest.length > 0 ? [] : [first]), ...rest];
+    const name = path
+      .filter((part) => part !== 'Resource' && part !== 'Default')
+      .join('')
+      .replaceAll(/\W/g, '');
+    const [pattern, part] = PARTS.find(([pattern]) => pattern.test(name)) ?? [/$/, ''];
+    names.set(stack.resolve(element.logicalId), name.replace(pattern, part));
+  }
+  return (logicalId) => names.get(logicalId) ?? logicalId;
+}
+
+/** Names of the resources that SAM adds to those of `template.yaml`. */
+export function samName(logicalId: string): string {
+  return logicalId
+    .replace(/^(\w+)Version[0-9a-f]{10}$/, '$1Version')
+    .replace(/^(\w+)Aliaslive$/, '$1Alias')
+    .replace(/^ApiDeployment[0-9a-f]{10}$/, 'ApiDeployment')
+    .replace(/^ServerlessDeploymentApplication$/, 'Deployments')
+    .replace(/^CodeDeployServiceRole$/, 'DeploymentRole');
+}

@@ -1,0 +1,69 @@
+/** Settings as parameters of `template.yaml`, and settings that no stage has. */
+
+import { DEFAULTS, type Settings } from '../lib/settings.ts';
+
+/** Everything that can be there, and nothing that need not be. */
+export const VARIANTS: { readonly everything: Settings; readonly nothing: Settings } = {
+  everything: {
+    ...DEFAULTS,
+    stage: 'prod',
+    authMode: 'cognito',
+    userPoolArn: 'arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Example',
+    profile: 'proxy',
+    minCapacity: 2,
+    maxCapacity: 16,
+    apiKeys: true,
+    corsAllowedOrigins: ['https://shop.example', 'https://admin.example'],
+    allowedIpRanges: ['198.51.100.0/24', '203.0.113.0/24'],
+    waf: true,
+    stageCache: true,
+    cache: true,
+    domain: {
+      domainName: 'api.example.com',
+      certificateArn: 'arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012',
+      hostedZoneId: 'Z0123456789EXAMPLE',
+    },
+    rateLimit: 500,
+    burstLimit: 700,
+    writeRateLimit: 30,
+    writeBurstLimit: 60,
+    secretsGeneration: 4,
+    dailyQuota: 5000,
+    memorySize: 512,
+    functionTimeout: 20,
+    readerConcurrency: 7,
+    writerConcurrency: 5,
+    documentConcurrency: 3,
+    deploymentPreference: 'Linear10PercentEvery1Minute',
+    logLevel: 'WARN',
+    logRetentionDays: 30,
+    requireIfMatch: true,
+    vpcCidr: '10.77.0.0/16',
+    engineVersion: '16.8',
+    maxConnections: 300,
+    proxyConnectionsPercent: 70,
+    backupRetentionDays: 14,
+    failureThreshold: 9,
+    alarmEmail: 'alarms@example.com',
+    monthlyBudget: 250,
+  },
+  nothing: {
+    ...DEFAULTS,
+    stage: 'dev',
+    authMode: 'none',
+    profile: 'scale-to-zero',
+    minCapacity: 0,
+    allowedIpRanges: ['198.51.100.0/24'],
+    manageGatewayAccount: false,
+  },
+};
+
+/** The parameters that give a stack of `template.yaml` these settings. */
+export function parameters(settings: Settings): { [name: string]: string } {
+  const { domain, ...flat } = settings;
+  const entries = Object.entries({ ...flat, ...domain }).map(([name, value]): [string, string] => [
+    name.charAt(0).toUpperCase() + name.slice(1),
+    Array.isArray(value) ? value.join(',') : String(value),
+  ]);
+  return Object.fromEntries(entries);
+}
