@@ -64,7 +64,7 @@ export class Cache extends Construct {
     this.environment = {
       CACHE_URL: `rediss://${cache.attrEndpointAddress}:${cache.attrEndpointPort}`,
       CACHE_CLUSTER: 'true',
-      CACHE_USERNAME: name,
+      CACHE_USERNAME: user.ref,
       CACHE_PASSWORD: password,
     };
   }

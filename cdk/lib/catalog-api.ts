@@ -45,7 +45,7 @@ import { acknowledge } from './acknowledge.ts';
 import { CORS_HEADERS, GATEWAY_RESPONSES, OPERATIONS, type OperationId } from './generated/operations.gen.ts';
 import { type Integrations, IntegrationsBuilder, type None, type Overrides, type Pattern } from './integrations.ts';
 import { type LogSettings, logGroup } from './logs.ts';
-import { OPERATION_IDS, OperationFunction, type OverrideIntegration } from './operation.ts';
+import { forEachOperation, OPERATION_IDS, OperationFunction, type OverrideIntegration } from './operation.ts';
 import type { Access, Domain, Options } from './settings.ts';
 
 type Route = { readonly method: string; readonly path: string; readonly isOpen: boolean };
@@ -101,8 +101,9 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
   /** What serves each operation, named one by one: an operation that is added later does not compile until it is. */
   static explicitIntegrations<T extends { readonly [Id in OperationId]: OverrideIntegration }>(
     integrations: T & { readonly [Name in Exclude<keyof T, OperationId>]: never },
-  ): T {
-    return integrations;
+  ): Integrations<T> {
+    const given: { readonly [Id in OperationId]: OverrideIntegration } = integrations;
+    return forEachOperation((id) => given[id]) as Integrations<T>;
   }
 
   constructor(scope: Construct, id: string, props: CatalogApiProps<O>) {

@@ -132,7 +132,11 @@ export class Database extends Construct {
       this.proxyTargets = this.proxy.node.findChild('ProxyTargetGroup') as CfnDBProxyTargetGroup;
       this.host = this.proxy.endpoint;
     } else {
-      securityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      securityGroup.addIngressRule(
+        network.functionSecurityGroup,
+        Port.tcp(5432),
+        'RDS Proxy, or functions where there is none',
+      );
       this.host = this.cluster.clusterEndpoint.hostname;
     }
     network.allowSecret(this.ownerSecretArn);

@@ -63,7 +63,7 @@ export class Migration extends Construct {
       properties: {
         Version: migrate.currentVersion.functionArn,
         // Functions find a proxy that has its database.
-        ...(database.proxyTargets ? { Proxy: database.proxyTargets.ref } : {}),
+        Proxy: database.proxyTargets?.ref ?? 'none',
       },
     });
     // It connects to the instance, reads the password and answers through the endpoints.

@@ -28,17 +28,25 @@ export class Waf extends Construct {
       scope: 'REGIONAL',
       defaultAction: { allow: {} },
       visibilityConfig: visibility(stackName),
+      associationConfig: { requestBody: { API_GATEWAY: { defaultSizeInspectionLimit: 'KB_64' } } },
       rules: [
         {
-          name: 'KnownBadInputs',
+          name: 'Reputation',
           priority: 0,
+          overrideAction: { none: {} },
+          statement: { managedRuleGroupStatement: managed('AWSManagedRulesAmazonIpReputationList') },
+          visibilityConfig: visibility('Reputation'),
+        },
+        {
+          name: 'KnownBadInputs',
+          priority: 1,
           overrideAction: { none: {} },
           statement: { managedRuleGroupStatement: managed('AWSManagedRulesKnownBadInputsRuleSet') },
           visibilityConfig: visibility('KnownBadInputs'),
         },
         {
           name: 'Common',
-          priority: 1,
+          priority: 2,
           overrideAction: { none: {} },
           statement: {
             managedRuleGroupStatement: {
@@ -51,7 +59,7 @@ export class Waf extends Construct {
         },
         {
           name: 'Rate',
-          priority: 2,
+          priority: 3,
           action: { block: {} },
           statement: { rateBasedStatement: { limit: 10_000, evaluationWindowSec: 300, aggregateKeyType: 'IP' } },
           visibilityConfig: visibility('Rate'),

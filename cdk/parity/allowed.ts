@@ -3,9 +3,63 @@
 export interface Difference {
   /** The facts that differ. */
   readonly fact: RegExp;
-  /** Whether only the app has them, or only the template; either, or another value, if it is not said. */
+  /** Whether only the app has them, or only the template; both, with other values, if it is not said. */
   readonly cdk?: 'more' | 'less';
   readonly reason: string;
 }
 
-export const ALLOWED: readonly Difference[] = [];
+export const ALLOWED: readonly Difference[] = [
+  {
+    fact: /^\w+Role may: Allow \| xray:Put(TraceSegments|TelemetryRecords) \| \*$/,
+    cdk: 'more',
+    reason: 'The library gives a traced function this right itself; it is what FunctionPolicy gives it.',
+  },
+  {
+    fact: /^(FunctionPolicy|NetworkPolicy)\.Path$|^(Writer|Standby)\.(PromotionTier|PerformanceInsightsRetentionPeriod)$|^Vpc\.InstanceTenancy$|^Subnet[AB]\.MapPublicIpOnLaunch$|^Cluster\.Port$|^FailedRotation\.State$/,
+    cdk: 'more',
+    reason: 'The library writes out what is so by default.',
+  },
+  {
+    fact: /^VpcPrivateSubnet2RouteTable(\.VpcId| is)$/,
+    cdk: 'more',
+    reason: 'The library makes a route table for each subnet; both have the one route, to S3.',
+  },
+  {
+    fact: /^(S3Endpoint\.RouteTableIds|RouteTableOfB\.RouteTableId)$/,
+    reason: 'The same.',
+  },
+  {
+    fact: /^\w+SecurityGroup lets out icmp 252-86, 255\.255\.255\.255\/32$/,
+    cdk: 'more',
+    reason: 'The rule by which the library lets nothing out, instead of the rule that a group would have without any.',
+  },
+  {
+    fact: /^\w+SecurityGroup lets out -1, 127\.0\.0\.1\/32$/,
+    cdk: 'less',
+    reason: 'The rule by which the template lets nothing out.',
+  },
+  {
+    fact: /^(ProxySecurityGroup lets out|DatabaseSecurityGroup lets in) tcp \$\{Cluster\.Endpoint\.Port\}-\$\{Cluster\.Endpoint\.Port\}, (Database|Proxy)SecurityGroup$/,
+    cdk: 'more',
+    reason: 'The library lets the proxy reach the cluster at its port, which is 5432, and nothing else in the network.',
+  },
+  {
+    fact: /^(ProxySecurityGroup lets out tcp 5432-5432, [\d.]+\/16|DatabaseSecurityGroup lets in tcp 5432-5432, ProxySecurityGroup)$/,
+    cdk: 'less',
+    reason: 'The same.',
+  },
+  {
+    fact: /^Key\.KeyPolicy: Allow \| AWS arn:\$\{AWS::Partition\}:iam::\$\{AWS::AccountId\}:root \| kms:[\w*]+ \| \* if \{"StringEquals":\{"kms:ViaService":"secretsmanager\.\$\{AWS::Region\}\.amazonaws\.com"\}\}$/,
+    cdk: 'more',
+    reason: 'The library adds it for each secret; the account may do all that already.',
+  },
+  {
+    fact: /^AlarmTopic\.KmsMasterKeyId$/,
+    reason: 'The library names the key by its ARN, the template by its id.',
+  },
+  {
+    fact: /^DeploymentRole\.ManagedPolicyArns$/,
+    reason:
+      'SAM takes AWSCodeDeployRoleForLambda. Its Limited form has all that deployments without hooks on topics need.',
+  },
+];

@@ -12,7 +12,7 @@ type Resources = Map<string, Resource & { readonly Properties: Properties }>;
 
 /** Properties that only say where something is written, or that the tools fill in. */
 const IGNORED: { readonly [type: string]: readonly string[] } = {
-  '*': ['Tags'],
+  '*': ['Tags', 'ResourceTags'],
   'AWS::Lambda::Function': ['Code'],
   'AWS::Lambda::Alias': ['FunctionVersion'],
   'AWS::ApiGateway::Stage': ['DeploymentId'],
@@ -173,7 +173,8 @@ function restApi(name: string, properties: Properties, found: Facts): void {
 /** A method in an OpenAPI document, in the words of `AWS::ApiGateway::Method`. */
 function documented(body: Json, route: string, operation: Json, found: Facts): void {
   const schemes = object(member(member(body, 'components'), 'securitySchemes'));
-  const security = object(list(member(operation, 'security'))[0] ?? {});
+  // One of them may be an API key, which the gateway wants besides.
+  const security: Properties = Object.assign({}, ...list(member(operation, 'security')).map(object));
   const names = Object.keys(security);
   const kind = (name: string) => text(member(schemes[name], 'x-amazon-apigateway-authtype') ?? '');
   const authorizer = names.find((name) => kind(name) === 'cognito_user_pools');

@@ -63,8 +63,8 @@ for (const [index, [name, settings]] of Object.entries(compared).entries()) {
       continue;
     }
     const reason = ALLOWED.find(({ fact: pattern, cdk: side }) => {
-      const isOneSided = side === undefined || (side === 'more' ? inSam === undefined : inCdk === undefined);
-      return pattern.test(fact) && isOneSided;
+      const actual = inSam === undefined ? 'more' : inCdk === undefined ? 'less' : undefined;
+      return pattern.test(fact) && side === actual;
     });
     if (reason) {
       used.add(reason);

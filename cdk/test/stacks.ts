@@ -1,0 +1,47 @@
+/** Stacks to look at. Binaries are placeholders everywhere. */
+
+import { App, type Environment, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { AtelierStack } from '../lib/atelier-stack.ts';
+import { PLACEHOLDERS } from '../lib/code.ts';
+import { Database, type DatabaseProps } from '../lib/database.ts';
+import type { Pattern } from '../lib/integrations.ts';
+import { Network } from '../lib/network.ts';
+import { Platform } from '../lib/platform.ts';
+import { DEFAULTS, type Settings } from '../lib/settings.ts';
+
+export function emptyApp(): App {
+  return new App({ context: { [PLACEHOLDERS]: true } });
+}
+
+export function emptyStack(env?: Environment): Stack {
+  return new Stack(emptyApp(), 'test', env ? { env } : {});
+}
+
+/** What most constructs stand on. */
+export function ground(props: Partial<DatabaseProps> = {}) {
+  const stack = emptyStack();
+  const key = new Key(stack, 'Key');
+  const logs = { key, logRetentionDays: 30 };
+  const network = new Network(stack, 'Network', { ...logs, vpcCidr: '10.1.0.0/16', endpointZones: 1 });
+  const database = new Database(stack, 'Database', {
+    ...DEFAULTS,
+    profile: 'scale-to-zero',
+    minCapacity: 0,
+    network,
+    key,
+    deletionProtection: false,
+    ...props,
+  } as DatabaseProps);
+  const platform = () =>
+    new Platform(stack, 'Platform', { ...logs, network, database, alarmTopic: new Topic(stack, 'Topic') });
+  return { stack, key, logs, network, database, platform };
+}
+
+/** The template of a whole stack. */
+export function synthesised(settings: Settings, pattern: Pattern = 'isolated') {
+  const stack = new AtelierStack(emptyApp(), `atelier-${settings.stage}`, { settings, pattern });
+  return { stack, template: Template.fromStack(stack) };
+}

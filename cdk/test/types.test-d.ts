@@ -1,0 +1,124 @@
+/** What the compiler promises: `tsc` reads this file, nothing runs it. */
+
+import type { HttpIntegration } from 'aws-cdk-lib/aws-apigateway';
+import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import type { Role } from 'aws-cdk-lib/aws-iam';
+import type { Alias, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import { expectTypeOf } from 'vitest';
+import { CatalogApi, type CatalogApiProps } from '../lib/catalog-api.ts';
+import { OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
+import type { Integrations, None } from '../lib/integrations.ts';
+import type { OperationIntegration, OverrideIntegration } from '../lib/operation.ts';
+import { DEFAULTS, type Settings } from '../lib/settings.ts';
+
+declare const scope: Construct;
+declare const integration: HttpIntegration;
+declare const table: Table;
+declare const grantee: Role;
+declare const settings: Omit<CatalogApiProps<None>, 'integrations'>;
+
+// Operations are a union of literals, from the register.
+expectTypeOf<OperationId>().toEqualTypeOf<keyof typeof OPERATIONS>();
+expectTypeOf<'getProduct'>().toExtend<OperationId>();
+expectTypeOf<string>().not.toExtend<OperationId>();
+expectTypeOf(OPERATIONS.getProduct.functionName).toEqualTypeOf<'get-product'>();
+expectTypeOf(OPERATIONS.createProduct.databaseRole).toEqualTypeOf<'writer'>();
+
+// An operation that is not overridden has a function.
+const plain = CatalogApi.defaultIntegrations(scope).build();
+expectTypeOf(plain).toEqualTypeOf<Integrations<None>>();
+expectTypeOf(plain.getProduct).toEqualTypeOf<OperationIntegration>();
+expectTypeOf(plain.getProduct.handler).toEqualTypeOf<LambdaFunction>();
+expectTypeOf(plain.getProduct.alias).toEqualTypeOf<Alias>();
+
+// A misspelt operation does not compile, wherever it stands.
+// @ts-expect-error: there is no operation getProdcut
+plain.getProdcut;
+// @ts-expect-error: there is no operation getProdcut
+CatalogApi.defaultIntegrations(scope).withOperationOptions({ getProdcut: { memorySize: 512 } });
+// @ts-expect-error: there is no operation getProdcut
+CatalogApi.defaultIntegrations(scope).withOverrides({ getProdcut: { integration } });
+// @ts-expect-error: there is no operation getProdcut beside one that there is
+CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration }, getProdcut: { integration } });
+
+// Options are typed, and an operation's may be a part.
+CatalogApi.defaultIntegrations(scope)
+  .withDefaultOptions({ memorySize: 256, logLevel: 'DEBUG' })
+  .withOperationOptions({ searchProducts: { memorySize: 1024, timeoutSeconds: 20 } });
+// @ts-expect-error: an option that there is not
+CatalogApi.defaultIntegrations(scope).withDefaultOptions({ memory: 256 });
+// @ts-expect-error: a value that there is not
+CatalogApi.defaultIntegrations(scope).withOperationOptions({ getProduct: { logLevel: 'LOUD' } });
+
+// An overridden operation has no function; whatever else comes with it keeps its type.
+const overridden = CatalogApi.defaultIntegrations(scope)
+  .withOverrides({ getHealth: { integration } })
+  .withOverrides({ getProduct: { integration, table } })
+  .build();
+expectTypeOf(overridden.getProduct.integration).toEqualTypeOf<HttpIntegration>();
+expectTypeOf(overridden.getProduct.table).toEqualTypeOf<Table>();
+expectTypeOf(overridden.listProducts.handler).toEqualTypeOf<LambdaFunction>();
+// @ts-expect-error: an overridden operation has no handler
+overridden.getProduct.handler;
+// @ts-expect-error: neither has the one that was overridden before
+overridden.getHealth.handler;
+// @ts-expect-error: what was not given is not there
+overridden.getHealth.table;
+// @ts-expect-error: an override has an integration
+CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { table } });
+const withoutProduct = CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration } });
+// @ts-expect-error: there is no function that could have options
+withoutProduct.withOperationOptions({ getProduct: { memorySize: 512 } });
+
+// The API has the types of its integrations.
+const api = new CatalogApi(scope, 'Api', { ...settings, integrations: overridden });
+expectTypeOf(api.integrations.getProduct.table).toEqualTypeOf<Table>();
+expectTypeOf(api.integrations.listProducts.handler).toEqualTypeOf<LambdaFunction>();
+// @ts-expect-error: an overridden operation has no handler
+api.integrations.getProduct.handler;
+
+// Both patterns are behind the same types.
+const shared = CatalogApi.defaultIntegrations(scope, 'shared').build();
+expectTypeOf(shared).toEqualTypeOf<Integrations<None>>();
+// @ts-expect-error: there is no such pattern
+CatalogApi.defaultIntegrations(scope, 'scattered');
+
+// Rights are for operations that there are.
+api.grantInvokeAccess(grantee);
+api.grantInvokeAccess(grantee, { operations: ['getProduct', 'listProducts'] });
+// @ts-expect-error: there is no operation getProdcut
+api.grantInvokeAccess(grantee, { operations: ['getProdcut'] });
+
+// An app that lists operations one by one does not compile when there is one more.
+declare const one: OverrideIntegration & { readonly table: Table };
+declare const all: { readonly [Id in OperationId]: OverrideIntegration };
+const explicit = CatalogApi.explicitIntegrations({ ...all, getProduct: one });
+expectTypeOf(explicit.getProduct.table).toEqualTypeOf<Table>();
+new CatalogApi(scope, 'Explicit', { ...settings, integrations: explicit });
+declare const allButOne: Omit<typeof all, 'getHealth'>;
+// @ts-expect-error: getHealth is missing, as any operation is that was added since
+CatalogApi.explicitIntegrations(allButOne);
+// @ts-expect-error: there is no operation getProdcut
+CatalogApi.explicitIntegrations({ ...all, getProdcut: one });
+type Owners<Id extends string> = { readonly [Operation in Id]: string };
+declare const owners: Owners<OperationId>;
+// @ts-expect-error: a list of the operations of today has nothing to say about another
+expectTypeOf(owners).toExtend<Owners<OperationId | 'exportProducts'>>();
+
+// Settings that contradict each other do not compile.
+const iam = { authMode: 'iam' } as const;
+const asleep = { profile: 'scale-to-zero', minCapacity: 0 } as const;
+const awake = { profile: 'proxy', minCapacity: 0.5 } as const;
+expectTypeOf({ ...DEFAULTS, ...iam, ...asleep, stage: 'dev' } as const).toExtend<Settings>();
+expectTypeOf({ ...DEFAULTS, ...iam, ...awake, stage: 'prod' } as const).toExtend<Settings>();
+// @ts-expect-error: production is not open
+export const open: Settings = { ...DEFAULTS, ...awake, stage: 'prod', authMode: 'none' };
+// @ts-expect-error: production does not sleep
+export const sleeping: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'prod' };
+// @ts-expect-error: a proxy lets no database sleep
+export const insomniac: Settings = { ...DEFAULTS, ...iam, stage: 'dev', profile: 'proxy', minCapacity: 0 };
+// @ts-expect-error: tokens come from a pool
+export const poolless: Settings = { ...DEFAULTS, ...asleep, stage: 'dev', authMode: 'cognito' };
+// @ts-expect-error: a domain has a certificate
+export const bare: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev', domain: { domainName: 'a.example' } };
