@@ -25,4 +25,4 @@ pub mod time;
 pub use app::App;
 pub use http::{Problem, Reply, Request, Result};
 pub use operation::{Operation, Role, Route};
-pub use serve::serve;
+pub use serve::{serve, serve_all};

@@ -8,7 +8,7 @@ use local::stack::checkout;
 use serde_json::Value;
 
 /// Every sample and the status of its answer.
-const SAMPLES: &[(&str, u16)] = &[
+pub(crate) const SAMPLES: &[(&str, u16)] = &[
     ("list-products", 200),
     ("search-products", 200),
     ("create-product", 201),
@@ -37,7 +37,7 @@ const SAMPLES: &[(&str, u16)] = &[
 ];
 
 /// The product and the artisan that the samples refer to.
-const FIXTURE: &str = "
+pub(crate) const FIXTURE: &str = "
     insert into products (id, name, search_key, price, currency, created_at, updated_at)
     values ('01936b5e-7c00-7000-8000-000000000001', '備前焼 湯呑', '備前焼 湯呑', 6600, 'JPY', now(), now());
     insert into artisans (id, given_name, given_key, family_name, family_key, created_at, updated_at)

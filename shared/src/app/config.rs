@@ -50,6 +50,35 @@ impl Config {
         })
     }
 
+    /// Reads the environment for a function that connects as both roles: the configuration of what reads, and that of
+    /// what writes, whose variables may have a `WRITER_` before their names, such as `WRITER_DB_USER`.
+    ///
+    /// # Errors
+    /// As for [`from_env`](Self::from_env).
+    pub fn both_from_env() -> Result<(Self, Self), ConfigFaults> {
+        let file = read_dotenv(Path::new(DOTENV)).map_err(|fault| ConfigFaults(vec![fault]))?;
+        Self::read_both(|name| {
+            env::var(name)
+                .ok()
+                .or_else(|| file.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+        })
+    }
+
+    fn read_both(variable: impl Fn(&str) -> Option<String>) -> Result<(Self, Self), ConfigFaults> {
+        let reader = Self::read(Role::Reader, &variable);
+        let writer =
+            Self::read(Role::Writer, |name| variable(&format!("WRITER_{name}")).or_else(|| variable(name)));
+        match (reader, writer) {
+            (Ok(reader), Ok(writer)) => Ok((reader, writer)),
+            (Err(ConfigFaults(mut faults)), Err(ConfigFaults(others))) => {
+                faults.extend(others);
+                faults.dedup();
+                Err(ConfigFaults(faults))
+            }
+            (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => Err(faults),
+        }
+    }
+
     /// Reads the configuration from `variable`.
     ///
     /// # Errors
@@ -159,6 +188,26 @@ mod tests {
         assert_eq!(faults.0.len(), 3, "{faults}");
         assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is no origin"), "{faults}");
         assert_eq!(read(Role::Writer, &[]).unwrap_err().0.len(), 1);
+    }
+
+    #[test]
+    fn a_writer_beside_a_reader_has_what_is_its_own() {
+        let both = |variables: &'static [(&str, &str)]| {
+            Config::read_both(|name| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let url = "postgresql://reader@h/d";
+        let (reader, writer) = both(&[
+            ("DATABASE_URL", "postgresql://reader@h/d"),
+            ("WRITER_DATABASE_URL", "postgresql://writer@h/d"),
+        ])
+        .unwrap();
+        assert!(format!("{:?}", reader.database).contains("reader"), "{url}");
+        assert!(format!("{:?}", writer.database).contains("writer"), "{url}");
+        let (_, same) = both(&[("DATABASE_URL", "postgresql://reader@h/d")]).unwrap();
+        assert!(format!("{:?}", same.database).contains("reader"));
+        assert_eq!(both(&[("DB_AUTH", "iam")]).unwrap_err().0.len(), 1);
     }
 
     #[test]

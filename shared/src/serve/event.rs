@@ -27,9 +27,11 @@ use crate::{
 
 /// A request and the form in which its answer is expected.
 #[derive(Debug)]
-pub(super) struct Event {
+pub(super) struct Event<'a> {
     pub(super) request: Request,
     pub(super) version: Version,
+    /// The path template of the route that led here, such as `/v1/products/{id}`.
+    pub(super) resource: Option<Cow<'a, str>>,
 }
 
 /// The format of an event and of its answer.
@@ -47,16 +49,23 @@ pub(super) struct ParseError {
     http: serde_json::Error,
 }
 
-impl Event {
+impl<'a> Event<'a> {
     /// Reads `json`. `function_request_id` stands in where the event names no request.
-    pub(super) fn parse(json: &str, function_request_id: &str) -> Result<Self, ParseError> {
+    pub(super) fn parse(json: &'a str, function_request_id: &str) -> Result<Self, ParseError> {
         match serde_json::from_str::<RestEvent<'_>>(json) {
-            Ok(event) => {
-                Ok(Self { request: event.into_request(function_request_id), version: Version::Rest })
+            Ok(mut event) => {
+                let resource = event.resource.take().map(|Text(resource)| resource);
+                let request = event.into_request(function_request_id);
+                Ok(Self { request, version: Version::Rest, resource })
             }
             Err(rest) => match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
-                Ok(event) => {
-                    Ok(Self { request: from_http_event(event, function_request_id), version: Version::Http })
+                Ok(mut event) => {
+                    // A method and a path, unless it is `$default`.
+                    let key = event.route_key.take();
+                    let resource =
+                        key.as_deref().and_then(|key| key.split_once(' ')).map(|(_, path)| path.to_owned());
+                    let request = from_http_event(event, function_request_id);
+                    Ok(Self { request, version: Version::Http, resource: resource.map(Cow::Owned) })
                 }
                 Err(http) => Err(ParseError { rest, http }),
             },
@@ -83,6 +92,8 @@ impl std::error::Error for ParseError {}
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RestEvent<'a> {
+    #[serde(borrow)]
+    resource: Option<Text<'a>>,
     #[serde(borrow)]
     http_method: Text<'a>,
     #[serde(borrow)]
@@ -322,12 +333,24 @@ mod tests {
         )
         .unwrap();
         assert_eq!(event.version, Version::Rest);
+        assert_eq!(event.resource, None);
         let request = event.request;
         assert_eq!(request.headers().get_all("if-none-match").iter().count(), 2);
         assert_eq!(request.gateway().query.len(), 2);
         assert_eq!(request.gateway().public_path, "/prod/v1/products");
         assert_eq!(request.gateway().caller.as_deref(), Some("arn:aws:iam::1:user/ann"));
         assert_eq!(&request.body()[..], b"{\"}");
+    }
+
+    #[test]
+    fn knows_the_route_that_led_here() {
+        for event in [
+            r#"{"resource": "/v1/products/{id}", "httpMethod": "GET", "requestContext": {"httpMethod": "GET"}}"#,
+            r#"{"version": "2.0", "routeKey": "GET /v1/products/{id}", "headers": {}, "isBase64Encoded": false,
+                "requestContext": {"http": {"method": "GET"}, "timeEpoch": 0}}"#,
+        ] {
+            assert_eq!(Event::parse(event, "f").unwrap().resource.as_deref(), Some("/v1/products/{id}"));
+        }
     }
 
     #[test]
@@ -383,7 +406,7 @@ mod tests {
     }
 
     fn as_we_see(json: &str) -> Seen {
-        let Event { request, version } = Event::parse(json, "f").unwrap();
+        let Event { request, version, .. } = Event::parse(json, "f").unwrap();
         assert_eq!(version, Version::Rest);
         let gateway = request.gateway().clone();
         Seen {

@@ -25,9 +25,9 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    app::{Config, Platform},
+    app::{Config, ConfigFaults, Platform},
     http::{AllowedOrigins, Problem, Reply, Request},
-    operation::{Operation, Role},
+    operation::{Operation, Role, Route},
     telemetry::{
         self, Daemon, Invocation, Named, Settings,
         metrics::{Measured, Metrics},
@@ -50,17 +50,76 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 /// Returns only when it cannot go on: the configuration is not valid (every fault is logged), or the Runtime
 /// API is gone.
 pub fn serve(operation: &'static Operation) -> ExitCode {
+    start(Served::One(operation))
+}
+
+/// Serves every one of `operations` as one Lambda function, which is `name` in what it says of itself outside of
+/// requests. An event goes to the operation of its route: the gateway's, by its template.
+///
+/// What only reads has no right to write here either: the environment has a connection of each role, made when it is
+/// needed. Of the variables, those of what writes may have a `WRITER_` before their names.
+///
+/// Returns only as [`serve`] does.
+pub fn serve_all(name: &'static str, operations: &'static [&'static Operation]) -> ExitCode {
+    start(Served::Each { name, operations })
+}
+
+/// What a function serves.
+#[derive(Clone, Copy)]
+enum Served {
+    /// One operation, to which the gateway has routed every event.
+    One(&'static Operation),
+    /// Several.
+    Each { name: &'static str, operations: &'static [&'static Operation] },
+}
+
+impl Served {
+    fn name(self) -> &'static str {
+        match self {
+            Self::One(operation) => operation.name,
+            Self::Each { name, .. } => name,
+        }
+    }
+
+    fn operations(&self) -> &[&'static Operation] {
+        match self {
+            Self::One(operation) => std::slice::from_ref(operation),
+            Self::Each { operations, .. } => operations,
+        }
+    }
+
+    /// The operation that `event` is for.
+    fn find(self, event: &Event<'_>) -> Option<&'static Operation> {
+        let operations = match self {
+            Self::One(operation) => return Some(operation),
+            Self::Each { operations, .. } => operations,
+        };
+        let resource = event.resource.as_deref()?;
+        let leads_here = |route: &Route| route.path == resource && route.method == *event.request.method();
+        operations.iter().copied().find(|operation| operation.routes.iter().any(leads_here))
+    }
+
+    /// The configuration, and that of what writes where it is another one.
+    fn configuration(self) -> Result<(Config, Option<Config>), ConfigFaults> {
+        match self {
+            Self::One(operation) => Ok((Config::from_env(operation.role)?, None)),
+            Self::Each { .. } => Config::both_from_env().map(|(reader, writer)| (reader, Some(writer))),
+        }
+    }
+}
+
+fn start(served: Served) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!(
             "{} is a Lambda function: `cargo xtask dev` or `cargo lambda watch` runs it",
-            operation.name
+            served.name()
         );
         return ExitCode::FAILURE;
     }
-    let config = Config::from_env(operation.role);
-    let settings = config.as_ref().map(|config| config.telemetry.clone()).unwrap_or_default();
-    telemetry::init(&settings, operation.name);
-    match config.map_err(Into::into).and_then(|config| run(operation, config, settings)) {
+    let configs = served.configuration();
+    let settings = configs.as_ref().map(|(config, _)| config.telemetry.clone()).unwrap_or_default();
+    telemetry::init(&settings, served.name(), served.operations().iter().map(|operation| operation.name));
+    match configs.map_err(Into::into).and_then(|configs| run(served, configs, settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "function cannot run");
@@ -70,15 +129,16 @@ pub fn serve(operation: &'static Operation) -> ExitCode {
 }
 
 fn run(
-    operation: &'static Operation,
-    config: Config,
+    served: Served,
+    (config, writer): (Config, Option<Config>),
     settings: Settings,
 ) -> Result<(), lambda_runtime::Error> {
     let function = Arc::new(Function {
-        operation,
+        served,
         allowed_origins: config.allowed_origins.clone(),
         platform: Platform::new(config)?,
-        metrics: Metrics::new(&settings, operation.name)?,
+        writer: writer.map(Platform::new).transpose()?,
+        metrics: Metrics::new(&settings, served.name())?,
         daemon: settings.xray_daemon.as_deref().and_then(daemon),
         settings,
         is_cold: AtomicBool::new(true),
@@ -86,7 +146,7 @@ fn run(
     // One request at a time leaves nothing for a second thread to do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
-        if operation.role != Role::None {
+        if !matches!(served, Served::One(Operation { role: Role::None, .. })) {
             let function = Arc::clone(&function);
             if let Some(cache) = function.platform.cache() {
                 cache.warm_up();
@@ -112,11 +172,13 @@ fn daemon(address: &str) -> Option<&'static Daemon> {
     }
 }
 
-/// An operation in its execution environment.
+/// What is served, in its execution environment.
 struct Function {
-    operation: &'static Operation,
+    served: Served,
     allowed_origins: AllowedOrigins,
     platform: Platform,
+    /// The platform of operations that write, where there are others beside them.
+    writer: Option<Platform>,
     settings: Settings,
     metrics: Metrics,
     daemon: Option<&'static Daemon>,
@@ -135,15 +197,16 @@ impl Function {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
         let LambdaEvent { payload, context } = event;
-        let event = Event::parse(payload.get(), &context.request_id);
-        let invocation = self.begin(&context, event.as_ref().ok().map(|event| &event.request), is_cold);
+        let event = self.routed(payload.get(), &context.request_id);
+        let about = event.as_ref().ok().map(|(event, operation)| (&event.request, *operation));
+        let invocation = self.begin(&context, about, is_cold);
         let deadline = started + time_left(&context);
 
         let answer = Arc::clone(&invocation).run(async {
             let (answer, status, cause) = match event {
-                Ok(Event { request, version }) => {
+                Ok((Event { request, version, .. }, operation)) => {
                     let Outcome { mut reply, cause } =
-                        self.outcome(&request, &invocation, started, deadline).await;
+                        self.outcome(operation, &request, &invocation, started, deadline).await;
                     finish(&mut reply, &request);
                     self.allowed_origins.share(request.headers(), &mut reply.headers);
                     let status = reply.status;
@@ -151,7 +214,7 @@ impl Function {
                 }
                 Err(error) => {
                     let cause = error.to_string();
-                    (Err(error.into()), StatusCode::INTERNAL_SERVER_ERROR, Some(cause))
+                    (Err(error), StatusCode::INTERNAL_SERVER_ERROR, Some(cause))
                 }
             };
             self.account(&invocation, started, status, cause.as_deref(), is_cold);
@@ -162,28 +225,56 @@ impl Function {
         answer
     }
 
-    fn begin(&self, context: &Context, request: Option<&Request>, is_cold: bool) -> Arc<Invocation> {
-        let Self { settings, operation, daemon, .. } = self;
-        let place = request.map(|request| path::of(operation.routes, &request.gateway().public_path));
-        let named = request.zip(place.as_ref()).map(|(request, (route, path))| Named {
+    /// The event of `json`, and the operation that it is for.
+    fn routed<'a>(
+        &self,
+        json: &'a str,
+        function_request_id: &str,
+    ) -> Result<(Event<'a>, &'static Operation), lambda_runtime::Error> {
+        let event = Event::parse(json, function_request_id)?;
+        match self.served.find(&event) {
+            Some(operation) => Ok((event, operation)),
+            None => {
+                let resource = event.resource.as_deref().unwrap_or("no route");
+                Err(format!("no operation answers {} {resource}", event.request.method()).into())
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        context: &Context,
+        about: Option<(&Request, &'static Operation)>,
+        is_cold: bool,
+    ) -> Arc<Invocation> {
+        let Self { settings, served, daemon, .. } = self;
+        let place =
+            about.map(|(request, operation)| path::of(operation.routes, &request.gateway().public_path));
+        let name = about.map_or(served.name(), |(_, operation)| operation.name);
+        let named = about.zip(place.as_ref()).map(|((request, _), (route, path))| Named {
             correlation_id: request.correlation_id(),
             route,
             method: request.method().as_str(),
             path,
             caller: request.gateway().caller.as_deref(),
         });
-        Invocation::begin(settings, operation.name, context, named, is_cold, *daemon)
+        Invocation::begin(settings, name, context, named, is_cold, *daemon)
     }
 
     async fn outcome(
         &self,
+        operation: &'static Operation,
         request: &Request,
         invocation: &Invocation,
         started: Instant,
         deadline: Instant,
     ) -> Outcome {
-        let app = self.platform.until(deadline);
-        let mut handled = pin!(guarded(async { (self.operation.handler)(&app, request).await }));
+        let platform = match &self.writer {
+            Some(writer) if operation.role == Role::Writer => writer,
+            _ => &self.platform,
+        };
+        let app = platform.until(deadline);
+        let mut handled = pin!(guarded(async { (operation.handler)(&app, request).await }));
         let nearly = deadline - deadline.saturating_duration_since(started) / 10;
         let mut result = timeout_at(nearly, &mut handled).await;
         if result.is_err() {

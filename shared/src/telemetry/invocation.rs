@@ -181,6 +181,10 @@ impl Invocation {
         latest().take_if(|latest| std::ptr::eq(&raw const **latest, self));
     }
 
+    pub(super) fn operation(&self) -> &'static str {
+        self.operation
+    }
+
     pub(super) fn keys(&self) -> &[u8] {
         &self.keys
     }

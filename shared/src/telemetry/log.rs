@@ -56,16 +56,19 @@ static LINES: OnceLock<Lines> = OnceLock::new();
 /// What is the same in every line of a process.
 #[derive(Debug)]
 struct Lines {
-    /// Members of a JSON object, each after a comma.
-    keys: Vec<u8>,
+    /// Members of a JSON object, each after a comma: of the service, and of the function.
+    keys: [Vec<u8>; 2],
+    /// What runs outside of invocations, which know what they run.
+    name: &'static str,
     is_terminal: bool,
 }
 
-/// Begins to write log lines of `operation` to standard output, and one for each panic. Only the first call counts.
-pub fn init(settings: &Settings, operation: &'static str) {
-    let is_first = LINES.set(Lines::new(settings, operation, io::stdout().is_terminal())).is_ok();
+/// Begins to write log lines to standard output, and one for each panic: of the operations that invocations name, outside
+/// of them of `name`. What the crates of `operations` log is ours. Only the first call counts.
+pub fn init<'a>(settings: &Settings, name: &'static str, operations: impl Iterator<Item = &'a str>) {
+    let is_first = LINES.set(Lines::new(settings, name, io::stdout().is_terminal())).is_ok();
     if is_first {
-        let layer = PowertoolsLayer::new(settings, operation);
+        let layer = PowertoolsLayer::new(settings, operations);
         // Where something else takes the events already, as in a test, our lines are not missed.
         let _ = tracing_subscriber::registry().with(layer).try_init();
         panic::set_hook(Box::new(log_panic));
@@ -73,22 +76,21 @@ pub fn init(settings: &Settings, operation: &'static str) {
 }
 
 impl Lines {
-    fn new(settings: &Settings, operation: &str, is_terminal: bool) -> Self {
-        let mut keys = Vec::with_capacity(256);
-        json::member(&mut keys, "service", &settings.service);
+    fn new(settings: &Settings, name: &'static str, is_terminal: bool) -> Self {
+        let (mut service, mut function) = (Vec::with_capacity(64), Vec::with_capacity(128));
+        json::member(&mut service, "service", &settings.service);
         if let Some(rate) = &settings.sample_rate {
-            json::member(&mut keys, "sampling_rate", &rate.text);
+            json::member(&mut service, "sampling_rate", &rate.text);
         }
-        json::member(&mut keys, "operation", operation);
         for (key, variable) in [
             ("function_name", "AWS_LAMBDA_FUNCTION_NAME"),
             ("function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
         ] {
             if let Ok(value) = std::env::var(variable) {
-                json::member(&mut keys, key, value);
+                json::member(&mut function, key, value);
             }
         }
-        Self { keys, is_terminal }
+        Self { keys: [service, function], name, is_terminal }
     }
 
     /// Puts a line together; `fields` are members of its object, each after a comma.
@@ -100,8 +102,16 @@ impl Lines {
         line.extend_from_slice(b",\"timestamp\":\"");
         // Writing to a Vec cannot fail.
         let _ = write!(line, "{:.3}\"", Timestamp::now());
-        line.extend_from_slice(&self.keys);
-        if let Some(invocation) = Invocation::current() {
+        let invocation = Invocation::current();
+        let [service, function] = &self.keys;
+        line.extend_from_slice(service);
+        json::member(
+            line,
+            "operation",
+            invocation.as_ref().map_or(self.name, |invocation| invocation.operation()),
+        );
+        line.extend_from_slice(function);
+        if let Some(invocation) = invocation {
             line.extend_from_slice(invocation.keys());
         }
         line.extend_from_slice(fields);
@@ -135,15 +145,15 @@ struct PowertoolsLayer {
     level: LevelFilter,
     samples: bool,
     /// Crates whose DEBUG lines are ours: others may quote what a client sent.
-    own_crates: [String; 2],
+    own_crates: Vec<String>,
 }
 
 impl PowertoolsLayer {
-    fn new(settings: &Settings, operation: &str) -> Self {
+    fn new<'a>(settings: &Settings, operations: impl Iterator<Item = &'a str>) -> Self {
         Self {
             level: settings.level,
             samples: settings.sample_rate.as_ref().is_some_and(|rate| rate.share > 0.0),
-            own_crates: ["shared".to_owned(), operation.replace('-', "_")],
+            own_crates: ["shared"].into_iter().chain(operations).map(|name| name.replace('-', "_")).collect(),
         }
     }
 
@@ -322,7 +332,10 @@ mod tests {
     fn debug_lines_of_others_are_not_written() {
         let layer = |level, share| {
             let sample_rate = Some(SampleRate { share, text: share.to_string() });
-            PowertoolsLayer::new(&Settings { level, sample_rate, ..Settings::default() }, "get-product")
+            PowertoolsLayer::new(
+                &Settings { level, sample_rate, ..Settings::default() },
+                ["get-product"].into_iter(),
+            )
         };
         macro_rules! interest {
             ($layer:expr, $target:literal, $level:ident) => {{

@@ -16,7 +16,7 @@ use crate::http::{Gateway, Request};
 /// as an event from what was read of it.
 pub fn event(bytes: &[u8]) -> &'static str {
     let Ok(json) = std::str::from_utf8(bytes) else { return "not text" };
-    let Ok(Event { request, version }) = Event::parse(json, "f") else { return "refused" };
+    let Ok(Event { request, version, .. }) = Event::parse(json, "f") else { return "refused" };
     let seen = Seen::of(&request);
     let written = match version {
         Version::Rest => seen.to_rest_event(),
@@ -67,7 +67,7 @@ impl Seen {
     }
 
     fn parse(json: &str, expected: Version) -> Self {
-        let Event { request, version } = Event::parse(json, "f").expect("an event");
+        let Event { request, version, .. } = Event::parse(json, "f").expect("an event");
         assert_eq!(version, expected, "{json}");
         Self::of(&request)
     }

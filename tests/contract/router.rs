@@ -1,0 +1,137 @@
+//! The function that holds every operation: it answers each event as the operation's own function does.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use harness::{Atelier, Setup, atelier_with};
+use local::{
+    lambda::{Function, Functions, InvokeError, LogLine},
+    stack::{checkout, programs},
+};
+use serde_json::{Value, json};
+use shared::Role;
+
+use crate::events::{FIXTURE, SAMPLES};
+
+/// The function `router` on the database of a test.
+struct Router {
+    functions: Functions,
+    log: Arc<Mutex<Vec<LogLine>>>,
+}
+
+impl Router {
+    /// Runs `test` with the function, on an empty catalogue.
+    fn with(test: impl AsyncFnOnce(&Atelier, &Router)) {
+        let urls = Arc::new(Mutex::new(HashMap::new()));
+        let seen = Arc::clone(&urls);
+        let access = move |role: Role, url: &str| {
+            seen.lock().expect("the URLs").insert(role == Role::Writer, url.to_owned());
+            vec![("DATABASE_URL".to_owned(), url.to_owned())]
+        };
+        atelier_with(
+            Setup { database_access: Some(Box::new(access)), ..Setup::default() },
+            async |atelier| {
+                let urls = urls.lock().expect("the URLs").clone();
+                let log = Arc::new(Mutex::new(Vec::new()));
+                let lines = Arc::clone(&log);
+                let functions = Functions::new(
+                    vec![Function {
+                        name: "router".to_owned(),
+                        program: programs().expect("the binaries").join("router"),
+                        arguments: Vec::new(),
+                        environment: vec![
+                            ("DATABASE_URL".to_owned(), urls[&false].clone()),
+                            ("WRITER_DATABASE_URL".to_owned(), urls[&true].clone()),
+                        ],
+                        timeout: Duration::from_secs(10),
+                        memory_mb: 256,
+                        max_environments: 1,
+                    }],
+                    Arc::new(move |line| lines.lock().expect("the log").push(line)),
+                );
+                let router = Router { functions, log };
+                test(atelier, &router).await;
+                router.functions.shutdown().await;
+            },
+        );
+    }
+
+    async fn send(&self, event: Vec<u8>) -> Result<Value, InvokeError> {
+        let answer = self.functions.invoke("router", Bytes::from(event), "", Duration::from_secs(10)).await?;
+        Ok(serde_json::from_slice(&answer).expect("JSON"))
+    }
+
+    async fn sample(&self, name: &str) -> Value {
+        self.send(sample(name)).await.expect("an answer")
+    }
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    fs::read(checkout().join(format!("events/{name}.json"))).expect("an event")
+}
+
+/// The logins that are connected to the database of `atelier`.
+async fn logins(atelier: &Atelier) -> BTreeSet<String> {
+    let database = atelier.database().await;
+    let rows = database.query(
+        "select distinct usename::text from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+        &[],
+    );
+    rows.await.expect("the sessions").iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn every_sample_is_answered_as_by_its_own_function() {
+    Router::with(async |atelier, router| {
+        let database = atelier.database().await;
+        for (name, status) in SAMPLES {
+            let again = format!("truncate products, artisans cascade; {FIXTURE}");
+            database.batch_execute(&again).await.expect("the fixture");
+            let answer = router.sample(name).await;
+            assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn what_only_reads_connects_as_the_reader() {
+    Router::with(async |atelier, router| {
+        assert_eq!(router.sample("list-products").await["statusCode"], 200);
+        assert_eq!(logins(atelier).await, BTreeSet::from(["atelier_local_reader".to_owned()]));
+        assert_eq!(router.sample("create-product").await["statusCode"], 201);
+        let both = ["atelier_local_reader", "atelier_local_writer"].map(str::to_owned);
+        assert_eq!(logins(atelier).await, BTreeSet::from(both));
+    });
+}
+
+#[test]
+fn log_lines_name_the_operation() {
+    Router::with(async |_, router| {
+        router.sample("list-products").await;
+        router.sample("get-product.not-found").await;
+        let lines = router.log.lock().expect("the log").clone();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
+        let requests: Vec<_> = lines.filter(|line| line["message"] == "request").collect();
+        let named: Vec<_> = requests.iter().map(|line| [&line["operation"], &line["route"]]).collect();
+        assert_eq!(
+            json!(named),
+            json!([["list-products", "/v1/products"], ["get-product", "/v1/products/{id}"]])
+        );
+    });
+}
+
+#[test]
+fn an_event_of_no_route_is_an_error_that_names_it() {
+    Router::with(async |_, router| {
+        let mut event: Value = serde_json::from_slice(&sample("get-product")).expect("JSON");
+        event["resource"] = json!("/v1/kilns/{id}");
+        let error = router.send(event.to_string().into_bytes()).await.expect_err("an error").to_string();
+        assert!(error.contains("no operation answers GET /v1/kilns/{id}"), "{error}");
+    });
+}
