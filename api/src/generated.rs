@@ -115,13 +115,26 @@ fn operations_ts() -> String {
             operation.name
         );
         for route in operation.routes {
-            let _ = writeln!(text, "      {{ method: '{}', path: '{}' }},", route.method, route.path);
+            let Route { method, path, is_open } = route;
+            let _ = writeln!(text, "      {{ method: '{method}', path: '{path}', isOpen: {is_open} }},");
         }
         text.push_str("    ],\n  },\n");
     }
     text.push_str(
-        "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n",
+        "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n\n\
+         /** What pages of other origins may send. */\nexport const CORS_HEADERS = [\n",
     );
+    for header in sam::ALLOWED_HEADERS.split(", ") {
+        let _ = writeln!(text, "  '{header}',");
+    }
+    text.push_str(
+        "] as const;\n\n/** Every response of the gateway's own, with its status and title. */\n\
+         export const GATEWAY_RESPONSES = {\n",
+    );
+    for (name, status, title) in sam::GATEWAY_RESPONSES {
+        let _ = writeln!(text, "  {name}: {{ status: {status}, title: '{title}' }},");
+    }
+    text.push_str("} as const;\n");
     text
 }
 

@@ -20,12 +20,12 @@ const RESOURCES: &str =
 const RESOURCES_END: &str = "  # End of the generated functions.\n";
 
 /// What a page may send; the same list as the local gateway's.
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, \
-                               If-None-Match, If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, \
-                               X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, X-Correlation-Id";
+pub(super) const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, \
+     If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, \
+     X-Correlation-Id";
 
 /// Every response of the gateway's own, with the status that it has.
-const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
+pub(super) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
     ("ACCESS_DENIED", 403, "Forbidden"),
     ("API_CONFIGURATION_ERROR", 500, "Internal Server Error"),
     ("AUTHORIZER_CONFIGURATION_ERROR", 500, "Internal Server Error"),
