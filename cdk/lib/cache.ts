@@ -4,6 +4,7 @@ import { CfnServerlessCache, CfnUser, CfnUserGroup } from 'aws-cdk-lib/aws-elast
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { Network } from './network.ts';
 
 export interface CacheProps {
@@ -33,6 +34,11 @@ export class Cache extends Construct {
       encryptionKey: key,
       generateSecretString: { passwordLength: 48, excludePunctuation: true },
     });
+    acknowledge(
+      secret,
+      'SMG4',
+      'ElastiCache does not rotate it: a new password is given to both sides by a deployment that counts secretsGeneration up.',
+    );
     // Only ElastiCache and the functions' configuration read it, and the template names it without its value.
     const password = secret.secretValue.unsafeUnwrap();
 

@@ -227,7 +227,11 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
         ...(route.isOpen ? { authorizationType: AuthorizationType.NONE } : authorization(access, authorizer, route)),
         apiKeyRequired: apiKeys && !route.isOpen,
       });
-      if (route.isOpen) acknowledge(method, 'APIG4', 'Everybody may read the contract, as a document and as a page.');
+      if (route.isOpen) {
+        acknowledge(method, 'APIG4', 'Everybody may read the contract, as a document and as a page.');
+      } else if (access.authMode === 'none') {
+        acknowledge(method, 'APIG4', 'The stage says that everybody may call; production cannot say so.');
+      }
       methods[id] = [...(methods[id] ?? []), method];
     }
     return methods as { [Id in OperationId]: Method[] };
@@ -250,7 +254,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
 #set($context.responseOverride.header.Access-Control-Max-Age = "7200")
 #end
 #end`;
-      resource.addMethod(
+      const preflight = resource.addMethod(
         'OPTIONS',
         new MockIntegration({
           passthroughBehavior: PassthroughBehavior.WHEN_NO_TEMPLATES,
@@ -269,6 +273,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
           methodResponses: [{ statusCode: '204', responseParameters: { 'method.response.header.Vary': false } }],
         },
       );
+      acknowledge(preflight, 'APIG4', 'A browser sends preflight requests without credentials.');
     }
   }
 

@@ -6,11 +6,14 @@ import { Code } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
 /** Where `cargo lambda build` puts its binaries. */
-const BINARIES = fileURLToPath(new URL('../../target/lambda', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../target/lambda', import.meta.url));
 const PLACEHOLDER = fileURLToPath(new URL('../placeholder', import.meta.url));
 
 /** The context that stands placeholders in for all binaries, so that the app can be synthesised without a build. */
 export const PLACEHOLDERS = 'placeholders';
+
+/** The context that names another folder of binaries than `target/lambda`. */
+export const BINARIES = 'binaries';
 
 /** ELF's number of the architecture that all functions run on. */
 const AARCH64 = 183;
@@ -27,7 +30,7 @@ export function compiled(scope: Construct, binary: string): Code {
     refuseDeployment(Stack.of(scope));
     return Code.fromAsset(PLACEHOLDER);
   }
-  const folder = join(BINARIES, binary);
+  const folder = join(scope.node.tryGetContext(BINARIES) ?? BUILT, binary);
   const bootstrap = join(folder, 'bootstrap');
   if (existsSync(bootstrap)) {
     if (machine(bootstrap) !== AARCH64) {

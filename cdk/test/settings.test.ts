@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { checked, DEFAULTS, type Settings, STAGES } from '../lib/settings.ts';
+
+test('every stage is fit to be deployed', () => {
+  for (const settings of Object.values(STAGES)) expect(checked(settings)).toBe(settings);
+});
+
+test('all faults are told at once', () => {
+  const settings = { ...STAGES.dev, functionTimeout: 29, monthlyBudget: 5, vpcCidr: '10.0.0.0/8' };
+  expect(() => checked(settings)).toThrow(
+    'stage dev: functionTimeout is 29, not 3 to 28; monthlyBudget needs alarmEmail; vpcCidr 10.0.0.0/8 is no /16',
+  );
+});
+
+test('what no type has seen is refused too', () => {
+  const open = { ...STAGES.prod, authMode: 'none' } as unknown as Settings;
+  expect(() => checked(open)).toThrow('stage prod needs authMode iam or cognito');
+  const asleep = { ...STAGES.prod, profile: 'scale-to-zero' } as unknown as Settings;
+  expect(() => checked(asleep)).toThrow('stage prod needs profile proxy');
+  const contradiction = { ...STAGES.dev, minCapacity: 1 } as unknown as Settings;
+  expect(() => checked(contradiction)).toThrow('profile scale-to-zero contradicts minCapacity 1');
+});
+
+test('functions want no more connections than the proxy has', () => {
+  expect(() => checked({ ...STAGES.prod, readerConcurrency: 0 })).toThrow('its connections are counted');
+  expect(() => checked({ ...STAGES.prod, readerConcurrency: 100 })).toThrow(/want \d+ connections at once, of 160/);
+});
+
+test('a budget has a reader', () => {
+  expect(checked({ ...STAGES.dev, monthlyBudget: 5, alarmEmail: 'a@example.com' }).monthlyBudget).toBe(5);
+  expect(DEFAULTS.monthlyBudget).toBe(0);
+});
