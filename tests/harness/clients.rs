@@ -55,6 +55,28 @@ pub async fn node(script: &str, arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
+/// What an npm script of `folder` writes, without an AWS account or configuration.
+///
+/// # Panics
+/// When its packages are not installed, or it fails.
+pub async fn npm(folder: &str, script: &str, arguments: &[&str]) -> String {
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", script, "--"]).args(arguments).current_dir(checkout().join(folder));
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", "none"),
+        ("AWS_SECRET_ACCESS_KEY", "none"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("NO_COLOR", "1"),
+    ] {
+        npm.env(name, value);
+    }
+    let output = run(npm.env_remove("AWS_PROFILE"), "").await;
+    String::from_utf8(output.stdout).expect("output in UTF-8")
+}
+
 /// Python with those packages.
 ///
 /// # Panics

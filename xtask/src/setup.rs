@@ -100,7 +100,7 @@ fn apt(arguments: &[&str]) -> bool {
 
 /// What checks the contract, makes types of it, and compiles and runs programs on them.
 pub(crate) fn contract() -> Result<()> {
-    ["tests/openapi", "tests/typescript"]
+    ["cdk", "tests/openapi", "tests/typescript"]
         .iter()
         .try_for_each(|folder| node_modules(&crate::root().join(folder)))
 }
