@@ -151,24 +151,48 @@ export const DEFAULTS: Options = {
 
 /** The stages; the same as in `samconfig.toml`. */
 export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage: Name } } = {
-  dev: { ...DEFAULTS, stage: 'dev', authMode: 'iam', profile: 'scale-to-zero', minCapacity: 0 },
+  /** To try things: the database sleeps when nobody calls, and the first call after that takes 15 s. */
+  dev: {
+    ...DEFAULTS,
+    stage: 'dev',
+    authMode: 'iam',
+    profile: 'scale-to-zero',
+    minCapacity: 0,
+    maxCapacity: 2,
+    logRetentionDays: 14,
+    backupRetentionDays: 1,
+  },
+  /** As prod is, smaller: what shifts and is rolled back there does so here first. */
   staging: {
     ...DEFAULTS,
     stage: 'staging',
     authMode: 'iam',
     profile: 'proxy',
     minCapacity: 0.5,
-    readerConcurrency: 8,
+    maxCapacity: 4,
+    maxConnections: 200,
+    readerConcurrency: 10,
     writerConcurrency: 5,
+    documentConcurrency: 2,
+    deploymentPreference: 'Canary10Percent5Minutes',
+    logRetentionDays: 30,
   },
   prod: {
     ...DEFAULTS,
     stage: 'prod',
     authMode: 'iam',
     profile: 'proxy',
-    minCapacity: 1,
-    readerConcurrency: 8,
-    writerConcurrency: 5,
+    minCapacity: 0.5,
+    maxCapacity: 16,
+    // Reserved concurrency times one connection each stays below 80 % of these.
+    maxConnections: 400,
+    readerConcurrency: 20,
+    writerConcurrency: 10,
+    documentConcurrency: 5,
+    waf: true,
+    deploymentPreference: 'Canary10Percent15Minutes',
+    requireIfMatch: true,
+    backupRetentionDays: 35,
   },
 };
 

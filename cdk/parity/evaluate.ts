@@ -25,7 +25,7 @@ export interface Resource {
 export interface Context {
   readonly stackName: string;
   /** Parameters that have no default, or another value. */
-  readonly parameters: { readonly [name: string]: string };
+  readonly parameters: { readonly [name: string]: Json };
   /** The name that resources of both templates are compared by. */
   readonly rename: (logicalId: string) => string;
 }

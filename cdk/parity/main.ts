@@ -12,30 +12,35 @@ import { AtelierStack } from '../lib/atelier-stack.ts';
 import { PLACEHOLDERS } from '../lib/code.ts';
 import { type Settings, STAGES } from '../lib/settings.ts';
 import { ALLOWED } from './allowed.ts';
-import { Evaluator, type Template } from './evaluate.ts';
+import { Evaluator, type Json, type Template } from './evaluate.ts';
 import { type Facts, facts, linked } from './facts.ts';
 import { cdkNames, samName } from './names.ts';
 import { parameters, VARIANTS } from './variants.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-const TEMPLATE = path('../../template.yaml');
+const ROOT = path('../..');
 /** Where `cargo xtask test` installs SAM's translator. */
 const PYTHON = path('../../.local/tools/deploy-venv/bin/python');
 
-/** What SAM makes of `template.yaml` for each of `settings`. */
-function translated(settings: readonly Settings[]): Template[] {
-  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
-  const output = execFileSync(PYTHON, [path('translate.py'), TEMPLATE], {
-    input: JSON.stringify(settings.map(parameters)),
-    maxBuffer: 256 * 1024 * 1024,
-    encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  return JSON.parse(output) as Template[];
+/** A template as CloudFormation gets it from SAM, and its parameters. */
+interface Translated {
+  readonly parameters: { readonly [name: string]: Json };
+  readonly template: Template;
 }
 
-function ofSam(template: Template, stackName: string, settings: Settings): Facts {
-  return facts(new Evaluator(template, { stackName, parameters: parameters(settings), rename: samName }));
+/** What SAM makes of `template.yaml`: for a stage of `samconfig.toml`, or for parameters. */
+function translated(wanted: readonly (string | { readonly [name: string]: string })[]): Translated[] {
+  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
+  const output = execFileSync(PYTHON, [path('translate.py'), ROOT], {
+    input: JSON.stringify(wanted),
+    maxBuffer: 256 * 1024 * 1024,
+    encoding: 'utf8',
+  });
+  return JSON.parse(output) as Translated[];
+}
+
+function ofSam({ template, parameters }: Translated, stackName: string): Facts {
+  return facts(new Evaluator(template, { stackName, parameters, rename: samName }));
 }
 
 function ofCdk(stackName: string, settings: Settings): Facts {
@@ -45,16 +50,17 @@ function ofCdk(stackName: string, settings: Settings): Facts {
   return facts(new Evaluator(template, { stackName, parameters: {}, rename: cdkNames(stack) }));
 }
 
-const compared: Record<string, Settings> = { ...STAGES, ...VARIANTS };
-const templates = translated(Object.values(compared));
+const compared: readonly (readonly [string, Settings])[] = [...Object.entries(STAGES), ...Object.entries(VARIANTS)];
+// A stage has the parameters that `samconfig.toml` gives it: the app's settings must amount to the same.
+const templates = translated(compared.map(([name, settings]) => (name in STAGES ? name : parameters(settings))));
 const used = new Set<(typeof ALLOWED)[number]>();
 let failures = 0;
 
-for (const [index, [name, settings]] of Object.entries(compared).entries()) {
+for (const [index, [name, settings]] of compared.entries()) {
   const stackName = `atelier-${name}`;
   const template = templates[index];
   if (!template) throw new Error(`no translation for ${name}`);
-  const [sam, cdk] = [ofSam(template, stackName, settings), ofCdk(stackName, settings)];
+  const [sam, cdk] = [ofSam(template, stackName), ofCdk(stackName, settings)];
   let [same, allowed] = [0, 0];
   for (const fact of [...new Set([...sam.keys(), ...cdk.keys()])].sort()) {
     const [inSam, inCdk] = [sam.get(fact), cdk.get(fact)];

@@ -1,37 +1,49 @@
-"""Prints template.yaml as the CloudFormation that SAM makes of it, for parameters given as JSON on standard input."""
+"""Prints what CloudFormation makes of template.yaml, for each item of the list in JSON on standard input: the name of a
+stage of samconfig.toml, or parameters. It asks AWS for nothing.
+"""
 
 import json
+import logging
 import os
 import sys
 
-import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.public.exceptions import InvalidDocumentException
-from samtranslator.translator.translator import Translator
+import tomlkit
+from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
+logging.disable(logging.CRITICAL)
 
 
-def main() -> None:
-    with open(sys.argv[1], encoding="utf-8") as file:
-        text = file.read()
-    translated = []
-    for parameters in json.load(sys.stdin):
-        template = yaml_parse(text)
-        for resource in template["Resources"].values():
-            # Nothing is uploaded: any address of S3 does.
-            if resource["Type"] == "AWS::Serverless::Function":
-                resource["Properties"]["CodeUri"] = "s3://bucket/key"
-        given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
-        given.update(parameters)
-        session = boto3.session.Session(region_name=os.environ["AWS_DEFAULT_REGION"])
-        try:
-            translator = Translator({}, Parser(), boto_session=session)
-            translated.append(translator.translate(template, given))
-        except InvalidDocumentException as error:
-            sys.exit("\n".join(cause.message for cause in error.causes))
-    json.dump(translated, sys.stdout)
+class NoManagedPolicies:
+    """The template names none by a short name."""
+
+    def load(self):
+        return {}
 
 
-main()
+def overrides(stage):
+    pairs = CONFIG[stage]["deploy"]["parameters"]["parameter_overrides"]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def translated(wanted):
+    template = yaml_parse(TEMPLATE)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # Where `sam deploy` would have put the code.
+            resource["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
+    given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    given.update(overrides(wanted) if isinstance(wanted, str) else wanted)
+    unknown = given.keys() - template["Parameters"].keys()
+    if unknown:
+        sys.exit(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
+    return {"parameters": given, "template": transform(template, dict(given), NoManagedPolicies())}
+
+
+os.chdir(sys.argv[1])
+with open("template.yaml", encoding="utf-8") as file:
+    TEMPLATE = file.read()
+with open("samconfig.toml", encoding="utf-8") as file:
+    CONFIG = tomlkit.load(file).unwrap()
+json.dump([translated(wanted) for wanted in json.load(sys.stdin)], sys.stdout, default=str)

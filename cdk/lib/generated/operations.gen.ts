@@ -56,7 +56,7 @@ export const OPERATIONS = {
     functionName: 'list-product-history',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/{id}/history' },
+      { method: 'GET', path: '/v1/products/{id}/history', isOpen: false },
     ],
   },
   listArtisans: {
@@ -113,7 +113,7 @@ export const OPERATIONS = {
     functionName: 'list-artisan-history',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}/history' },
+      { method: 'GET', path: '/v1/artisans/{id}/history', isOpen: false },
     ],
   },
   getHealth: {
