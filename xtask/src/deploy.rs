@@ -1,6 +1,6 @@
-//! `cargo xtask deploy`: builds the stack of `template.yaml`, deploys a stage of `samconfig.toml`, and calls it.
+//! `cargo xtask deploy`: builds the stack, deploys a stage of `samconfig.toml` or of the CDK app, and calls it.
 
-use std::{env, ffi::OsString, fmt, path::PathBuf, process::Command};
+use std::{env, ffi::OsString, fmt, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 
@@ -8,16 +8,19 @@ use crate::setup::{self, ARM64, DEPLOY_REQUIREMENTS, DEPLOY_VENV};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One of the stages of samconfig.toml
+    /// One of the stages of samconfig.toml, which are those of the CDK app
     #[arg(long)]
     stage: Stage,
+    /// What deploys: `sam` from template.yaml, or `cdk` from cdk/
+    #[arg(long, default_value = "sam")]
+    with: Tool,
     /// Show every command and run none
     #[arg(long)]
     dry_run: bool,
     /// Do not ask before prod changes, as in a pipeline that has asked somebody
     #[arg(long)]
     yes: bool,
-    /// Passed on to `sam deploy`, such as --role-arn
+    /// Passed on to `sam deploy` or `cdk deploy`, such as --role-arn
     #[arg(last = true)]
     options: Vec<OsString>,
 }
@@ -27,6 +30,12 @@ enum Stage {
     Dev,
     Staging,
     Prod,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Tool {
+    Sam,
+    Cdk,
 }
 
 impl fmt::Display for Stage {
@@ -47,7 +56,7 @@ struct Step {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
-        for Step { why, command } in installation()?.into_iter().chain(steps(arguments)?) {
+        for Step { why, command } in installation(arguments.with).into_iter().chain(steps(arguments)?) {
             println!("# {why}\n{}", shown(&command));
         }
         return Ok(());
@@ -56,6 +65,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("AWS_REGION is not set: say where to deploy to, such as AWS_REGION=eu-central-1");
     }
     setup::deployment()?;
+    if arguments.with == Tool::Cdk {
+        setup::cdk()?;
+    }
     for Step { why, mut command } in steps(arguments)? {
         eprintln!("· {why}");
         crate::run(&mut command)?;
@@ -71,7 +83,7 @@ pub(crate) fn build(stage: &str, functions: &[&str]) -> Result<Command> {
 }
 
 /// What [`setup::deployment`] does where it has not been done.
-fn installation() -> Result<Vec<Step>> {
+fn installation(with: Tool) -> Vec<Step> {
     let venv = format!(".local/tools/{DEPLOY_VENV}");
     let mut create = Command::new("python3");
     create.args(["-m", "venv", "--clear", &venv]);
@@ -79,30 +91,74 @@ fn installation() -> Result<Vec<Step>> {
     install.args(["-m", "pip", "install", "--requirement", DEPLOY_REQUIREMENTS]);
     let mut target = Command::new("rustup");
     target.args(["target", "add", ARM64]);
-    Ok(vec![
+    let mut steps = vec![
         Step { why: "a place for the tools, once", command: create },
         Step { why: "the tools, in the releases that were tested", command: install },
         Step { why: "the processor of the functions", command: target },
-    ])
+    ];
+    if with == Tool::Cdk {
+        let mut modules = Command::new("npm");
+        modules.args(["ci", "--prefix", "cdk"]);
+        steps.push(Step { why: "the app and its library", command: modules });
+    }
+    steps
 }
 
-fn steps(Arguments { stage, yes, options, .. }: &Arguments) -> Result<Vec<Step>> {
-    let stage = stage.to_string();
-    let mut validate = tool("sam")?;
-    validate.args(["validate", "--lint", "--config-env", &stage]);
-    let mut deploy = tool("sam")?;
-    deploy.args(["deploy", "--config-env", &stage]);
-    deploy.args(yes.then_some("--no-confirm-changeset")).args(options);
+fn steps(arguments: &Arguments) -> Result<Vec<Step>> {
+    let stage = arguments.stage.to_string();
+    let mut steps = match arguments.with {
+        Tool::Sam => sam_steps(arguments, &stage)?,
+        Tool::Cdk => cdk_steps(arguments, &stage)?,
+    };
     let mut smoke = tool("python")?;
     smoke.args(["tests/deploy/smoke.py", "--stage", &stage]);
+    steps.push(Step { why: "call the API with signed requests, and print its URL", command: smoke });
+    Ok(steps)
+}
+
+fn cdk_steps(Arguments { stage, yes, options, .. }: &Arguments, name: &str) -> Result<Vec<Step>> {
+    let mut build = tool("cargo-lambda")?;
+    build.args(["lambda", "build", "--release", "--arm64"]);
+    for function in functions()? {
+        build.args(["--bin", &function]);
+    }
+    // npm runs it in the folder of the app.
+    let mut deploy = tool("npm")?;
+    let approval = if matches!(stage, Stage::Prod) && !yes { "any-change" } else { "never" };
+    deploy.args(["run", "--prefix", "cdk", "deploy", "--", &format!("atelier-{name}")]);
+    deploy.args(["--require-approval", approval]).args(options);
     Ok(vec![
-        Step { why: "no time is lost on a template that AWS would refuse", command: validate },
-        Step { why: "every function, for arm64", command: build(&stage, &[])? },
+        Step { why: "every function, for arm64", command: build },
         Step {
             why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
             command: deploy,
         },
-        Step { why: "call the API with signed requests, and print its URL", command: smoke },
+    ])
+}
+
+/// The functions of the stack: every folder of `functions/` but that of the one which holds all of them.
+fn functions() -> Result<Vec<String>> {
+    let folders = fs::read_dir(crate::root().join("functions"))?;
+    let names = folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<Result<Vec<_>>>()?;
+    names.retain(|name| name != "router");
+    names.sort();
+    Ok(names)
+}
+
+fn sam_steps(Arguments { yes, options, .. }: &Arguments, stage: &str) -> Result<Vec<Step>> {
+    let mut validate = tool("sam")?;
+    validate.args(["validate", "--lint", "--config-env", stage]);
+    let mut deploy = tool("sam")?;
+    deploy.args(["deploy", "--config-env", stage]);
+    deploy.args(yes.then_some("--no-confirm-changeset")).args(options);
+    Ok(vec![
+        Step { why: "no time is lost on a template that AWS would refuse", command: validate },
+        Step { why: "every function, for arm64", command: build(stage, &[])? },
+        Step {
+            why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
+            command: deploy,
+        },
     ])
 }
 
@@ -112,7 +168,9 @@ fn tool(name: &str) -> Result<Command> {
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
         .context("the PATH has a folder that cannot be in it")?;
-    let mut command = Command::new(bin.join(name));
+    // What is not among them is installed elsewhere.
+    let program = bin.join(name);
+    let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
     // cargo's own variables are about xtask; sam's commands run another cargo.
     for (name, _) in env::vars_os() {
@@ -154,14 +212,14 @@ fn quoted(word: String) -> String {
 mod tests {
     use super::*;
 
-    fn arguments(stage: Stage, options: &[&str]) -> Arguments {
+    fn arguments(stage: Stage, with: Tool, options: &[&str]) -> Arguments {
         let options = options.iter().map(OsString::from).collect();
-        Arguments { stage, dry_run: true, yes: true, options }
+        Arguments { stage, with, dry_run: true, yes: true, options }
     }
 
     #[test]
     fn shows_every_command_in_its_order() {
-        let steps = steps(&arguments(Stage::Prod, &["--tags", "owner=the shop"])).unwrap();
+        let steps = steps(&arguments(Stage::Prod, Tool::Sam, &["--tags", "owner=the shop"])).unwrap();
         let lines: Vec<_> = steps.iter().map(|step| shown(&step.command)).collect();
         assert_eq!(
             lines,
@@ -170,6 +228,23 @@ mod tests {
                 ".local/tools/deploy-venv/bin/sam build --config-env prod",
                 ".local/tools/deploy-venv/bin/sam deploy --config-env prod --no-confirm-changeset --tags 'owner=the shop'",
                 ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage prod",
+            ]
+        );
+    }
+
+    #[test]
+    fn builds_for_the_cdk_app_what_it_deploys() {
+        let steps = steps(&arguments(Stage::Dev, Tool::Cdk, &[])).unwrap();
+        let lines: Vec<_> = steps.iter().map(|step| shown(&step.command)).collect();
+        let build =
+            ".local/tools/deploy-venv/bin/cargo-lambda lambda build --release --arm64 --bin create-artisan";
+        assert!(lines[0].starts_with(build) && lines[0].contains("--bin migrate --bin "), "{}", lines[0]);
+        assert!(!lines[0].contains("router"), "{}", lines[0]);
+        assert_eq!(
+            lines[1..],
+            [
+                "npm run --prefix cdk deploy -- atelier-dev --require-approval never",
+                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage dev",
             ]
         );
     }

@@ -100,9 +100,14 @@ fn apt(arguments: &[&str]) -> bool {
 
 /// What checks the contract, makes types of it, and compiles and runs programs on them.
 pub(crate) fn contract() -> Result<()> {
-    ["cdk", "tests/openapi", "tests/typescript"]
+    ["tests/openapi", "tests/typescript"]
         .iter()
         .try_for_each(|folder| node_modules(&crate::root().join(folder)))
+}
+
+/// What compiles, checks and deploys the CDK app.
+pub(crate) fn cdk() -> Result<()> {
+    node_modules(&crate::root().join("cdk"))
 }
 
 /// Installs what the lock file of `folder` names, unless it is there.

@@ -21,6 +21,7 @@ pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
     crate::setup::clients()?;
     crate::setup::browser()?;
     crate::setup::contract()?;
+    crate::setup::cdk()?;
     crate::setup::deployment()?;
     crate::setup::deployment_checks()?;
     // One build of everything: the black-box tests run the very binaries that it makes.
