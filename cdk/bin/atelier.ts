@@ -1,4 +1,4 @@
-/** Every stage of Atelier: `cdk deploy atelier-dev`. */
+/** Every stage of Atelier: `cdk deploy atelier-cdk-dev`. */
 
 import { App } from 'aws-cdk-lib';
 import { stages } from '../lib/stages.ts';

@@ -1,6 +1,7 @@
 """Calls a deployed API as its clients do, with signed requests, and says what it sees.
 
-With --stage, the stack of samconfig.toml; its address and settings come from CloudFormation. With --url, any other.
+With --stage, the stack of samconfig.toml, with --stack, that of the name; its address and settings come from CloudFormation.
+With --url, any other.
 Credentials and region come from the environment, as those of the AWS CLI do. It makes one product and deletes it. The last
 line of its output is the URL.
 """
@@ -61,10 +62,13 @@ class Api:
         return answered, text
 
 
-def deployed(stage, session):
-    """The API of a stage, as its stack describes it."""
+def stack_of(stage):
     with open("samconfig.toml", encoding="utf-8") as file:
-        name = tomlkit.load(file)[stage]["global"]["parameters"]["stack_name"]
+        return tomlkit.load(file)[stage]["global"]["parameters"]["stack_name"]
+
+
+def deployed(name, session):
+    """The API of a stack, as it describes itself."""
     stack = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     key = None
@@ -113,12 +117,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--stage")
+    place.add_argument("--stack")
     place.add_argument("--url")
     parser.add_argument("--auth", choices=["iam", "cognito", "none"], default="iam")
     arguments = parser.parse_args()
     session = boto3.Session(region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"))
-    if arguments.stage:
-        api = deployed(arguments.stage, session)
+    if stack := arguments.stack or (arguments.stage and stack_of(arguments.stage)):
+        api = deployed(stack, session)
     else:
         api = Api(arguments.url, arguments.auth, session)
     try:

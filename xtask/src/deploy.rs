@@ -111,7 +111,11 @@ fn steps(arguments: &Arguments) -> Result<Vec<Step>> {
         Tool::Cdk => cdk_steps(arguments, &stage)?,
     };
     let mut smoke = tool("python")?;
-    smoke.args(["tests/deploy/smoke.py", "--stage", &stage]);
+    smoke.arg("tests/deploy/smoke.py");
+    match arguments.with {
+        Tool::Sam => smoke.args(["--stage", &stage]),
+        Tool::Cdk => smoke.args(["--stack", &cdk_stack(&stage)]),
+    };
     steps.push(Step { why: "call the API with signed requests, and print its URL", command: smoke });
     Ok(steps)
 }
@@ -125,7 +129,7 @@ fn cdk_steps(Arguments { stage, yes, options, .. }: &Arguments, name: &str) -> R
     // npm runs it in the folder of the app.
     let mut deploy = tool("npm")?;
     let approval = if matches!(stage, Stage::Prod) && !yes { "any-change" } else { "never" };
-    deploy.args(["run", "--prefix", "cdk", "deploy", "--", &format!("atelier-{name}")]);
+    deploy.args(["run", "--prefix", "cdk", "deploy", "--", &cdk_stack(name)]);
     deploy.args(["--require-approval", approval]).args(options);
     Ok(vec![
         Step { why: "every function, for arm64", command: build },
@@ -134,6 +138,12 @@ fn cdk_steps(Arguments { stage, yes, options, .. }: &Arguments, name: &str) -> R
             command: deploy,
         },
     ])
+}
+
+/// The stack of the CDK app's stage: not that of SAM's, whose resources have other logical ids, so that CloudFormation
+/// would replace all of them.
+fn cdk_stack(stage: &str) -> String {
+    format!("atelier-cdk-{stage}")
 }
 
 /// The functions of the stack: every folder of `functions/` but that of the one which holds all of them.
@@ -243,8 +253,8 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "npm run --prefix cdk deploy -- atelier-dev --require-approval never",
-                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage dev",
+                "npm run --prefix cdk deploy -- atelier-cdk-dev --require-approval never",
+                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stack atelier-cdk-dev",
             ]
         );
     }
