@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack, Validations } from 'aws-cdk-lib';
-import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
@@ -147,6 +147,15 @@ describe("AWS Solutions' rules", () => {
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
     new AtelierStack(app, name, { settings });
     expect(() => synth(app)).not.toThrow();
+  });
+
+  test('have nothing left to say about pattern shared', () => {
+    const app = emptyApp();
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+    const stack = new AtelierStack(app, 'shared', { settings: STAGES.staging, pattern: 'shared' });
+    expect(() => synth(app)).not.toThrow();
+    // `router` and `migrate`.
+    Template.fromStack(stack).resourceCountIs('AWS::Lambda::Function', 2);
   });
 
   test('have something to say about a plain bucket', () => {

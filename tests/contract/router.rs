@@ -91,7 +91,7 @@ fn every_sample_is_answered_as_by_its_own_function() {
     Router::with(async |atelier, router| {
         let database = atelier.database().await;
         for (name, status) in SAMPLES {
-            let again = format!("truncate products, artisans cascade; {FIXTURE}");
+            let again = format!("truncate products, artisans, history, idempotency_keys cascade; {FIXTURE}");
             database.batch_execute(&again).await.expect("the fixture");
             let answer = router.sample(name).await;
             assert_eq!(answer["statusCode"], *status, "{name}: {answer}");

@@ -44,6 +44,15 @@ impl Platform {
         })
     }
 
+    /// Another one, with connections of `config` and everything else of this one.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn beside(&self, config: Config) -> Result<Self, db::Error> {
+        let other = Self::new(Config { cache: None, ..config })?;
+        Ok(Self { cache: self.cache.clone(), cursor_key: self.cursor_key.clone(), ..other })
+    }
+
     /// The pool.
     pub fn connections(&self) -> &Connections {
         &self.connections

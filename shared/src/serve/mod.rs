@@ -118,7 +118,7 @@ fn start(served: Served) -> ExitCode {
     }
     let configs = served.configuration();
     let settings = configs.as_ref().map(|(config, _)| config.telemetry.clone()).unwrap_or_default();
-    telemetry::init(&settings, served.name(), served.operations().iter().map(|operation| operation.name));
+    telemetry::init_all(&settings, served.name(), served.operations().iter().map(|operation| operation.name));
     match configs.map_err(Into::into).and_then(|configs| run(served, configs, settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -133,11 +133,13 @@ fn run(
     (config, writer): (Config, Option<Config>),
     settings: Settings,
 ) -> Result<(), lambda_runtime::Error> {
+    let allowed_origins = config.allowed_origins.clone();
+    let platform = Platform::new(config)?;
     let function = Arc::new(Function {
         served,
-        allowed_origins: config.allowed_origins.clone(),
-        platform: Platform::new(config)?,
-        writer: writer.map(Platform::new).transpose()?,
+        allowed_origins,
+        writer: writer.map(|config| platform.beside(config)).transpose()?,
+        platform,
         metrics: Metrics::new(&settings, served.name())?,
         daemon: settings.xray_daemon.as_deref().and_then(daemon),
         settings,

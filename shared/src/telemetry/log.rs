@@ -63,9 +63,13 @@ struct Lines {
     is_terminal: bool,
 }
 
-/// Begins to write log lines to standard output, and one for each panic: of the operations that invocations name, outside
-/// of them of `name`. What the crates of `operations` log is ours. Only the first call counts.
-pub fn init<'a>(settings: &Settings, name: &'static str, operations: impl Iterator<Item = &'a str>) {
+/// Begins to write log lines of `operation` to standard output, and one for each panic. Only the first call counts.
+pub fn init(settings: &Settings, operation: &'static str) {
+    init_all(settings, operation, std::iter::once(operation));
+}
+
+/// As [`init`], of all `operations`, each in its own invocations; outside of them, lines are those of `name`.
+pub fn init_all<'a>(settings: &Settings, name: &'static str, operations: impl Iterator<Item = &'a str>) {
     let is_first = LINES.set(Lines::new(settings, name, io::stdout().is_terminal())).is_ok();
     if is_first {
         let layer = PowertoolsLayer::new(settings, operations);

@@ -15,7 +15,7 @@ mod trace;
 
 pub use cause::Cause;
 pub use invocation::{Invocation, Measures, Named, Step, StepTimer, Verb, statement, step};
-pub use log::init;
+pub use log::{init, init_all};
 pub use settings::{SampleRate, Settings};
 pub use trace::Daemon;
 
