@@ -24,8 +24,13 @@ fn constructs_are_what_they_promise() {
 
 #[test]
 fn every_stage_is_synthesised_without_an_account() {
-    let output = format!("--output={}", std::env::temp_dir().join("atelier-cdk.out").display());
-    npm("synth", &["--context", "placeholders=true", &output]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().to_str().expect("a path in UTF-8");
+    npm("synth", &["--context", "placeholders=true", "--output", output]);
+    for stage in ["dev", "staging", "prod"] {
+        let template = folder.path().join(format!("atelier-cdk-{stage}.template.json"));
+        assert!(template.is_file(), "{stage}");
+    }
 }
 
 #[test]
