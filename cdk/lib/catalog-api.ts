@@ -249,7 +249,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
 #foreach($allowed in "${allowed}".split(","))
 #if($allowed == $origin)
 #set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
-#set($context.responseOverride.header.Access-Control-Allow-Methods = "${[...methods, 'OPTIONS'].join(', ')}")
+#set($context.responseOverride.header.Access-Control-Allow-Methods = "${[...methods.toSorted(), 'OPTIONS'].join(', ')}")
 #set($context.responseOverride.header.Access-Control-Allow-Headers = "${CORS_HEADERS.join(', ')}")
 #set($context.responseOverride.header.Access-Control-Max-Age = "7200")
 #end

@@ -15,7 +15,7 @@ export class Waf extends Construct {
 
   constructor(scope: Construct, id: string, props: WafProps) {
     super(scope, id);
-    const { stackName } = Stack.of(this);
+    const { stackName, partition, region, account } = Stack.of(this);
     const visibility = (metricName: string) => ({
       sampledRequestsEnabled: true,
       cloudWatchMetricsEnabled: true,
@@ -70,11 +70,15 @@ export class Waf extends Construct {
       resourceArn: props.stage.stageArn,
       webAclArn: this.webAcl.attrArn,
     });
-    const group = logGroup(this, 'WafLogGroup', `aws-waf-logs-${stackName}`, props);
-    new CfnLoggingConfiguration(this, 'WafLog', {
+    // AWS WAF wants this beginning of the name.
+    const name = `aws-waf-logs-${stackName}`;
+    const group = logGroup(this, 'WafLogGroup', name, props);
+    const log = new CfnLoggingConfiguration(this, 'WafLog', {
       resourceArn: this.webAcl.attrArn,
-      logDestinationConfigs: [group.logGroupArn],
+      // It wants the ARN without the `:*` that the group's own has at its end.
+      logDestinationConfigs: [`arn:${partition}:logs:${region}:${account}:log-group:${name}`],
       redactedFields: [{ singleHeader: { Name: 'authorization' } }, { singleHeader: { Name: 'x-api-key' } }],
     });
+    log.node.addDependency(group);
   }
 }
