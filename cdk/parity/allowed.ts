@@ -1,4 +1,8 @@
-/** Where the CDK app may differ from `template.yaml`, and why. */
+/**
+ * Where the CDK app may differ from `template.yaml`, and why. Not compared at all: tags, which SAM gets from
+ * `samconfig.toml`; where code is; descriptions of templates and outputs; and the template's rules, in whose place the app
+ * refuses settings (`checked`, and the types of settings).
+ */
 
 export interface Difference {
   /** The facts that differ. */
