@@ -8,14 +8,14 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
 use ::http::{HeaderName, HeaderValue, Method, Uri, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor},
 };
 use url::form_urlencoded;
@@ -229,10 +229,9 @@ fn from_http_event(event: ApiGatewayV2httpRequest, function_request_id: &str) ->
         request.headers_mut().insert(header::COOKIE, cookies);
     }
 
-    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let query = match event.raw_query_string {
         Some(raw) => form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
-        None => event.query_string_parameters.iter().map(pair).collect(),
+        None => pairs(&event.query_string_parameters),
     };
     let iam = context.authorizer.and_then(|authorizer| authorizer.iam);
     let gateway = Gateway {
@@ -243,6 +242,14 @@ fn from_http_event(event: ApiGatewayV2httpRequest, function_request_id: &str) ->
         caller: iam.and_then(|iam| iam.user_arn),
     };
     Request::new(request, gateway)
+}
+
+/// The pairs of `map`, by name. Its own iterator panics on a name without values.
+fn pairs(map: &impl Serialize) -> Vec<(String, String)> {
+    let by_name: Result<BTreeMap<String, Vec<String>>, _> =
+        serde_json::to_value(map).and_then(serde_json::from_value);
+    let pairs = by_name.unwrap_or_default().into_iter();
+    pairs.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value))).collect()
 }
 
 /// Text that is borrowed from the event wherever no escape sequence stands in it.
