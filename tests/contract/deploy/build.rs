@@ -13,7 +13,7 @@ use super::{deployer, said};
 const OPERATION: &str = "get-product";
 
 /// Largest zip of a function, in bytes. Lambda fetches it at every cold start.
-const ZIP_BUDGET_BYTES: u64 = 4_000_000;
+const ZIP_BUDGET_BYTES: u64 = 3_750_000;
 
 /// Where Debian keeps the C library of arm64.
 const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
