@@ -18,7 +18,6 @@ import { cdkNames, samName } from './names.ts';
 import { parameters, VARIANTS } from './variants.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-const ROOT = path('../..');
 /** Where `cargo xtask test` installs SAM's translator. */
 const PYTHON = path('../../.local/tools/deploy-venv/bin/python');
 
@@ -28,15 +27,18 @@ interface Translated {
   readonly template: Template;
 }
 
-/** What SAM makes of `template.yaml`: for a stage of `samconfig.toml`, or for parameters. */
-function translated(wanted: readonly (string | { readonly [name: string]: string })[]): Translated[] {
+/** What SAM makes of `template.yaml`, by name: for each stage of `samconfig.toml`, and for the parameters of `variants`. */
+function translated(variants: { readonly [name: string]: { readonly [parameter: string]: string } }): {
+  readonly [name: string]: Translated;
+} {
   if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
-  const output = execFileSync(PYTHON, [path('translate.py'), ROOT], {
-    input: JSON.stringify(wanted),
+  const output = execFileSync(PYTHON, ['tests/deploy/translate.py'], {
+    cwd: path('../..'),
+    input: JSON.stringify(variants),
     maxBuffer: 256 * 1024 * 1024,
     encoding: 'utf8',
   });
-  return JSON.parse(output) as Translated[];
+  return JSON.parse(output);
 }
 
 function ofSam({ template, parameters }: Translated, stackName: string): Facts {
@@ -52,13 +54,15 @@ function ofCdk(stackName: string, settings: Settings): Facts {
 
 const compared: readonly (readonly [string, Settings])[] = [...Object.entries(STAGES), ...Object.entries(VARIANTS)];
 // A stage has the parameters that `samconfig.toml` gives it: the app's settings must amount to the same.
-const templates = translated(compared.map(([name, settings]) => (name in STAGES ? name : parameters(settings))));
+const templates = translated(
+  Object.fromEntries(Object.entries(VARIANTS).map(([name, settings]) => [name, parameters(settings)])),
+);
 const used = new Set<(typeof ALLOWED)[number]>();
 let failures = 0;
 
-for (const [index, [name, settings]] of compared.entries()) {
+for (const [name, settings] of compared) {
   const stackName = `atelier-${name}`;
-  const template = templates[index];
+  const template = templates[name];
   if (!template) throw new Error(`no translation for ${name}`);
   const [sam, cdk] = [ofSam(template, stackName), ofCdk(stackName, settings)];
   let [same, allowed] = [0, 0];

@@ -1,5 +1,6 @@
 """Writes what CloudFormation makes of template.yaml for each stage of samconfig.toml, as one JSON object:
-{stage: {"parameters": {...}, "template": {...}}}. It asks AWS for nothing.
+{stage: {"parameters": {...}, "template": {...}}}. So too for each variant on standard input, if there is an object
+{variant: parameters}. It asks AWS for nothing.
 """
 
 import json
@@ -23,22 +24,27 @@ class NoManagedPolicies:
 
 
 def translated(parameters):
-    with open("template.yaml", encoding="utf-8") as file:
-        template = yaml_parse(file.read())
+    template = yaml_parse(TEMPLATE)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam deploy` would have put the code.
             resource["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
     given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    unknown = parameters.keys() - given.keys()
+    if unknown:
+        sys.exit(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
     given.update(parameters)
-    return given, transform(template, dict(given), NoManagedPolicies())
+    return {"parameters": given, "template": transform(template, dict(given), NoManagedPolicies())}
 
 
+with open("template.yaml", encoding="utf-8") as file:
+    TEMPLATE = file.read()
 with open("samconfig.toml", encoding="utf-8") as file:
     config = tomlkit.load(file).unwrap()
-answer = {}
-for stage in (name for name in config if name != "version"):
-    overrides = config[stage]["deploy"]["parameters"]["parameter_overrides"]
-    parameters, template = translated(dict(pair.split("=", 1) for pair in overrides))
-    answer[stage] = {"parameters": parameters, "template": template}
-json.dump(answer, sys.stdout)
+wanted = {
+    stage: dict(pair.split("=", 1) for pair in settings["deploy"]["parameters"]["parameter_overrides"])
+    for stage, settings in config.items()
+    if stage != "version"
+}
+wanted.update(json.loads(sys.stdin.read() or "{}"))
+json.dump({name: translated(parameters) for name, parameters in wanted.items()}, sys.stdout)
