@@ -28,7 +28,7 @@ use tracing_subscriber::{
 use super::{Invocation, Settings, json, terminal};
 
 /// Keys that a line has from us: a field of the same name gets another one.
-const RESERVED: [&str; 19] = [
+pub(super) const RESERVED: [&str; 19] = [
     "level",
     "location",
     "message",

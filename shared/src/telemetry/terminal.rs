@@ -4,32 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// Members that are the same in all lines of a terminal, or that the line begins with.
-const LEFT_OUT: [&str; 23] = [
-    "level",
-    "location",
-    "message",
-    "timestamp",
-    "service",
-    "sampling_rate",
-    "operation",
-    "function_name",
-    "function_memory_size",
-    "cold_start",
-    "function_arn",
-    "function_request_id",
-    "correlation_id",
-    "xray_trace_id",
-    "route",
-    "method",
-    "path",
-    "caller",
-    "status",
-    "duration_ms",
-    "database_ms",
-    "cache_ms",
-    "exception",
-];
+use super::log::RESERVED;
+
+/// Members that a line begins or ends with, besides those that all lines have.
+const PLACED: [&str; 5] = ["status", "duration_ms", "database_ms", "cache_ms", "exception"];
 
 /// A log line as a terminal shows it, if `json` is one.
 ///
@@ -72,7 +50,8 @@ fn render(line: &Map<String, Value>) -> String {
             let _ = write!(shown, " {}", printable(text("message")));
         }
     }
-    for (name, value) in line.iter().filter(|(name, _)| !LEFT_OUT.contains(&name.as_str())) {
+    let is_shown = |name: &str| !RESERVED.contains(&name) && !PLACED.contains(&name);
+    for (name, value) in line.iter().filter(|(name, _)| is_shown(name)) {
         match value.as_str() {
             // A back trace is read line by line.
             Some(text) if text.contains('\n') => {
