@@ -27,6 +27,20 @@ fn versions(entries: &[Value]) -> Vec<i64> {
     entries.iter().map(|entry| entry["version"].as_i64().expect("a version")).collect()
 }
 
+/// A write of every kind that there is, the first of them a creation.
+fn every_write<'a>(of_product: &'a str, of_artisan: &'a str) -> [(Method, &'a str, Value); 7] {
+    let names = json!({"given_name": "Aoi", "family_name": "Abe"});
+    [
+        (Method::POST, "/v1/products", json!({"name": "Dish", "price": 1})),
+        (Method::PATCH, of_product, json!({"price": 2})),
+        (Method::PUT, of_product, json!({"name": "Mug", "price": 2})),
+        (Method::DELETE, of_product, json!(null)),
+        (Method::POST, "/v1/artisans", names.clone()),
+        (Method::PATCH, of_artisan, names),
+        (Method::DELETE, of_artisan, json!(null)),
+    ]
+}
+
 /// A request with a body in JSON and these headers besides.
 async fn send(
     atelier: &Atelier,
@@ -185,18 +199,8 @@ fn a_reason_that_is_none_is_400_before_anything_is_written() {
         let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
         let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let (of_product, of_artisan) = (product_path(&product), artisan_path(&artisan));
-        let names = json!({"given_name": "Aoi", "family_name": "Abe"});
-        let writes = [
-            (Method::POST, "/v1/products", json!({"name": "Dish", "price": 1})),
-            (Method::PATCH, &*of_product, json!({"price": 2})),
-            (Method::PUT, &*of_product, json!({"name": "Mug", "price": 2})),
-            (Method::DELETE, &*of_product, json!(null)),
-            (Method::POST, "/v1/artisans", names.clone()),
-            (Method::PATCH, &*of_artisan, names),
-            (Method::DELETE, &*of_artisan, json!(null)),
-        ];
         let long = "x".repeat(501);
-        for (method, path, body) in writes {
+        for (method, path, body) in every_write(&of_product, &of_artisan) {
             for reasons in [&[&*long][..], &["  "], &[""], &["a\tb"], &["next\u{85}line"], &["one", "two"]] {
                 let headers: Vec<_> = reasons.iter().map(|reason| ("x-audit-reason", *reason)).collect();
                 let faults = send(atelier, method.clone(), path, &headers, &body).await.faults(400);
@@ -404,17 +408,7 @@ fn a_write_that_cannot_be_told_does_not_happen() {
         let close = "alter table history add constraint history_closed check (false) not valid";
         owner.batch_execute(close).await.expect("a constraint");
         let key = [("idempotency-key", "k")];
-        let dish = json!({"name": "Dish", "price": 1});
-        let names = json!({"given_name": "Aoi", "family_name": "Abe"});
-        for (method, path, body) in [
-            (Method::POST, "/v1/products", dish.clone()),
-            (Method::PATCH, &*of_product, json!({"price": 2})),
-            (Method::PUT, &*of_product, json!({"name": "Mug", "price": 2})),
-            (Method::DELETE, &*of_product, json!(null)),
-            (Method::POST, "/v1/artisans", names.clone()),
-            (Method::PATCH, &*of_artisan, names),
-            (Method::DELETE, &*of_artisan, json!(null)),
-        ] {
+        for (method, path, body) in every_write(&of_product, &of_artisan) {
             send(atelier, method, path, &key, &body).await.problem(500);
         }
         let client = atelier.client();
@@ -425,7 +419,8 @@ fn a_write_that_cannot_be_told_does_not_happen() {
             assert_eq!(client.get(list).await.expect(200).json()["items"], json!([there]));
         }
         owner.batch_execute("alter table history drop constraint history_closed").await.expect("an end");
-        let created = send(atelier, Method::POST, "/v1/products", &key, &dish).await.expect(201);
+        let [(method, path, body), ..] = every_write(&of_product, &of_artisan);
+        let created = send(atelier, method, path, &key, &body).await.expect(201);
         assert_eq!(created.header("idempotency-replayed"), "", "the key was left free");
     });
 }

@@ -36,18 +36,22 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFaults(pub Vec<String>);
 
+/// The variables of the environment, and those of the `.env` file that are not set there.
+fn variables() -> Result<impl Fn(&str) -> Option<String>, ConfigFaults> {
+    let file = read_dotenv(Path::new(DOTENV)).map_err(|fault| ConfigFaults(vec![fault]))?;
+    Ok(move |name: &str| {
+        let in_file = || file.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        env::var(name).ok().or_else(in_file)
+    })
+}
+
 impl Config {
     /// Reads the environment, and the `.env` file of the current folder for what is not set there.
     ///
     /// # Errors
     /// All faults, each with the name of its variable.
     pub fn from_env(role: Role) -> Result<Self, ConfigFaults> {
-        let file = read_dotenv(Path::new(DOTENV)).map_err(|fault| ConfigFaults(vec![fault]))?;
-        Self::read(role, |name| {
-            env::var(name)
-                .ok()
-                .or_else(|| file.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
-        })
+        Self::read(role, variables()?)
     }
 
     /// Reads the environment for a function that connects as both roles: the configuration of what reads, and that of
@@ -56,12 +60,7 @@ impl Config {
     /// # Errors
     /// As for [`from_env`](Self::from_env).
     pub fn both_from_env() -> Result<(Self, Self), ConfigFaults> {
-        let file = read_dotenv(Path::new(DOTENV)).map_err(|fault| ConfigFaults(vec![fault]))?;
-        Self::read_both(|name| {
-            env::var(name)
-                .ok()
-                .or_else(|| file.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
-        })
+        Self::read_both(variables()?)
     }
 
     fn read_both(variable: impl Fn(&str) -> Option<String>) -> Result<(Self, Self), ConfigFaults> {
