@@ -142,7 +142,7 @@ async fn serve(
     }
     let mut environment = passed_on()?;
     if arguments.cache && !environment.iter().any(|(name, _)| name == "CACHE_URL") {
-        let options = redis::Options { arguments: Vec::new(), tools: checkout().join(".local/tools") };
+        let options = redis::Options { arguments: Vec::new(), programs: redis::Programs::Machine };
         let cache = cache.insert(redis::Server::start(options, &say).await?);
         say(&format!("cache on {}", cache.url()));
         environment.push(("CACHE_URL".to_owned(), cache.url()));
@@ -215,7 +215,7 @@ async fn database(arguments: &Arguments, server: &mut Option<Server>) -> Result<
     let options = postgres::Options {
         data: DataFolder::Kept(data),
         settings: Vec::new(),
-        tools: checkout().join(".local/tools"),
+        programs: postgres::Programs::Machine,
     };
     let server = server.insert(Server::start(options, &say).await?);
     let url = server.url("atelier");

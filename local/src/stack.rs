@@ -1,15 +1,12 @@
 //! The whole API on this machine: a migrated database, its logins, every function of the register, a gateway.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use shared::{Operation, Role};
 use tokio_postgres::NoTls;
+pub use tools::checkout;
 use url::Url;
 
 use crate::{
@@ -204,10 +201,4 @@ pub fn programs() -> Result<PathBuf> {
 /// Where the user pool of this machine is kept.
 pub fn user_pool_folder() -> PathBuf {
     checkout().join(".local/user-pool")
-}
-
-/// The root of the checkout.
-pub fn checkout() -> &'static Path {
-    let local = Path::new(env!("CARGO_MANIFEST_DIR"));
-    local.parent().unwrap_or(local)
 }

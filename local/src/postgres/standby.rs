@@ -1,11 +1,14 @@
 //! A hot standby: a server that follows another one, until it is promoted in its place.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, process::Stdio};
+use std::{fs, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use tokio::{process::Command, time::timeout};
+use tokio_postgres::NoTls;
 
-use super::{DataFolder, Home, READY_WITHIN, Server};
+use super::{DataFolder, Home, Server};
+
+/// What the primary writes for itself alone: its process id and options, and the log, which the standby streams.
+const OF_THE_PRIMARY: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_wal"];
 
 impl Server {
     /// Starts a temporary standby of this server, which streams its changes and has its settings and passwords. SQL's
@@ -15,25 +18,57 @@ impl Server {
     /// When this server cannot be copied, or the standby does not get ready; then the error holds the end of its log.
     pub async fn standby(&self) -> Result<Self> {
         let home = Home::open(&DataFolder::Temporary, self.home.account, &|_| {}).await?;
-        DirBuilder::new().mode(0o700).create(home.data())?;
-        self.home.account.give(&home.data())?;
-        let mut copy: Command = self.home.account.command(self.binaries.program("pg_basebackup"));
-        copy.arg("--pgdata").arg(home.data()).args([
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--no-sync",
-        ]);
-        copy.args(["--checkpoint=fast", "--host=127.0.0.1", "--username=atelier"])
-            .arg(format!("--port={}", self.port));
-        copy.env("PGPASSWORD", self.url.password().unwrap_or_default());
-        let output = timeout(READY_WITHIN, copy.stdin(Stdio::null()).kill_on_drop(true).output()).await;
-        let output =
-            output.context("the server is not copied within 30 s")?.context("cannot run pg_basebackup")?;
-        ensure!(
-            output.status.success(),
-            "cannot copy the server: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let data = home.data();
+        DirBuilder::new().mode(0o700).create(&data)?;
+        self.copy_to(&data).await.context("the server cannot be copied")?;
+        // The password has hexadecimal digits only.
+        let (port, user, password) =
+            (self.port, self.url.username(), self.url.password().unwrap_or_default());
+        let primary = format!("host=127.0.0.1 port={port} user={user} password={password}");
+        fs::write(data.join("postgresql.auto.conf"), format!("primary_conninfo = '{primary}'\n"))?;
+        fs::write(data.join("standby.signal"), "")?;
+        self.home.account.give_all(&data)?;
         Self::launch_in(home, self.binaries.clone(), self.settings.clone(), self.url.clone()).await
+    }
+
+    /// A base backup (PostgreSQL's documentation, "Making a Base Backup Using the Low Level API"): the tool for it,
+    /// pg_basebackup, is not in every package.
+    async fn copy_to(&self, data: &Path) -> Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
+        tokio::spawn(connection);
+        client.query("select pg_backup_start('standby', fast => true)", &[]).await?;
+        for entry in fs::read_dir(self.home.data())? {
+            let entry = entry?;
+            if !OF_THE_PRIMARY.iter().any(|name| entry.file_name() == *name) {
+                copy(&entry.path(), data)?;
+            }
+        }
+        DirBuilder::new().mode(0o700).create(data.join("pg_wal"))?;
+        let label = "select labelfile, spcmapfile from pg_backup_stop(wait_for_archive => false)";
+        let row = client.query_one(label, &[]).await?;
+        let tablespaces: Option<String> = row.try_get(1)?;
+        ensure!(tablespaces.is_none_or(|map| map.is_empty()), "it has tablespaces");
+        fs::write(data.join("backup_label"), row.try_get::<_, String>(0)?)?;
+        Ok(())
+    }
+}
+
+/// Copies a file or folder of a running server: what vanishes meanwhile is not needed, and what changes is in the log.
+fn copy(from: &Path, folder: &Path) -> Result<()> {
+    let name = from.file_name().context("a file without a name")?;
+    let to = folder.join(name);
+    let Ok(kind) = from.symlink_metadata() else { return Ok(()) };
+    if kind.is_dir() {
+        DirBuilder::new().mode(0o700).create(&to)?;
+        for entry in fs::read_dir(from)? {
+            copy(&entry?.path(), &to)?;
+        }
+        return Ok(());
+    }
+    match fs::copy(from, to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot copy {}", from.display()))
+        }
+        _ => Ok(()),
     }
 }

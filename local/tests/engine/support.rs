@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The function of `function.py` with these arguments.
 pub fn function(name: &str, arguments: &[&str]) -> Function {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/engine/function.py");
+    let script = std::path::absolute("tests/engine/function.py").unwrap();
     let script = script.display().to_string();
     Function {
         name: name.to_owned(),

@@ -255,7 +255,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 /// The inputs that `target` starts from, which are also those of `cargo xtask fuzz`.
 fn samples(target: &str) -> Vec<Vec<u8>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new("..");
     let files = |folder: PathBuf| {
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();

@@ -1,11 +1,17 @@
 //! The artefact of one function, as `sam build` makes it for Lambda's arm64: it answers under the local Runtime API.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
-use harness::{Programs, Setup, atelier_with, block_on};
+use harness::{Programs, Setup, atelier_with, block_on, leave_out};
 use local::stack::{DatabaseAccess, checkout};
 use serde_json::{Value, json};
-use tokio::{process::Command, sync::OnceCell};
+use tokio::sync::OnceCell;
+use tools::Emulator;
 
 use super::{deployer, said};
 
@@ -14,9 +20,6 @@ const OPERATION: &str = "get-product";
 
 /// Largest zip of a function, in bytes. Lambda fetches it at every cold start.
 const ZIP_BUDGET_BYTES: u64 = 3_750_000;
-
-/// Where Debian keeps the C library of arm64.
-const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
 /// Builds once for all tests, as `cargo xtask deploy` does; `cargo xtask test` has done most of it before.
 async fn bootstrap() -> PathBuf {
@@ -48,20 +51,14 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as packed: packed.w
 }
 
 /// A program that runs `bootstrap`, whatever this machine's processor is.
-async fn runnable(bootstrap: PathBuf) -> String {
+fn runnable(bootstrap: &Path, emulator: &Emulator) -> String {
     let path = bootstrap.display();
-    if cfg!(target_arch = "aarch64") {
-        return format!("#!/bin/sh\nexec {path}\n");
+    match emulator {
+        Emulator::Native => format!("#!/bin/sh\nexec {path}\n"),
+        Emulator::Qemu { program, libraries } => {
+            format!("#!/bin/sh\nexec {} -L {} {path}\n", program.display(), libraries.display())
+        }
     }
-    let mut emulator = Command::new("qemu-aarch64-static");
-    emulator.arg("--version").stdout(Stdio::null());
-    let has_emulator = emulator.status().await.is_ok_and(|status| status.success());
-    assert!(
-        has_emulator && PathBuf::from(LIBRARIES).is_dir(),
-        "there is no emulator of arm64: install qemu-user-static and libc6-arm64-cross (Debian), so that the PATH has \
-         qemu-aarch64-static and there is {LIBRARIES}; as root, `cargo xtask test` does it"
-    );
-    format!("#!/bin/sh\nexec qemu-aarch64-static -L {LIBRARIES} {path}\n")
 }
 
 /// The variables that `sam local invoke` sets with the environment file of docs/deploy.md.
@@ -80,10 +77,14 @@ fn sam_local_variables(url: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_artefact_answers_events_from_a_database() {
+    let emulator = match tools::arm64_emulator(&|line| eprintln!("· {line}")) {
+        Ok(emulator) => emulator,
+        Err(reason) => return leave_out("the artefact for arm64 answers events", &reason),
+    };
     let bootstrap = block_on(bootstrap());
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join(OPERATION);
-    fs::write(&program, block_on(runnable(bootstrap))).expect("a program");
+    fs::write(&program, runnable(&bootstrap, &emulator)).expect("a program");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it may be run");
     let operations =
         api::OPERATIONS.iter().copied().filter(|operation| operation.name == OPERATION).collect();

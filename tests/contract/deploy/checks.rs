@@ -41,7 +41,7 @@ fn checkov_finds_nothing_that_has_no_reason() {
             "--file",
             "template.yaml",
         ];
-        let said = said(tool("checkov-venv", "checkov-requirements.txt", "checkov").args(arguments)).await;
+        let said = said(tool(tools::python::CHECKOV, "checkov").args(arguments)).await;
         let report: Value = serde_json::from_str(&said).expect("JSON");
         assert_eq!(report["summary"]["failed"], 0, "{}", report["results"]["failed_checks"]);
         assert_eq!(report["summary"]["parsing_errors"], 0);
