@@ -34,7 +34,7 @@ fn tool(environment: python::Environment, name: &str) -> Command {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
     command.env("PATH", path.expect("a path")).env("LANG", "C.UTF-8");
-    command.envs(tools::rustup_home().map(|home| ("RUSTUP_HOME", home)));
+    command.envs(tools::private_toolchain());
     for (name, value) in [
         ("SAM_CLI_TELEMETRY", "0"),
         ("AWS_DEFAULT_REGION", "eu-central-1"),

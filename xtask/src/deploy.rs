@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !has_region() {
         bail!("AWS_REGION is not set: say where to deploy to, such as AWS_REGION=eu-central-1");
     }
-    let say: tools::Say<'_> = &|line| eprintln!("· {line}");
+    let say = crate::SAY;
     python::DEPLOY.install(say)?;
     tools::arm64_target(say)?;
     if arguments.with == Tool::Cdk {
@@ -188,7 +188,7 @@ fn tool(name: &str) -> Result<Command> {
     let program = bin.join(name);
     let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
-    command.envs(tools::rustup_home().map(|home| ("RUSTUP_HOME", home)));
+    command.envs(tools::private_toolchain());
     // cargo's own variables are about xtask; sam's commands run another cargo.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {

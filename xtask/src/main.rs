@@ -11,7 +11,7 @@ mod new;
 mod test;
 mod token;
 
-use std::{path::PathBuf, process::Command};
+use std::{env, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -36,10 +36,17 @@ enum Arguments {
     /// Print a token for `cargo xtask dev --auth cognito`
     #[command(disable_help_flag = true)]
     Token(token::Arguments),
+    /// Print the name of the Rust toolchain that everything is built with, for `RUSTUP_TOOLCHAIN`
+    Toolchain,
 }
 
 fn main() -> Result<()> {
-    match Arguments::parse() {
+    let arguments = Arguments::parse();
+    if let Some(pinned) = tools::toolchain(SAY)? {
+        return again(&pinned);
+    }
+    match arguments {
+        Arguments::Toolchain => toolchain(),
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
         Arguments::Deploy(arguments) => deploy::run(&arguments),
@@ -50,6 +57,32 @@ fn main() -> Result<()> {
     }
 }
 
+/// What is installed, for the user.
+const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
+
+/// Runs this very command with the toolchain `pinned`: cargo, and all that it starts, must be of one release.
+fn again(pinned: &str) -> Result<()> {
+    if env::var("RUSTUP_TOOLCHAIN").is_ok_and(|chosen| chosen == pinned) {
+        bail!(
+            "Rust {pinned} is needed, and the rustc on the PATH is neither that nor rustup's, which would choose it"
+        );
+    }
+    let mut command = Command::new("cargo");
+    command.args(["xtask"]).args(env::args_os().skip(1)).env("RUSTUP_TOOLCHAIN", pinned);
+    for name in ["CARGO", "RUSTC", "RUSTDOC"] {
+        command.env_remove(name);
+    }
+    Err(command.exec()).with_context(|| format!("cannot run cargo of Rust {pinned}"))
+}
+
+/// Prints the toolchain in use, which is of the pinned release by now.
+fn toolchain() -> Result<()> {
+    // rustup tells it to whatever it starts; without rustup there is only one.
+    let name = env::var("RUSTUP_TOOLCHAIN").or_else(|_| tools::pinned_rust())?;
+    println!("{name}");
+    Ok(())
+}
+
 /// The root of the checkout.
 fn root() -> PathBuf {
     tools::checkout().to_owned()
@@ -57,7 +90,7 @@ fn root() -> PathBuf {
 
 /// Where cargo builds to: this program is in `<target>/debug/`.
 fn target_folder() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
+    let program = env::current_exe()?;
     let folder =
         program.parent().and_then(|folder| folder.parent()).context("no target folder above this program")?;
     Ok(folder.to_owned())
@@ -65,7 +98,7 @@ fn target_folder() -> Result<PathBuf> {
 
 /// Cargo as this process was started by it, in the root of the checkout.
 fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }

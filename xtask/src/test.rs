@@ -57,7 +57,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
 
 /// Everything beyond Rust, Python and Node.js, each at its pinned version.
 fn set_up(postgres: &str) -> Result<()> {
-    let say: tools::Say<'_> = &|line| eprintln!("· {line}");
+    let say = crate::SAY;
     let node_modules = |folder: &str| tools::node_modules(&tools::checkout().join(folder), say);
     tools::postgres(postgres, say)?;
     tools::valkey(&tools::folder(), say)?;

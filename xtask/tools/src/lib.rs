@@ -20,5 +20,5 @@ pub use command::{Say, lock, output, succeeds};
 pub use emulator::{Emulator, arm64_emulator};
 pub use node::node_modules;
 pub use postgres::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, choose_postgres, chosen_postgres, postgres};
-pub use rust::{ARM64, arm64_target, rustup_home};
+pub use rust::{ARM64, arm64_target, pinned_rust, private_toolchain, toolchain};
 pub use valkey::valkey;

@@ -1,24 +1,58 @@
-//! The compiler's target of all functions.
+//! The release of Rust that everything is built with, and the target of the functions.
+//!
+//! `rust-version` in Cargo.toml names the release, and `cargo xtask` has whatever it runs use it. A rust-toolchain.toml
+//! would do that for plain cargo commands too, but stops every command at once where the release is there under another
+//! name, such as `stable`, and rustup may not install it.
 
-use std::{path::PathBuf, process::Command};
+use std::{ffi::OsString, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use crate::{Say, checkout, folder, output};
+use crate::{Say, checkout, folder, output, succeeds};
 
 /// The target of all functions: Graviton processors, Amazon Linux 2023.
 pub const ARM64: &str = "aarch64-unknown-linux-gnu";
 
-/// Adds the standard library of [`ARM64`] to the pinned toolchain, unless it is there. Where the machine's toolchains
-/// belong to another user, a copy of the toolchain goes into the checkout: see [`rustup_home`].
+/// The release that is pinned: `rust-version` of the workspace.
+///
+/// # Errors
+/// When Cargo.toml cannot be read or names none.
+pub fn pinned_rust() -> Result<String> {
+    let manifest = fs::read_to_string(checkout().join("Cargo.toml"))?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.split('"').next());
+    Ok(version.context("Cargo.toml has no rust-version")?.to_owned())
+}
+
+/// The name of a toolchain of the pinned release, installed if need be; `None` where the one in use is of that release.
+///
+/// # Errors
+/// When another release is in use, and rustup cannot install the pinned one.
+pub fn toolchain(say: Say<'_>) -> Result<Option<String>> {
+    let pinned = pinned_rust()?;
+    let in_use = output(Command::new("rustc").arg("--version").current_dir(checkout())).unwrap_or_default();
+    if in_use.split_whitespace().nth(1) == Some(pinned.as_str()) {
+        return Ok(None);
+    }
+    if !succeeds(Command::new("rustup").args(["run", &pinned, "rustc", "--version"])) {
+        say(&format!("installing Rust {pinned} with rustup"));
+        let install = ["toolchain", "install", &pinned, "--no-self-update", "--profile", "minimal"];
+        let components = ["--component", "clippy", "--component", "rustfmt"];
+        output(Command::new("rustup").args(install).args(components)).with_context(|| {
+            format!("Rust {pinned} is needed, and this is {:?}: rustup cannot install it", in_use.trim())
+        })?;
+    }
+    Ok(Some(pinned))
+}
+
+/// Adds the standard library of [`ARM64`] to the toolchain in use, unless it is there. Where the machine's toolchains
+/// belong to another user, a toolchain goes into the checkout: see [`private_toolchain`].
 ///
 /// # Errors
 /// When rustup can do neither.
 pub fn arm64_target(say: Say<'_>) -> Result<()> {
     let rustup = |arguments: &[&str]| {
         let mut rustup = Command::new("rustup");
-        rustup.args(arguments).current_dir(checkout());
-        rustup.envs(rustup_home().map(|home| ("RUSTUP_HOME", home)));
+        rustup.args(arguments).envs(private_toolchain());
         rustup
     };
     // Without rustup, cargo reports a missing target itself.
@@ -28,29 +62,43 @@ pub fn arm64_target(say: Say<'_>) -> Result<()> {
     }
     say(&format!("adding the Rust target {ARM64}"));
     let Err(reason) = output(&mut rustup(&["target", "add", ARM64])) else { return Ok(()) };
-    let toolchain = pinned_toolchain()?;
+    let pinned = pinned_rust()?;
+    let home = private_home();
     say(&format!(
-        "rustup cannot change the machine's toolchains: installing {toolchain} into .local/tools/rustup"
+        "the machine's toolchain cannot be changed: installing Rust {pinned} into {}",
+        home.display()
     ));
-    let install = ["toolchain", "install", &toolchain, "--profile", "minimal", "--target", ARM64];
-    output(rustup(&install).env("RUSTUP_HOME", private_home()).args(["--no-self-update"])).with_context(|| {
-        format!("rustup cannot add the target of the functions, neither to the machine's toolchain ({reason:#})")
-    })?;
+    let install = ["toolchain", "install", &pinned, "--no-self-update", "--profile", "minimal"];
+    let target = ["--target", ARM64];
+    output(Command::new("rustup").args(install).args(target).env("RUSTUP_HOME", &home))
+        .with_context(|| format!("rustup cannot add the target of the functions ({reason:#})"))?;
     Ok(())
 }
 
-/// The `RUSTUP_HOME` that has the functions' target where the machine's own has not.
-pub fn rustup_home() -> Option<PathBuf> {
-    Some(private_home()).filter(|home| home.join("toolchains").is_dir())
+/// The variables by which the functions are built with a toolchain of the checkout, where the machine's has not got their
+/// target.
+pub fn private_toolchain() -> Vec<(&'static str, OsString)> {
+    let home = private_home();
+    match pinned_rust() {
+        Ok(pinned) if home.join("toolchains").is_dir() => {
+            vec![("RUSTUP_HOME", home.into()), ("RUSTUP_TOOLCHAIN", pinned.into())]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn private_home() -> PathBuf {
     folder().join("rustup")
 }
 
-/// The release that `rust-toolchain.toml` names.
-fn pinned_toolchain() -> Result<String> {
-    let file = std::fs::read_to_string(checkout().join("rust-toolchain.toml"))?;
-    let channel = file.lines().find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'));
-    Ok(channel.context("rust-toolchain.toml names no channel")?.to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_are_built_with_the_pinned_release() {
+        let in_use = output(Command::new("rustc").arg("--version")).unwrap();
+        assert_eq!(in_use.split_whitespace().nth(1), Some(pinned_rust().unwrap().as_str()));
+        assert_eq!(toolchain(&|_| {}).unwrap(), None);
+    }
 }
