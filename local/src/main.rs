@@ -3,11 +3,9 @@
 mod tour;
 
 use std::{
-    env,
-    fs::{self, OpenOptions},
+    env, fs,
     io::{IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,9 +24,9 @@ use local::{
     lambda::LogSink,
     postgres::{self, DataFolder, Server},
     redis, sample,
-    stack::{Logins, Stack, StackOptions, checkout, programs, user_pool_folder},
+    stack::{Stack, StackOptions, checkout, programs, user_pool_folder, write_watch_environment},
 };
-use shared::{Role, http::AllowedOrigins, telemetry::terminal};
+use shared::{http::AllowedOrigins, telemetry::terminal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::NoTls;
 
@@ -179,7 +177,7 @@ async fn serve(
     };
     let serving = stack(gateway)?.await;
     let stack = serving.with_context(|| format!("cannot serve on 127.0.0.1:{}", arguments.port))?;
-    write_watch_environment(&database_url).await?;
+    write_watch_environment(&checkout().join(".local/env"), &database_url).await?;
     tour::print(&stack.url(), &auth);
     log.begin();
     Ok(Some(stack))
@@ -284,17 +282,6 @@ fn passed_on() -> Result<Vec<(String, String)>> {
         passed.extend(variable(name)?.map(|value| (name.to_owned(), value)));
     }
     Ok(passed)
-}
-
-/// Writes the variables that `cargo lambda watch --env-file` needs: it gives all functions the same, so the
-/// writer's.
-async fn write_watch_environment(database_url: &str) -> Result<()> {
-    let path: PathBuf = checkout().join(".local/env");
-    let Some(url) = Logins::create(database_url).await?.url(Role::Writer)? else { return Ok(()) };
-    fs::create_dir_all(checkout().join(".local"))?;
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    open.and_then(|mut file| write!(file, "DATABASE_URL={url}\nAWS_EC2_METADATA_DISABLED=true\n"))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The functions' log on this terminal, once it has begun: loading the sample is no news.

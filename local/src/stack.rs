@@ -1,6 +1,13 @@
 //! The whole API on this machine: a migrated database, its logins, every function of the register, a gateway.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
@@ -181,6 +188,21 @@ impl Logins {
         };
         postgres::with_user(&self.database_url, login, &self.password).map(Some)
     }
+}
+
+/// Writes the variables that `cargo lambda watch --env-file` needs into `file`, readable by its owner alone. All functions
+/// get the same ones, so it has the writer's login, which may read everything.
+///
+/// # Errors
+/// When the owner may not create roles, or the file cannot be written.
+pub async fn write_watch_environment(file: &Path, database_url: &str) -> Result<()> {
+    let Some(url) = Logins::create(database_url).await?.url(Role::Writer)? else { return Ok(()) };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
+    open.and_then(|mut file| write!(file, "DATABASE_URL={url}\nAWS_EC2_METADATA_DISABLED=true\n"))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 const READER: &str = "atelier_local_reader";

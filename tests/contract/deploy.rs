@@ -51,7 +51,7 @@ fn tool(environment: python::Environment, name: &str) -> Command {
 }
 
 /// What builds and deploys.
-fn deployer(name: &str) -> Command {
+pub(crate) fn deployer(name: &str) -> Command {
     tool(python::DEPLOY, name)
 }
 

@@ -43,6 +43,12 @@ pub(crate) const FIXTURE: &str = "
     insert into artisans (id, given_name, given_key, family_name, family_key, created_at, updated_at)
     values ('01936b5e-7c00-7000-8000-000000000002', '花子', '花子', '佐藤', '佐藤', now(), now());";
 
+/// Empties the catalogue of `atelier`, but for what the samples refer to.
+pub(crate) async fn again(atelier: &Atelier) {
+    let again = format!("truncate products, artisans, history, idempotency_keys cascade; {FIXTURE}");
+    atelier.database().await.batch_execute(&again).await.expect("the fixture");
+}
+
 async fn invoke(atelier: &Atelier, sample: &str) -> Value {
     let event = fs::read(checkout().join(format!("events/{sample}.json"))).expect("an event");
     let operation = sample.split('.').next().expect("a name");

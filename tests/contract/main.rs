@@ -33,3 +33,4 @@ mod telemetry;
 mod tls;
 mod typescript;
 mod walks;
+mod watch;

@@ -16,7 +16,7 @@ use local::{
 use serde_json::{Value, json};
 use shared::Role;
 
-use crate::events::{FIXTURE, SAMPLES};
+use crate::events::{SAMPLES, again};
 
 /// The function `router` on the database of a test.
 struct Router {
@@ -103,10 +103,8 @@ fn the_writers_url_alone_is_enough_for_every_operation() {
 }
 
 async fn answers_every_sample(atelier: &Atelier, router: &Router) {
-    let database = atelier.database().await;
     for (name, status) in SAMPLES {
-        let again = format!("truncate products, artisans, history, idempotency_keys cascade; {FIXTURE}");
-        database.batch_execute(&again).await.expect("the fixture");
+        again(atelier).await;
         let answer = router.sample(name).await;
         assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
     }

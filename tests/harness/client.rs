@@ -30,7 +30,8 @@ pub struct Response {
 }
 
 impl Client {
-    pub(crate) fn new(url: String) -> Self {
+    /// A client of the API at `url`.
+    pub fn new(url: String) -> Self {
         Self { url, hyper: Hyper::builder(TokioExecutor::new()).build_http() }
     }
 

@@ -325,10 +325,15 @@ impl Atelier {
         &self.database
     }
 
+    /// The connection URL of the test's database, as its owner.
+    pub fn database_url(&self) -> String {
+        postgres::with_database(&self.server_url, &self.database).expect("a URL")
+    }
+
     /// A connection to the test's database, as its owner.
     pub async fn database(&self) -> Connection {
-        let url = postgres::with_database(&self.server_url, &self.database).expect("a URL");
-        let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
+        let (connection, work) =
+            tokio_postgres::connect(&self.database_url(), NoTls).await.expect("a connection");
         tokio::spawn(work);
         connection
     }
@@ -338,8 +343,7 @@ impl Atelier {
     /// # Panics
     /// When that role has no database.
     pub async fn database_as(&self, role: Role) -> Connection {
-        let url = postgres::with_database(&self.server_url, &self.database).expect("a URL");
-        let logins = stack::Logins::create(&url).await.expect("the logins");
+        let logins = stack::Logins::create(&self.database_url()).await.expect("the logins");
         let url = logins.url(role).expect("a URL").expect("a role with a database");
         let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
         tokio::spawn(work);

@@ -319,7 +319,11 @@ async fn until_ready(url: &str) {
     }
 }
 
-pub(crate) fn free_port() -> Result<u16> {
+/// A port on 127.0.0.1 that nothing listens on.
+///
+/// # Errors
+/// When a hundred tries find none.
+pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = PORTS.start + u16::from_ne_bytes(home::random()?) % (PORTS.end - PORTS.start);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
