@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod cache;
 mod cdk;
+mod checkout;
 mod cognito;
 mod concurrency;
 mod conditional;

@@ -189,14 +189,7 @@ fn tool(name: &str) -> Result<Command> {
     let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
     command.envs(tools::private_toolchain());
-    // cargo's own variables are about xtask; sam's commands run another cargo.
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| {
-            name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        }) {
-            command.env_remove(name);
-        }
-    }
+    crate::without_own_variables(&mut command);
     // Some of the tools know the one name of this variable, some the other.
     if let Some(region) = env::var_os("AWS_REGION").or_else(|| env::var_os("AWS_DEFAULT_REGION")) {
         command.env("AWS_REGION", &region).env("AWS_DEFAULT_REGION", region);

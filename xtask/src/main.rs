@@ -100,7 +100,20 @@ fn target_folder() -> Result<PathBuf> {
 fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    without_own_variables(&mut command);
     command
+}
+
+/// Removes the variables that cargo has set for this program: build scripts would take a change of them for a reason to
+/// run again, so that the same build by hand compiles half of the dependencies anew.
+fn without_own_variables(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| {
+            name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Says what runs, runs it with this terminal, and fails if it does.
