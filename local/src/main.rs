@@ -1,6 +1,7 @@
 //! `cargo xtask dev`: the whole API on this machine, until Ctrl-C.
 
 mod tour;
+mod watch;
 
 use std::{
     env, fs,
@@ -66,6 +67,9 @@ struct Arguments {
     /// Start a cache too, Valkey or Redis; with CACHE_URL set, that one is used instead
     #[arg(long)]
     cache: bool,
+    /// Build what changes when a file is saved, and serve the next request by it
+    #[arg(long)]
+    watch: bool,
     /// Build the binaries as they are deployed: optimised, which takes minutes
     #[arg(long)]
     release: bool,
@@ -91,7 +95,14 @@ async fn main() -> Result<()> {
     // A stack that serves goes on until the signal.
     let result = match result {
         Ok(Some(stack)) => {
+            let watching = async {
+                match arguments.watch {
+                    true => watch::watch(stack.functions()).await,
+                    false => std::future::pending().await,
+                }
+            };
             let result = tokio::select! {
+                result = watching => result,
                 error = ended(&mut server) => Err(error),
                 error = cache_ended(&mut cache) => Err(error),
                 _ = interrupt.recv() => Ok(()),

@@ -3,18 +3,19 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use harness::{Client, block_on};
+use harness::{Client, atelier, block_on};
 use http::Method;
 use local::stack::{checkout, programs};
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    sync::mpsc,
     time::timeout,
 };
 
@@ -25,45 +26,73 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Dev {
     process: Child,
     client: Client,
+    /// What it writes to the terminal beside what functions log.
+    progress: mpsc::UnboundedReceiver<String>,
 }
 
 impl Dev {
     /// Starts it with the programs of this checkout: as in a copy that has kept the times of its files, cargo finds
     /// nothing to build.
     async fn start(checkout: &Path, options: &[&str]) -> Self {
+        Self::start_with(checkout, &target(), &[], options).await
+    }
+
+    /// Starts it with a target folder and further variables.
+    async fn start_with(
+        checkout: &Path,
+        target: &Path,
+        variables: &[(&str, &str)],
+        options: &[&str],
+    ) -> Self {
         let port = local::postgres::free_port().expect("a port").to_string();
-        let target = programs().expect("the binaries");
         let mut cargo = Command::new("cargo");
         cargo.args(["xtask", "dev", "--auth", "none", "--empty", "--port", &port]).args(options);
-        cargo.current_dir(checkout).env("CARGO_TARGET_DIR", target.parent().expect("the target folder"));
         for name in ["CARGO_MANIFEST_DIR", "DATABASE_URL", "CACHE_URL"] {
             cargo.env_remove(name);
         }
+        cargo.current_dir(checkout).env("CARGO_TARGET_DIR", target).envs(variables.iter().copied());
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut process = cargo.spawn().expect("cargo runs");
-        let mut progress = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let progress = tokio::spawn(async move {
-            let mut seen = Vec::new();
-            while let Ok(Some(line)) = progress.next_line().await {
-                seen.push(line);
-            }
-            seen
-        });
-        let url = format!("http://127.0.0.1:{port}");
-        let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+        let mut dev = Self {
+            progress: lines(process.stderr.take().expect("a pipe")),
+            client: Client::new(format!("http://127.0.0.1:{port}")),
+            process,
+        };
+        let mut output = lines(dev.process.stdout.take().expect("a pipe"));
         let is_serving = timeout(PATIENCE, async {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.contains(&url) {
+            while let Some(line) = output.recv().await {
+                if line.contains(dev.client.url()) {
                     return true;
                 }
             }
             false
         });
-        if !is_serving.await.expect("it serves in time") {
-            panic!("it does not serve: {:#?}", progress.await);
+        if !matches!(is_serving.await, Ok(true)) {
+            dev.progress.close();
+            let mut seen = Vec::new();
+            while let Some(line) = dev.progress.recv().await {
+                seen.push(line);
+            }
+            panic!("it does not serve:\n{}", seen.join("\n"));
         }
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { process, client: Client::new(url) }
+        dev
+    }
+
+    /// Waits until it writes a line with `text`, and returns what it wrote until then.
+    async fn said(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        let said = timeout(PATIENCE, async {
+            while let Some(line) = self.progress.recv().await {
+                seen.push_str(&line);
+                seen.push('\n');
+                if line.contains(text) {
+                    return true;
+                }
+            }
+            false
+        });
+        assert!(matches!(said.await, Ok(true)), "no line with {text:?} in {seen}");
+        seen
     }
 
     async fn names(&self) -> Vec<String> {
@@ -83,6 +112,23 @@ impl Dev {
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it ends").expect("a status");
         assert!(status.success(), "{status}");
     }
+}
+
+/// The lines of a stream, which is read whether or not they are.
+fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedReceiver<String> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// Where cargo has built this test.
+fn target() -> PathBuf {
+    programs().expect("the binaries").parent().expect("the target folder").to_owned()
 }
 
 async fn run(command: &mut Command) -> Vec<u8> {
@@ -136,5 +182,57 @@ fn a_copy_and_a_moved_checkout_have_data_of_their_own() {
         assert_eq!(dev.names().await, ["of the copy"]);
         dev.stop().await;
         assert!(!original.exists(), "something works on the path where the programs were first run");
+    });
+}
+
+/// What the edited function answers.
+async fn caching(dev: &Dev) -> String {
+    dev.client.get("/health").await.expect(200).header("cache-control").to_owned()
+}
+
+#[test]
+fn a_saved_file_serves_the_next_request_and_a_mistake_leaves_the_function_as_it_was() {
+    atelier(async |atelier| {
+        // Beside the target folder, for hard links.
+        let parent = tempfile::tempdir_in(target()).expect("a folder");
+        let [checkout, built] = ["checkout", "target"].map(|name| parent.path().join(name));
+        copy_files(&checkout).await;
+        // All that is built, without its size; but what cargo writes in place is copied.
+        let profile = programs().expect("the binaries");
+        let copied = built.join(profile.file_name().expect("a profile"));
+        fs::create_dir(&built).expect("a folder");
+        run(Command::new("cp").args(["-a", "--link"]).args([&profile, &copied])).await;
+        for folder in [".fingerprint", "build"] {
+            fs::remove_dir_all(copied.join(folder)).expect("it goes");
+            run(Command::new("cp").arg("-a").args([&profile.join(folder), &copied.join(folder)])).await;
+        }
+        let _ = fs::remove_dir_all(copied.join("incremental"));
+
+        let url = atelier.database_url();
+        let mut dev = Dev::start_with(&checkout, &built, &[("DATABASE_URL", &url)], &["--watch"]).await;
+        dev.said("watching").await;
+        assert_eq!(caching(&dev).await, "no-store");
+        let file = checkout.join("functions/get-health/src/lib.rs");
+        let source = fs::read_to_string(&file).expect("the function");
+        let edited = source.replace("\"no-store\"", "\"no-store, private\"");
+        assert_ne!(edited, source);
+
+        fs::write(&file, &edited).expect("it is saved");
+        let said = dev.said("built in").await;
+        assert!(said.trim_end().ends_with(" s: get-health"), "{said}");
+        assert_eq!(caching(&dev).await, "no-store, private");
+
+        fs::write(&file, edited.replace("cache.ping()", "cache.ping(")).expect("it is saved");
+        let said = dev.said("the build failed").await;
+        assert!(
+            said.contains("functions/get-health/src/lib.rs"),
+            "the compiler's words are not shown: {said}"
+        );
+        assert_eq!(caching(&dev).await, "no-store, private");
+
+        fs::write(&file, &source).expect("it is saved");
+        dev.said("built in").await;
+        assert_eq!(caching(&dev).await, "no-store");
+        dev.stop().await;
     });
 }

@@ -189,7 +189,7 @@ fn tool(name: &str) -> Result<Command> {
     let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
     command.envs(tools::private_toolchain());
-    crate::without_own_variables(&mut command);
+    tools::without_cargo_variables(&mut command);
     // Some of the tools know the one name of this variable, some the other.
     if let Some(region) = env::var_os("AWS_REGION").or_else(|| env::var_os("AWS_DEFAULT_REGION")) {
         command.env("AWS_REGION", &region).env("AWS_DEFAULT_REGION", region);

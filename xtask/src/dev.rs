@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(Arguments { mut options }: Arguments) -> Result<()> {
     let release = options.iter().position(|option| option == "--release").map(|index| options.remove(index));
-    let mut build = crate::cargo();
+    let mut build = tools::cargo();
     build.args(["build", "--workspace", "--bins"]).args(release.as_ref());
     crate::run(&mut build)?;
 

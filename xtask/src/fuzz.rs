@@ -77,7 +77,7 @@ fn cargo_fuzz(tools: &Path) -> Result<PathBuf> {
     }
     eprintln!("· installing cargo-fuzz {CARGO_FUZZ} into {}", tools.display());
     let install = ["install", "cargo-fuzz", "--locked", "--quiet", "--version", CARGO_FUZZ, "--root"];
-    crate::run(crate::cargo().args(install).arg(tools))?;
+    crate::run(tools::cargo().args(install).arg(tools))?;
     Ok(binary)
 }
 

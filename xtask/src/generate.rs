@@ -11,7 +11,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(Arguments { check }: Arguments) -> Result<()> {
     // With the features of the whole workspace, as everything else is built.
-    crate::run(crate::cargo().args(["build", "--workspace", "--bin", "generate"]))?;
+    crate::run(tools::cargo().args(["build", "--workspace", "--bin", "generate"]))?;
     let mut generate = std::process::Command::new(crate::target_folder()?.join("debug/generate"));
     crate::run(generate.args(check.then_some("--check")).current_dir(crate::root()))
 }

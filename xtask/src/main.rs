@@ -96,26 +96,6 @@ fn target_folder() -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// Cargo as this process was started by it, in the root of the checkout.
-fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    without_own_variables(&mut command);
-    command
-}
-
-/// Removes the variables that cargo has set for this program: build scripts would take a change of them for a reason to
-/// run again, so that the same build by hand compiles half of the dependencies anew.
-fn without_own_variables(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| {
-            name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        }) {
-            command.env_remove(name);
-        }
-    }
-}
-
 /// Says what runs, runs it with this terminal, and fails if it does.
 fn run(command: &mut Command) -> Result<()> {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -> Result<()> {
     set_up(&postgres)?;
     // One build of everything: the black-box tests run the very binaries that it makes.
-    crate::run(crate::cargo().args(["build", "--workspace", "--all-targets"]))?;
+    crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
         // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
         crate::run(&mut crate::deploy::build("dev", &["get-product"])?)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     // Not the functions' binaries: their tests are in their libraries.
     let targets: &[_] =
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
-    let mut test = crate::cargo();
+    let mut test = tools::cargo();
     test.args(["test", "--workspace"]).args(targets).arg("--").args(filters);
     if env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
         test.env("ATELIER_FUZZ_SECONDS", FUZZ_SECONDS);

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
-    let mut cargo = crate::cargo();
+    let mut cargo = tools::cargo();
     // Nothing but the token on standard output: it goes into a variable of a shell.
     cargo.args(["run", "--quiet", "--package", "local", "--bin", "token", "--"]).args(options);
     if !cargo.status()?.success() {

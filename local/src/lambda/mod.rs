@@ -112,6 +112,19 @@ impl Functions {
         self.pools.get(name).map(|pool| pool.environments()).unwrap_or_default()
     }
 
+    /// Looks whether programs have been replaced on disk, as a build does, and returns the names of those functions, in
+    /// alphabetical order: from now on their invocations run the new program.
+    pub async fn reload(&self) -> Vec<String> {
+        let mut reloaded = Vec::new();
+        for (name, pool) in self.pools.iter() {
+            if pool.reload().await {
+                reloaded.push(name.clone());
+            }
+        }
+        reloaded.sort();
+        reloaded
+    }
+
     /// Kills every process and returns when they are gone (or after 5 s, should the system not let go of one). Running
     /// and later invocations fail with [`InvokeError::ShutDown`].
     pub async fn shutdown(&self) {

@@ -5,6 +5,9 @@
 //! idle: so there are never more processes than permits.
 
 use std::{
+    fs, mem,
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -41,13 +44,26 @@ struct State {
     all: Vec<Arc<Instance>>,
     /// Those that are free, the most recently used last.
     idle: Vec<Arc<Instance>>,
+    /// Those that run a program which has been replaced: they end after their invocation.
+    outdated: Vec<Arc<Instance>>,
+    /// The program that new environments run, as it was last looked at.
+    program: Option<ProgramVersion>,
     closed: bool,
+}
+
+/// Tells one build of a program from another: inode, time of change in seconds and nanoseconds, size.
+type ProgramVersion = (u64, i64, i64, u64);
+
+fn version(program: &Path) -> Option<ProgramVersion> {
+    let file = fs::metadata(program).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
 }
 
 impl Pool {
     pub(super) fn new(function: Function, sink: LogSink) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(function.max_environments.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { function, sink, places, state: Mutex::default() })
+        let state = State { program: version(&function.program), ..State::default() };
+        Arc::new(Self { function, sink, places, state: Mutex::new(state) })
     }
 
     pub(super) async fn invoke(
@@ -74,6 +90,27 @@ impl Pool {
             invocations: instance.invocations(),
         };
         state.all.iter().map(view).collect()
+    }
+
+    /// Whether the program has been replaced since it was last looked at. Then no environment of the old one takes another
+    /// invocation; one that runs ends after its answer.
+    pub(super) async fn reload(&self) -> bool {
+        let idle = {
+            let mut state = self.state();
+            let program = version(&self.function.program);
+            if program.is_none() || program == state.program {
+                return false;
+            }
+            state.program = program;
+            let idle = mem::take(&mut state.idle);
+            let is_idle = |it: &Arc<Instance>| idle.iter().any(|idle| Arc::ptr_eq(idle, it));
+            state.outdated = state.all.iter().filter(|it| !is_idle(it)).cloned().collect();
+            idle
+        };
+        for instance in idle {
+            instance.end().await;
+        }
+        true
     }
 
     /// Takes no more invocations, ends every process and returns when they are gone.
@@ -158,7 +195,9 @@ impl Pool {
 
     fn give_back(&self, instance: Arc<Instance>) {
         let mut state = self.state();
-        if state.all.iter().any(|known| Arc::ptr_eq(known, &instance)) {
+        if state.outdated.iter().any(|outdated| Arc::ptr_eq(outdated, &instance)) {
+            instance.kill();
+        } else if state.all.iter().any(|known| Arc::ptr_eq(known, &instance)) {
             state.idle.push(instance);
         }
     }
@@ -168,6 +207,7 @@ impl Pool {
         let was_idle = {
             let mut state = self.state();
             state.all.retain(|known| !Arc::ptr_eq(known, instance));
+            state.outdated.retain(|known| !Arc::ptr_eq(known, instance));
             let idle = state.idle.len();
             state.idle.retain(|known| !Arc::ptr_eq(known, instance));
             state.idle.len() < idle && !state.closed

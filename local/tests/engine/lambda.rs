@@ -60,6 +60,48 @@ async fn reuses_an_idle_environment() {
     assert_eq!((environment.busy, environment.invocations), (false, 50));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replaced_program_runs_the_next_invocation_and_the_old_one_ends_after_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    let python = function("f", &[]).program;
+    let replace = || {
+        let unfinished = folder.path().join("unfinished");
+        std::fs::write(&unfinished, format!("#!/bin/sh\nexec {} \"$@\"\n", python.display())).unwrap();
+        std::fs::set_permissions(&unfinished, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(unfinished, &program).unwrap();
+    };
+    replace();
+    let bench = Bench::new(vec![Function { program: program.clone(), ..function("f", &[]) }]);
+    let pid = async || bench.body(json!({"do": "pid"})).await["pid"].as_u64().unwrap();
+    let first = pid().await;
+    assert!(bench.functions.reload().await.is_empty());
+    assert_eq!(pid().await, first);
+
+    replace();
+    assert_eq!(bench.functions.reload().await, ["f"]);
+    assert!(bench.functions.environments("f").is_empty(), "the idle one has ended");
+    let second = pid().await;
+    assert_ne!(second, first);
+
+    let meeting = Meeting::new().await;
+    let (functions, event) = (bench.functions.clone(), meeting.wait());
+    let running = tokio::spawn(async move { invoke(&functions, "f", event).await.unwrap() });
+    let held = meeting.arrival().await;
+    replace();
+    assert_eq!(bench.functions.reload().await, ["f"]);
+    let old = held.pid;
+    assert_ne!(pid().await, u64::from(old));
+    held.release().await;
+    running.await.unwrap();
+    let ended = async {
+        while bench.pids().contains(&old) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("the old environment ends after its answer");
+}
+
 #[tokio::test]
 async fn prefers_the_most_recently_used_environment() {
     let (bench, meeting) = (Bench::of(2), Meeting::new().await);

@@ -1,6 +1,7 @@
 //! Running the programs that install others.
 
 use std::{
+    env,
     fs::{self, File},
     path::Path,
     process::{Command, Stdio},
@@ -8,8 +9,30 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::checkout;
+
 /// Receives each line that tells the user what happens.
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// Cargo as it has started this process, in the root of the checkout.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout());
+    without_cargo_variables(&mut command);
+    command
+}
+
+/// Removes the variables that cargo has set for this process: build scripts would take a change of them for a reason to
+/// run again, so that the same build by hand compiles half of the dependencies anew.
+pub fn without_cargo_variables(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| {
+            name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            command.env_remove(name);
+        }
+    }
+}
 
 /// What `command` writes to its standard output.
 ///

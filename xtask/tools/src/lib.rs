@@ -16,7 +16,7 @@ mod valkey;
 
 pub use checkout::{checkout, folder};
 pub use chromium::chromium;
-pub use command::{Say, lock, output, succeeds};
+pub use command::{Say, cargo, lock, output, succeeds, without_cargo_variables};
 pub use emulator::{Emulator, arm64_emulator};
 pub use node::node_modules;
 pub use postgres::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, choose_postgres, chosen_postgres, postgres};
