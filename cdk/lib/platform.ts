@@ -104,7 +104,7 @@ export class Platform extends Construct {
     acknowledge(
       this.cursorKey,
       'SMG4',
-      'It authenticates cursors, and nothing else: another one makes them 400, which clients meet by starting anew. It is rotated by hand.',
+      'It authenticates cursors, and nothing else. It is rotated by hand, in steps that interrupt no walk.',
     );
     this.application = new LambdaApplication(this, 'Deployments');
     this.deploymentRole = new Role(this, 'DeploymentRole', {

@@ -5,7 +5,6 @@ use ::http::HeaderName;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,7 +12,7 @@ use crate::{
     App, Operation, Problem, Request, Result,
     contract::Example,
     db::{self, Parameter, Row, Select, Type, value},
-    http::{Fault, FromParameter, ListItem},
+    http::{Fault, FromParameter},
     text::Line,
 };
 
@@ -115,13 +114,6 @@ impl Example for HistoryEntry {
             "request_id": "5b8a2b1c-6a0e-4f5d-9a55-0d9f5c1b7f3e",
             "reason": "New prices from December on",
         })
-    }
-}
-
-/// An entry never changes: in the history of one resource, the version says which one it is.
-impl ListItem for HistoryEntry {
-    fn identify(&self, hash: &mut Sha256) {
-        hash.update(self.version.to_be_bytes());
     }
 }
 

@@ -5,12 +5,11 @@ use utoipa::{
     IntoParams,
     openapi::path::{Parameter, ParameterIn},
 };
-use uuid::Uuid;
 
 use crate::{
     contract::required_query,
     db::{self, Row},
-    http::{FromParameter, Versioned},
+    http::FromParameter,
     text::{self, Kind},
 };
 
@@ -69,20 +68,6 @@ impl<T> Found<T> {
         resource: impl FnOnce(&Row) -> Result<T, db::Error>,
     ) -> Result<Self, db::Error> {
         Ok(Self { rank: row.try_get("rank")?, resource: resource(row)? })
-    }
-}
-
-impl<T: Versioned> Versioned for Found<T> {
-    fn id(&self) -> Uuid {
-        self.resource.id()
-    }
-
-    fn version(&self) -> i64 {
-        self.resource.version()
-    }
-
-    fn updated_at(&self) -> jiff::Timestamp {
-        self.resource.updated_at()
     }
 }
 

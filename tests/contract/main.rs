@@ -11,6 +11,7 @@ mod cognito;
 mod concurrency;
 mod conditional;
 mod cors;
+mod cursors;
 mod deploy;
 mod docs;
 mod events;

@@ -231,6 +231,11 @@ impl Atelier {
             environment.push(("CACHE_URL".to_owned(), cache.url()));
         }
 
+        // Only a URL has the password that a key can be derived from.
+        if setup.database_access.is_some() && !environment.iter().any(|(name, _)| name == "CURSOR_KEY") {
+            environment.push(("CURSOR_KEY".to_owned(), "sesame".to_owned()));
+        }
+
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         let Programs { operations, folder } = match setup.programs {

@@ -34,14 +34,14 @@ pub async fn list_artisan_history(app: &App, request: &Request) -> Result<Reply>
     let page = query.page(&format!("{} {id}", OPERATION.name));
     query.finish()?;
 
-    let before = page.position(&app.cursor_key)?;
+    let before = page.position(&app.cursor_keys)?;
     let entries = history::list(app, "artisan", id, before, page.rows()).await?;
     if entries.is_empty() {
         // One that is older than the table has no history until its next change.
         let artisan = app.database.read_optional(FIND_ARTISAN, &[(&id, Type::UUID)]).await?;
         artisan.ok_or_else(|| Problem::not_found("artisan"))?;
     }
-    page.reply(request, &app.cursor_key, entries, |last| last.version)
+    page.reply(request, &app.cursor_keys, entries, |last| last.version)
 }
 
 const FIND_ARTISAN: &str = "

@@ -36,11 +36,11 @@ pub async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
 
     let mut select = Select::new(LIST_ARTISANS);
     filter.apply(&mut select);
-    sort.apply(&mut select, page.position(&app.cursor_key)?, page.rows());
+    sort.apply(&mut select, &page, &app.cursor_keys)?;
     let rows = app.database.read(select.sql(), &select.parameters()).await?;
 
     let artisans = rows.iter().map(Artisan::from_row).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_key, artisans, |last| sort.position(last))
+    page.reply(request, &app.cursor_keys, artisans, |last| sort.position(last))
 }
 
 const LIST_ARTISANS: &str = "

@@ -37,11 +37,11 @@ pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
 
     let mut select = Select::new(LIST_PRODUCTS);
     filter.apply(&mut select);
-    sort.apply(&mut select, page.position(&app.cursor_key)?, page.rows());
+    sort.apply(&mut select, &page, &app.cursor_keys)?;
     let rows = app.database.read(select.sql(), &select.parameters()).await?;
 
     let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_key, products, |last| sort.position(last))
+    page.reply(request, &app.cursor_keys, products, |last| sort.position(last))
 }
 
 const LIST_PRODUCTS: &str = "

@@ -38,7 +38,7 @@ pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
     let mut select =
         Select::with(SEARCH_ARTISANS, vec![value::text(term.as_str()), value::text(term.contains_pattern())]);
     if let Some((rank, family_name, given_name, id)) =
-        page.position::<(i32, String, String, ArtisanId)>(&app.cursor_key)?
+        page.position::<(i32, String, String, ArtisanId)>(&app.cursor_keys)?
     {
         select.filter(
             "(rank, family_name, given_name, id) > (?, ?, ?, ?)",
@@ -50,7 +50,7 @@ pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
 
     let found =
         rows.iter().map(|row| Found::from_row(row, Artisan::from_row)).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_key, found, |last| {
+    page.reply(request, &app.cursor_keys, found, |last| {
         let artisan = &last.resource;
         (last.rank, artisan.family_name.clone(), artisan.given_name.clone(), artisan.id)
     })

@@ -38,7 +38,7 @@ pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
 
     let mut select =
         Select::with(SEARCH_PRODUCTS, vec![value::text(term.as_str()), value::text(term.contains_pattern())]);
-    if let Some((rank, name, id)) = page.position::<(i32, String, ProductId)>(&app.cursor_key)? {
+    if let Some((rank, name, id)) = page.position::<(i32, String, ProductId)>(&app.cursor_keys)? {
         select.filter(
             "(rank, name, id) > (?, ?, ?)",
             vec![value::int4(rank), value::text(name), value::uuid(id.0)],
@@ -49,7 +49,7 @@ pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
 
     let found =
         rows.iter().map(|row| Found::from_row(row, Product::from_row)).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_key, found, |last| {
+    page.reply(request, &app.cursor_keys, found, |last| {
         let product = &last.resource;
         (last.rank, product.name.clone(), product.id)
     })

@@ -5,7 +5,7 @@ use std::{env, fmt, num::NonZeroUsize, path::Path};
 use super::database::DatabaseConfig;
 use crate::{
     cache::CacheConfig,
-    http::{AllowedOrigins, CursorKey},
+    http::{AllowedOrigins, CursorKeys},
     operation::Role,
     telemetry,
 };
@@ -22,8 +22,8 @@ pub struct Config {
     pub database_connections: usize,
     /// `CACHE_URL`: where the cache is, and how it is used; none if there is none.
     pub cache: Option<CacheConfig>,
-    /// `CURSOR_KEY`: what cursors are authenticated with.
-    pub cursor_key: CursorKey,
+    /// `CURSOR_KEY`: what cursors are authenticated with; keys before the last rotation after it.
+    pub cursor_keys: CursorKeys,
     /// `REQUIRE_IF_MATCH`: whether a change must say which version it changes.
     pub requires_if_match: bool,
     /// `CORS_ALLOWED_ORIGINS`: the origins whose pages may read answers.
@@ -109,10 +109,7 @@ impl Config {
             }
         };
 
-        // Without a key of its own, a deployment's cursors are bound to its database: good against accidents, not
-        // against a client who knows the database's name.
-        let cursor_secret =
-            variable("CURSOR_KEY").unwrap_or_else(|| format!("atelier cursors of {}", database.identity));
+        let cursor_keys = cursor_keys(role, variable("CURSOR_KEY"), &database, &mut faults);
 
         let allowed_origins =
             variable("CORS_ALLOWED_ORIGINS").unwrap_or_default().parse().unwrap_or_else(|fault: String| {
@@ -129,12 +126,36 @@ impl Config {
             database,
             database_connections,
             cache,
-            cursor_key: CursorKey::new(cursor_secret.as_bytes()),
+            cursor_keys,
             requires_if_match,
             allowed_origins,
             telemetry,
         })
     }
+}
+
+/// The keys of `CURSOR_KEY`. Without one, a key that follows from the password to the database: what can be computed from
+/// public facts, such as its host and name, would authenticate nothing.
+fn cursor_keys(
+    role: Role,
+    keys: Option<String>,
+    database: &DatabaseConfig,
+    faults: &mut Vec<String>,
+) -> CursorKeys {
+    let fault = match (keys, &database.cursor_secret) {
+        (Some(keys), _) => match keys.parse() {
+            Ok(keys) => return keys,
+            Err(fault) => format!("CURSOR_KEY: {fault}"),
+        },
+        (None, Some(secret)) => return CursorKeys::new(secret.expose().as_bytes()),
+        // Where the database is not known, that is the fault.
+        (None, None) if role == Role::None || !faults.is_empty() => return CursorKeys::default(),
+        (None, None) => {
+            "CURSOR_KEY is not set, and there is no password in DATABASE_URL to derive it from".to_owned()
+        }
+    };
+    faults.push(fault);
+    CursorKeys::default()
 }
 
 fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>, String> {
@@ -196,17 +217,49 @@ mod tests {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             })
         };
-        let url = "postgresql://reader@h/d";
+        let url = "postgresql://reader:p@h/d";
         let (reader, writer) = both(&[
-            ("DATABASE_URL", "postgresql://reader@h/d"),
-            ("WRITER_DATABASE_URL", "postgresql://writer@h/d"),
+            ("DATABASE_URL", "postgresql://reader:p@h/d"),
+            ("WRITER_DATABASE_URL", "postgresql://writer:p@h/d"),
         ])
         .unwrap();
         assert!(format!("{:?}", reader.database).contains("reader"), "{url}");
         assert!(format!("{:?}", writer.database).contains("writer"), "{url}");
-        let (_, same) = both(&[("DATABASE_URL", "postgresql://reader@h/d")]).unwrap();
+        let (_, same) = both(&[("DATABASE_URL", "postgresql://reader:p@h/d")]).unwrap();
         assert!(format!("{:?}", same.database).contains("reader"));
         assert_eq!(both(&[("DB_AUTH", "iam")]).unwrap_err().0.len(), 1);
+    }
+
+    #[test]
+    fn cursors_have_keys_that_nobody_else_can_compute() {
+        let is_made = |variables: &[(&str, &str)]| {
+            let config = read(Role::Reader, variables)?;
+            Ok::<_, ConfigFaults>(config.cursor_keys.encode("list", &7).unwrap())
+        };
+        let url = |url: &'static str| ("DATABASE_URL", url);
+        let derived = is_made(&[url("postgresql://u:sesame@h/d")]).unwrap();
+        for other in [
+            "postgresql://u:sesam@h/d",
+            "postgresql://u:@h/d",
+            "postgresql://u:sesame@i/d",
+            "postgresql://u:sesame@h/e",
+            "postgresql://u:sesame@hd",
+        ] {
+            assert_ne!(is_made(&[url(other)]).ok().as_ref(), Some(&derived), "{other}");
+        }
+        let with_key = is_made(&[url("postgresql://u:sesame@h/d"), ("CURSOR_KEY", "k")]).unwrap();
+        assert_ne!(with_key, derived);
+        for passwordless in [
+            &[url("postgresql://u@h/d")][..],
+            &[("DB_AUTH", "iam"), ("DB_HOST", "h"), ("DB_USER", "u"), ("AWS_REGION", "r")],
+            &[("DB_SECRET_ARN", "s"), ("AWS_REGION", "r")],
+        ] {
+            let faults = is_made(passwordless).unwrap_err();
+            assert!(faults.0.len() == 1 && faults.0[0].contains("CURSOR_KEY is not set"), "{faults}");
+            assert_eq!(is_made(&[passwordless, &[("CURSOR_KEY", "k")]].concat()).unwrap(), with_key);
+        }
+        let faults = is_made(&[url("postgresql://u:p@h/d"), ("CURSOR_KEY", "k,,")]).unwrap_err();
+        assert!(faults.0[0].contains("CURSOR_KEY: a key must not be empty"), "{faults}");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use tokio_postgres::config::{Host, SslMode};
 
 use super::ConfigFaults;
-use crate::db::{Credentials, Place, SecretsManager, Source};
+use crate::{
+    db::{Credentials, Place, SecretsManager, Source},
+    secret::Secret,
+};
 
 /// How the database is reached.
 #[derive(Debug)]
@@ -12,8 +15,8 @@ pub struct DatabaseConfig {
     pub credentials: Credentials,
     /// `DB_CA_FILE`: certificates in PEM that are trusted besides those of RDS and the public ones.
     pub extra_roots: Option<String>,
-    /// What tells this database from others.
-    pub(super) identity: String,
+    /// What only those know who know the password to this database; none where it is not part of the configuration.
+    pub(super) cursor_secret: Option<Secret>,
 }
 
 impl DatabaseConfig {
@@ -34,7 +37,11 @@ impl DatabaseConfig {
     /// When it is not a connection URL; its words are not repeated.
     pub fn from_url(url: &str) -> Result<Self, String> {
         let source = Source::Url(parse_url(url)?);
-        Ok(Self { identity: identity(&source), credentials: Credentials::new(source), extra_roots: None })
+        Ok(Self {
+            cursor_secret: cursor_secret(&source),
+            credentials: Credentials::new(source),
+            extra_roots: None,
+        })
     }
 
     /// Reads the configuration; what is wrong is added to `faults`. `is_needed` says whether there must be a database.
@@ -65,16 +72,15 @@ impl DatabaseConfig {
             faults.push(fault);
             Source::Url(tokio_postgres::Config::new())
         });
-        Self { identity: identity(&source), credentials: Credentials::new(source), extra_roots }
+        Self { cursor_secret: cursor_secret(&source), credentials: Credentials::new(source), extra_roots }
     }
 }
 
-fn identity(source: &Source) -> String {
-    match source {
-        Source::Url(config) => format!("{:?} {:?}", config.get_hosts(), config.get_dbname()),
-        Source::Secret { secret, place } => format!("{secret:?} {place:?}"),
-        Source::Iam { place, .. } => format!("{place:?}"),
-    }
+fn cursor_secret(source: &Source) -> Option<Secret> {
+    let Source::Url(config) = source else { return None };
+    let password = config.get_password().filter(|password| !password.is_empty())?;
+    let (hosts, name) = (config.get_hosts(), config.get_dbname());
+    Some(Secret::new(format!("atelier cursors of {hosts:?} {name:?} {password:?}")))
 }
 
 fn place(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Place {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     cache::Cache,
     db::{self, Connections, Database},
-    http::CursorKey,
+    http::CursorKeys,
 };
 
 /// What lives as long as the execution environment.
@@ -21,7 +21,7 @@ use crate::{
 pub struct Platform {
     connections: Connections,
     cache: Option<Cache>,
-    cursor_key: CursorKey,
+    cursor_keys: CursorKeys,
     requires_if_match: bool,
 }
 
@@ -39,7 +39,7 @@ impl Platform {
                 config.database_connections,
             )?,
             cache: config.cache.map(Cache::new),
-            cursor_key: config.cursor_key,
+            cursor_keys: config.cursor_keys,
             requires_if_match: config.requires_if_match,
         })
     }
@@ -50,7 +50,7 @@ impl Platform {
     /// As for [`new`](Self::new).
     pub fn beside(&self, config: Config) -> Result<Self, db::Error> {
         let other = Self::new(Config { cache: None, ..config })?;
-        Ok(Self { cache: self.cache.clone(), cursor_key: self.cursor_key.clone(), ..other })
+        Ok(Self { cache: self.cache.clone(), cursor_keys: self.cursor_keys.clone(), ..other })
     }
 
     /// The pool.
@@ -68,7 +68,7 @@ impl Platform {
         App {
             database: self.connections.until(deadline),
             cache: self.cache.clone(),
-            cursor_key: self.cursor_key.clone(),
+            cursor_keys: self.cursor_keys.clone(),
             requires_if_match: self.requires_if_match,
         }
     }
@@ -81,8 +81,8 @@ pub struct App {
     pub database: Database,
     /// The cache, if there is one.
     pub cache: Option<Cache>,
-    /// The key of cursors.
-    pub cursor_key: CursorKey,
+    /// The keys of cursors.
+    pub cursor_keys: CursorKeys,
     /// Whether a change must say which version it changes.
     pub requires_if_match: bool,
 }

@@ -12,7 +12,7 @@ use super::{Artisan, PersonName};
 use crate::{
     contract::{choice, query},
     db::{Select, value},
-    http::{Choice, Query},
+    http::{Choice, CursorKeys, PageRequest, Query, Result, stored_time},
 };
 
 /// Which artisans are listed; what is none does not restrict.
@@ -57,7 +57,7 @@ pub enum ArtisanSort {
 pub enum ArtisanPosition {
     /// Sorted by time of creation.
     #[serde(rename = "c")]
-    CreatedAt(Timestamp, Uuid),
+    CreatedAt(#[serde(deserialize_with = "stored_time")] Timestamp, Uuid),
     /// Sorted by name.
     #[serde(rename = "n")]
     Name(String, String, Uuid),
@@ -73,8 +73,19 @@ impl ArtisanSort {
         }
     }
 
-    /// Restricts `select` to what comes after `position`, then orders and limits it.
-    pub fn apply(self, select: &mut Select, position: Option<ArtisanPosition>, rows: i64) {
+    /// Whether `position` is one of this order.
+    fn has(self, position: &ArtisanPosition) -> bool {
+        match position {
+            ArtisanPosition::CreatedAt(..) => matches!(self, Self::Newest | Self::Oldest),
+            ArtisanPosition::Name(..) => self == Self::Name,
+        }
+    }
+
+    /// Restricts `select` to `page`, and orders it.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is not one of this list and order.
+    pub fn apply(self, select: &mut Select, page: &PageRequest, keys: &CursorKeys) -> Result<()> {
         let (after, order) = match self {
             Self::Newest => ("(created_at, id) < (?, ?)", "order by created_at desc, id desc\nlimit ?"),
             Self::Oldest => ("(created_at, id) > (?, ?)", "order by created_at, id\nlimit ?"),
@@ -82,7 +93,7 @@ impl ArtisanSort {
                 ("(family_name, given_name, id) > (?, ?, ?)", "order by family_name, given_name, id\nlimit ?")
             }
         };
-        if let Some(position) = position {
+        if let Some(position) = page.position_where(keys, |position| self.has(position))? {
             let position = match position {
                 ArtisanPosition::CreatedAt(time, id) => vec![value::timestamp(time), value::uuid(id)],
                 ArtisanPosition::Name(family, given, id) => {
@@ -91,7 +102,8 @@ impl ArtisanSort {
             };
             select.filter(after, position);
         }
-        select.end(order, vec![value::int8(rows)]);
+        select.end(order, vec![value::int8(page.rows())]);
+        Ok(())
     }
 }
 

@@ -29,25 +29,12 @@ pub trait Versioned {
     fn updated_at(&self) -> Timestamp;
 }
 
-/// An item of a list, as the list's entity tag knows it.
-pub trait ListItem {
-    /// Feeds `hash` with what no other item of the list has, nor this one before or after a change.
-    fn identify(&self, hash: &mut Sha256);
-}
-
-impl<T: Versioned> ListItem for T {
-    fn identify(&self, hash: &mut Sha256) {
-        hash.update(self.id());
-        hash.update(self.version().to_be_bytes());
-    }
-}
-
 /// What a representation can be recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validators {
     /// A strong entity tag without its quotes.
     tag: String,
-    /// To the second, as HTTP has it; lists have none.
+    /// To the second, as HTTP has it; documents have none.
     last_modified: Option<SystemTime>,
 }
 
@@ -58,17 +45,7 @@ impl Validators {
         Self { tag: tag(resource.id(), resource.version()), last_modified: Some(last_modified) }
     }
 
-    /// The validators of a list of `items`, and whether there are more.
-    pub fn of_list<'a, T: ListItem + 'a>(items: impl IntoIterator<Item = &'a T>, has_more: bool) -> Self {
-        let mut hash = Sha256::new();
-        hash.update([u8::from(has_more)]);
-        for item in items {
-            item.identify(&mut hash);
-        }
-        Self { tag: format!("{}.{REPRESENTATION}", abbreviated(hash)), last_modified: None }
-    }
-
-    /// The validators of a document that is the same for everybody, by its `content`.
+    /// The validators of what has no version of its own, such as a page of a list: by every byte of its `content`.
     pub fn of_document(content: &[u8]) -> Self {
         Self { tag: abbreviated(Sha256::new_with_prefix(content)), last_modified: None }
     }

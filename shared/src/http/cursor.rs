@@ -1,12 +1,19 @@
 //! Cursors: where a list goes on. Opaque, URL-safe, bound to the query that they were made for, and
-//! authenticated with HMAC-SHA-256 (RFC 2104), so that neither a changed nor a foreign cursor is accepted.
+//! authenticated with HMAC-SHA-256 (RFC 2104): neither a changed nor a foreign cursor is accepted.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
+use std::str::FromStr;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Serialize, de::DeserializeOwned};
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, Deserializer, Error},
+};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// First byte of every cursor. Goes up when the meaning of a position changes, so that old cursors are refused.
@@ -15,57 +22,101 @@ const VERSION: u8 = 1;
 /// Bytes of the authentication code that a cursor carries; forging one takes 2^128 tries.
 const TAG_BYTES: usize = 16;
 
-/// The key that cursors are authenticated with.
-#[derive(Clone)]
-pub struct CursorKey(Hmac<Sha256>);
+/// The keys that cursors are authenticated with: new ones with the first, accepted with any. A key is rotated by putting
+/// the new one beside it, then before it, then by removing it: no walk is interrupted.
+#[derive(Clone, Default)]
+pub struct CursorKeys(Vec<Hmac<Sha256>>);
 
-impl CursorKey {
-    /// A key of `secret`, of any length.
+impl CursorKeys {
+    /// One key of `secret`, of any length.
     pub fn new(secret: &[u8]) -> Self {
-        // Hashed first, as RFC 2104 does with long keys: any length fills a block.
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block[..32].copy_from_slice(&Sha256::digest(secret));
-        Self(Hmac::new(&block))
+        Self(vec![key(secret)])
     }
 
     /// A cursor to `position` in the list that `binding` describes.
-    pub(super) fn encode(
-        &self,
-        binding: &str,
-        position: &impl Serialize,
-    ) -> Result<String, serde_json::Error> {
+    pub(crate) fn encode(&self, binding: &str, position: &impl Serialize) -> Result<String, EncodeError> {
+        let key = self.0.first().ok_or("there is no key for cursors")?;
         let mut bytes = vec![VERSION];
         serde_json::to_writer(&mut bytes, position)?;
-        let tag = self.authenticate(binding, &bytes).finalize().into_bytes();
+        let tag = authenticate(key, binding, &bytes).finalize().into_bytes();
         bytes.extend_from_slice(&tag[..TAG_BYTES]);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The position of `cursor`; none when it was changed, made for another list, or made by another version.
+    /// The position of `cursor`. None if it was changed, made for another list, by another version or with another key,
+    /// or if it is not a position: whoever has a key can write anything.
     pub(super) fn decode<P: DeserializeOwned>(&self, binding: &str, cursor: &str) -> Option<P> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        self.authenticate(binding, content).verify_truncated_left(tag).ok()?;
+        let is_made_with = |key| authenticate(key, binding, content).verify_truncated_left(tag).is_ok();
+        if !self.0.iter().any(is_made_with) {
+            return None;
+        }
         let (version, position) = content.split_first()?;
         if *version != VERSION {
             return None;
         }
-        serde_json::from_slice(position).ok()
-    }
-
-    fn authenticate(&self, binding: &str, content: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        // The length keeps a binding's end apart from the content's start.
-        mac.update(&(binding.len() as u64).to_be_bytes());
-        mac.update(binding.as_bytes());
-        mac.update(content);
-        mac
+        let position: Value = serde_json::from_slice(position).ok()?;
+        if has_nul(&position) { None } else { serde_json::from_value(position).ok() }
     }
 }
 
-impl std::fmt::Debug for CursorKey {
+/// Why a cursor cannot be made.
+type EncodeError = Box<dyn std::error::Error + Send + Sync>;
+
+fn key(secret: &[u8]) -> Hmac<Sha256> {
+    // Hashed first, as RFC 2104 does with long keys: any length fills a block.
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block[..32].copy_from_slice(&Sha256::digest(secret));
+    Hmac::new(&block)
+}
+
+fn authenticate(key: &Hmac<Sha256>, binding: &str, content: &[u8]) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    // The length keeps a binding's end apart from the content's start.
+    mac.update(&(binding.len() as u64).to_be_bytes());
+    mac.update(binding.as_bytes());
+    mac.update(content);
+    mac
+}
+
+/// Whether a text of `position` has a character that PostgreSQL's texts cannot have.
+fn has_nul(position: &Value) -> bool {
+    match position {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(parts) => parts.iter().any(has_nul),
+        Value::Object(parts) => parts.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The time of a position, for `#[serde(deserialize_with)]`: one that PostgreSQL's `timestamptz`, which begins in
+/// 4714 BC, can have.
+///
+/// # Errors
+/// For text that is not a time, and for earlier times.
+pub fn stored_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    const FIRST: Timestamp = Timestamp::constant(-210_800_000_000, 0);
+    let time = Timestamp::deserialize(deserializer)?;
+    if time < FIRST { Err(D::Error::custom("before PostgreSQL's first time")) } else { Ok(time) }
+}
+
+/// Reads keys that are separated by commas. White space around a key is not part of it.
+impl FromStr for CursorKeys {
+    type Err = String;
+
+    fn from_str(keys: &str) -> Result<Self, String> {
+        let keys: Vec<_> = keys.split(',').map(str::trim).collect();
+        if keys.contains(&"") {
+            return Err("a key must not be empty".to_owned());
+        }
+        Ok(Self(keys.iter().map(|secret| key(secret.as_bytes())).collect()))
+    }
+}
+
+impl std::fmt::Debug for CursorKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CursorKey(..)")
+        f.write_str("CursorKeys(..)")
     }
 }
 
@@ -75,8 +126,8 @@ mod tests {
 
     use super::*;
 
-    fn key() -> CursorKey {
-        CursorKey::new(b"secret")
+    fn key() -> CursorKeys {
+        CursorKeys::new(b"secret")
     }
 
     #[test]
@@ -84,7 +135,57 @@ mod tests {
         let cursor = key().encode("list a", &("湯呑", 7)).unwrap();
         assert_eq!(key().decode::<(String, i64)>("list a", &cursor), Some(("湯呑".to_owned(), 7)));
         assert_eq!(key().decode::<(String, i64)>("list b", &cursor), None);
-        assert_eq!(CursorKey::new(b"other").decode::<(String, i64)>("list a", &cursor), None);
+        assert_eq!(CursorKeys::new(b"other").decode::<(String, i64)>("list a", &cursor), None);
+    }
+
+    #[test]
+    fn is_accepted_with_any_key_and_made_with_the_first() {
+        let keys = |list: &str| list.parse::<CursorKeys>().unwrap();
+        for (made_with, read_with, is_accepted) in [
+            ("old", "old,new", true),
+            ("old,new", "old", true),
+            ("old", "new,old", true),
+            ("old,new", "new, old", true),
+            ("new,old", "old,new", true),
+            ("new,old", "new", true),
+            ("new,old", "old", false),
+            ("old", "new", false),
+            ("old,new", "new", false),
+        ] {
+            let cursor = keys(made_with).encode("list", &7).unwrap();
+            let read = keys(read_with).decode::<i64>("list", &cursor);
+            assert_eq!(read, is_accepted.then_some(7), "{made_with} {read_with}");
+        }
+        let one = CursorKeys::new(b"old").encode("list", &7).unwrap();
+        assert_eq!(keys(" old ").encode("list", &7).unwrap(), one);
+        for refused in ["", ",", "a,", ",a", "a,,b", "a, ,b"] {
+            assert!(refused.parse::<CursorKeys>().is_err(), "{refused}");
+        }
+        assert!(CursorKeys::default().encode("list", &7).is_err());
+    }
+
+    #[test]
+    fn a_position_is_one_that_the_database_can_compare_with() {
+        #[derive(Serialize, Deserialize)]
+        struct At(#[serde(deserialize_with = "stored_time")] Timestamp);
+
+        for (time, is_accepted) in [
+            ("2026-11-21T09:30:00Z", true),
+            ("9999-12-30T22:00:00Z", true),
+            ("0001-01-01T00:00:00Z", true),
+            ("-004709-01-01T00:00:00Z", true),
+            ("-004714-01-01T00:00:00Z", false),
+            ("-009999-12-31T00:00:00Z", false),
+            ("yesterday", false),
+        ] {
+            let cursor = key().encode("list", &time).unwrap();
+            assert_eq!(key().decode::<At>("list", &cursor).is_some(), is_accepted, "{time}");
+        }
+        for (text, is_accepted) in [("\0", false), ("a\0", false), ("\\u0000", true), ("", true)] {
+            let cursor = key().encode("list", &(text, [text])).unwrap();
+            let read = key().decode::<(String, [String; 1])>("list", &cursor);
+            assert_eq!(read.is_some(), is_accepted, "{text:?}");
+        }
     }
 
     #[test]

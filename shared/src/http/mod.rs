@@ -13,9 +13,9 @@ mod reply;
 mod request;
 
 pub use body::{FromJson, Members, Patch};
-pub use conditional::{ListItem, Preconditions, Validators, Versioned};
+pub use conditional::{Preconditions, Validators, Versioned};
 pub use cors::AllowedOrigins;
-pub use cursor::CursorKey;
+pub use cursor::{CursorKeys, stored_time};
 pub use idempotency::{Claim, SECONDS_TO_LIVE};
 pub use page::{Limit, Page, PageRequest};
 pub use problem::{Body as ProblemBody, Fault, KINDS, Kind, Problem};

@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-use super::{CursorKey, Fault, FromParameter, ListItem, Problem, Reply, Request, Result, Validators};
+use super::{CursorKeys, Fault, FromParameter, Problem, Reply, Request, Result, Validators};
 
 /// RFC 3986's unreserved characters are left as they are, the form that signatures are computed over.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -74,15 +74,35 @@ impl PageRequest {
     ///
     /// # Errors
     /// 400 when the cursor was changed or was made for another query.
-    pub fn position<P: DeserializeOwned>(&self, key: &CursorKey) -> Result<Option<P>> {
+    pub fn position<P: DeserializeOwned>(&self, keys: &CursorKeys) -> Result<Option<P>> {
+        self.position_where(keys, |_| true)
+    }
+
+    /// As [`position`](Self::position), for a list whose positions are of several kinds: only one that `fits` is accepted.
+    ///
+    /// # Errors
+    /// As for [`position`](Self::position).
+    pub fn position_where<P: DeserializeOwned>(
+        &self,
+        keys: &CursorKeys,
+        fits: impl FnOnce(&P) -> bool,
+    ) -> Result<Option<P>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        match key.decode(&self.binding, cursor) {
+        match keys.decode(&self.binding, cursor).filter(fits) {
             Some(position) => Ok(Some(position)),
             None => {
                 let fault = Fault::parameter("cursor", "is not a cursor of this query");
                 Err(Problem::invalid_parameters(vec![fault]))
             }
         }
+    }
+
+    /// The cursor to `position` in the list that is asked for.
+    ///
+    /// # Errors
+    /// 500 when the position cannot be written as JSON, or when there is no key.
+    pub fn cursor(&self, keys: &CursorKeys, position: &impl Serialize) -> Result<String> {
+        keys.encode(&self.binding, position).map_err(Problem::internal)
     }
 
     /// How many rows to fetch: one more than the page has, which tells whether there is a next one.
@@ -94,25 +114,23 @@ impl PageRequest {
     ///
     /// # Errors
     /// 400 or 412 for preconditions, 500 when a position cannot be written as JSON.
-    pub fn reply<T: Serialize + ListItem, P: Serialize>(
+    pub fn reply<T: Serialize, P: Serialize>(
         self,
         request: &Request,
-        key: &CursorKey,
+        keys: &CursorKeys,
         mut items: Vec<T>,
         position: impl FnOnce(&T) -> P,
     ) -> Result<Reply> {
         let has_more = items.len() > self.limit.0;
         items.truncate(self.limit.0);
         let next_cursor = match items.last() {
-            Some(last) if has_more => {
-                Some(key.encode(&self.binding, &position(last)).map_err(Problem::internal)?)
-            }
+            Some(last) if has_more => Some(self.cursor(keys, &position(last))?),
             _ => None,
         };
-        let validators = Validators::of_list(&items, has_more);
         let link =
             next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next_url(request, cursor)));
         let reply = Reply::ok(&Page { items, next_cursor });
+        let validators = Validators::of_document(reply.body.as_bytes());
         let reply = match link {
             Some(link) => reply.with_text_header(header::LINK, &link),
             None => reply,
@@ -139,6 +157,31 @@ fn next_url(request: &Request, cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client that revalidates must not keep a cursor that is no longer accepted.
+    #[test]
+    fn the_tag_of_a_page_covers_its_cursor() {
+        let request = |headers: &[(header::HeaderName, &str)]| {
+            let mut request = ::http::Request::new(bytes::Bytes::new());
+            for (name, value) in headers {
+                request.headers_mut().insert(name, value.parse().unwrap());
+            }
+            Request::new(request, crate::http::Gateway::default())
+        };
+        let page = |request: &Request, key: &str, items: Vec<i32>| {
+            let page = PageRequest::new(Limit(2), None, "list".to_owned());
+            page.reply(request, &CursorKeys::new(key.as_bytes()), items, |last| *last).unwrap()
+        };
+        let first = page(&request(&[]), "old", vec![1, 2, 3]);
+        let tag = first.headers[header::ETAG].to_str().unwrap();
+        let again = request(&[(header::IF_NONE_MATCH, tag)]);
+        assert_eq!(page(&again, "old", vec![1, 2, 3]).status, 304);
+        for (key, items) in [("new", vec![1, 2, 3]), ("old", vec![1, 2]), ("old", vec![1, 3, 4])] {
+            let reply = page(&again, key, items.clone());
+            assert_eq!(reply.status, 200, "{key} {items:?}");
+            assert_ne!(reply.headers[header::ETAG], tag);
+        }
+    }
 
     #[test]
     fn limits_are_read_leniently_upwards_only() {

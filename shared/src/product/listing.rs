@@ -17,7 +17,7 @@ use crate::{
     artisan::ArtisanId,
     contract::{choice, query},
     db::{Select, value},
-    http::{Choice, Query},
+    http::{Choice, CursorKeys, PageRequest, Query, Result, stored_time},
 };
 
 /// Which products are listed; what is none does not restrict.
@@ -103,7 +103,7 @@ pub enum ProductPosition {
     Price(i64, Uuid),
     /// Sorted by time of creation.
     #[serde(rename = "c")]
-    CreatedAt(Timestamp, Uuid),
+    CreatedAt(#[serde(deserialize_with = "stored_time")] Timestamp, Uuid),
     /// Sorted by name.
     #[serde(rename = "n")]
     Name(String, Uuid),
@@ -120,8 +120,20 @@ impl ProductSort {
         }
     }
 
-    /// Restricts `select` to what comes after `position`, then orders and limits it.
-    pub fn apply(self, select: &mut Select, position: Option<ProductPosition>, rows: i64) {
+    /// Whether `position` is one of this order.
+    fn has(self, position: &ProductPosition) -> bool {
+        match position {
+            ProductPosition::CreatedAt(..) => matches!(self, Self::Newest | Self::Oldest),
+            ProductPosition::Name(..) => self == Self::Name,
+            ProductPosition::Price(..) => matches!(self, Self::Cheapest | Self::Dearest),
+        }
+    }
+
+    /// Restricts `select` to `page`, and orders it.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is not one of this list and order.
+    pub fn apply(self, select: &mut Select, page: &PageRequest, keys: &CursorKeys) -> Result<()> {
         let (after, order) = match self {
             Self::Newest => ("(created_at, id) < (?, ?)", "order by created_at desc, id desc\nlimit ?"),
             Self::Oldest => ("(created_at, id) > (?, ?)", "order by created_at, id\nlimit ?"),
@@ -129,7 +141,7 @@ impl ProductSort {
             Self::Cheapest => ("(price, id) > (?, ?)", "order by price, id\nlimit ?"),
             Self::Dearest => ("(price, id) < (?, ?)", "order by price desc, id desc\nlimit ?"),
         };
-        if let Some(position) = position {
+        if let Some(position) = page.position_where(keys, |position| self.has(position))? {
             let (key, id) = match position {
                 ProductPosition::CreatedAt(key, id) => (value::timestamp(key), id),
                 ProductPosition::Name(key, id) => (value::text(key), id),
@@ -137,7 +149,8 @@ impl ProductSort {
             };
             select.filter(after, vec![key, value::uuid(id)]);
         }
-        select.end(order, vec![value::int8(rows)]);
+        select.end(order, vec![value::int8(page.rows())]);
+        Ok(())
     }
 }
 

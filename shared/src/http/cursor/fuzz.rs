@@ -5,11 +5,11 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::CursorKey;
+use super::CursorKeys;
 
 /// Reads `bytes` as a cursor, then makes one of them: the first line is the list, the rest is the position.
 pub fn cursor(bytes: &[u8]) -> &'static str {
-    let (key, other_key) = (CursorKey::new(b"secret"), CursorKey::new(b"terces"));
+    let (key, other_key) = (CursorKeys::new(b"secret"), CursorKeys::new(b"terces"));
     let text = String::from_utf8_lossy(bytes);
     let (list, name) = text.split_once('\n').unwrap_or(("", &text));
 
@@ -22,7 +22,9 @@ pub fn cursor(bytes: &[u8]) -> &'static str {
 
     let position = (name.to_owned(), i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     let cursor = key.encode(list, &position).expect("a cursor");
-    assert_eq!(key.decode(list, &cursor), Some(position), "{list:?} {name:?}");
+    let read = key.decode(list, &cursor);
+    // No row has a text with NUL: nobody was handed such a position.
+    assert_eq!(read, Some(position).filter(|_| !name.contains('\0')), "{list:?} {name:?}");
     assert_eq!(other_key.decode::<Value>(list, &cursor), None, "under another key");
     for other in [&format!("{list} "), &format!("{list}\u{1}"), &list.to_uppercase(), name, ""] {
         if other != list {
