@@ -78,7 +78,8 @@ fn a_body_of_another_media_type_is_415_and_says_which_is_accepted() {
             vec![],
             vec![("content-type", "text/plain")],
             vec![("content-type", "application/x-www-form-urlencoded")],
-            vec![("content-type", "application/json; charset=shift_jis")],
+            vec![("content-type", "application/json, application/json")],
+            vec![("content-type", "application/json"), ("content-type", "text/plain")],
             vec![("content-type", "application/merge-patch+json")],
         ] {
             let response = atelier.client().send(Method::POST, "/v1/products", &headers, body).await;
@@ -91,6 +92,73 @@ fn a_body_of_another_media_type_is_415_and_says_which_is_accepted() {
         assert!(response.header("accept-patch").contains("application/merge-patch+json"));
         response.problem(415);
         assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn parameters_of_the_media_type_mean_nothing() {
+    atelier(async |atelier| {
+        let product = atelier.create_product(json!({"name": "x", "price": 1})).await;
+        let path = harness::product_path(&product);
+        for parameters in
+            ["; charset=utf8", ";charset=us-ascii", "; charset=", "; charset=shift_jis", ";", "; q"]
+        {
+            let json = format!("application/json{parameters}");
+            let merge_patch = format!("application/merge-patch+json{parameters}");
+            let send = async |method, path: &str, content_type: &str, body: &'static [u8]| {
+                atelier.client().send(method, path, &[("content-type", content_type)], body).await
+            };
+            let body = "{\"name\": \"器\", \"price\": 1}".as_bytes();
+            let created = send(Method::POST, "/v1/products", &json, body).await.expect(201);
+            assert_eq!(created.json()["name"], "器", "{json}");
+            send(Method::PATCH, &path, &json, b"{\"price\": 2}").await.expect(200);
+            send(Method::PATCH, &path, &merge_patch, b"{\"price\": 3}").await.expect(200);
+            // 湯呑 in Shift_JIS.
+            let not_utf8 = b"{\"name\": \"\x93\x92\x93\xdb\", \"price\": 1}";
+            send(Method::POST, "/v1/products", &json, not_utf8).await.problem(400);
+        }
+    });
+}
+
+#[test]
+fn many_faults_have_a_short_answer() {
+    atelier(async |atelier| {
+        let path = harness::product_path(&atelier.create_product(json!({"name": "x", "price": 1})).await);
+        let fill = |member: &dyn Fn(usize) -> String| {
+            let mut body = String::from("{");
+            for index in 0.. {
+                let member = member(index);
+                if body.len() + member.len() + 2 > 64 * 1024 {
+                    break;
+                }
+                body.push_str(if index == 0 { "" } else { "," });
+                body.push_str(&member);
+            }
+            body + "}"
+        };
+        for body in [
+            fill(&|_| "\"a\":1".to_owned()),
+            fill(&|_| "\"name\":1".to_owned()),
+            fill(&|index| format!("\"{index}\":1")),
+            fill(&|index| format!("\"{}\":1", index / 2)),
+            fill(&|index| format!("\"{index}{}\":1", "~".repeat(600))),
+            fill(&|index| format!("\"{index}{}\":1", "~".repeat(150))),
+            format!("{{\"{}\":1}}", "~".repeat(65_000)),
+            format!("{{\"{0}\":1,\"{0}\":1}}", "\\u0001".repeat(5_000)),
+        ] {
+            for (method, path) in [(Method::POST, "/v1/products"), (Method::PATCH, path.as_str())] {
+                let answer = atelier.client().send(method, path, &[JSON], body.clone()).await;
+                let bytes = answer.body.len();
+                assert!(bytes < 64 * 1024, "{bytes} bytes for {:.60}", body);
+                let problem = answer.problem(422);
+                let errors = problem["errors"].as_array().expect("errors");
+                assert!(!errors.is_empty() && errors.len() <= 100, "{}", errors.len());
+            }
+        }
+        let query: Vec<_> = (0..1_000).map(|index| format!("a{index}=1")).collect();
+        let answer = atelier.client().get(&format!("/v1/products?{}", query.join("&"))).await.problem(400);
+        assert_eq!(answer["errors"].as_array().map(Vec::len), Some(100));
+        assert_eq!(answer["detail"], "See `errors` for the first 100 faults. There are 900 more.");
     });
 }
 

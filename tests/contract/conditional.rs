@@ -226,3 +226,91 @@ fn a_replacement_sets_every_member() {
         send(atelier, &Method::PUT, &unknown, ("accept", "*/*"), &body).await.problem(404);
     });
 }
+
+/// Every method and path of the register, with a body where there is one.
+async fn every_route(atelier: &Atelier) -> Vec<(Method, String, Value)> {
+    let mut routes = Vec::new();
+    for operation in api::OPERATIONS {
+        for route in operation.all_routes() {
+            let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+            let artisan =
+                atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+            let path = route
+                .path
+                .replace("/v1/artisans/{id}", &artisan_path(&artisan))
+                .replace("/v1/products/{id}", &product_path(&product));
+            let query = if path.ends_with("/search") { "?q=a" } else { "" };
+            let body = match path.starts_with("/v1/products") {
+                true => json!({"name": "Cup", "price": 1}),
+                false => json!({"given_name": "Hanako", "family_name": "Sato"}),
+            };
+            routes.push((route.method, format!("{path}{query}"), body));
+        }
+    }
+    routes
+}
+
+#[test]
+fn a_malformed_condition_is_400_whatever_the_method() {
+    atelier(async |atelier| {
+        for (method, path, body) in every_route(atelier).await {
+            for condition in [
+                ("if-match", "nonsense"),
+                ("if-match", ""),
+                ("if-match", "*, \"a\""),
+                ("if-none-match", "nonsense"),
+                ("if-none-match", "\"a\" \"b\""),
+            ] {
+                let response = send(atelier, &method, &path, condition, &body).await;
+                match method == Method::HEAD {
+                    true => drop(response.expect(400)),
+                    false => assert_eq!(response.faults(400), [condition.0], "{method} {path} {condition:?}"),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn nothing_that_is_to_be_created_can_match_a_tag() {
+    atelier(async |atelier| {
+        for (path, body) in [
+            ("/v1/products", json!({"name": "Cup", "price": 1})),
+            ("/v1/artisans", json!({"given_name": "Hanako", "family_name": "Sato"})),
+        ] {
+            let list = atelier.client().get(path).await.expect(200);
+            let tag = list.header("etag").to_owned();
+            for (condition, status) in [
+                (("if-match", "*"), 412),
+                (("if-match", "\"x\""), 412),
+                (("if-match", "W/\"x\""), 412),
+                (("if-match", tag.as_str()), 412),
+                (("if-none-match", "*"), 201),
+                (("if-none-match", "\"x\""), 201),
+                (("if-none-match", tag.as_str()), 201),
+                (("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"), 201),
+                (("if-unmodified-since", "yesterday"), 201),
+                (("if-modified-since", "Fri, 31 Dec 2100 00:00:00 GMT"), 201),
+            ] {
+                let before = atelier.client().get(path).await.expect(200);
+                let response = send(atelier, &Method::POST, path, condition, &body).await;
+                let response = response.expect(status);
+                let after = atelier.client().get(path).await.expect(200);
+                assert_eq!(before.header("etag") == after.header("etag"), status == 412, "{condition:?}");
+                if status == 412 {
+                    assert_eq!(response.header("etag"), "", "there is nothing that has one");
+                    response.problem(412);
+                }
+            }
+        }
+        // With a key too: what was refused has not used it.
+        let keyed = |condition| [("content-type", "application/json"), ("idempotency-key", "cup"), condition];
+        let send = async |condition| {
+            let body = json!({"name": "Cup", "price": 1}).to_string();
+            atelier.client().send(Method::POST, "/v1/products", &keyed(condition), body).await
+        };
+        send(("if-match", "*")).await.problem(412);
+        assert_eq!(send(("if-none-match", "*")).await.expect(201).header("idempotency-replayed"), "");
+        assert_eq!(send(("if-none-match", "*")).await.expect(201).header("idempotency-replayed"), "true");
+    });
+}

@@ -241,6 +241,15 @@ fn examples_of_problems_are_real_answers() {
         send("NotFound", "not-found", get, &nowhere(), &[], "").await;
         send("PreconditionFailed", "precondition-failed", Method::DELETE, address, &stale, "").await;
         send("PreconditionRequired", "precondition-required", Method::DELETE, address, &[], "").await;
+        send(
+            "NothingToMatch",
+            "precondition-failed",
+            post.clone(),
+            products,
+            &[json, ("if-match", "*")],
+            apple,
+        )
+        .await;
         send("BodyTooLarge", "body-too-large", post.clone(), products, &[json], &large).await;
         send("UnsupportedMediaType", "unsupported-media-type", post.clone(), products, &[], apple).await;
         let invalid = r#"{"name": "", "price": 1, "colour": "red"}"#;

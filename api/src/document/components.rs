@@ -337,6 +337,17 @@ const PROBLEMS: &[ProblemResponse] = &[
         headers: &[("ETag", "CurrentETag")],
     },
     ProblemResponse {
+        name: "NothingToMatch",
+        status: 412,
+        description: "The request has an If-Match. What is to be created has no version that could match.",
+        kinds: &[(
+            "precondition-failed",
+            "This request creates a resource, which no If-Match can match. Send it without.",
+        )],
+        is_gateways: false,
+        headers: &[],
+    },
+    ProblemResponse {
         name: "BodyTooLarge",
         status: 413,
         description: "The body is larger than 64 KiB.",

@@ -36,7 +36,7 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
     let artisan = NewArtisan::from_members(members)?.into_artisan();
-    let reply = Reply::created(request, &artisan);
+    let reply = request.created(&artisan)?;
 
     let [operation, principal, request_id, reason] = record.parameters();
     let parameters: [Parameter<'_>; 18] = [

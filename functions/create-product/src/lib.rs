@@ -36,7 +36,7 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
     let product = NewProduct::from_members(members)?.into_product();
-    let reply = Reply::created(request, &product);
+    let reply = request.created(&product)?;
 
     let [operation, principal, request_id, reason] = record.parameters();
     let parameters: [Parameter<'_>; 19] = [

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
-    contract::{Checked, Example},
+    contract::{BadRequest, Checked, Example},
     db,
     telemetry::milliseconds,
 };
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether the service works
 ///
 /// 200 if requests can be answered, 503 if not, each with what was checked.
-#[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", responses(Checked))]
+#[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", responses(Checked, BadRequest))]
 pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let ((database, answered), cache) = tokio::join!(
         check(async {

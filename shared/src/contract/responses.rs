@@ -45,7 +45,11 @@ pub struct Created<T>(PhantomData<T>);
 
 impl<T: ToSchema> IntoResponses for Created<T> {
     fn responses() -> Responses {
-        let mut all = responses([("201", &format!("{}Created", T::name())), ("409", "RequestInProgress")]);
+        let mut all = responses([
+            ("201", &format!("{}Created", T::name())),
+            ("409", "RequestInProgress"),
+            ("412", "NothingToMatch"),
+        ]);
         all.extend(BadRequestBody::responses());
         all.extend(responses([("422", "InvalidBodyOrKey")]));
         all

@@ -45,14 +45,13 @@ impl Members {
     pub fn parse(body: &[u8]) -> Result<Self> {
         let members = serde_json::from_slice::<Object>(body).map_err(|error| refuse(body, &error))?.0;
         let mut faults = Vec::new();
-        // A set, since a body has room for thousands of names.
-        let mut names = HashSet::with_capacity(members.len());
+        // Sets, since a body has room for thousands of names.
+        let (mut names, mut repeated) = (HashSet::with_capacity(members.len()), HashSet::new());
         for (name, _) in &members {
-            if !names.insert(name.as_str()) {
+            if !names.insert(name.as_str()) && repeated.insert(name.as_str()) {
                 faults.push(Fault::member(name, "must not appear more than once"));
             }
         }
-        faults.dedup();
         Ok(Self { members, faults })
     }
 
@@ -113,10 +112,13 @@ impl Members {
     /// # Errors
     /// 422 with all faults, when there are any; then `value` may well be none.
     pub fn finish<T>(mut self, read_only: &[&str], value: impl FnOnce() -> Option<T>) -> Result<T> {
+        let mut names = HashSet::with_capacity(self.members.len());
         for (name, _) in &self.members {
-            let detail =
-                if read_only.contains(&name.as_str()) { "is read-only" } else { "is not a known member" };
-            self.faults.push(Fault::member(name, detail));
+            if names.insert(name) {
+                let detail =
+                    if read_only.contains(&name.as_str()) { "is read-only" } else { "is not a known member" };
+                self.faults.push(Fault::member(name, detail));
+            }
         }
         match value() {
             Some(value) if self.faults.is_empty() => Ok(value),

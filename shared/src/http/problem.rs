@@ -11,6 +11,12 @@ use utoipa::ToSchema;
 use super::Reply;
 use crate::telemetry::Cause;
 
+/// How many faults a client is told at most. A body has room for thousands, and the answer must not outgrow the request.
+const MAX_FAULTS: usize = 100;
+
+/// The longest name of a member that is repeated, in characters.
+const MAX_NAME_CHARACTERS: usize = 200;
+
 /// A kind of problem: what `type` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -110,9 +116,9 @@ pub struct Body<'a> {
     instance: &'a str,
     /// The id to quote when the problem is reported.
     request_id: &'a str,
-    /// Every fault of the request, where it is the request that is at fault.
+    /// The faults of the request, where it is the request that is at fault: all of them, or the first 100.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-    #[schema(value_type = Vec<Fault>, required = false, min_items = 1)]
+    #[schema(value_type = Vec<Fault>, required = false, min_items = 1, max_items = 100)]
     errors: &'a [Fault],
     #[serde(flatten)]
     #[schema(ignore)]
@@ -135,8 +141,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the body's member `name`.
+    /// A fault of the body's member `name`, or of the body that has it if the name is too long to be repeated.
     pub fn member(name: &str, detail: impl Into<String>) -> Self {
+        if let Some((end, _)) = name.char_indices().nth(MAX_NAME_CHARACTERS) {
+            let (start, detail) = (&name[..end], detail.into());
+            return Self::body(format!("{start:?}..., {} characters long, {detail}", name.chars().count()));
+        }
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
     }
@@ -171,7 +181,19 @@ impl Problem {
 
     /// 400: path or query parameters are wrong.
     pub fn invalid_parameters(faults: Vec<Fault>) -> Self {
-        let mut problem = Self::new(INVALID_PARAMETERS, "See `errors` for each fault.");
+        Self::faulty(INVALID_PARAMETERS, faults)
+    }
+
+    /// A problem of `kind` with `faults`, or with the first of them and how many more there are.
+    fn faulty(kind: Kind, mut faults: Vec<Fault>) -> Self {
+        let detail = match faults.len().checked_sub(MAX_FAULTS) {
+            None | Some(0) => Cow::Borrowed("See `errors` for each fault."),
+            Some(more) => {
+                Cow::Owned(format!("See `errors` for the first {MAX_FAULTS} faults. There are {more} more."))
+            }
+        };
+        faults.truncate(MAX_FAULTS);
+        let mut problem = Self::new(kind, detail);
         problem.0.faults = faults;
         problem
     }
@@ -207,6 +229,14 @@ impl Problem {
         }
     }
 
+    /// 412: an `If-Match` of a request that creates something, which has no version yet.
+    pub(super) fn nothing_to_match() -> Self {
+        Self::new(
+            PRECONDITION_FAILED,
+            "This request creates a resource, which no If-Match can match. Send it without.",
+        )
+    }
+
     /// 413: the body is larger than `max_bytes`.
     pub fn body_too_large(max_bytes: usize) -> Self {
         Self::new(BODY_TOO_LARGE, format!("The body must have at most {max_bytes} bytes."))
@@ -220,9 +250,7 @@ impl Problem {
 
     /// 422: well-formed JSON that breaks the rules.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
-        let mut problem = Self::new(INVALID_BODY, "See `errors` for each fault.");
-        problem.0.faults = faults;
-        problem
+        Self::faulty(INVALID_BODY, faults)
     }
 
     /// 422: the idempotency key was used for another request.
@@ -322,5 +350,43 @@ impl fmt::Debug for Problem {
             .field("faults", &self.0.faults)
             .field("cause", &self.0.cause)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(problem: Problem) -> (String, Vec<Value>) {
+        let reply = problem.into_reply("/", "1");
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        (body["detail"].as_str().unwrap().to_owned(), body["errors"].as_array().unwrap().clone())
+    }
+
+    #[test]
+    fn tells_the_first_faults_and_how_many_more_there_are() {
+        let faults = |count: usize| (0..count).map(|index| Fault::member(&index.to_string(), "is")).collect();
+        for (count, told, detail) in [
+            (1, 1, "See `errors` for each fault."),
+            (100, 100, "See `errors` for each fault."),
+            (101, 100, "See `errors` for the first 100 faults. There are 1 more."),
+            (13_000, 100, "See `errors` for the first 100 faults. There are 12900 more."),
+        ] {
+            for problem in [Problem::invalid_body(faults(count)), Problem::invalid_parameters(faults(count))]
+            {
+                let (said, errors) = errors(problem);
+                assert_eq!((said.as_str(), errors.len()), (detail, told));
+                assert_eq!(errors[0]["pointer"], "/0");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_repeated_unless_it_is_too_long() {
+        let name = "器".repeat(200);
+        assert_eq!(Fault::member(&name, "is").pointer, Some(format!("/{name}")));
+        let fault = Fault::member(&format!("{name}x"), "is not a known member");
+        assert_eq!(fault.pointer.as_deref(), Some(""));
+        assert_eq!(fault.detail, format!("\"{name}\"..., 201 characters long, is not a known member"));
     }
 }

@@ -1,6 +1,8 @@
 //! Query and path parameters. All faults of a query are told at once; a parameter that no one reads is a fault,
 //! since a misspelt filter that is silently ignored answers another question.
 
+use std::collections::HashSet;
+
 use super::{Fault, PageRequest, Problem, Result};
 
 /// A type that checks and makes itself of a parameter's decoded text.
@@ -85,8 +87,9 @@ impl<'a> Query<'a> {
     /// # Errors
     /// 400 with all faults, parameters that no one has read among them.
     pub fn finish(mut self) -> Result<()> {
+        let mut unknown = HashSet::new();
         for (name, _) in self.parameters {
-            if !self.known.contains(&name.as_str()) {
+            if !self.known.contains(&name.as_str()) && unknown.insert(name) {
                 self.faults.push(Fault::parameter(name, "is not a known parameter"));
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{Request, Validators, Versioned};
+use super::{Validators, Versioned};
 
 /// A status, headers and a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,9 @@ impl Reply {
         reply
     }
 
-    /// 201 with `resource`, its validators and its address, which is below that of `request`.
-    pub fn created(request: &Request, resource: &(impl Serialize + Versioned)) -> Self {
-        let location = format!("{}/{}", request.public_path(), resource.id());
-        let mut reply = Self::resource(resource).with_text_header(header::LOCATION, &location);
+    /// 201 with `resource`, its validators and its address `location`.
+    pub(super) fn created(location: &str, resource: &(impl Serialize + Versioned)) -> Self {
+        let mut reply = Self::resource(resource).with_text_header(header::LOCATION, location);
         reply.status = StatusCode::CREATED;
         reply
     }

@@ -1,10 +1,13 @@
 //! A request as a handler reads it.
 
-use ::http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
 
-use super::{Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators};
+use super::{
+    Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators, Versioned,
+};
 use crate::App;
 
 /// The largest body that an operation accepts, in bytes.
@@ -103,6 +106,28 @@ impl Request {
         Preconditions::from_headers(self.headers())?.read(validators, reply)
     }
 
+    /// Checks that the preconditions are well-formed. Operations that heed none of them refuse malformed ones all the same:
+    /// a client that states a condition must not learn by accident that it was not heard.
+    ///
+    /// # Errors
+    /// 400 for malformed preconditions.
+    pub(crate) fn check_syntax(&self) -> Result<()> {
+        Preconditions::from_headers(self.headers()).map(|_| ())
+    }
+
+    /// The reply to a POST that creates `resource`: 201 with it, its validators and its address, which is below that of
+    /// this request.
+    ///
+    /// # Errors
+    /// 400 for malformed preconditions, 412 for an `If-Match`: what is to be created has no representation that could
+    /// match (RFC 9110, section 13.1.1). `If-None-Match` is true for the same reason, and there is no date to compare.
+    pub fn created(&self, resource: &(impl Serialize + Versioned)) -> Result<Reply> {
+        if Preconditions::from_headers(self.headers())?.has_if_match() {
+            return Err(Problem::nothing_to_match());
+        }
+        Ok(Reply::created(&format!("{}/{}", self.public_path(), resource.id()), resource))
+    }
+
     /// The preconditions of a write.
     ///
     /// # Errors
@@ -147,25 +172,19 @@ impl Request {
         if self.body.len() > MAX_BODY_BYTES {
             return Err(Problem::body_too_large(MAX_BODY_BYTES));
         }
-        let content_type = self.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !content_type.is_some_and(|value| is_utf8_media_type(value, media_types)) {
+        let mut content_types = self.headers().get_all(header::CONTENT_TYPE).iter().peekable();
+        if content_types.peek().is_none() || !content_types.all(|value| is_media_type(value, media_types)) {
             return Err(Problem::unsupported_media_type(accept, accepted));
         }
         Members::parse(&self.body)
     }
 }
 
-/// Whether a Content-Type is one of `media_types`, in UTF-8, the only encoding of JSON (RFC 8259, section 8.1).
-fn is_utf8_media_type(content_type: &str, media_types: &[&str]) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    media_types.iter().any(|allowed| essence.eq_ignore_ascii_case(allowed))
-        && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
-        })
+/// Whether a Content-Type is one of `media_types`, whatever its parameters: JSON has none, `charset` neither (RFC 8259,
+/// section 11). It is UTF-8 or malformed.
+fn is_media_type(content_type: &HeaderValue, media_types: &[&str]) -> bool {
+    let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    media_types.iter().any(|allowed| essence.trim_ascii().eq_ignore_ascii_case(allowed.as_bytes()))
 }
 
 #[cfg(test)]
@@ -173,17 +192,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_json_in_utf8_only() {
+    fn the_media_type_counts_and_its_parameters_do_not() {
         for (content_type, accepted) in [
             ("application/json", true),
             ("Application/JSON; charset=UTF-8", true),
             ("application/json;charset=\"utf-8\"; profile=x", true),
-            ("application/json; charset=shift_jis", false),
+            ("application/json; charset=utf8", true),
+            ("application/json; charset=us-ascii", true),
+            ("application/json; charset=shift_jis", true),
+            ("application/json; charset=", true),
+            ("application/json; charset", true),
+            ("application/json; charset=utf-8; charset=utf-8", true),
+            ("application/json;", true),
+            (" application/json ;;x=\u{e9}", true),
             ("application/jsonx", false),
+            ("application/json charset=utf-8", false),
+            ("application/json, application/json", false),
+            ("text/plain; x=application/json", false),
+            ("; application/json", false),
             ("text/plain", false),
             ("", false),
         ] {
-            assert_eq!(is_utf8_media_type(content_type, &["application/json"]), accepted, "{content_type}");
+            let value = HeaderValue::from_bytes(content_type.as_bytes()).unwrap();
+            assert_eq!(is_media_type(&value, &["application/json"]), accepted, "{content_type}");
         }
+    }
+
+    #[test]
+    fn every_content_type_must_be_accepted() {
+        let status = |content_types: &[&'static str]| {
+            let mut request = ::http::Request::new(Bytes::from_static(b"{}"));
+            for content_type in content_types {
+                request.headers_mut().append(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            }
+            let request = Request::new(request, Gateway::default());
+            (
+                request.json().err().map(|problem| problem.status().as_u16()),
+                request.merge_patch().err().map(|problem| problem.status().as_u16()),
+            )
+        };
+        assert_eq!(status(&[]), (Some(415), Some(415)));
+        assert_eq!(status(&["application/json"; 2]), (None, None));
+        assert_eq!(status(&["application/merge-patch+json; charset=utf8"]), (Some(415), None));
+        assert_eq!(status(&["application/json", "text/plain"]), (Some(415), Some(415)));
+        assert_eq!(status(&["text/plain", "application/json"]), (Some(415), Some(415)));
     }
 }

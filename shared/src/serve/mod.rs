@@ -95,8 +95,8 @@ impl Served {
             Self::Each { operations, .. } => operations,
         };
         let resource = event.resource.as_deref()?;
-        let leads_here = |route: &Route| route.path == resource && route.method == *event.request.method();
-        operations.iter().copied().find(|operation| operation.routes.iter().any(leads_here))
+        let leads_here = |route: Route| route.path == resource && route.method == *event.request.method();
+        operations.iter().copied().find(|operation| operation.all_routes().any(leads_here))
     }
 
     /// The configuration, and that of what writes where it is another one.
@@ -276,7 +276,10 @@ impl Function {
             _ => &self.platform,
         };
         let app = platform.until(deadline);
-        let mut handled = pin!(guarded(async { (operation.handler)(&app, request).await }));
+        let mut handled = pin!(guarded(async {
+            request.check_syntax()?;
+            (operation.handler)(&app, request).await
+        }));
         let nearly = deadline - deadline.saturating_duration_since(started) / 10;
         let mut result = timeout_at(nearly, &mut handled).await;
         if result.is_err() {
