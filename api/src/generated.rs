@@ -59,8 +59,8 @@ impl Generated {
     }
 }
 
-fn routes() -> impl Iterator<Item = (&'static Route, &'static Operation)> {
-    OPERATIONS.iter().flat_map(|&operation| operation.routes.iter().map(move |route| (route, operation)))
+fn routes() -> impl Iterator<Item = (Route, &'static Operation)> {
+    OPERATIONS.iter().flat_map(|&operation| operation.all_routes().map(move |route| (route, operation)))
 }
 
 /// What IAM policies of callers allow: those who only read, those who also create and change, those who do everything.
@@ -68,7 +68,7 @@ fn policies() -> Value {
     let statement = |id: &str, methods: &[Method]| {
         let resources: BTreeSet<_> = routes()
             .filter(|(route, _)| methods.contains(&route.method))
-            .map(|(route, _)| arn(route))
+            .map(|(route, _)| arn(&route))
             .collect();
         json!({
             "Version": "2012-10-17",
@@ -114,8 +114,7 @@ fn operations_ts() -> String {
             "    functionName: '{}',\n    databaseRole: {role},\n    routes: [",
             operation.name
         );
-        for route in operation.routes {
-            let Route { method, path, is_open } = route;
+        for Route { method, path, is_open } in operation.all_routes() {
             let _ = writeln!(text, "      {{ method: '{method}', path: '{path}', isOpen: {is_open} }},");
         }
         text.push_str("    ],\n  },\n");
@@ -151,7 +150,7 @@ fn with_router(manifest: &str) -> Result<String> {
             continue;
         }
         let _ = writeln!(router, "\"{path}\" = [");
-        for (route, operation) in routes().filter(|(route, _)| route.path == *path) {
+        for (route, operation) in routes().filter(|(route, _)| route.path == path) {
             let _ =
                 writeln!(router, "  {{ method = \"{}\", function = \"{}\" }},", route.method, operation.name);
         }

@@ -394,8 +394,10 @@ function particular(settings: Pick<Options, 'stageCache' | 'writeRateLimit' | 'w
         ...WATCHED,
         throttlingRateLimit: 10,
         throttlingBurstLimit: 20,
-        cachingEnabled: settings.stageCache,
-        cacheTtl: Duration.minutes(5),
+        // An answer without a body is not worth its place.
+        ...(route.method === 'GET'
+          ? { cachingEnabled: settings.stageCache, cacheTtl: Duration.minutes(5) }
+          : { cachingEnabled: false }),
         cacheDataEncrypted: true,
       };
     } else if (!isReading(route.method)) {

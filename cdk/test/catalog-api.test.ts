@@ -285,7 +285,13 @@ test('addresses can be listed, which opens nothing to whom policies refuse', () 
           Effect: 'Allow',
           Principal: { AWS: '*' },
           Action: 'execute-api:Invoke',
-          Resource: ['execute-api:/*/GET/openapi.json', 'execute-api:/*/GET/docs', 'execute-api:/*/OPTIONS/*'],
+          Resource: [
+            'execute-api:/*/GET/openapi.json',
+            'execute-api:/*/HEAD/openapi.json',
+            'execute-api:/*/GET/docs',
+            'execute-api:/*/HEAD/docs',
+            'execute-api:/*/OPTIONS/*',
+          ],
         },
         {
           Effect: 'Deny',

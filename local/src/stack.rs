@@ -103,8 +103,8 @@ impl Stack {
                 memory_mb: MEMORY_MB,
                 max_environments,
             });
-            routes.extend(operation.routes.iter().map(|route| Route {
-                method: route.method.clone(),
+            routes.extend(operation.all_routes().map(|route| Route {
+                method: route.method,
                 path: route.path.to_owned(),
                 function: operation.name.to_owned(),
                 is_open: route.is_open,

@@ -14,12 +14,22 @@ pub struct Operation {
     pub name: &'static str,
     /// The `operationId` of the contract, such as `getProduct`.
     pub id: &'static str,
-    /// Every method and path that lead here.
+    /// The methods and paths that it declares. [`all_routes`](Self::all_routes) has every one that leads here.
     pub routes: &'static [Route],
     /// What the operation may do in the database.
     pub role: Role,
     /// The handler.
     pub handler: Handler,
+}
+
+impl Operation {
+    /// Every method and path that lead here: the declared ones, and HEAD wherever there is a GET (RFC 9110, section 9.1).
+    pub fn all_routes(&self) -> impl Iterator<Item = Route> {
+        self.routes.iter().flat_map(|route| {
+            let head = (route.method == Method::GET).then(|| Route { method: Method::HEAD, ..route.clone() });
+            [route.clone()].into_iter().chain(head)
+        })
+    }
 }
 
 /// A method and a path template, such as `GET /v1/products/{id}`.

@@ -27,10 +27,10 @@ fn a_preflight_is_answered_with_the_methods_of_its_path() {
     atelier_with(shop(), async |atelier| {
         let id = uuid::Uuid::now_v7();
         for (path, methods) in [
-            ("/v1/products".to_owned(), "GET, POST, OPTIONS"),
-            ("/v1/products/".to_owned(), "GET, POST, OPTIONS"),
-            ("/v1/products/search".to_owned(), "GET, OPTIONS"),
-            (format!("/misbehave/{id}"), "GET, POST, OPTIONS"),
+            ("/v1/products".to_owned(), "GET, HEAD, POST, OPTIONS"),
+            ("/v1/products/".to_owned(), "GET, HEAD, POST, OPTIONS"),
+            ("/v1/products/search".to_owned(), "GET, HEAD, OPTIONS"),
+            (format!("/misbehave/{id}"), "GET, HEAD, POST, OPTIONS"),
         ] {
             for origin in [SHOP, "http://localhost:5173"] {
                 let headers = [

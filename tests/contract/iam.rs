@@ -64,6 +64,9 @@ fn each_principal_calls_what_it_may_and_nothing_else() {
         for (name, method, target, body, status) in [
             ("reader", "GET", "/v1/products", "", 200),
             ("reader", "HEAD", path, "", 404),
+            ("reader", "HEAD", "/v1/products", "", 200),
+            ("reader", "HEAD", "/v1/artisans", "", 200),
+            ("reader", "HEAD", "/health", "", 200),
             ("reader", "POST", "/v1/products", PRODUCT, 403),
             ("reader", "PATCH", path, "{}", 403),
             ("reader", "DELETE", path, "", 403),

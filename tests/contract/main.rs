@@ -18,6 +18,7 @@ mod events;
 mod failover;
 mod faults;
 mod gateway;
+mod head;
 mod history;
 mod iam;
 mod idempotency;

@@ -5,7 +5,7 @@ mod openapi30;
 mod print;
 mod tidy;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::{Operation, Role};
 use utoipa::OpenApi;
 
@@ -34,7 +34,7 @@ pub fn document() -> Result<Value, Gap> {
     let mut components = components::components(OPERATIONS);
     let mut paths = json!({});
     for operation in OPERATIONS {
-        for route in operation.routes {
+        for route in operation.all_routes() {
             let (path, method) = (route.path, route.method.as_str().to_lowercase());
             let is_head = method == "head";
             let own = &declared[path][if is_head { "get" } else { &method }];
@@ -55,8 +55,9 @@ pub fn document() -> Result<Value, Gap> {
         }
     }
     if let Some(responses) = components["responses"].as_object_mut() {
+        add_head_responses(&paths, responses);
         // They stand in the operations themselves, with a link to the next page.
-        responses.retain(|name, _| !name.ends_with("Page"));
+        responses.retain(|name, _| !name.ends_with("Page") || name.starts_with("Head"));
     }
     let mut document = json!({
         "openapi": "3.1.0",
@@ -79,6 +80,21 @@ pub fn document() -> Result<Value, Gap> {
     });
     tidy::tidy(&mut document);
     Ok(document)
+}
+
+/// Where responses are, and those to HEAD.
+const RESPONSES: &str = "#/components/responses/";
+const HEAD_RESPONSES: &str = "#/components/responses/Head";
+
+/// Adds to `responses` those to HEAD that `paths` name: the answers to GET without their bodies.
+fn add_head_responses(paths: &Value, responses: &mut Map<String, Value>) {
+    let items = paths.as_object().into_iter().flat_map(Map::values);
+    let named = items.filter_map(|item| item["head"]["responses"].as_object()).flat_map(Map::values);
+    for name in named.filter_map(|response| response["$ref"].as_str()?.strip_prefix(HEAD_RESPONSES)) {
+        let full = &responses[name];
+        let head = json!({"description": full["description"], "headers": full["headers"]});
+        responses.insert(format!("Head{name}"), head);
+    }
 }
 
 /// What the register and the attributes disagree about.
@@ -129,12 +145,12 @@ fn complete(
         components["responses"][name].clone()
     };
     if is_head {
-        // The answers of GET without their bodies.
         for response in responses.values_mut() {
-            let full = component(response);
-            *response = json!({"description": full["description"], "headers": full["headers"]});
+            let reference = response["$ref"].as_str().unwrap_or_default();
+            *response = json!({"$ref": reference.replace(RESPONSES, HEAD_RESPONSES)});
         }
-        declared["operationId"] = operation.id.replacen("get", "head", 1).into();
+        let id = declared["operationId"].as_str().unwrap_or_default();
+        declared["operationId"] = head_id(id).into();
         declared["summary"] =
             format!("{}: the headers alone", declared["summary"].as_str().unwrap_or_default()).into();
     } else if let Some(page) =
@@ -148,6 +164,13 @@ fn complete(
         }});
     }
     declared
+}
+
+/// The `operationId` of HEAD beside a GET: `headProduct` for `getProduct`, `headListProducts` for `listProducts`.
+fn head_id(get: &str) -> String {
+    let name = get.strip_prefix("get").unwrap_or(get);
+    let (first, rest) = name.split_at_checked(1).unwrap_or_default();
+    format!("head{}{rest}", first.to_uppercase())
 }
 
 /// `get_docs` as `getDocs`.

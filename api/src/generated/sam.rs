@@ -77,7 +77,7 @@ fn paths() -> String {
             continue;
         }
         let _ = writeln!(text, "          {path}:");
-        let here: Vec<_> = routes().filter(|(route, _)| route.path == *path).collect();
+        let here: Vec<_> = routes().filter(|(route, _)| route.path == path).collect();
         for (route, operation) in &here {
             text.push_str(&method(route, operation));
         }
@@ -95,7 +95,10 @@ fn throttles() -> String {
     for (route, _) in routes().filter(|(route, _)| route.is_open || !is_reading(&route.method)) {
         let path = route.path.replace('/', "~1");
         let [rate, burst, caching] = if route.is_open {
-            ["10", "20", "!If [HasStageCache, true, false]\n          CacheTtlInSeconds: 300"]
+            // An answer without a body is not worth its place.
+            let is_cached = route.method == Method::GET;
+            let cached = "!If [HasStageCache, true, false]\n          CacheTtlInSeconds: 300";
+            ["10", "20", if is_cached { cached } else { "false" }]
         } else {
             ["!Ref WriteRateLimit", "!Ref WriteBurstLimit", "false"]
         };
@@ -267,7 +270,7 @@ fn resource(operation: &Operation) -> String {
         Role::None => ("DocumentConcurrency", None),
     };
     let descriptions: Vec<_> =
-        operation.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        operation.all_routes().map(|route| format!("{} {}", route.method, route.path)).collect();
     let network = if user.is_some() { "" } else { NO_NETWORK };
     let mut text = format!(
         "
@@ -417,7 +420,7 @@ fn resource(operation: &Operation) -> String {
 ",
         op_id = operation.id,
     );
-    for (number, route) in (1..).zip(operation.routes) {
+    for (number, route) in (1..).zip(operation.all_routes()) {
         let path: Vec<_> =
             route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
         let _ = write!(

@@ -7,6 +7,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/products', isOpen: false },
+      { method: 'HEAD', path: '/v1/products', isOpen: false },
     ],
   },
   searchProducts: {
@@ -14,6 +15,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/products/search', isOpen: false },
+      { method: 'HEAD', path: '/v1/products/search', isOpen: false },
     ],
   },
   createProduct: {
@@ -57,6 +59,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/products/{id}/history', isOpen: false },
+      { method: 'HEAD', path: '/v1/products/{id}/history', isOpen: false },
     ],
   },
   listArtisans: {
@@ -64,6 +67,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/artisans', isOpen: false },
+      { method: 'HEAD', path: '/v1/artisans', isOpen: false },
     ],
   },
   searchArtisans: {
@@ -71,6 +75,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/artisans/search', isOpen: false },
+      { method: 'HEAD', path: '/v1/artisans/search', isOpen: false },
     ],
   },
   createArtisan: {
@@ -107,6 +112,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/artisans/{id}/products', isOpen: false },
+      { method: 'HEAD', path: '/v1/artisans/{id}/products', isOpen: false },
     ],
   },
   listArtisanHistory: {
@@ -114,6 +120,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/v1/artisans/{id}/history', isOpen: false },
+      { method: 'HEAD', path: '/v1/artisans/{id}/history', isOpen: false },
     ],
   },
   getHealth: {
@@ -121,6 +128,7 @@ export const OPERATIONS = {
     databaseRole: 'reader',
     routes: [
       { method: 'GET', path: '/health', isOpen: false },
+      { method: 'HEAD', path: '/health', isOpen: false },
     ],
   },
   getOpenApi: {
@@ -128,7 +136,9 @@ export const OPERATIONS = {
     databaseRole: 'none',
     routes: [
       { method: 'GET', path: '/openapi.json', isOpen: true },
+      { method: 'HEAD', path: '/openapi.json', isOpen: true },
       { method: 'GET', path: '/docs', isOpen: true },
+      { method: 'HEAD', path: '/docs', isOpen: true },
     ],
   },
 } as const;

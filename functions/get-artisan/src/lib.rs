@@ -1,4 +1,4 @@
-//! `GET, HEAD /v1/artisans/{id}`: one artisan.
+//! `GET /v1/artisans/{id}`: one artisan.
 
 use http::Method;
 use shared::{
@@ -11,7 +11,7 @@ use shared::{
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getArtisan",
-    routes: &[Route::new(Method::GET, "/v1/artisans/{id}"), Route::new(Method::HEAD, "/v1/artisans/{id}")],
+    routes: &[Route::new(Method::GET, "/v1/artisans/{id}")],
     role: Role::Reader,
     handler: |app, request| Box::pin(get_artisan(app, request)),
 };

@@ -1,4 +1,4 @@
-//! `GET, HEAD /v1/products/{id}`: one product.
+//! `GET /v1/products/{id}`: one product.
 
 use http::Method;
 use shared::{
@@ -11,7 +11,7 @@ use shared::{
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getProduct",
-    routes: &[Route::new(Method::GET, "/v1/products/{id}"), Route::new(Method::HEAD, "/v1/products/{id}")],
+    routes: &[Route::new(Method::GET, "/v1/products/{id}")],
     role: Role::Reader,
     handler: |app, request| Box::pin(get_product(app, request)),
 };
