@@ -7,7 +7,10 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use serde_json::{Value, json};
-use shared::{Operation, Role, Route};
+use shared::{
+    Operation, Role, Route,
+    http::{EXPOSED_HEADERS, REQUEST_HEADERS},
+};
 
 use crate::{OPERATIONS, document};
 
@@ -123,9 +126,16 @@ fn operations_ts() -> String {
         "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n\n\
          /** What pages of other origins may send. */\nexport const CORS_HEADERS = [\n",
     );
-    for header in sam::ALLOWED_HEADERS.split(", ") {
-        let _ = writeln!(text, "  '{header}',");
-    }
+    let list = |text: &mut String, headers: &str| {
+        for header in headers.split(", ") {
+            let _ = writeln!(text, "  '{header}',");
+        }
+    };
+    list(&mut text, REQUEST_HEADERS);
+    text.push_str(
+        "] as const;\n\n/** What pages of other origins may read. */\nexport const EXPOSED_HEADERS = [\n",
+    );
+    list(&mut text, EXPOSED_HEADERS);
     text.push_str(
         "] as const;\n\n/** Every response of the gateway's own, with its status and title. */\n\
          export const GATEWAY_RESPONSES = {\n",

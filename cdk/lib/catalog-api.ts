@@ -42,7 +42,13 @@ import {
 import { CfnRecordSet } from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import { CORS_HEADERS, GATEWAY_RESPONSES, OPERATIONS, type OperationId } from './generated/operations.gen.ts';
+import {
+  CORS_HEADERS,
+  EXPOSED_HEADERS,
+  GATEWAY_RESPONSES,
+  OPERATIONS,
+  type OperationId,
+} from './generated/operations.gen.ts';
 import { type Integrations, IntegrationsBuilder, type None, type Overrides, type Pattern } from './integrations.ts';
 import { type LogSettings, logGroup } from './logs.ts';
 import { forEachOperation, OPERATION_IDS, OperationFunction, type OverrideIntegration } from './operation.ts';
@@ -59,6 +65,7 @@ export interface CatalogApiProps<O extends Overrides>
       Options,
       | 'apiKeys'
       | 'corsAllowedOrigins'
+      | 'corsAllowedHeaders'
       | 'allowedIpRanges'
       | 'stageCache'
       | 'manageGatewayAccount'
@@ -89,6 +96,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
   /** The key of the usage plan. */
   readonly apiKey: ApiKey | undefined;
   readonly #origins: string[] = [];
+  readonly #headers: readonly string[];
   readonly #methods: { readonly [Id in OperationId]: Method[] };
   /** The methods of each path. */
   readonly #paths = new Map<string, { readonly resource: Resource; readonly methods: string[] }>();
@@ -110,6 +118,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     super(scope, id);
     const { stackName } = Stack.of(this);
     this.integrations = props.integrations;
+    this.#headers = props.corsAllowedHeaders;
 
     const accessLog = logGroup(this, 'AccessLogGroup', `/aws/apigateway/${stackName}`, props);
     this.restApi = new RestApi(this, 'Api', {
@@ -250,7 +259,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
 #if($allowed == $origin)
 #set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
 #set($context.responseOverride.header.Access-Control-Allow-Methods = "${[...methods.toSorted(), 'OPTIONS'].join(', ')}")
-#set($context.responseOverride.header.Access-Control-Allow-Headers = "${CORS_HEADERS.join(', ')}")
+#set($context.responseOverride.header.Access-Control-Allow-Headers = "${[...CORS_HEADERS, ...this.#headers].join(', ')}")
 #set($context.responseOverride.header.Access-Control-Max-Age = "7200")
 #end
 #end`;
@@ -291,6 +300,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
           ...(origin
             ? {
                 'gatewayresponse.header.Access-Control-Allow-Origin': `'${origin}'`,
+                'gatewayresponse.header.Access-Control-Expose-Headers': `'${EXPOSED_HEADERS.join(', ')}'`,
                 'gatewayresponse.header.Vary': "'Origin'",
               }
             : {}),

@@ -50,6 +50,8 @@ export interface Options {
   readonly apiKeys: boolean;
   /** Origins whose pages may call the API; the first one may also read the gateway's own errors. */
   readonly corsAllowedOrigins: readonly string[];
+  /** Headers that such pages may send, besides those of the API and of common clients. */
+  readonly corsAllowedHeaders: readonly string[];
   /** CIDR blocks that may call the API; none lets any address call. */
   readonly allowedIpRanges: readonly string[];
   /** Whether AWS WAF filters requests. */
@@ -119,6 +121,7 @@ export type StageName = Settings['stage'];
 export const DEFAULTS: Options = {
   apiKeys: false,
   corsAllowedOrigins: [],
+  corsAllowedHeaders: [],
   allowedIpRanges: [],
   waf: false,
   stageCache: false,
@@ -226,6 +229,8 @@ export function checked<T extends Settings>(settings: T): T {
   within('secretsGeneration', 1, Number.MAX_SAFE_INTEGER);
   within('failureThreshold', 1, Number.MAX_SAFE_INTEGER);
   within('monthlyBudget', 0, Number.MAX_SAFE_INTEGER);
+  const noHeader = settings.corsAllowedHeaders.find((name) => !/^[A-Za-z0-9-]+$/.test(name));
+  if (noHeader !== undefined) faults.push(`corsAllowedHeaders has ${JSON.stringify(noHeader)}, not the name of a header`);
   if (settings.authMode === 'cognito' && settings.userPoolArn === '') faults.push('authMode cognito needs userPoolArn');
   if (settings.domain?.certificateArn === '') faults.push('a domain needs certificateArn');
   if (settings.monthlyBudget > 0 && !settings.alarmEmail) faults.push('monthlyBudget needs alarmEmail');

@@ -14,6 +14,7 @@ export const VARIANTS: { readonly everything: Settings; readonly nothing: Settin
     maxCapacity: 16,
     apiKeys: true,
     corsAllowedOrigins: ['https://shop.example', 'https://admin.example'],
+    corsAllowedHeaders: ['X-Shop', 'X-Till'],
     allowedIpRanges: ['198.51.100.0/24', '203.0.113.0/24'],
     waf: true,
     stageCache: true,

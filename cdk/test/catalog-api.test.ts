@@ -3,7 +3,7 @@ import { HttpIntegration } from 'aws-cdk-lib/aws-apigateway';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { describe, expect, test } from 'vitest';
 import { CatalogApi, type CatalogApiProps } from '../lib/catalog-api.ts';
-import { OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
+import { CORS_HEADERS, EXPOSED_HEADERS, OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
 import type { None, Pattern } from '../lib/integrations.ts';
 import { OPERATION_IDS } from '../lib/operation.ts';
 import { DEFAULTS } from '../lib/settings.ts';
@@ -57,7 +57,7 @@ describe('integrations', () => {
       .build();
     const template = Template.fromStack(stack);
     template.hasResourceProperties('AWS::Lambda::Function', {
-      ...described('GET /v1/products/search'),
+      ...described('GET /v1/products/search, HEAD /v1/products/search'),
       MemorySize: 1024,
       Timeout: 20,
       Environment: { Variables: Match.objectLike({ EXTRA: 'yes', POWERTOOLS_LOG_LEVEL: 'DEBUG' }) },
@@ -73,7 +73,7 @@ describe('integrations', () => {
     const template = build().template();
     for (const [route, user] of [
       ['POST /v1/products', 'catalog_writer'],
-      ['GET /v1/products', 'catalog_reader'],
+      ['GET /v1/products, HEAD /v1/products', 'catalog_reader'],
     ] as const) {
       template.hasResourceProperties('AWS::Lambda::Function', {
         ...described(route),
@@ -82,7 +82,7 @@ describe('integrations', () => {
       });
     }
     template.hasResourceProperties('AWS::Lambda::Function', {
-      ...described('GET /openapi.json, GET /docs'),
+      ...described('GET /openapi.json, HEAD /openapi.json, GET /docs, HEAD /docs'),
       Environment: { Variables: Match.not(Match.objectLike({ DB_HOST: Match.anyValue() })) },
       VpcConfig: Match.absent(),
     });
@@ -242,6 +242,20 @@ describe('restrictCorsTo', () => {
     template().allResourcesProperties('AWS::ApiGateway::GatewayResponse', {
       ResponseParameters: Match.objectLike({
         'gatewayresponse.header.Access-Control-Allow-Origin': `'${origin}'`,
+      }),
+    });
+  });
+
+  test('adds headers to those that pages may send, and names those that they may read', () => {
+    const { api, template } = build('isolated', { corsAllowedHeaders: ['X-Shop', 'X-Till'] });
+    api.restrictCorsTo(origin);
+    const preflights = template().findResources('AWS::ApiGateway::Method', { Properties: { HttpMethod: 'OPTIONS' } });
+    for (const preflight of Object.values(preflights)) {
+      expect(JSON.stringify(preflight)).toContain(`${[...CORS_HEADERS, 'X-Shop', 'X-Till'].join(', ')}\\"`);
+    }
+    template().allResourcesProperties('AWS::ApiGateway::GatewayResponse', {
+      ResponseParameters: Match.objectLike({
+        'gatewayresponse.header.Access-Control-Expose-Headers': `'${EXPOSED_HEADERS.join(', ')}'`,
       }),
     });
   });

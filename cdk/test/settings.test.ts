@@ -12,6 +12,12 @@ test('all faults are told at once', () => {
   );
 });
 
+test('what pages may send is named', () => {
+  const headers = (...corsAllowedHeaders: string[]) => () => checked({ ...STAGES.dev, corsAllowedHeaders });
+  expect(headers('X-Shop', 'x-till')).not.toThrow();
+  for (const name of ['*', 'X Shop', '', 'X-Shop,X-Till']) expect(headers(name)).toThrow('not the name of a header');
+});
+
 test('what no type has seen is refused too', () => {
   const open = { ...STAGES.prod, authMode: 'none' } as unknown as Settings;
   expect(() => checked(open)).toThrow('stage prod needs authMode iam or cognito');

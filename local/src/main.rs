@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, ValueEnum};
 use local::{
     gateway::{
@@ -27,7 +27,10 @@ use local::{
     redis, sample,
     stack::{Stack, StackOptions, checkout, programs, user_pool_folder, write_watch_environment},
 };
-use shared::{http::AllowedOrigins, telemetry::terminal};
+use shared::{
+    http::{AllowedHeaders, AllowedOrigins},
+    telemetry::terminal,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::NoTls;
 
@@ -58,6 +61,10 @@ struct Arguments {
     /// Origin whose pages may call the API, such as http://localhost:5173; can be repeated
     #[arg(long, value_name = "URL", value_parser = origin)]
     allow_origin: Vec<String>,
+    /// Header that such pages may send besides those of the API and of common clients, such as X-Shop; can be repeated,
+    /// and adds to those of CORS_ALLOWED_HEADERS, which are separated by commas
+    #[arg(long, value_name = "NAME")]
+    allow_header: Vec<String>,
     /// JSON file of addresses, API keys, throttles and quotas; README.md shows one
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
@@ -179,6 +186,7 @@ async fn serve(
     let gateway = gateway::Options {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
         allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
+        allowed_headers: allowed_headers(&arguments.allow_header)?,
         auth: auth.clone(),
         limits: limits(arguments.limits.as_deref())?,
         // Who listens where the X-Ray daemon does wants traces.
@@ -263,6 +271,13 @@ fn variable(name: &str) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// The headers that pages may send besides those that are always allowed.
+fn allowed_headers(arguments: &[String]) -> Result<AllowedHeaders> {
+    let variable = variable("CORS_ALLOWED_HEADERS")?;
+    let names: Vec<_> = arguments.iter().chain(&variable).map(String::as_str).collect();
+    names.join(",").parse().map_err(|fault| anyhow!("--allow-header or CORS_ALLOWED_HEADERS: {fault}"))
 }
 
 /// The variables of the functions' own configuration that are set here too. Those of the cache from the `.env` file as

@@ -67,6 +67,7 @@ fn api_for(site: &Site) -> (Setup, Arc<Mutex<Vec<AccessLine>>>) {
     let log = Arc::clone(&lines);
     let gateway = gateway::Options {
         allowed_origins: site.origin().parse().expect("an origin"),
+        allowed_headers: "X-Shop".parse().expect("a header"),
         access_log: Some(Arc::new(move |line| log.lock().expect("no panic").push(line))),
         ..gateway::Options::default()
     };
@@ -98,6 +99,9 @@ fn a_page_of_an_allowed_origin_creates_a_product_and_reads_the_answer() {
             assert_eq!(seen, answer.header(name), "{name}");
         }
 
+        let added = given["added"].as_object().expect("headers");
+        assert!(added.len() >= 14 && added.values().all(|status| *status == 200), "{added:#?}");
+
         assert_eq!(given["invalid"]["status"], 422, "{given:#}");
         assert_eq!(given["unknown"]["status"], 403, "an error of the gateway can be read too: {given:#}");
         assert_eq!(given["unknown"]["headers"]["x-amzn-errortype"], "MissingAuthenticationTokenException");
@@ -113,7 +117,12 @@ fn a_page_of_another_origin_gets_and_does_nothing() {
     atelier_with(setup, async |atelier| {
         let given = other.call(atelier).await;
         for (what, outcome) in given.as_object().expect("outcomes") {
-            assert_eq!(outcome["error"], "TypeError", "{what}: {given:#}");
+            if what == "added" {
+                let statuses = outcome.as_object().expect("headers").values();
+                assert!(statuses.into_iter().all(|status| status == "refused"), "{outcome:#}");
+            } else {
+                assert_eq!(outcome["error"], "TypeError", "{what}: {given:#}");
+            }
         }
         assert_eq!(atelier.count_products().await, 0, "the browser did not even send it");
         let lines = lines.lock().expect("no panic");

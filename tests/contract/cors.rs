@@ -59,20 +59,48 @@ fn a_preflight_allows_every_header_of_the_contract() {
         let allowed = response.header("access-control-allow-headers").to_lowercase();
         let allowed: Vec<_> = allowed.split(", ").collect();
         for name in [
+            "amz-sdk-invocation-id",
+            "amz-sdk-request",
             "authorization",
+            "baggage",
+            "cache-control",
             "content-type",
             "idempotency-key",
             "if-match",
             "if-modified-since",
             "if-none-match",
             "if-unmodified-since",
+            "pragma",
+            "sentry-trace",
+            "traceparent",
+            "tracestate",
+            "x-amz-content-sha256",
             "x-amz-date",
             "x-amz-security-token",
+            "x-amz-user-agent",
+            "x-amzn-trace-id",
             "x-api-key",
             "x-audit-reason",
             "x-correlation-id",
         ] {
             assert!(allowed.contains(&name), "{name} is not in {allowed:?}");
+        }
+        assert!(!allowed.contains(&"x-shop") && !allowed.contains(&"*"), "{allowed:?}");
+    });
+}
+
+#[test]
+fn headers_can_be_added_to_those_that_pages_may_send() {
+    let mut setup = shop();
+    setup.gateway.allowed_headers = "X-Shop, X-Till".parse().expect("headers");
+    atelier_with(setup, async |atelier| {
+        let headers = [("origin", SHOP), ("access-control-request-method", "GET")];
+        for path in ["/v1/products", "/v1/artisans/search"] {
+            let response = atelier.client().send(Method::OPTIONS, path, &headers, "").await.expect(204);
+            let allowed = response.header("access-control-allow-headers").to_lowercase();
+            for name in ["x-shop", "x-till", "if-match", "traceparent"] {
+                assert!(allowed.split(", ").any(|allowed| allowed == name), "{name} is not in {allowed}");
+            }
         }
     });
 }

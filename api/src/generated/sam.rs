@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::Result;
 use http::Method;
-use shared::{Operation, Role, Route};
+use shared::{
+    Operation, Role, Route,
+    http::{EXPOSED_HEADERS, REQUEST_HEADERS},
+};
 
 use super::{replaced, routes};
 use crate::OPERATIONS;
@@ -18,11 +21,6 @@ const THROTTLES_END: &str = "        # End of the generated throttles.\n";
 const RESOURCES: &str =
     "  # Functions, generated from the register of operations by `cargo xtask generate`.\n";
 const RESOURCES_END: &str = "  # End of the generated functions.\n";
-
-/// What a page may send; the same list as the local gateway's.
-pub(super) const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, \
-     If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, \
-     X-Correlation-Id";
 
 /// Every response of the gateway's own, with the status that it has.
 pub(super) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
@@ -143,6 +141,10 @@ fn gateway_responses() -> String {
               gatewayresponse.header.Vary: !If [HasCors, \"'Origin'\", !Ref AWS::NoValue]
 ",
         );
+        let _ = writeln!(
+            text,
+            "              gatewayresponse.header.Access-Control-Expose-Headers: !If [HasCors, \"'{EXPOSED_HEADERS}'\", !Ref AWS::NoValue]"
+        );
         if *status == 429 {
             text.push_str("              gatewayresponse.header.Retry-After: \"'1'\"\n");
         }
@@ -238,11 +240,12 @@ fn preflight(methods: &[&str]) -> String {
                                 #if($allowed == $origin)
                                 #set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
                                 #set($context.responseOverride.header.Access-Control-Allow-Methods = "{methods}")
-                                #set($context.responseOverride.header.Access-Control-Allow-Headers = "{ALLOWED_HEADERS}")
+                                #set($context.responseOverride.header.Access-Control-Allow-Headers = "{REQUEST_HEADERS}${{MoreHeaders}}")
                                 #set($context.responseOverride.header.Access-Control-Max-Age = "7200")
                                 #end
                                 #end
                               - Origins: !Join [',', !Ref CorsAllowedOrigins]
+                                MoreHeaders: !If [HasCorsHeaders, !Sub [', ${{Names}}', {{Names: !Join [', ', !Ref CorsAllowedHeaders]}}], '']
                 - !Ref AWS::NoValue
 "##
     )

@@ -148,18 +148,45 @@ export type OperationId = keyof typeof OPERATIONS;
 
 /** What pages of other origins may send. */
 export const CORS_HEADERS = [
+  'Amz-Sdk-Invocation-Id',
+  'Amz-Sdk-Request',
   'Authorization',
+  'Baggage',
+  'Cache-Control',
   'Content-Type',
   'Idempotency-Key',
   'If-Match',
   'If-Modified-Since',
   'If-None-Match',
   'If-Unmodified-Since',
+  'Pragma',
+  'Sentry-Trace',
+  'Traceparent',
+  'Tracestate',
   'X-Amz-Content-Sha256',
   'X-Amz-Date',
   'X-Amz-Security-Token',
+  'X-Amz-User-Agent',
+  'X-Amzn-Trace-Id',
   'X-Api-Key',
   'X-Audit-Reason',
+  'X-Correlation-Id',
+  'X-Requested-With',
+] as const;
+
+/** What pages of other origins may read. */
+export const EXPOSED_HEADERS = [
+  'Accept-Patch',
+  'Accept-Post',
+  'Age',
+  'Cache-Status',
+  'ETag',
+  'Idempotency-Replayed',
+  'Link',
+  'Location',
+  'Retry-After',
+  'X-Amzn-ErrorType',
+  'X-Amzn-RequestId',
   'X-Correlation-Id',
 ] as const;
 

@@ -8,11 +8,6 @@ use http_body_util::Full;
 
 use super::{Stage, exchange::Exchange};
 
-/// Headers of requests that a page may set beyond those that any page may.
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, \
-                               If-None-Match, If-Unmodified-Since, X-Amz-Content-Sha256, X-Amz-Date, \
-                               X-Amz-Security-Token, X-Api-Key, X-Audit-Reason, X-Correlation-Id";
-
 /// For how long a browser may remember the answer: no browser remembers it for longer than Chromium does.
 const MAX_AGE_SECONDS: u64 = 7_200;
 
@@ -42,7 +37,10 @@ pub(super) fn preflight(
         if let Ok(methods) = HeaderValue::try_from(methods.join(", ")) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
         }
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+        // Names of headers are tokens too.
+        if let Ok(names) = HeaderValue::try_from(stage.options.allowed_headers.value()) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
+        }
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE_SECONDS));
     }
     Some(response)

@@ -29,7 +29,7 @@ use std::{
 use anyhow::Context;
 use http::Method;
 use jiff::Timestamp;
-use shared::http::AllowedOrigins;
+use shared::http::{AllowedHeaders, AllowedOrigins};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
@@ -74,6 +74,8 @@ pub struct Options {
     pub clock: Clock,
     /// The origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
+    /// What such pages may send besides the headers that the contract and common clients have.
+    pub allowed_headers: AllowedHeaders,
     /// Who and how many are let through, whoever they are.
     pub limits: Limits,
     /// Gets a line for every request that was answered.
@@ -103,6 +105,7 @@ impl Default for Options {
             auth: Auth::None,
             clock: Arc::new(Timestamp::now),
             allowed_origins: AllowedOrigins::default(),
+            allowed_headers: AllowedHeaders::default(),
             limits: Limits::default(),
             access_log: None,
             is_traced: false,

@@ -6,12 +6,48 @@
 
 use std::{fmt, str::FromStr};
 
-use ::http::{HeaderMap, HeaderValue, Uri, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 /// Headers of answers that a page may read beyond those that any page may (Fetch, "CORS-safelisted response-header
-/// name").
-const EXPOSED: &str = "Accept-Patch, Accept-Post, Age, Cache-Status, ETag, Idempotency-Replayed, Link, Location, \
-                       Retry-After, X-Amzn-ErrorType, X-Amzn-RequestId, X-Correlation-Id";
+/// name"), here, at the gateway and in the deployed stacks.
+pub const EXPOSED_HEADERS: &str = "Accept-Patch, Accept-Post, Age, Cache-Status, ETag, Idempotency-Replayed, Link, \
+                                   Location, Retry-After, X-Amzn-ErrorType, X-Amzn-RequestId, X-Correlation-Id";
+
+/// Headers of requests that a page may send beyond those that any page may (Fetch, "CORS-safelisted request-header"): those
+/// of the contract and of signatures, and those that the AWS SDKs, Amplify, CloudWatch RUM, OpenTelemetry, Sentry and
+/// `fetch` with `cache: "reload"` add to every request. Preflights name them, and [`AllowedHeaders`] adds to them.
+pub const REQUEST_HEADERS: &str = "Amz-Sdk-Invocation-Id, Amz-Sdk-Request, Authorization, Baggage, Cache-Control, \
+                                   Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, \
+                                   If-Unmodified-Since, Pragma, Sentry-Trace, Traceparent, Tracestate, \
+                                   X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Security-Token, X-Amz-User-Agent, \
+                                   X-Amzn-Trace-Id, X-Api-Key, X-Audit-Reason, X-Correlation-Id, X-Requested-With";
+
+/// Headers that pages may send besides [`REQUEST_HEADERS`]; none by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedHeaders(Vec<HeaderName>);
+
+impl AllowedHeaders {
+    /// The value of `Access-Control-Allow-Headers`.
+    pub fn value(&self) -> String {
+        let more = self.0.iter().map(|name| format!(", {name}"));
+        [REQUEST_HEADERS.to_owned()].into_iter().chain(more).collect()
+    }
+}
+
+/// Reads a list whose names are separated by commas.
+impl FromStr for AllowedHeaders {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let read = |name: &str| {
+            // `*` has a meaning of its own: any header.
+            let header = HeaderName::from_str(name).ok().filter(|_| !name.contains('*'));
+            header.ok_or_else(|| format!("`{name}` is not the name of a header"))
+        };
+        names.map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
 
 /// The origins whose pages may call the API; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +71,7 @@ impl AllowedOrigins {
             return false;
         };
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
         true
     }
 }
@@ -105,6 +141,16 @@ mod tests {
             assert_eq!(answer.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_some(), expected);
             assert_eq!(answer.get(header::ACCESS_CONTROL_EXPOSE_HEADERS).is_some(), expected);
             assert!(!answer.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        }
+    }
+
+    #[test]
+    fn headers_can_be_added_by_their_names() {
+        let value = |list: &str| list.parse::<AllowedHeaders>().map(|headers| headers.value());
+        assert_eq!(value(""), Ok(REQUEST_HEADERS.to_owned()));
+        assert_eq!(value(" X-Shop,, x-till "), Ok(format!("{REQUEST_HEADERS}, x-shop, x-till")));
+        for refused in ["*", "X-*", "X Shop", "X-Shop:", "工房", "a\nb"] {
+            assert!(value(refused).is_err(), "{refused}");
         }
     }
 

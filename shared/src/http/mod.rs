@@ -14,7 +14,7 @@ mod request;
 
 pub use body::{FromJson, Members, Patch};
 pub use conditional::{Preconditions, Validators, Versioned};
-pub use cors::AllowedOrigins;
+pub use cors::{AllowedHeaders, AllowedOrigins, EXPOSED_HEADERS, REQUEST_HEADERS};
 pub use cursor::{CursorKeys, stored_time};
 pub use idempotency::{Claim, SECONDS_TO_LIVE};
 pub use page::{Limit, Page, PageRequest};

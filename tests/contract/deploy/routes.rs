@@ -215,13 +215,21 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
 #[test]
 fn preflights_allow_what_those_on_this_machine_allow() {
     let allowed_origins = "https://shop.example".parse().expect("an origin");
-    let gateway = gateway::Options { allowed_origins, ..gateway::Options::default() };
+    let allowed_headers = "x-shop,x-till".parse().expect("headers");
+    let gateway = gateway::Options { allowed_origins, allowed_headers, ..gateway::Options::default() };
     atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
         for (path, methods) in api()["paths"].as_object().expect("paths") {
             let preflight = &methods["options"]["Fn::If"][1]["x-amazon-apigateway-integration"];
             let template =
-                &preflight["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"][0];
-            let template = template.as_str().expect("a template");
+                &preflight["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"];
+            let more = json!({"Fn::If": [
+                "HasCorsHeaders",
+                {"Fn::Sub": [", ${Names}", {"Names": {"Fn::Join": [", ", {"Ref": "CorsAllowedHeaders"}]}}]},
+                "",
+            ]});
+            assert_eq!(template[1]["MoreHeaders"], more);
+            let template =
+                template[0].as_str().expect("a template").replace("${MoreHeaders}", ", x-shop, x-till");
             let headers = [("origin", "https://shop.example"), ("access-control-request-method", "GET")];
             let path = path.replace("{id}", "01936b5e-7c00-7000-8000-00000000000a");
             let answer = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
@@ -244,6 +252,9 @@ fn errors_of_the_gateway_are_problems() {
         let parameters = &response["responseParameters"];
         assert_eq!(parameters["gatewayresponse.header.Content-Type"], "'application/problem+json'", "{name}");
         assert_eq!(parameters["gatewayresponse.header.Access-Control-Allow-Origin"]["Fn::If"][0], "HasCors");
+        let exposed = format!("'{}'", shared::http::EXPOSED_HEADERS);
+        let exposed = json!({"Fn::If": ["HasCors", exposed, {"Ref": "AWS::NoValue"}]});
+        assert_eq!(parameters["gatewayresponse.header.Access-Control-Expose-Headers"], exposed, "{name}");
         let body = response["responseTemplates"]["application/json"].as_str().expect("a body");
         let body = body.replace("$context.error.messageString", "\"Forbidden\"");
         let problem: Value =
