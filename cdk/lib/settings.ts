@@ -230,7 +230,8 @@ export function checked<T extends Settings>(settings: T): T {
   within('failureThreshold', 1, Number.MAX_SAFE_INTEGER);
   within('monthlyBudget', 0, Number.MAX_SAFE_INTEGER);
   const noHeader = settings.corsAllowedHeaders.find((name) => !/^[A-Za-z0-9-]+$/.test(name));
-  if (noHeader !== undefined) faults.push(`corsAllowedHeaders has ${JSON.stringify(noHeader)}, not the name of a header`);
+  if (noHeader !== undefined)
+    faults.push(`corsAllowedHeaders has ${JSON.stringify(noHeader)}, not the name of a header`);
   if (settings.authMode === 'cognito' && settings.userPoolArn === '') faults.push('authMode cognito needs userPoolArn');
   if (settings.domain?.certificateArn === '') faults.push('a domain needs certificateArn');
   if (settings.monthlyBudget > 0 && !settings.alarmEmail) faults.push('monthlyBudget needs alarmEmail');

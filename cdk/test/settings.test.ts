@@ -13,7 +13,10 @@ test('all faults are told at once', () => {
 });
 
 test('what pages may send is named', () => {
-  const headers = (...corsAllowedHeaders: string[]) => () => checked({ ...STAGES.dev, corsAllowedHeaders });
+  const headers =
+    (...corsAllowedHeaders: string[]) =>
+    () =>
+      checked({ ...STAGES.dev, corsAllowedHeaders });
   expect(headers('X-Shop', 'x-till')).not.toThrow();
   for (const name of ['*', 'X Shop', '', 'X-Shop,X-Till']) expect(headers(name)).toThrow('not the name of a header');
 });
