@@ -31,7 +31,7 @@ macro_rules! id {
         }
 
         impl $crate::http::FromJson for $name {
-            fn from_json(value: &serde_json::Value) -> Result<Self, String> {
+            fn from_json(value: &$crate::http::Json) -> Result<Self, String> {
                 use $crate::http::FromParameter;
                 Self::from_parameter(value.as_str().ok_or("must be a string")?)
             }

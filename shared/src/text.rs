@@ -1,13 +1,14 @@
-//! Text as the catalogue stores and searches it: NFC, without control characters, and folded for search.
+//! Text as the catalogue stores and searches it: NFC, without characters that control the text around it, and folded for
+//! search.
 
-use serde_json::Value;
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-use crate::http::{FromJson, FromParameter};
+use crate::http::{FromJson, FromParameter, Json};
 
 /// One line of 1 to `MAX` characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +37,13 @@ impl<const MAX: usize> FromParameter for Line<MAX> {
 }
 
 impl<const MAX: usize> FromJson for Line<MAX> {
-    fn from_json(value: &Value) -> Result<Self, String> {
+    fn from_json(value: &Json) -> Result<Self, String> {
         Self::from_parameter(value.as_str().ok_or("must be a string")?)
     }
 }
 
 impl<const MAX: usize> FromJson for Paragraphs<MAX> {
-    fn from_json(value: &Value) -> Result<Self, String> {
+    fn from_json(value: &Json) -> Result<Self, String> {
         clean(value.as_str().ok_or("must be a string")?, Kind::Paragraphs, 0, MAX).map(Self)
     }
 }
@@ -58,26 +59,30 @@ impl<const MAX: usize> ToSchema for Line<MAX> {}
 impl<const MAX: usize> PartialSchema for Paragraphs<MAX> {
     fn schema() -> RefOr<Schema> {
         let text = text().pattern(Some(PARAGRAPHS)).max_length(Some(MAX));
-        text.description(Some(format!("0 to {MAX} characters; newlines and tabs are allowed.")))
-            .build()
-            .into()
+        text.description(Some(format!(
+            "0 to {MAX} characters; newlines and tabs are allowed, directional overrides are not."
+        )))
+        .build()
+        .into()
     }
 }
 
 impl<const MAX: usize> ToSchema for Paragraphs<MAX> {}
 
 /// What [`clean`] accepts as [`Kind::Paragraphs`], as a pattern of ECMA-262, the length apart.
-const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\r\n)*$";
+const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202d\u202e]|\r\n)*$";
 
 /// The schema of what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. A pattern says the length, since
-/// white space around the text does not count.
+/// white space around the text does not count. That one of them must be visible is beyond patterns that every client
+/// understands.
 pub(crate) fn line_schema(max: usize) -> ObjectBuilder {
-    let description = format!("1 to {max} characters, without those of white space around them.");
+    let description =
+        format!("1 to {max} characters, without those of white space around them; at least one is visible.");
     text().pattern(Some(line_pattern(max))).description(Some(description))
 }
 
 fn line_pattern(max: usize) -> String {
-    const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+    const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
     let between = max.saturating_sub(2);
     format!(r"^[^\S{CONTROL}]*[^\s{CONTROL}]([^{CONTROL}]{{0,{between}}}[^\s{CONTROL}])?[^\S{CONTROL}]*$")
 }
@@ -89,10 +94,40 @@ fn text() -> ObjectBuilder {
 /// What a text may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One line: no control character is allowed, surrounding white space is trimmed.
+    /// One line: no control character is allowed, nor what ends a line or changes the direction of what is shown beside
+    /// the text. Surrounding white space is trimmed.
     Line,
-    /// Several lines: newlines and tabs are allowed, CR LF becomes a newline, nothing is trimmed.
+    /// Several lines: newlines and tabs are allowed, and what ends a line or isolates text of another direction, as prose
+    /// in Hebrew or Arabic needs it; only overrides, which show letters in another order, are not. CR LF becomes a
+    /// newline, nothing is trimmed.
     Paragraphs,
+}
+
+impl Kind {
+    /// What the character `c` is called, if texts of this kind must not contain it.
+    fn refuses(self, c: char) -> Option<&'static str> {
+        match (c, self) {
+            ('\n' | '\t', Self::Paragraphs) => None,
+            (c, _) if c.is_control() => Some("control character"),
+            ('\u{202d}' | '\u{202e}', _) => Some("directional override"),
+            (_, Self::Paragraphs) => None,
+            ('\u{2028}', Self::Line) => Some("line separator"),
+            ('\u{2029}', Self::Line) => Some("paragraph separator"),
+            ('\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{2069}', Self::Line) => Some("directional control"),
+            (_, Self::Line) => None,
+        }
+    }
+}
+
+/// Whether nothing is seen of `c` where it stands alone. Beside other characters it may matter: joiners and variation
+/// selectors make emoji, and words of Persian and Hindi.
+fn is_invisible(c: char) -> bool {
+    // These are blank, or say something about their neighbours, and Unicode has no property that says so.
+    let is_blank = matches!(
+        c,
+        '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{13442}' | '\u{16fe4}' | '\u{1d159}'
+    );
+    c.is_whitespace() || is_blank || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 /// Normalises `input` to NFC and checks it.
@@ -106,9 +141,8 @@ pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, 
     if kind == Kind::Paragraphs && text.contains("\r\n") {
         text = text.replace("\r\n", "\n");
     }
-    let allowed = |c: char| !c.is_control() || (kind == Kind::Paragraphs && matches!(c, '\n' | '\t'));
-    if let Some(refused) = text.chars().find(|&c| !allowed(c)) {
-        return Err(format!("must not contain the control character U+{:04X}", u32::from(refused)));
+    if let Some((c, name)) = text.chars().find_map(|c| Some((c, kind.refuses(c)?))) {
+        return Err(format!("must not contain the {name} U+{:04X}", u32::from(c)));
     }
     if kind == Kind::Line {
         text = text.trim().to_owned();
@@ -118,6 +152,9 @@ pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, 
         (0, 1.., _) => Err("must not be empty".to_owned()),
         (length, min, max) if length < min || length > max => {
             Err(format!("must have {min} to {max} characters, not {length}"))
+        }
+        _ if min > 0 && text.chars().all(is_invisible) => {
+            Err("must not be empty: none of its characters is visible".to_owned())
         }
         _ => Ok(text),
     }
@@ -150,6 +187,96 @@ mod tests {
         {
             let error = clean(input, kind, 0, 10).unwrap_err();
             assert!(error.starts_with("must not contain the control character U+00"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_nowhere_and_turns_nothing_around() {
+        for (c, line, paragraphs) in [
+            ('\u{2028}', Some("line separator"), None),
+            ('\u{2029}', Some("paragraph separator"), None),
+            ('\u{202a}', Some("directional control"), None),
+            ('\u{202b}', Some("directional control"), None),
+            ('\u{202c}', Some("directional control"), None),
+            ('\u{202d}', Some("directional override"), Some("directional override")),
+            ('\u{202e}', Some("directional override"), Some("directional override")),
+            ('\u{2066}', Some("directional control"), None),
+            ('\u{2069}', Some("directional control"), None),
+            ('\u{200e}', None, None),
+            ('\u{200f}', None, None),
+            ('\u{202f}', None, None),
+            ('\u{2065}', None, None),
+            ('\u{206a}', None, None),
+        ] {
+            for text in [format!("a{c}b"), format!("{c}ab"), format!("ab{c}")] {
+                for (kind, name) in [(Kind::Line, line), (Kind::Paragraphs, paragraphs)] {
+                    let error =
+                        name.map(|name| format!("must not contain the {name} U+{:04X}", u32::from(c)));
+                    assert_eq!(clean(&text, kind, 1, 10).err(), error, "{text:?} {kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_invisible_characters_is_empty() {
+        for c in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{2060}',
+            '\u{2063}',
+            '\u{206f}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{1d159}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e0100}',
+            '\u{e0fff}',
+        ] {
+            for text in
+                [c.to_string(), format!("{c}{c}{c}"), format!(" {c} {c} "), format!("\u{200b}{c}\u{2060}")]
+            {
+                let error = clean(&text, Kind::Line, 1, 100).unwrap_err();
+                assert!(error.starts_with("must not be empty"), "{text:?}: {error}");
+                assert!(clean(&text, Kind::Paragraphs, 0, 100).is_ok(), "{text:?}");
+            }
+            let text = format!("a{c}");
+            assert_eq!(clean(&text, Kind::Line, 1, 100), Ok(text));
+        }
+    }
+
+    /// Joiners, variation selectors and tags are part of what people write.
+    #[test]
+    fn keeps_what_is_invisible_within_a_text() {
+        for text in [
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "👩\u{200d}🎨",
+            "❤\u{fe0f}",
+            "葛\u{e0100}城",
+            "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+            "ᠮᠣᠩ\u{180b}",
+            "co\u{ad}operate",
+        ] {
+            assert_eq!(clean(text, Kind::Line, 1, 100), Ok(text.to_owned()));
         }
     }
 
@@ -192,11 +319,23 @@ mod tests {
         /// What the contract promises of a text is what is accepted; a text that is not in NFC may come out shorter.
         #[test]
         fn the_patterns_of_the_contract_accept_what_is_accepted(
-            text in r"([ \t\n\r\u{85}\u{3000}a-c器\x00]|\r\n){0,12}",
+            text in r"([ \t\n\r\u{85}\u{3000}\u{2027}-\u{202f}\u{2066}\u{2069}a-c器\x00]|\r\n){0,12}",
         ) {
             let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
             prop_assert_eq!(pattern(&line_pattern(5)).is_match(&text), clean(&text, Kind::Line, 1, 5).is_ok());
             prop_assert_eq!(pattern(PARAGRAPHS).is_match(&text), clean(&text, Kind::Paragraphs, 0, 99).is_ok());
+        }
+
+        #[test]
+        fn the_patterns_of_the_contract_accept_no_less_than_is_accepted(text in "[\u{0}-\u{10ffff}]{0,9}") {
+            let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
+            if clean(&text, Kind::Line, 1, 5).is_ok() {
+                // Composed, for a text may have more characters before it is.
+                prop_assert!(pattern(&line_pattern(5)).is_match(&text.nfc().collect::<String>()));
+            }
+            if clean(&text, Kind::Paragraphs, 0, 99).is_ok() {
+                prop_assert!(pattern(PARAGRAPHS).is_match(&text));
+            }
         }
 
         #[test]

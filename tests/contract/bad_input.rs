@@ -10,12 +10,22 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
     atelier(async |atelier| {
         let long_name = json!({"name": "x".repeat(300), "price": 1}).to_string();
+        let long_price = format!(r#"{{"name": "x", "price": {}}}"#, "9".repeat(400));
         let long_description = json!({"name": "x", "price": 1, "description": "x".repeat(4_001)}).to_string();
         for (body, faults) in [
             (r#"{}"#, vec!["/name", "/price"]),
             (r#"{"name": "x"}"#, vec!["/price"]),
             (r#"{"name": "", "price": 1}"#, vec!["/name"]),
             (r#"{"name": " \u3000 ", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "\u200b\ufeff", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "\u3164\u2800", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "a\u2028b", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "a\u202eb", "price": 1}"#, vec!["/name"]),
+            (r#"{"name": "x", "price": 1, "description": "a\u202eb"}"#, vec!["/description"]),
+            (r#"{"name": "x", "price": 1e999}"#, vec!["/price"]),
+            (r#"{"name": -1e999, "price": [1e999]}"#, vec!["/name", "/price"]),
+            (r#"{"name": "x", "price": 100.00000000000000000001}"#, vec!["/price"]),
+            (r#"{"name": {"a": [1e999]}, "price": 1, "x": 1e-99999999999999999999}"#, vec!["/name", "/x"]),
             (r#"{"name": "a\u0000b", "price": 1}"#, vec!["/name"]),
             (r#"{"name": "a\nb", "price": 1}"#, vec!["/name"]),
             (r#"{"name": 7, "price": "7"}"#, vec!["/name", "/price"]),
@@ -37,6 +47,8 @@ fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
             (r#"[]"#, vec![""]),
             (r#""text""#, vec![""]),
             (r#"null"#, vec![""]),
+            ("1e999", vec![""]),
+            (long_price.as_str(), vec!["/price"]),
             (long_name.as_str(), vec!["/name"]),
             (long_description.as_str(), vec!["/description"]),
         ] {
@@ -45,6 +57,33 @@ fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
             assert_eq!(response.faults(422), faults, "{body}");
         }
         assert_eq!(atelier.count_products().await, 0);
+    });
+}
+
+#[test]
+fn a_price_is_an_integer_however_it_is_written() {
+    atelier(async |atelier| {
+        for (written, price) in [
+            ("100.0", 100_i64),
+            ("1e2", 100),
+            ("-0", 0),
+            ("0e999", 0),
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            let body = format!(r#"{{"name": "x", "price": {written}}}"#);
+            let send = async |key: &str, body: String| {
+                let headers = [JSON, ("idempotency-key", key)];
+                atelier.client().send(Method::POST, "/v1/products", &headers, body).await
+            };
+            let created = send(written, body).await.expect(201);
+            assert!(created.body.contains(&format!("\"price\":{price},")), "{written}: {}", created.body);
+            let read = atelier.client().get(created.header("location")).await.expect(200);
+            assert_eq!(read.body, created.body);
+            // The same number is the same request.
+            let again = send(written, json!({"name": "x", "price": price}).to_string()).await.expect(201);
+            assert_eq!(again.header("idempotency-replayed"), "true");
+        }
     });
 }
 
@@ -59,6 +98,12 @@ fn a_body_that_is_not_json_is_400() {
             "[1,",
             "{\"name\": \"\\ud800\"}",
             "\u{feff}{}",
+            "{\"name\": [\"\\ud800\"]}",
+            "{\"price\": 1e}",
+            "{\"price\": 1e999",
+            "{\"price\": +1}",
+            "{\"price\": NaN}",
+            "{\"price\": 0x10}",
         ] {
             atelier.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(400);
         }

@@ -1,14 +1,13 @@
 //! JSON bodies, read member by member so that a client learns all faults at once.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
+use std::collections::{BTreeMap, HashSet};
+
+use serde::de::IgnoredAny;
+
+use super::{
+    Fault, Json, Problem, Result,
+    json::{Entries, write_canonical_object},
 };
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Value, error::Category};
-
-use super::{Fault, Problem, Result};
 
 /// A type that checks and makes itself of a JSON value: parsed at the edge, valid ever after.
 pub trait FromJson: Sized {
@@ -16,7 +15,7 @@ pub trait FromJson: Sized {
     ///
     /// # Errors
     /// The fact that is wrong, fit for a client: "must be a string".
-    fn from_json(value: &Value) -> Result<Self, String>;
+    fn from_json(value: &Json) -> Result<Self, String>;
 }
 
 /// A member of a merge patch (RFC 7396): absent, null and a value are three things.
@@ -33,7 +32,7 @@ pub enum Patch<T> {
 /// The members of a JSON object that are still to be read, and the faults found so far.
 #[derive(Debug)]
 pub struct Members {
-    members: Vec<(String, Value)>,
+    members: Vec<(String, Json)>,
     faults: Vec<Fault>,
 }
 
@@ -43,7 +42,15 @@ impl Members {
     /// # Errors
     /// 400 when it is not JSON, 422 when it is not an object.
     pub fn parse(body: &[u8]) -> Result<Self> {
-        let members = serde_json::from_slice::<Object>(body).map_err(|error| refuse(body, &error))?.0;
+        let body =
+            std::str::from_utf8(body).map_err(|_| Problem::malformed_body("The body is not UTF-8."))?;
+        let Entries(entries) = serde_json::from_str(body).map_err(|error| refuse(body, &error))?;
+        let read = |(name, value)| match Json::read(value, 1) {
+            Ok(value) => Ok((name, value)),
+            // The error's line and column are those of the value.
+            Err(error) => Err(Problem::malformed_body(without_place(&error))),
+        };
+        let members = entries.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let mut faults = Vec::new();
         // Sets, since a body has room for thousands of names.
         let (mut names, mut repeated) = (HashSet::with_capacity(members.len()), HashSet::new());
@@ -74,7 +81,7 @@ impl Members {
     /// The member `name`, where null and absence mean none.
     pub fn nullable<T: FromJson>(&mut self, name: &str) -> Option<T> {
         match self.take(name) {
-            None | Some(Value::Null) => None,
+            None | Some(Json::Null) => None,
             Some(value) => self.read(name, &value),
         }
     }
@@ -83,7 +90,7 @@ impl Members {
     pub fn patch<T: FromJson>(&mut self, name: &str) -> Patch<T> {
         match self.take(name) {
             None => Patch::Absent,
-            Some(Value::Null) => Patch::Null,
+            Some(Json::Null) => Patch::Null,
             Some(value) => self.read(name, &value).map_or(Patch::Absent, Patch::Value),
         }
     }
@@ -129,8 +136,9 @@ impl Members {
     /// The members as JSON that is equal for equal contents.
     pub(super) fn canonical(&self) -> String {
         let sorted: BTreeMap<_, _> = self.members.iter().map(|(name, value)| (name, value)).collect();
-        // Values of JSON can always be written as JSON.
-        serde_json::to_string(&sorted).unwrap_or_default()
+        let mut text = String::new();
+        write_canonical_object(sorted, &mut text);
+        text
     }
 
     /// The names of all members, repeated ones included.
@@ -139,14 +147,14 @@ impl Members {
         self.members.iter().map(|(name, _)| name.as_str())
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
+    fn take(&mut self, name: &str) -> Option<Json> {
         let index = self.members.iter().position(|(member, _)| member == name)?;
         let (_, value) = self.members.remove(index);
         self.members.retain(|(member, _)| member != name);
         Some(value)
     }
 
-    fn read<T: FromJson>(&mut self, name: &str, value: &Value) -> Option<T> {
+    fn read<T: FromJson>(&mut self, name: &str, value: &Json) -> Option<T> {
         let result = if value.is_null() { Err("must not be null".to_owned()) } else { T::from_json(value) };
         match result {
             Ok(value) => Some(value),
@@ -161,40 +169,21 @@ impl Members {
 }
 
 /// The problem of a body that is not a JSON object.
-fn refuse(body: &[u8], error: &serde_json::Error) -> Problem {
+fn refuse(body: &str, error: &serde_json::Error) -> Problem {
     // A value of another type is refused at its first byte: what follows may still be malformed.
-    match (error.classify(), serde_json::from_slice::<IgnoredAny>(body)) {
-        (Category::Data, Ok(_)) => Problem::invalid_body(vec![Fault::body("must be a JSON object")]),
-        (Category::Data, Err(error)) => Problem::malformed_body(error.to_string()),
-        _ => Problem::malformed_body(error.to_string()),
+    match serde_json::from_str::<IgnoredAny>(body) {
+        Ok(_) if !body.trim_start().starts_with('{') => {
+            Problem::invalid_body(vec![Fault::body("must be a JSON object")])
+        }
+        Ok(_) => Problem::malformed_body(error.to_string()),
+        Err(error) => Problem::malformed_body(error.to_string()),
     }
 }
 
-/// An object's members in order, repeated names included.
-struct Object(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    members.push(entry);
-                }
-                Ok(Object(members))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
+/// What `error` says, without where.
+fn without_place(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    said.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -204,7 +193,7 @@ mod tests {
     struct Text;
 
     impl FromJson for Text {
-        fn from_json(value: &Value) -> Result<Self, String> {
+        fn from_json(value: &Json) -> Result<Self, String> {
             value.as_str().map(|_| Self).ok_or_else(|| "must be a string".to_owned())
         }
     }
@@ -246,6 +235,13 @@ mod tests {
             ("{\"a\": 1,}", 400),
             ("[1,", 400),
             ("{\"a\": \"\\ud800\"}", 400),
+            ("{\"a\": [\"\\ud800\"]}", 400),
+            ("{\"\\ud800\": 1}", 400),
+            ("{\"a\": 1e}", 400),
+            ("{\"a\": 01}", 400),
+            ("1e", 400),
+            ("1e999", 422),
+            ("[1e999]", 422),
             ("{} {}", 400),
             ("[]", 422),
             ("null", 422),
@@ -253,6 +249,14 @@ mod tests {
         ] {
             assert_eq!(Members::parse(body.as_bytes()).unwrap_err().status(), status, "{body}");
         }
-        assert_eq!(Members::parse(b"{\"a\": \"\xff\"}").unwrap_err().status(), 400);
+        for not_utf8 in [&b"{\"a\": \"\xff\"}"[..], b"[\"\xff\"]", b"\xff"] {
+            assert_eq!(Members::parse(not_utf8).unwrap_err().status(), 400);
+        }
+        // JSON sets no limits to numbers: what is wrong with them is up to their members.
+        for number in ["1e999", "-1e999", "1e-999", &"9".repeat(400)] {
+            for body in [format!("{{\"a\": {number}}}"), format!("{{\"a\": [{{\"b\": {number}}}]}}")] {
+                assert!(Members::parse(body.as_bytes()).is_ok(), "{body}");
+            }
+        }
     }
 }

@@ -143,7 +143,7 @@ pub struct NewProduct {
     /// Its description.
     #[schema(inline, required = false, default = "")]
     pub description: Description,
-    /// Its price.
+    /// Its price. However it is written, it is the integer that it is: `100`, `100.0` and `1e2` are the same.
     #[schema(inline)]
     pub price: Price,
     /// The price's currency.
@@ -215,7 +215,7 @@ pub struct ProductPatch {
     /// Its description; null empties it.
     #[schema(inline)]
     pub description: Option<Description>,
-    /// Its price.
+    /// Its price. However it is written, it is the integer that it is: `100`, `100.0` and `1e2` are the same.
     #[schema(inline, value_type = Price, required = false)]
     pub price: Option<Price>,
     /// The price's currency; null sets JPY.
