@@ -1,8 +1,11 @@
 //! Who changed what, when and why. Every statement that writes adds a row to the table `history`, which writers can
 //! neither change nor empty; here is what such a row has of its request, and how the rows of a resource are read.
 
+use std::borrow::Cow;
+
 use ::http::HeaderName;
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -66,8 +69,31 @@ fn reason(request: &Request) -> Result<Option<String>, String> {
         (Some(_), Some(_)) => return Err("must not appear more than once".to_owned()),
     };
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| "must be UTF-8")?;
-    Reason::from_parameter(text).map(|reason| Some(reason.into()))
+    Reason::from_parameter(&decoded(text)?).map(|reason| Some(reason.into()))
 }
+
+/// `text` itself, or what it stands for as an extended value of RFC 8187, such as `UTF-8''Caf%C3%A9`: many clients can
+/// send nothing but ASCII in a header.
+fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
+    let is_language = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let encoded = text.split_once('\'').filter(|(charset, _)| charset.eq_ignore_ascii_case("utf-8"));
+    let encoded = encoded.and_then(|(_, rest)| rest.split_once('\'')).filter(|(tag, _)| is_language(tag));
+    let Some((_, encoded)) = encoded else { return Ok(Cow::Borrowed(text)) };
+    let mut parts = encoded.split('%');
+    let is_plain =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || ATTR_CHAR.contains(&byte));
+    let is_octet = |part: &str| {
+        let hexadecimal =
+            part.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        hexadecimal && part.get(2..).is_some_and(is_plain)
+    };
+    let is_value = parts.next().is_some_and(is_plain) && parts.all(is_octet);
+    let decoded = percent_decode_str(encoded).decode_utf8().ok().filter(|_| is_value);
+    decoded.ok_or_else(|| "must be percent-encoded UTF-8 after UTF-8'' (RFC 8187)".to_owned())
+}
+
+/// What an extended value has unencoded, besides letters and digits.
+const ATTR_CHAR: &[u8] = b"!#$&+-.^_`|~";
 
 /// A write, as history tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -86,7 +112,7 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// The id that API Gateway gave the request.
     pub request_id: String,
-    /// The request's `X-Audit-Reason`; null if it had none.
+    /// The request's `X-Audit-Reason`, decoded; null if it had none.
     #[schema(required = true)]
     pub reason: Option<String>,
 }
@@ -165,6 +191,42 @@ mod tests {
         assert_eq!(reason_of(&[b" Recount "]), Ok(Some("Recount".to_owned())));
         assert_eq!(reason_of(&["棚卸し".as_bytes()]), Ok(Some("棚卸し".to_owned())));
         assert!(reason_of(&["棚".repeat(500).as_bytes()]).is_ok());
+        for (sent, kept) in [
+            ("UTF-8''Caf%C3%A9%20ferm%C3%A9", "Café fermé"),
+            ("utf-8''%e6%a3%9a%e5%8d%b8%e3%81%97", "棚卸し"),
+            ("UTF-8'en-GB'Recount", "Recount"),
+            ("UTF-8''e%CC%81", "é"),
+            ("UTF-8''100%25!#$&+-.^_`|~", "100%!#$&+-.^_`|~"),
+            ("UTF-8''%20Recount%20", "Recount"),
+            ("100%25", "100%25"),
+            ("UTF-8'Recount", "UTF-8'Recount"),
+            ("it's 'new'", "it's 'new'"),
+            ("UTF-8 isn't 'new'", "UTF-8 isn't 'new'"),
+            ("ISO-8859-1''caf%E9", "ISO-8859-1''caf%E9"),
+        ] {
+            assert_eq!(reason_of(&[sent.as_bytes()]), Ok(Some(kept.to_owned())), "{sent}");
+        }
+        let longest = format!("UTF-8''{}", "%E6%A3%9A".repeat(500));
+        assert_eq!(reason_of(&[longest.as_bytes()]), Ok(Some("棚".repeat(500))));
+        let too_long = format!("{longest}a");
+        for refused in [
+            "UTF-8''",
+            "UTF-8''%20",
+            "UTF-8''%E2%80%8B",
+            "UTF-8''caf%E9",
+            "UTF-8''%",
+            "UTF-8''%4",
+            "UTF-8''%zz",
+            "UTF-8''a b",
+            "UTF-8''é",
+            "UTF-8''it's",
+            "UTF-8''a%00",
+            "UTF-8''a%0A",
+            "UTF-8''%E2%80%AEa",
+            &too_long,
+        ] {
+            assert!(reason_of(&[refused.as_bytes()]).is_err(), "{refused}");
+        }
         for refused in [&[&b""[..]][..], &[b" "], &[b"a\tb"], &[b"\xff"], &[&[b'a'; 501]], &[b"a", b"a"]] {
             assert!(reason_of(refused).is_err(), "{refused:?}");
         }

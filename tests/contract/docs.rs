@@ -24,6 +24,9 @@ fn signed() -> Setup {
     Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() }
 }
 
+/// Why the page writes: beyond ASCII, beyond Latin-1, and with all that an encoding may forget.
+const REASON: &str = "Café fermé (棚卸し)*! 'it' 100% 👩\u{200d}🎨";
+
 /// A principal with temporary credentials.
 fn session() -> Principal {
     Principal {
@@ -82,7 +85,8 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
         let calls = json!([
             {"operation": "listProducts"},
             search(Some(credentials(&wrong)), "備前"),
-            {"operation": "createProduct", "authorization": credentials(admin), "body": product},
+            {"operation": "createProduct", "authorization": credentials(admin), "body": product,
+             "parameters": {"X-Audit-Reason": REASON}},
             search(Some(credentials(reader)), "備前"),
             search(Some(credentials(&session())), "備前焼 湯呑"),
             search(None, "a+b &c=d/e'(f)*!~"),
@@ -124,6 +128,15 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             made[2]["example"]
         );
         assert!(made[4]["headers"]["x-amz-security-token"].is_string());
+        // A reason that no header can carry as it is was signed and kept.
+        let sent = made[2]["headers"]["x-audit-reason"].as_str().expect("a reason");
+        assert!(sent.is_ascii() && sent.starts_with("UTF-8''Caf%C3%A9"), "{sent}");
+        assert!(
+            made[2]["headers"]["authorization"].as_str().is_some_and(|text| text.contains("x-audit-reason"))
+        );
+        let kept =
+            atelier.database().await.query_one("select reason from history", &[]).await.expect("one row");
+        assert_eq!(kept.get::<_, String>(0), REASON);
 
         // Examples of what may be left out are shown, not sent.
         for call in made {

@@ -201,7 +201,18 @@ fn a_reason_that_is_none_is_400_before_anything_is_written() {
         let (of_product, of_artisan) = (product_path(&product), artisan_path(&artisan));
         let long = "x".repeat(501);
         for (method, path, body) in every_write(&of_product, &of_artisan) {
-            for reasons in [&[&*long][..], &["  "], &[""], &["a\tb"], &["next\u{85}line"], &["one", "two"]] {
+            for reasons in [
+                &[&*long][..],
+                &["  "],
+                &[""],
+                &["a\tb"],
+                &["next\u{85}line"],
+                &["\u{200b}"],
+                &["a\u{202e}b"],
+                &["UTF-8''%zz"],
+                &["UTF-8''caf%E9"],
+                &["one", "two"],
+            ] {
                 let headers: Vec<_> = reasons.iter().map(|reason| ("x-audit-reason", *reason)).collect();
                 let faults = send(atelier, method.clone(), path, &headers, &body).await.faults(400);
                 assert_eq!(faults, ["X-Audit-Reason"], "{method} {path} {reasons:?}");
@@ -209,7 +220,12 @@ fn a_reason_that_is_none_is_400_before_anything_is_written() {
         }
         assert_eq!(count(atelier).await, 2);
         let longest = "棚".repeat(500);
-        for (reason, kept) in [("か\u{3099}らす", "がらす"), (&*longest, &*longest)] {
+        for (reason, kept) in [
+            ("か\u{3099}らす", "がらす"),
+            ("UTF-8''Caf%C3%A9%20ferm%C3%A9", "Café fermé"),
+            ("utf-8'ja'%E6%A3%9A%E5%8D%B8%E3%81%97", "棚卸し"),
+            (&*longest, &*longest),
+        ] {
             let headers = [("x-audit-reason", reason)];
             let price = json!({"price": reason.len()});
             send(atelier, Method::PATCH, &of_product, &headers, &price).await.expect(200);

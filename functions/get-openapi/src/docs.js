@@ -33,6 +33,18 @@
     return { ...request, url: signed.url.href, headers: Object.fromEntries(signed.headers) };
   }
 
+  // Browsers send no header in UTF-8: what would be sent is another text than the one that is signed.
+  const encoded = (text) =>
+    encodeURIComponent(text).replace(/['()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+
+  /** The request with a reason in ASCII: as an extended value of RFC 8187, if it has other characters. */
+  function inAscii(request) {
+    const isReason = ([name, value]) => name.toLowerCase() === "x-audit-reason" && /[^ -~]/.test(value);
+    const [name, value] = Object.entries(request.headers ?? {}).find(isReason) ?? [];
+    if (!name) return request;
+    return { ...request, headers: { ...request.headers, [name]: `UTF-8''${encoded(value)}` } };
+  }
+
   /**
    * Shows the examples of what may be left out, and leaves it out. Swagger UI would send them: every conditional request
    * would fail, and every idempotent one be the same.
@@ -65,7 +77,7 @@
     persistAuthorization: false,
     // It would ask a host elsewhere.
     validatorUrl: null,
-    requestInterceptor: sign,
+    requestInterceptor: (request) => sign(inAscii(request)),
     plugins: [onlyShowOptionalExamples],
   });
 })();

@@ -90,7 +90,9 @@ pub struct AuditReason;
 
 impl IntoParams for AuditReason {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Why, for the history of what is changed: one line of text in UTF-8.";
+        let description = "Why, for the history of what is changed: one line of text in UTF-8. Where a client can send \
+            nothing but ASCII, as browsers, Node.js and most libraries do, an extended value of RFC 8187: \
+            `UTF-8''Caf%C3%A9%20ferm%C3%A9` is `Café fermé`.";
         let reason = parameter(ParameterIn::Header, "X-Audit-Reason", description, Reason::schema());
         vec![reason.example(Some("New prices from December on".into())).build()]
     }
