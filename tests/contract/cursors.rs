@@ -12,6 +12,11 @@ use local::{
     lambda::{Function, Functions},
     stack::{checkout, programs},
 };
+use proptest::{
+    prelude::*,
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
 use serde_json::{Value, json};
 use shared::{
     Request, Role,
@@ -167,6 +172,27 @@ fn positions() -> Vec<Value> {
     positions
 }
 
+/// Arbitrary positions of nearly the right form, the same each time.
+fn arbitrary_positions(count: usize) -> Vec<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[\\x00-\u{10ffff}]{0,6}".prop_map(Value::from),
+        (-9_999..9_999_i32).prop_map(|year| match year < 0 {
+            true => json!(format!("-{:06}-02-03T04:05:06Z", -year)),
+            false => json!(format!("{year:04}-02-03T04:05:06.789Z")),
+        }),
+        any::<u128>().prop_map(|id| json!(uuid::Uuid::from_u128(id))),
+    ];
+    let parts = prop::collection::vec(leaf, 0..5).prop_map(Value::from);
+    let named = ("[pcnx]", parts.clone()).prop_map(|(kind, parts)| json!({kind: parts}));
+    let position = prop_oneof![parts, named];
+    let mut runner = TestRunner::deterministic();
+    (0..count).map(|_| position.new_tree(&mut runner).expect("a position").current()).collect()
+}
+
 #[test]
 fn any_position_that_is_signed_with_the_right_key_is_a_page_or_400() {
     let environment = vec![("CURSOR_KEY".to_owned(), KEY.to_owned())];
@@ -178,7 +204,7 @@ fn any_position_that_is_signed_with_the_right_key_is_a_page_or_400() {
             let request = Request::new(http::Request::new(Bytes::new()), gateway);
             let list = request.query().page(&operation);
             let (mut pages, mut refusals) = (0, 0);
-            for position in positions() {
+            for position in positions().into_iter().chain(arbitrary_positions(100)) {
                 let cursor = list.cursor(&CursorKeys::new(KEY.as_bytes()), &position).expect("a cursor");
                 let parameters = parameters.iter().copied().chain([("cursor", cursor.as_str())]);
                 let parameters: Vec<_> = parameters.map(|(name, value)| format!("{name}={value}")).collect();

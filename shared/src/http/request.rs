@@ -106,8 +106,8 @@ impl Request {
         Preconditions::from_headers(self.headers())?.read(validators, reply)
     }
 
-    /// Checks that the preconditions are well-formed. Operations that heed none of them refuse malformed ones all the same:
-    /// a client that states a condition must not learn by accident that it was not heard.
+    /// Checks that the preconditions are well-formed, also where an operation evaluates none of them: a malformed one that
+    /// is ignored looks to its client like one that was true.
     ///
     /// # Errors
     /// 400 for malformed preconditions.
