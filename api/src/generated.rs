@@ -137,11 +137,15 @@ fn operations_ts() -> String {
     );
     list(&mut text, EXPOSED_HEADERS);
     text.push_str(
-        "] as const;\n\n/** Every response of the gateway's own, with its status and title. */\n\
+        "] as const;\n\n/** Every response of the gateway's own, with its status, title and `Retry-After`. */\n\
          export const GATEWAY_RESPONSES = {\n",
     );
     for (name, status, title) in sam::GATEWAY_RESPONSES {
-        let _ = writeln!(text, "  {name}: {{ status: {status}, title: '{title}' }},");
+        let retry_after = sam::retry_after_seconds(name).map_or("null".to_owned(), |it| it.to_string());
+        let _ = writeln!(
+            text,
+            "  {name}: {{ status: {status}, title: '{title}', retryAfterSeconds: {retry_after} }},"
+        );
     }
     text.push_str("} as const;\n");
     text

@@ -288,6 +288,12 @@ test('the gateway answers in problem+json itself', () => {
     StatusCode: '429',
     ResponseParameters: Match.objectLike({ 'gatewayresponse.header.Retry-After': "'1'" }),
   });
+  // A constant cannot say when the day of a quota is over.
+  template().hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
+    ResponseType: 'QUOTA_EXCEEDED',
+    StatusCode: '429',
+    ResponseParameters: Match.objectLike({ 'gatewayresponse.header.Retry-After': Match.absent() }),
+  });
 });
 
 test('addresses can be listed, which opens nothing to whom policies refuse', () => {

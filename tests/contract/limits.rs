@@ -144,7 +144,7 @@ fn a_quota_is_for_a_day_and_not_used_up_by_what_is_throttled() {
             watch.pass(SignedDuration::from_secs(60));
         }
         let response = with_key(atelier, "one").await;
-        assert_eq!(response.header("retry-after"), (27 * 60).to_string(), "until midnight in UTC");
+        assert!(!response.headers.contains_key("retry-after"), "as deployed: {:?}", response.headers);
         assert_refused(response, 429, "LimitExceededException", "Limit Exceeded");
         with_key(atelier, "two").await.expect(200);
         assert_eq!(with_key(atelier, "two").await.status, 429);

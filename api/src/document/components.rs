@@ -402,7 +402,7 @@ const PROBLEMS: &[ProblemResponse] = &[
         description: "Too Many Requests",
         kinds: &[],
         is_gateways: true,
-        headers: &[RETRY_AFTER],
+        headers: &[("Retry-After", "RetryAfterThrottle")],
     },
     ProblemResponse {
         name: "InternalServerError",
@@ -480,6 +480,12 @@ fn headers() -> Value {
         "RetryAfter": {
             "description": "Seconds after which to try again.",
             "required": true,
+            "schema": {"type": "integer", "minimum": 0},
+            "example": 1,
+        },
+        "RetryAfterThrottle": {
+            "description": "Seconds after which to try again; absent when a daily quota is used up.",
+            "required": false,
             "schema": {"type": "integer", "minimum": 0},
             "example": 1,
         },

@@ -145,8 +145,8 @@ fn gateway_responses() -> String {
             text,
             "              gatewayresponse.header.Access-Control-Expose-Headers: !If [HasCors, \"'{EXPOSED_HEADERS}'\", !Ref AWS::NoValue]"
         );
-        if *status == 429 {
-            text.push_str("              gatewayresponse.header.Retry-After: \"'1'\"\n");
+        if let Some(seconds) = retry_after_seconds(name) {
+            let _ = writeln!(text, "              gatewayresponse.header.Retry-After: \"'{seconds}'\"");
         }
         let _ = writeln!(
             text,
@@ -155,6 +155,12 @@ fn gateway_responses() -> String {
         );
     }
     text
+}
+
+/// The `Retry-After` of the gateway's response `name`. It can only be a constant: a throttle has room again a second
+/// later, while a quota is used up until its day ends.
+pub(super) fn retry_after_seconds(name: &str) -> Option<u32> {
+    (name == "THROTTLED").then_some(1)
 }
 
 fn method(route: &Route, operation: &Operation) -> String {

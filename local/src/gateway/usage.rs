@@ -80,7 +80,7 @@ impl Usage {
             (*day, *count) = (today, 0);
         }
         if key.quota_per_day.is_some_and(|quota| *count >= quota) {
-            return Err(limit_exceeded(&key.id, now));
+            return Err(limit_exceeded(&key.id));
         }
         self.buckets.take(&key.id, now).map_err(|seconds| {
             too_many_requests(seconds).because(format!("the throttle of key {}", key.id))
@@ -95,10 +95,8 @@ fn forbidden(is_sent: bool) -> GatewayError {
     GatewayError::new(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden").because(cause)
 }
 
-fn limit_exceeded(key_id: &str, now: Timestamp) -> GatewayError {
-    const SECONDS_PER_DAY: i64 = 86_400;
-    let until_midnight = SECONDS_PER_DAY - now.as_second().rem_euclid(SECONDS_PER_DAY);
+/// Without `Retry-After`, as deployed: a gateway response can name no time but a constant one.
+fn limit_exceeded(key_id: &str) -> GatewayError {
     GatewayError::new(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "Limit Exceeded")
-        .retry_after(until_midnight.unsigned_abs())
         .because(format!("the quota of key {key_id}"))
 }
