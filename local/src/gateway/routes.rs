@@ -1,5 +1,6 @@
 //! From method and path to the function. Paths are matched segment by segment as they were sent: an encoded slash does
-//! not split, an encoded letter is that letter, one trailing slash is ignored.
+//! not split, an encoded letter is that letter, one trailing slash is ignored. Functions get parameters as they were
+//! sent, as from API Gateway: what an encoded one means is theirs to decide.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,7 +39,7 @@ pub(super) struct Matched<'r> {
     pub(super) function: &'r str,
     /// Whether everybody may call it.
     pub(super) is_open: bool,
-    /// Decoded once.
+    /// Percent-encoded as the client has sent them.
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -74,12 +75,9 @@ impl Routes {
 
     /// Static segments beat parameters, and a resource without the method is as unknown as no resource.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
-        let path = one_spelling(without_trailing_slash(path));
-        let found = self.tree.at(&path).ok()?;
-        let resource = &self.resources[*found.value];
+        let resource = self.resource(path)?;
         let Target { function, is_open } = resource.methods.get(method)?;
-        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+        let parameters = resource.parameters(without_trailing_slash(path));
         Some(Matched { resource, function, is_open: *is_open, parameters })
     }
 }
@@ -90,6 +88,22 @@ impl Resource {
         let mut methods: Vec<_> = self.methods.keys().collect();
         methods.sort_by_key(|method| method.as_str());
         methods
+    }
+
+    /// The parameters of a path that this resource was found for.
+    fn parameters(&self, path: &str) -> BTreeMap<String, String> {
+        let mut parameters = BTreeMap::new();
+        let mut rest = path;
+        for part in self.template.split('/') {
+            let (segment, after) = rest.split_once('/').unwrap_or((rest, ""));
+            if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                // A greedy parameter is the last part of its template.
+                let (name, value) = name.strip_suffix('+').map_or((name, segment), |name| (name, rest));
+                parameters.insert(name.to_owned(), value.to_owned());
+            }
+            rest = after;
+        }
+        parameters
     }
 
     fn new(template: &str) -> Self {
@@ -175,14 +189,15 @@ mod tests {
             ("/v1/products/7", "/v1/products/{id}", Some(("id", "7"))),
             ("/v1/products/7/", "/v1/products/{id}", Some(("id", "7"))),
             ("/v1/products/searching", "/v1/products/{id}", Some(("id", "searching"))),
-            ("/v1/products/a%2Fb", "/v1/products/{id}", Some(("id", "a/b"))),
-            ("/v1/products/%252F", "/v1/products/{id}", Some(("id", "%2F"))),
-            ("/v1/products/a+b%20c", "/v1/products/{id}", Some(("id", "a+b c"))),
-            ("/v1/products/%E6%BC%86", "/v1/products/{id}", Some(("id", "漆"))),
+            ("/v1/products/a%2Fb", "/v1/products/{id}", Some(("id", "a%2Fb"))),
+            ("/v1/products/%252F", "/v1/products/{id}", Some(("id", "%252F"))),
+            ("/v1/products/a+b%20c", "/v1/products/{id}", Some(("id", "a+b%20c"))),
+            ("/v1/products/%E6%BC%86", "/v1/products/{id}", Some(("id", "%E6%BC%86"))),
             ("/v1/products/100%", "/v1/products/{id}", Some(("id", "100%"))),
-            ("/v1/products/%ff", "/v1/products/{id}", Some(("id", "\u{fffd}"))),
-            ("/v1/products/%7Bid%7D", "/v1/products/{id}", Some(("id", "{id}"))),
-            ("/files/a/b%20c", "/files/{path+}", Some(("path", "a/b c"))),
+            ("/v1/products/%ff", "/v1/products/{id}", Some(("id", "%ff"))),
+            ("/v1/products/%7Bid%7D", "/v1/products/{id}", Some(("id", "%7Bid%7D"))),
+            ("/v1/%70roducts/%37", "/v1/products/{id}", Some(("id", "%37"))),
+            ("/files/a/b%20c", "/files/{path+}", Some(("path", "a/b%20c"))),
         ] {
             let parameters =
                 parameters.into_iter().map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
