@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Parser, ValueEnum};
 use local::{
     gateway::{
-        self, AccessSink, Auth, Limits,
+        self, AccessSink, Auth, HostName, Limits,
         cognito::UserPool,
         iam::{Iam, Principal},
     },
@@ -65,6 +65,9 @@ struct Arguments {
     /// and adds to those of CORS_ALLOWED_HEADERS, which are separated by commas
     #[arg(long, value_name = "NAME")]
     allow_header: Vec<String>,
+    /// Host name that requests may be for besides those of this machine, such as host.docker.internal; can be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<HostName>,
     /// JSON file of addresses, API keys, throttles and quotas; README.md shows one
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
@@ -185,6 +188,7 @@ async fn serve(
     }
     let gateway = gateway::Options {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        allowed_hosts: arguments.allow_host.clone(),
         allowed_origins: arguments.allow_origin.join(",").parse().map_err(anyhow::Error::msg)?,
         allowed_headers: allowed_headers(&arguments.allow_header)?,
         auth: auth.clone(),

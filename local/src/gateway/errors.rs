@@ -56,6 +56,19 @@ impl GatewayError {
         Self::new(StatusCode::BAD_REQUEST, "BadRequestException", detail)
     }
 
+    /// The gateway does not answer to the name that the request is for; API Gateway finds no API by such a name.
+    pub(super) fn misdirected(host: &str) -> Self {
+        let detail = format!(
+            "This server does not answer to {host}. `cargo xtask dev --allow-host {host}` makes it do so."
+        );
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequestException", detail)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(super) fn request_timed_out() -> Self {
         let detail = "The body did not arrive in time";
         Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", detail)

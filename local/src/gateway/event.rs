@@ -191,9 +191,9 @@ fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage, auth: &Auth) ->
     forwarded.push(exchange.peer.ip().to_string());
     let added = [
         ("X-Forwarded-For", forwarded.join(", ")),
-        ("X-Forwarded-Port", stage.port.to_string()),
+        ("X-Forwarded-Port", stage.address.port().to_string()),
         ("X-Forwarded-Proto", "http".to_owned()),
-        ("X-Amzn-Trace-Id", exchange.trace.clone()),
+        ("X-Amzn-Trace-Id", exchange.trace.to_string()),
     ];
     headers.extend(added.map(|(name, value)| (name.to_owned(), vec![value])));
     headers

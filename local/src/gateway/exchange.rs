@@ -13,18 +13,16 @@ use hyper::body::Body;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{access_log::AccessLine, errors::GatewayError};
+use super::{access_log::AccessLine, errors::GatewayError, trace::Trace};
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
-/// A longer trace header is not ours to pass on.
-const TRACE_LIMIT_BYTES: usize = 256;
 
 /// A request on its way.
 pub(super) struct Exchange {
     pub(super) request_id: String,
     pub(super) extended_request_id: String,
     /// The `X-Amzn-Trace-Id` that the function sees and the client gets back.
-    pub(super) trace: String,
+    pub(super) trace: Trace,
     pub(super) peer: SocketAddr,
     pub(super) received: Timestamp,
     pub(super) resource: Option<String>,
@@ -37,12 +35,11 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(peer: SocketAddr, head: &Parts, received: Timestamp) -> Self {
-        let sent = head.headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
-        let sent = sent.filter(|trace| trace.starts_with("Root=") && trace.len() <= TRACE_LIMIT_BYTES);
+        let sent = head.headers.get(TRACE_HEADER).and_then(|value| Trace::parse(value.to_str().ok()?));
         Self {
             request_id: Uuid::now_v7().to_string(),
             extended_request_id: BASE64_STANDARD.encode(&Uuid::now_v7().as_bytes()[5..]),
-            trace: sent.map_or_else(|| new_trace(received), str::to_owned),
+            trace: sent.unwrap_or_else(|| Trace::new(received)),
             peer,
             received,
             resource: None,
@@ -54,17 +51,9 @@ impl Exchange {
         }
     }
 
-    /// The trace as Lambda gives it to a function: with a parent, and a decision about sampling, which is `is_traced`
-    /// unless the client has taken it.
+    /// The trace as Lambda gives it to a function: `is_traced` decides about sampling unless the client has.
     pub(super) fn function_trace_id(&self, is_traced: bool) -> String {
-        let mut trace = self.trace.clone();
-        if !trace.contains("Parent=") {
-            trace.push_str(&format!(";Parent={:016x}", random_bits(64)));
-        }
-        if !trace.contains("Sampled=") {
-            trace.push_str(if is_traced { ";Sampled=1" } else { ";Sampled=0" });
-        }
-        trace
+        self.trace.for_function(is_traced)
     }
 
     /// Puts the identifiers into the answer, in the place of any that the function has set.
@@ -72,7 +61,7 @@ impl Exchange {
         let identifiers = [
             (HeaderName::from_static("x-amzn-requestid"), &self.request_id),
             (HeaderName::from_static("x-amz-apigw-id"), &self.extended_request_id),
-            (HeaderName::from_static(TRACE_HEADER), &self.trace),
+            (HeaderName::from_static(TRACE_HEADER), &self.trace.to_string()),
         ];
         for (name, text) in identifiers {
             if let Ok(value) = HeaderValue::try_from(text) {
@@ -112,13 +101,4 @@ impl Exchange {
 
 pub(super) fn protocol(head: &Parts) -> &'static str {
     if head.version == http::Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
-}
-
-fn new_trace(received: Timestamp) -> String {
-    format!("Root=1-{:08x}-{:024x}", received.as_second(), random_bits(96))
-}
-
-/// The last bits of a UUID are its random ones.
-fn random_bits(count: u32) -> u128 {
-    Uuid::now_v7().as_u128() & ((1 << count) - 1)
 }

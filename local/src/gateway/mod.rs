@@ -13,11 +13,13 @@ mod cors;
 mod errors;
 mod event;
 mod exchange;
+mod hosts;
 pub mod iam;
 mod limits;
 mod pipeline;
 mod routes;
 mod throttle;
+mod trace;
 mod usage;
 
 use std::{
@@ -35,6 +37,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
 pub use access_log::{AccessLine, AccessSink};
 pub use auth::Auth;
+pub use hosts::HostName;
 pub use limits::{Limits, MethodThrottle};
 pub use throttle::Throttle;
 pub use usage::ApiKey;
@@ -72,6 +75,8 @@ pub struct Options {
     pub auth: Auth,
     /// When a request was received, by which credentials and limits are judged.
     pub clock: Clock,
+    /// The names that it answers to besides those of this machine.
+    pub allowed_hosts: Vec<HostName>,
     /// The origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
     /// What such pages may send besides the headers that the contract and common clients have.
@@ -104,6 +109,7 @@ impl Default for Options {
             api_id: "atelier".to_owned(),
             auth: Auth::None,
             clock: Arc::new(Timestamp::now),
+            allowed_hosts: Vec::new(),
             allowed_origins: AllowedOrigins::default(),
             allowed_headers: AllowedHeaders::default(),
             limits: Limits::default(),
@@ -124,7 +130,7 @@ struct Stage {
     routes: routes::Routes,
     functions: Functions,
     meters: limits::Meters,
-    port: u16,
+    address: SocketAddr,
 }
 
 /// A running gateway; dropping it closes its connections at once.
@@ -147,7 +153,7 @@ impl Gateway {
             options,
             routes,
             functions,
-            port: address.port(),
+            address,
         });
         let stopping = watch::Sender::new(false);
         let serving = tokio::spawn(connections::serve(listener, stage, stopping.subscribe()));

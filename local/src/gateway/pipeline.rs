@@ -1,10 +1,10 @@
-//! What happens to a request, in API Gateway's order: resource policy, preflight, route, read, authorise, usage plan,
+//! What happens to a request, in API Gateway's order: host, resource policy, preflight, route, read, authorise, usage plan,
 //! throttle, integrate. Each step either hands its result to the next one or ends the request with a `GatewayError`.
 
 use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, request::Parts, uri::Authority};
+use http::{HeaderMap, Method, Request, Response, Uri, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use crate::lambda::{
 };
 
 use super::{
-    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, limits,
+    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, hosts, limits,
     routes::Matched,
 };
 
@@ -52,13 +52,13 @@ async fn process(
     body: Incoming,
 ) -> Result<Response<Full<Bytes>>, GatewayError> {
     let now = exchange.received;
+    let host = hosts::host(head, stage.address, &stage.options.allowed_hosts)?;
     limits::admit_address(stage, exchange.peer.ip(), &head.method, head.uri.path())?;
     if let Some(response) = cors::preflight(stage, exchange, head) {
         return Ok(response);
     }
     let route = route(stage, &head.method, &head.uri)?;
     exchange.resource = Some(route.resource.template.clone());
-    let host = host(&head.headers, stage)?;
     let body = read(stage, &head.headers, body).await?;
 
     let mut identity = Claim { stage, exchange, head, body: &body }.authorise(stage.auth(&route))?;
@@ -81,17 +81,6 @@ async fn process(
 
 fn route<'s>(stage: &'s Stage, method: &Method, uri: &Uri) -> Result<Matched<'s>, GatewayError> {
     stage.routes.find(method, uri.path()).ok_or_else(GatewayError::missing_authentication_token)
-}
-
-/// The host that the client named. AWS finds the API by it, so no function ever sees a malformed one.
-fn host(headers: &HeaderMap, stage: &Stage) -> Result<String, GatewayError> {
-    let Some(value) = headers.get(http::header::HOST) else {
-        return Ok(stage.options.address.ip().to_string());
-    };
-    match Authority::try_from(value.as_bytes()) {
-        Ok(authority) => Ok(authority.host().to_owned()),
-        Err(_) => Err(GatewayError::bad_request("The Host header is malformed")),
-    }
 }
 
 async fn read(stage: &Stage, headers: &HeaderMap, body: Incoming) -> Result<Bytes, GatewayError> {

@@ -13,7 +13,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use local::{
-    gateway::{AccessLine, Gateway, Options, Route},
+    gateway::{AccessLine, Auth, Gateway, Options, Route},
     lambda::{Function, Functions},
 };
 use serde_json::{Value, json};
@@ -199,6 +199,16 @@ async fn sends_null_for_what_there_is_not() {
         panic!("{trace}")
     };
     assert_eq!((version, seconds.len(), random.len()), ("1", 8, 24));
+}
+
+#[tokio::test]
+async fn goes_on_with_a_trace_whatever_the_order_of_its_fields() {
+    let front = Front::plain().await;
+    let trace = "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678";
+    let request = front.request("GET", "/v1/products").header("x-amzn-trace-id", trace);
+    let answer = front.send(request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.header("x-amzn-trace-id"), [trace]);
+    assert_eq!(answer.json()["headers"]["X-Amzn-Trace-Id"], trace);
 }
 
 #[tokio::test]
@@ -416,7 +426,7 @@ async fn answers_413_to_bodies_over_the_quotas() {
         answer.assert_problem(413, "RequestTooLargeException", "Payload Too Large", "Request Too Long");
     }
     let request =
-        b"POST /v1/products HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 99000000\r\n\r\n";
+        b"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99000000\r\n\r\n";
     let answer = front.raw(request).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "not invited to send it: {answer}");
     assert_eq!(front.get("/v1/products?do=pid").await.status, 200);
@@ -428,7 +438,8 @@ async fn bounds_slow_clients() {
     let options = Options { header_timeout: short, body_timeout: short, ..Options::default() };
     let front = Front::new(function("f", &[]), options).await;
     assert_eq!(front.raw(b"GET /v1/products HTTP/1.1\r\nHost:").await, "");
-    let answer = front.raw(b"POST /v1/products HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab").await;
+    let answer =
+        front.raw(b"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab").await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(front.functions.environments("f").is_empty(), "no function was asked");
 }
@@ -440,7 +451,7 @@ async fn answers_400_to_malformed_requests() {
         &b"GET\r\n\r\n"[..],
         b"GET /v1/products HTTP/1.1\r\nbad header: x\r\n\r\n",
         b"GET /v1/products HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
-        b"GET /v1/products HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"GET /v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ] {
         let answer = front.raw(request).await;
@@ -448,6 +459,37 @@ async fn answers_400_to_malformed_requests() {
     }
     let old = front.raw(b"GET /v1/products HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+}
+
+#[tokio::test]
+async fn answers_421_to_names_that_are_not_its_own_before_anything_is_called() {
+    let signed = || local::gateway::iam::Iam::new(local::gateway::iam::Principal::defaults());
+    for auth in [Auth::None, Auth::Iam(signed())] {
+        let allowed_origins = "https://evil.example".parse().unwrap();
+        let options = Options { auth, allowed_origins, ..Options::default() };
+        let front = Front::new(function("f", &[]), options).await;
+        for request in [
+            "GET /v1/products HTTP/1.1\r\nHost: evil.example:9000\r\n",
+            "POST /v1/products HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n",
+            "OPTIONS /v1/products HTTP/1.1\r\nHost: evil.example\r\nOrigin: https://evil.example\r\n",
+            "GET /no/such/route HTTP/1.1\r\nHost: evil.example\r\n",
+            "GET /v1/products HTTP/1.0\r\nHost: evil.example\r\n",
+            "GET http://evil.example/v1/products HTTP/1.1\r\nHost: localhost\r\n",
+            "GET http://localhost/v1/products HTTP/1.1\r\nHost: evil.example\r\n",
+        ] {
+            let answer = front.raw(format!("{request}Connection: close\r\n\r\n{{}}").as_bytes()).await;
+            assert_eq!(answer.split(' ').nth(1), Some("421"), "{request}: {answer}");
+            let detail = "does not answer to evil.example. `cargo xtask dev --allow-host evil.example`";
+            assert!(answer.contains(detail), "{answer}");
+        }
+        assert!(front.functions.environments("f").is_empty(), "no function was asked");
+        assert_eq!(front.last_line().status, 421);
+    }
+    let options = Options { allowed_hosts: vec!["evil.example".parse().unwrap()], ..Options::default() };
+    let front = Front::new(function("f", &[]), options).await;
+    let request = b"GET /v1/products HTTP/1.1\r\nHost: EVIL.example:9000\r\nConnection: close\r\n\r\n";
+    let answer = front.raw(request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -470,7 +512,8 @@ async fn serves_a_hundred_at_once_with_four_processes() {
 async fn a_client_that_hangs_up_leaves_the_environment_usable() {
     let (front, meeting) = (Front::plain().await, Meeting::new().await);
     let mut stream = TcpStream::connect(front.gateway.address()).await.unwrap();
-    let request = format!("GET /v1/products?do=wait&port={} HTTP/1.1\r\nHost: a\r\n\r\n", meeting.port);
+    let request =
+        format!("GET /v1/products?do=wait&port={} HTTP/1.1\r\nHost: localhost\r\n\r\n", meeting.port);
     stream.write_all(request.as_bytes()).await.unwrap();
     let held = meeting.arrival().await;
     drop(stream);

@@ -97,7 +97,9 @@ fn refuses_a_request_with_any_byte_changed() {
                 continue;
             }
             let answer = call.send(url).await;
-            assert_eq!(answer.status, 403, "{change}: {} was answered {}", answer.request, answer.body);
+            // A name that is not this machine's is refused before anybody looks at the signature.
+            let status = if change.starts_with("host") && answer.status == 421 { 421 } else { 403 };
+            assert_eq!(answer.status, status, "{change}: {} was answered {}", answer.request, answer.body);
         }
         assert_eq!(atelier.count_products().await, 1);
     });
