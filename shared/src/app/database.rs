@@ -1,10 +1,8 @@
 //! The database's part of the configuration: where it is, and who we are there.
 
-use tokio_postgres::config::{Host, SslMode};
-
 use super::ConfigFaults;
 use crate::{
-    db::{Credentials, Place, SecretsManager, Source},
+    db::{ConnectionString, Credentials, Place, SecretsManager, Source},
     secret::Secret,
 };
 
@@ -36,12 +34,8 @@ impl DatabaseConfig {
     /// # Errors
     /// When it is not a connection URL; its words are not repeated.
     pub fn from_url(url: &str) -> Result<Self, String> {
-        let source = Source::Url(parse_url(url)?);
-        Ok(Self {
-            cursor_secret: cursor_secret(&source),
-            credentials: Credentials::new(source),
-            extra_roots: None,
-        })
+        let (source, extra_roots) = from_url(url)?;
+        Ok(Self { cursor_secret: cursor_secret(&source), credentials: Credentials::new(source), extra_roots })
     }
 
     /// Reads the configuration; what is wrong is added to `faults`. `is_needed` says whether there must be a database.
@@ -57,11 +51,15 @@ impl DatabaseConfig {
                 None
             }
         });
+        let mut url_roots = None;
         let source =
             match (variable("DB_AUTH").as_deref(), variable("DATABASE_URL"), variable("DB_SECRET_ARN")) {
                 (Some("iam"), _, _) => iam(variable, faults),
                 (Some(_), _, _) => Err("DB_AUTH can only be iam".to_owned()),
-                (None, Some(url), _) => parse_url(&url).map(Source::Url),
+                (None, Some(url), _) => from_url(&url).map(|(source, roots)| {
+                    url_roots = roots;
+                    source
+                }),
                 (None, None, Some(id)) => secret(variable, id, faults),
                 (None, None, None) if is_needed => {
                     Err("none of DATABASE_URL, DB_SECRET_ARN and DB_AUTH=iam is set".to_owned())
@@ -72,6 +70,10 @@ impl DatabaseConfig {
             faults.push(fault);
             Source::Url(tokio_postgres::Config::new())
         });
+        let extra_roots = match (extra_roots, url_roots) {
+            (Some(one), Some(other)) => Some(format!("{one}\n{other}")),
+            (one, other) => one.or(other),
+        };
         Self { cursor_secret: cursor_secret(&source), credentials: Credentials::new(source), extra_roots }
     }
 }
@@ -113,33 +115,14 @@ fn secret(
     Ok(Source::Secret { secret, place })
 }
 
-/// The driver's configuration of a connection URL. Where the URL has no `sslmode`, TLS is demanded of every host but
-/// this machine; where TLS is used, certificate and name are always verified.
-fn parse_url(url: &str) -> Result<tokio_postgres::Config, String> {
-    let has_mode = url.contains("sslmode=");
-    // The driver knows no more than `require`: the rest is the connector's doing.
-    let url =
-        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-    let mut config: tokio_postgres::Config = url
-        .parse()
-        .map_err(|error| format!("DATABASE_URL is not a PostgreSQL connection URL{}", cause(&error)))?;
-    if !has_mode {
-        let is_here = |host: &Host| match host {
-            Host::Tcp(host) => matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1"),
-            Host::Unix(_) => true,
-        };
-        let is_local = config.get_hosts().iter().all(is_here);
-        config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
-    }
-    Ok(config)
-}
-
-/// The driver's errors keep what they mean in their source. Of those, some quote the URL, which has a password in it.
-fn cause(error: &tokio_postgres::Error) -> String {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    cause
-        .filter(|cause| cause.starts_with("invalid value for option"))
-        .map_or_else(String::new, |cause| format!(": {cause}"))
+/// What `DATABASE_URL` says, and the certificates of the file that it names.
+fn from_url(url: &str) -> Result<(Source, Option<String>), String> {
+    let ConnectionString { config, root_file } = ConnectionString::parse(url)?;
+    let roots = root_file.map(|path| {
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("DATABASE_URL: sslrootcert {path} cannot be read: {error}"))
+    });
+    Ok((Source::Url(config), roots.transpose()?))
 }
 
 #[cfg(test)]
@@ -147,32 +130,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn demands_tls_of_other_machines() {
-        for (url, mode) in [
-            ("postgresql://u@127.0.0.1/d", SslMode::Disable),
-            ("postgresql://u@localhost/d?sslmode=require", SslMode::Require),
-            ("postgresql://u@db.example.com/d", SslMode::Require),
-            ("postgresql://u@db.example.com/d?sslmode=verify-full", SslMode::Require),
-            ("postgresql://u@db.example.com/d?sslmode=disable", SslMode::Disable),
-        ] {
-            assert_eq!(parse_url(url).unwrap().get_ssl_mode(), mode, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_malformed_url_is_not_quoted() {
-        for url in [
-            "postgresql://u:sesame",
-            "postgresql://u:p@h/d?sesame=1",
-            "password=open sesame=1",
-            "postgresql://u:p@h:sesame/d",
-            "sesame",
-        ] {
-            let fault = parse_url(url).err().unwrap_or_default();
-            assert!(!fault.contains("sesame"), "{fault}");
-        }
-        let fault = parse_url("postgresql://u@h/d?connect_timeout=soon").unwrap_err();
-        assert!(fault.ends_with(": invalid value for option `connect_timeout`"), "{fault}");
+    fn trusts_the_authority_that_the_url_names_too() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "roots of the URL").unwrap();
+        let url = format!("postgresql://u@h/d?sslmode=verify-full&sslrootcert={}", file.path().display());
+        assert_eq!(DatabaseConfig::from_url(&url).unwrap().extra_roots.as_deref(), Some("roots of the URL"));
+        let ca = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(ca.path(), "roots of the file").unwrap();
+        let ca = ca.path().display().to_string();
+        let variables = [("DATABASE_URL", url.as_str()), ("DB_CA_FILE", &ca)];
+        let variable =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let config = DatabaseConfig::read(&variable, true, &mut Vec::new());
+        assert_eq!(config.extra_roots.as_deref(), Some("roots of the file\nroots of the URL"));
+        let fault = DatabaseConfig::from_url("postgresql://u:sesame@h/d?sslrootcert=/none").unwrap_err();
+        assert!(fault.contains("sslrootcert /none cannot be read") && !fault.contains("sesame"), "{fault}");
     }
 
     fn faults(variables: &[(&str, &str)]) -> Vec<String> {

@@ -97,14 +97,14 @@ impl Manager {
         if let (None, Ok(name)) = (config.get_application_name(), std::env::var("AWS_LAMBDA_FUNCTION_NAME")) {
             config.application_name(name);
         }
-        let host = match config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            _ => String::new(),
-        };
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
             return run(config.connect(NoTls)).await;
         }
-        let tls = tls::connector(&host, self.extra_roots.as_deref()).map_err(Error::Tls)?;
+        let hosts = config.get_hosts().iter().filter_map(|host| match host {
+            Host::Tcp(host) => Some(host.as_str()),
+            Host::Unix(_) => None,
+        });
+        let tls = tls::connector(hosts, self.extra_roots.as_deref()).map_err(Error::Tls)?;
         run(config.connect(tls)).await
     }
 }

@@ -6,6 +6,7 @@
 //! statements to look the type up.
 
 mod connect;
+mod connection_string;
 mod credentials;
 mod error;
 mod iam;
@@ -27,6 +28,7 @@ pub use tokio_postgres::{
 };
 
 use connect::Manager;
+pub use connection_string::ConnectionString;
 pub use credentials::{Credentials, Place, Source};
 pub use error::{Attempt, Error, OnViolation};
 pub use secrets_manager::SecretsManager;

@@ -14,15 +14,24 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Roots of RDS and Aurora, each below a comment with its name: `# Amazon RDS <region> Root CA <algorithm> G1`.
 const RDS_ROOTS: &str = include_str!("../../certificates/rds-roots.pem");
 
-/// A connector that trusts what a server at `host` can have: the roots of its region, or of every region if the host
-/// names none, the public roots, and those of `extra_roots`, in PEM.
+/// A connector that trusts what servers at `hosts` can have: the roots of their regions, or of every region if one names
+/// none, the public roots, and those of `extra_roots`, in PEM.
 ///
 /// # Errors
 /// When `extra_roots` has a certificate that is none.
-pub fn connector(host: &str, extra_roots: Option<&str>) -> Result<MakeRustlsConnect, String> {
+pub fn connector<'h>(
+    hosts: impl Iterator<Item = &'h str>,
+    extra_roots: Option<&str>,
+) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for root in rds_roots(region(host)) {
+    let mut regions: Vec<_> = hosts.map(region).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    if regions.contains(&None) {
+        regions = vec![None];
+    }
+    for root in regions.into_iter().flat_map(rds_roots) {
         add(&mut roots, root)?;
     }
     if let Some(extra) = extra_roots {
@@ -88,14 +97,17 @@ mod tests {
     fn every_root_is_valid_for_years_to_come() {
         let in_five_years = SystemTime::now() + Duration::from_secs(5 * 365 * 24 * 60 * 60);
         for root in rds_roots(None) {
-            assert!(connector("localhost", Some(root)).is_ok(), "{root}");
+            assert!(connector(["localhost"].into_iter(), Some(root)).is_ok(), "{root}");
             let der = CertificateDer::from_pem_slice(root.as_bytes()).unwrap();
             let validity = Certificate::from_der(&der).unwrap().tbs_certificate.validity;
             assert!(validity.not_after.to_system_time() > in_five_years, "{root} expires: renew the bundle");
         }
         assert!(
-            connector("localhost", Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-                .is_err()
+            connector(
+                ["localhost"].into_iter(),
+                Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+            )
+            .is_err()
         );
     }
 }
