@@ -28,11 +28,11 @@ use local::{
     stack::{Stack, StackOptions, checkout, programs, user_pool_folder, write_watch_environment},
 };
 use shared::{
+    app::dotenv,
     http::{AllowedHeaders, AllowedOrigins},
     telemetry::terminal,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_postgres::NoTls;
 
 /// Serve the whole API on this machine: every request runs in a real Lambda binary, against a real PostgreSQL.
 ///
@@ -247,15 +247,13 @@ async fn database(arguments: &Arguments, server: &mut Option<Server>) -> Result<
 }
 
 async fn exists(server_url: &str, database: &str) -> Result<bool> {
-    let (client, connection) = tokio_postgres::connect(server_url, NoTls).await?;
-    tokio::spawn(connection);
+    let client = postgres::connect(server_url).await?;
     let rows = client.query("select from pg_database where datname = $1", &[&database]).await?;
     Ok(!rows.is_empty())
 }
 
 async fn is_empty(database_url: &str) -> Result<bool> {
-    let (client, connection) = tokio_postgres::connect(database_url, NoTls).await?;
-    tokio::spawn(connection);
+    let client = postgres::connect(database_url).await?;
     Ok(client.query("select from products limit 1", &[]).await?.is_empty())
 }
 
@@ -264,17 +262,8 @@ fn variable(name: &str) -> Result<Option<String>> {
     if let Ok(value) = env::var(name) {
         return Ok(Some(value));
     }
-    let path = checkout().join(".env");
-    if !path.exists() {
-        return Ok(None);
-    }
-    for entry in dotenvy::from_path_iter(&path)? {
-        let (key, value) = entry.context(".env cannot be read")?;
-        if key == name {
-            return Ok(Some(value));
-        }
-    }
-    Ok(None)
+    let variables = dotenv::read(&checkout().join(".env")).map_err(anyhow::Error::msg)?;
+    Ok(variables.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
 }
 
 /// The headers that pages may send besides those that are always allowed.

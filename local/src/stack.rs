@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use postgres_protocol::password::scram_sha_256;
 use sha2::{Digest, Sha256};
 use shared::{Operation, Role};
-use tokio_postgres::NoTls;
 pub use tools::checkout;
 use url::Url;
 
@@ -150,22 +150,22 @@ impl Logins {
         let password = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
         let logins = Self { database_url: database_url.to_owned(), password };
 
-        let (client, connection) = tokio_postgres::connect(database_url, NoTls).await?;
-        tokio::spawn(connection);
+        let client = postgres::connect(database_url).await?;
+        // What a server stores in place of a password, so that neither the way there nor its log sees one.
+        let verifier = scram_sha_256(logins.password.as_bytes());
         for (login, group) in [(READER, "catalog_reader"), (WRITER, "catalog_writer")] {
             // Roles belong to the server: another stack may be making the same one at this moment.
             let statements = format!(
                 "do $$ begin
-                   create role {login} login password '{password}' in role {group};
+                   create role {login} login password '{verifier}' in role {group};
                    alter role {login} set statement_timeout = '{timeout_ms}';
                  exception when duplicate_object or unique_violation then
                    begin
-                     alter role {login} password '{password}';
+                     alter role {login} password '{verifier}';
                    exception when internal_error then
                      null; -- 'tuple concurrently updated': by another stack, to the same password
                    end;
                  end $$",
-                password = logins.password,
                 timeout_ms = FUNCTION_TIMEOUT.as_millis(),
             );
             client

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::{Atelier, Authority, Front, SSL_REQUEST, Setup, atelier_with};
+use local::{postgres, stack::Logins};
 use serde_json::json;
 use shared::Role;
 use url::Url;
@@ -98,6 +99,52 @@ fn a_server_without_tls_gets_the_question_for_it_and_not_a_byte_more() {
     });
     let heard = front.heard();
     assert!(heard.len() >= 2 && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
+}
+
+#[test]
+fn a_host_that_is_not_this_machine_is_asked_for_tls_wherever_its_address_leads() {
+    let front = harness::block_on(Front::plain());
+    let port = front.port();
+    let access = move |_, _: &str| {
+        let url =
+            format!("host=db.example.com hostaddr = 127.0.0.1 port={port} user=u password='sslmode=disable'");
+        vec![("DATABASE_URL".to_owned(), url)]
+    };
+    atelier_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |atelier| {
+        atelier.client().get("/v1/products").await.problem(503);
+    });
+    let heard = front.heard();
+    assert!(!heard.is_empty() && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
+}
+
+#[test]
+fn logins_are_made_over_tls_and_the_server_never_sees_their_passwords() {
+    let authority = Authority::new();
+    let settings = [("log_statement", "all"), ("log_connections", "on")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    atelier_with(Setup { own_server: Some(settings), ..Setup::default() }, async |atelier| {
+        atelier.show(Some(&authority.issue("db.example.com"))).await;
+        atelier.refuse_connections_without_tls().await;
+
+        let (url, log) = {
+            let server = atelier.server().lock().await;
+            (server.url(atelier.database_name()), server.log_path().to_owned())
+        };
+        let mut url = Url::parse(&url).expect("a URL");
+        url.set_host(Some("db.example.com")).expect("a host");
+        url.set_query(Some(&format!("hostaddr=127.0.0.1&sslrootcert={}", authority.file())));
+        let logins = Logins::create(url.as_str()).await.expect("the logins");
+        for role in [Role::Reader, Role::Writer] {
+            let url = logins.url(role).expect("a URL").expect("a role with a database");
+            let client = postgres::connect(&url).await.expect("a connection of the login");
+            let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+            assert!(client.query_one(sql, &[]).await.expect("a row").get::<_, bool>(0));
+            let password = Url::parse(&url).expect("a URL").password().expect("a password").to_owned();
+            let log = std::fs::read_to_string(&log).expect("the server's log");
+            assert!(log.contains("SCRAM-SHA-256$"), "{log}");
+            assert!(!log.contains(&password), "the password of {role:?} is in the log");
+        }
+    });
 }
 
 #[test]

@@ -105,6 +105,21 @@ impl Atelier {
         while !is_shown().await {}
     }
 
+    /// Makes the test's own server refuse every later connection without TLS.
+    ///
+    /// # Panics
+    /// When the server does not take it over.
+    pub async fn refuse_connections_without_tls(&self) {
+        let database = self.database().await;
+        let sql = "do $$ begin
+            execute format('copy (select %L) to %L', 'hostssl all all all scram-sha-256', current_setting('hba_file'));
+            perform pg_reload_conf();
+        end $$";
+        database.batch_execute(sql).await.expect("a superuser's statement");
+        let url = self.server().lock().await.url(self.database_name());
+        while tokio_postgres::connect(&url, tokio_postgres::NoTls).await.is_ok() {}
+    }
+
     /// Ends all sessions of the functions, and returns when they are gone.
     ///
     /// # Panics

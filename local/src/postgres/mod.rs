@@ -27,7 +27,7 @@ use account::Account;
 use binaries::Binaries;
 use home::Home;
 pub use home::remove_data;
-pub use urls::{create_database, drop_database, with_database, with_user};
+pub use urls::{connect, create_database, drop_database, with_database, with_user};
 
 pub use tools::Say;
 

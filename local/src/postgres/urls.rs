@@ -1,7 +1,10 @@
-//! Rewriting `postgresql://` URLs, and the two statements that need one to the maintenance database.
+//! Connecting by `postgresql://` URLs, rewriting them, and the two statements that need one to the maintenance database.
+
+use std::ops::DerefMut;
 
 use anyhow::{Context, Result, anyhow};
-use tokio_postgres::NoTls;
+use shared::{app::DatabaseConfig, db::Connections};
+use tokio_postgres::{Client, NoTls};
 use url::Url;
 
 /// The same server, user and parameters with another database.
@@ -28,6 +31,16 @@ pub fn with_user(url: &str, user: &str, password: &str) -> Result<String> {
     Ok(url.into())
 }
 
+/// A connection to any server, with TLS where the functions would use it.
+///
+/// # Errors
+/// When `url` cannot be used, or the server cannot be reached or verified.
+pub async fn connect(url: &str) -> Result<impl DerefMut<Target = Client> + use<>> {
+    let database = DatabaseConfig::from_url(url).map_err(anyhow::Error::msg)?;
+    let connections = Connections::new(database.credentials, database.extra_roots, 1)?;
+    connections.take().await.context("cannot connect to the database")
+}
+
 /// Creates a database, as a copy of `template` where one is given; nobody may be connected to that.
 ///
 /// # Errors
@@ -47,7 +60,7 @@ pub async fn drop_database(admin_url: &str, name: &str) -> Result<()> {
     execute(admin_url, &sql).await.with_context(|| format!("cannot drop the database {name}"))
 }
 
-/// Runs one statement on a connection of its own, which has ended when this returns.
+/// Runs one statement on a server of this machine, on a connection of its own, which has ended when this returns.
 pub(super) async fn execute(url: &str, sql: &str) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let work = async move { client.batch_execute(sql).await };

@@ -2,6 +2,7 @@
 
 mod config;
 mod database;
+pub mod dotenv;
 mod rows;
 
 pub use config::{Config, ConfigFaults};
