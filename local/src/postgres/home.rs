@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::account::{Account, is_alive};
 use super::binaries::Binaries;
+use super::postmaster::Postmaster;
 use super::{DataFolder, GONE_WITHIN, SUPERUSER, Say};
 
 /// pg_trgm sees no letters but ASCII's where the character type is not a UTF-8 one; macOS may lack the first.
@@ -42,7 +43,7 @@ impl Home {
         let (folder, hold) = match data {
             DataFolder::Kept(folder) => {
                 let folder = reachable_folder(folder, account, say).await?;
-                let lock = lock(&folder).await?;
+                let lock = lock(&folder, say).await?;
                 (folder, Hold::Kept(lock))
             }
             DataFolder::Temporary => temporary_folder(account).await?,
@@ -143,7 +144,7 @@ pub async fn remove_data(folder: &Path, say: Say<'_>) -> Result<()> {
     let account = Account::current().await?;
     let elsewhere = account.is_nobody().then(|| substitute(&folder));
     for folder in [Some(folder), elsewhere].into_iter().flatten().filter(|it| it.exists()) {
-        let _lock = lock(&folder).await?;
+        let _lock = lock(&folder, say).await?;
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         say(&format!("removed {}", folder.display()));
     }
@@ -205,16 +206,30 @@ async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
 }
 
 /// Takes a folder until this process, and every other one that inherits the file, has ended.
-async fn lock(folder: &Path) -> Result<File> {
+async fn lock(folder: &Path, say: Say<'_>) -> Result<File> {
     let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
     let owner = folder.join("owner");
     let deadline = Instant::now() + GONE_WITHIN;
     // A file system without locks is left to the lock file of PostgreSQL itself.
     while let Err(TryLockError::WouldBlock) = lock.try_lock() {
         let pid = fs::read_to_string(&owner).unwrap_or_default();
-        // A killed owner's server needs a moment to end.
-        let ending = !is_alive(&pid).await && Instant::now() < deadline;
-        ensure!(ending, "another `cargo xtask dev` is using {}, process {pid}", folder.display());
+        ensure!(
+            !is_alive(&pid).await,
+            "another `cargo xtask dev` is using {}, process {pid}",
+            folder.display()
+        );
+        // A killed owner's server is about to end, unless its watchdog was killed too.
+        if let Some(postmaster) = Postmaster::of(&folder.join("data")).await {
+            let pid = postmaster.pid.as_raw_nonzero();
+            say(&format!("ending PostgreSQL of a `cargo xtask dev` that was killed, process {pid}"));
+            postmaster.end().await?;
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{} is in use by a process of a `cargo xtask dev` that was killed; `lsof {}` names it",
+            folder.display(),
+            folder.display()
+        );
         sleep(Duration::from_millis(50)).await;
     }
     write_private(&owner, &std::process::id().to_string())?;

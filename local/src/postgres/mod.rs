@@ -6,6 +6,7 @@
 mod account;
 mod binaries;
 mod home;
+mod postmaster;
 mod standby;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use account::Account;
 use binaries::Binaries;
 use home::Home;
 pub use home::remove_data;
+use postmaster::Postmaster;
 pub use urls::{connect, create_database, drop_database, with_database, with_user};
 
 pub use tools::Say;
@@ -34,6 +36,8 @@ pub use tools::Say;
 const SUPERUSER: &str = "atelier";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const GONE_WITHIN: Duration = Duration::from_secs(30);
+/// How long the watchdog may take to stop the server before it is stopped without it. A fast shutdown takes a moment.
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Below the ports from which systems pick those of outgoing connections (Linux from 32768, macOS from 49152): a
 /// client that knocks while the server is halted can then neither take the port nor, on the loopback, reach itself.
@@ -207,15 +211,17 @@ impl Server {
     /// When the server had ended by itself before, with the end of its log; or has not ended after 30 s.
     pub async fn halt(&mut self) -> Result<()> {
         let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
-        if let Some(status) = process.try_wait()? {
-            return Err(self.ended_by_itself(status));
-        }
+        let ended = process.try_wait()?;
         drop(leash);
-        let gone = timeout(GONE_WITHIN, process.wait()).await;
-        gone.with_context(|| {
-            format!("PostgreSQL does not stop, process {}\n{}", self.pid, self.end_of_log())
-        })??;
-        Ok(())
+        if ended.is_none() && timeout(STOPPED_WITHIN, process.wait()).await.is_ok_and(|status| status.is_ok())
+        {
+            return Ok(());
+        }
+        // The watchdog was killed, or does not do its work: the server has to be told without it.
+        match Postmaster::of(&self.home.data()).await {
+            Some(postmaster) => postmaster.end().await.with_context(|| self.end_of_log()),
+            None => ended.map_or(Ok(()), |status| Err(self.ended_by_itself(status))),
+        }
     }
 
     /// Starts a server again that was halted or has ended by itself, on the same data and port.

@@ -241,6 +241,56 @@ async fn a_kept_folder_can_be_used_at_once_after_its_owner_was_killed() {
     remove_data(&folder, &quiet).await.unwrap();
 }
 
+/// Kills the shell that watches over a server, and with it whatever would end the server.
+async fn kill_watchdog(server: &Server) {
+    let group = server.watchdog.as_ref().and_then(|watchdog| watchdog.process.id()).unwrap();
+    // The server is in the same group as its watchdog, so each other process is killed by its number.
+    let listed = Command::new("ps").args(["-e", "-o", "pid=,pgid=,comm="]).output().unwrap();
+    for line in String::from_utf8(listed.stdout).unwrap().lines() {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        if fields[1] == group.to_string() && fields[2] == "sh" {
+            // One that has gone meanwhile is as good as killed.
+            let _ = Command::new("kill").args(["-KILL", fields[0]]).stderr(Stdio::null()).status().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn stop_ends_a_server_whose_watchdog_is_gone() {
+    let server = temporary().await;
+    let (pid, folder) = (server.pid(), server.home.folder.clone());
+    let _client = connect(&server.url("postgres")).await;
+    kill_watchdog(&server).await;
+    server.stop().await.unwrap();
+    assert_gone(pid, &folder).await;
+}
+
+#[tokio::test]
+async fn a_server_that_outlives_its_owner_is_ended_by_the_next_one() {
+    let parent = tempfile::tempdir().unwrap();
+    open_to_all(parent.path());
+    let folder = parent.path().join("postgres");
+    let first = Server::start(options(DataFolder::Kept(folder.clone())), &quiet).await.unwrap();
+    let pid = first.pid();
+    kill_watchdog(&first).await;
+    drop(first);
+    assert!(is_alive(&pid.to_string()).await, "nothing has ended it");
+    // As if its owner had been another process, which is gone.
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    fs::write(folder.join("owner"), gone.id().to_string()).unwrap();
+
+    let said = Mutex::new(Vec::new());
+    let say = |line: &str| said.lock().unwrap().push(line.to_owned());
+    let second = Server::start(options(DataFolder::Kept(folder.clone())), &say).await.unwrap();
+    // What has ended stays in the list until the system's first process has waited for it.
+    assert_gone(pid, Path::new("/nowhere")).await;
+    let line = format!("ending PostgreSQL of a `cargo xtask dev` that was killed, process {pid}");
+    assert!(said.lock().unwrap().contains(&line), "{said:?}");
+    second.stop().await.unwrap();
+    remove_data(&folder, &quiet).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_too_old_postgresql_is_passed_over() {
     let parent = tempfile::tempdir().unwrap();

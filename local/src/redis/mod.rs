@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -24,17 +25,21 @@ use crate::postgres::Say;
 use binaries::Program;
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long the watchdog may take to kill the server before it is killed without it.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 const PORT_ATTEMPTS: usize = 5;
 
 /// Runs the server until it ends by itself, or until standard input does: that pipe ends with the owner, however the
-/// owner ends. SIGKILL, for there is nothing to save, and a stopped process hears no other.
+/// owner ends. SIGKILL, for there is nothing to save, and a stopped process hears no other. The number of the server's
+/// process is told last, for an owner that has gone meanwhile does not read it.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null >/dev/null 2>&1 3<&- &
 server=$!
-echo "$server"
 { read -r _ <&3; kill -KILL "$server"; } 2>/dev/null >&2 &
 reader=$!
+trap '' PIPE
+echo "$server"
 exec >&2
 wait "$server"
 status=$?
@@ -124,7 +129,13 @@ impl Server {
     pub async fn halt(&mut self) -> Result<()> {
         let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
         drop(leash);
-        process.wait().await?;
+        if timeout(GONE_WITHIN, process.wait()).await.is_err() {
+            // The watchdog does not do its work. It is still there, so the number is still that of its server.
+            if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            process.wait().await?;
+        }
         Ok(())
     }
 
@@ -271,5 +282,36 @@ mod tests {
         })
         .await
         .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_ends_whose_owner_goes_before_it_was_told_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("pid");
+        let mut watchdog = Command::new("/bin/sh");
+        watchdog.args(["-c", WATCHDOG, "sh", "/bin/sh", "-c"]);
+        watchdog.arg(format!("echo $$ >{}; exec sleep 600", report.display()));
+        let (told, telling) = std::io::pipe().unwrap();
+        drop(told);
+        let mut watchdog =
+            watchdog.stdin(Stdio::piped()).stdout(telling).stderr(Stdio::null()).spawn().unwrap();
+        let pid = async {
+            loop {
+                match std::fs::read_to_string(&report).unwrap_or_default().trim().parse::<i32>() {
+                    Ok(pid) => break pid,
+                    Err(_) => sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let pid = Pid::from_raw(timeout(READY_WITHIN, pid).await.unwrap()).unwrap();
+        drop(watchdog.stdin.take());
+        let gone = timeout(READY_WITHIN, async {
+            while rustix::process::test_kill_process(pid).is_ok() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let is_gone = gone.await.is_ok();
+        let _ = kill_process(pid, Signal::KILL);
+        assert!(is_gone, "process {} outlives its owner", pid.as_raw_nonzero());
     }
 }

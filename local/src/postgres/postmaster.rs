@@ -1,0 +1,67 @@
+//! The server process of a data folder, found by the file that PostgreSQL keeps there: the way to end a server whose
+//! watchdog is gone.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
+
+use super::GONE_WITHIN;
+
+/// A server process that runs on a data folder.
+pub(super) struct Postmaster {
+    pub(super) pid: Pid,
+    data: PathBuf,
+}
+
+impl Postmaster {
+    /// The one that runs on `data`. The file outlives a server that was killed, and its number may by now be that of
+    /// another program.
+    pub(super) async fn of(data: &Path) -> Option<Self> {
+        let file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+        let pid = Pid::from_raw(file.lines().next()?.trim().parse().ok()?)?;
+        let postmaster = Self { pid, data: data.to_owned() };
+        postmaster.is_running().await.then_some(postmaster)
+    }
+
+    /// Ends it: by a fast shutdown, and if that takes too long by an immediate one. Returns when it is gone.
+    pub(super) async fn end(&self) -> Result<()> {
+        for signal in [Signal::INT, Signal::QUIT] {
+            // It may have gone by itself meanwhile.
+            let _ = kill_process(self.pid, signal);
+            let deadline = Instant::now() + GONE_WITHIN;
+            while self.is_running().await {
+                if Instant::now() >= deadline {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+            if !self.is_running().await {
+                return Ok(());
+            }
+        }
+        bail!("PostgreSQL does not stop, process {}", self.pid.as_raw_nonzero())
+    }
+
+    /// Whether the process is there and was started on this folder.
+    async fn is_running(&self) -> bool {
+        let pid = self.pid.as_raw_nonzero();
+        let proc = PathBuf::from(format!("/proc/{pid}/cmdline"));
+        let line = if Path::new("/proc/self/cmdline").exists() {
+            // A process that has ended and was not waited for has no command line.
+            fs::read(proc).unwrap_or_default()
+        } else {
+            let listed = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().await;
+            listed.map(|output| output.stdout).unwrap_or_default()
+        };
+        String::from_utf8_lossy(&line).contains(&*self.data.to_string_lossy())
+    }
+}
