@@ -1,4 +1,6 @@
 import { CustomResource, Duration, Stack } from 'aws-cdk-lib';
+import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Alias } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
@@ -14,7 +16,7 @@ export interface MigrationProps extends CommonOptions {
 
 /**
  * Brings the database up to date while CloudFormation updates the stack. What depends on it changes afterwards, and not
- * at all when it fails.
+ * at all when it fails. The same function forgets what has expired, on a schedule.
  */
 export class Migration extends Construct {
   constructor(scope: Construct, id: string, props: MigrationProps) {
@@ -27,7 +29,8 @@ export class Migration extends Construct {
       ...props,
       description: 'Brings the database up to date in each deployment',
       binary: 'migrate',
-      timeoutSeconds: 300,
+      // Lambda's longest: a backfill goes on in the next deployment.
+      timeoutSeconds: 900,
       securityGroup: network.migrateSecurityGroup,
       environment: {
         ...props.environment,
@@ -58,7 +61,7 @@ export class Migration extends Construct {
     const migration = new CustomResource(this, 'Migration', {
       resourceType: 'Custom::Migration',
       serviceToken: alias.functionArn,
-      serviceTimeout: Duration.minutes(6),
+      serviceTimeout: Duration.minutes(16),
       // Changes with the function, and so with the SQL files in it.
       properties: {
         Version: migrate.currentVersion.functionArn,
@@ -68,5 +71,14 @@ export class Migration extends Construct {
     });
     // It connects to the instance, reads the password and answers through the endpoints.
     migration.node.addDependency(database.cluster, network.vpc, ...network.endpoints);
+
+    // Idempotency keys expire after a day: every write forgets a few, this forgets them where nobody writes. A database
+    // that sleeps is not woken for it every hour.
+    const forget = new Rule(this, 'Forget', {
+      description: 'Has migrate delete idempotency keys that have expired.',
+      schedule: Schedule.rate(Duration.hours(database.proxyTargets ? 1 : 12)),
+      targets: [new LambdaFunction(alias, { event: RuleTargetInput.fromObject({ action: 'forget' }) })],
+    });
+    forget.node.addDependency(migration);
   }
 }

@@ -25,7 +25,7 @@ export const ALLOWED: readonly Difference[] = [
     reason: 'The library gives a traced function this right itself; it is what FunctionPolicy gives it.',
   },
   {
-    fact: /^(FunctionPolicy|NetworkPolicy)\.Path$|^(Writer|Standby)\.(PromotionTier|PerformanceInsightsRetentionPeriod)$|^Vpc\.InstanceTenancy$|^Subnet[AB]\.MapPublicIpOnLaunch$|^Cluster\.Port$|^FailedRotation\.State$/,
+    fact: /^(FunctionPolicy|NetworkPolicy)\.Path$|^(Writer|Standby)\.(PromotionTier|PerformanceInsightsRetentionPeriod)$|^Vpc\.InstanceTenancy$|^Subnet[AB]\.MapPublicIpOnLaunch$|^Cluster\.Port$|^(FailedRotation|Forget)\.State$/,
     cdk: 'more',
     reason: 'The library writes out what is so by default.',
   },

@@ -97,7 +97,7 @@ function describe(name: string, resource: Resource & { readonly Properties: Prop
     } else if (type === 'AWS::Events::Rule' && property === 'Targets') {
       flatten(
         path,
-        list(value).map((target) => member(target, 'Arn') ?? null),
+        list(value).map((target) => [member(target, 'Arn') ?? null, member(target, 'Input') ?? null]),
         found,
       );
     } else {

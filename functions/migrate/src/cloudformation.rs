@@ -1,5 +1,5 @@
-//! `migrate` as the custom resource of a stack. CloudFormation waits for an answer at the URL that it gives, up to an
-//! hour: it gets one, whatever happens here, as long as the process runs.
+//! `migrate` as a Lambda function: the custom resource of a stack, and what its schedule calls. CloudFormation waits for
+//! an answer at the URL that it gives, up to an hour: it gets one, whatever happens here, as long as the process runs.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -22,7 +22,7 @@ use shared::{
 };
 use tokio::time::timeout;
 
-use crate::{migrate_with, response};
+use crate::{embedded, forget_with, migrate_with, response};
 
 /// How long to try for a connection.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -95,15 +95,23 @@ pub fn serve() -> ExitCode {
     }
 }
 
-/// Does what the event says, and tells CloudFormation. An event that names no URL is somebody's own: its sender gets the
-/// answer.
+/// Does what the event says, and tells CloudFormation. An event without a URL is the schedule's or an operator's: its
+/// sender gets the answer.
 async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<Value> {
     if payload.get("ResponseURL").is_none() {
-        return Ok(json!({ "applied": guarded(&context).await? }));
+        return match payload.get("action") {
+            None => Ok(json!({ "applied": guarded(&context, migrating()).await? })),
+            Some(action) if action == "forget" => {
+                let forgotten = guarded(&context, forgetting()).await?;
+                tracing::info!(forgotten, "forgot what has expired");
+                Ok(json!({ "forgotten": forgotten }))
+            }
+            Some(other) => bail!("action is {other}; it can be \"forget\""),
+        };
     }
     let event = Event::deserialize(payload).context("not an event of CloudFormation's")?;
     let outcome = match event.request_type.as_str() {
-        "Create" | "Update" => guarded(&context).await,
+        "Create" | "Update" => guarded(&context, migrating()).await,
         // The schema goes with its database, or stays with it.
         "Delete" => Ok(Vec::new()),
         other => Err(anyhow::anyhow!("RequestType is {other:?}")),
@@ -132,17 +140,24 @@ async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<
     Ok(json!({ "status": status }))
 }
 
-/// Migrates; a panic is an error, and so is time that is nearly up.
-async fn guarded(context: &Context) -> Result<Vec<String>> {
-    let work = async {
-        let database = DatabaseConfig::from_env()?;
-        migrate_with(database, PATIENCE).await
-    };
+async fn migrating() -> Result<Vec<String>> {
+    migrate_with(DatabaseConfig::from_env()?, PATIENCE, &embedded()).await
+}
+
+async fn forgetting() -> Result<u64> {
+    forget_with(DatabaseConfig::from_env()?, PATIENCE).await
+}
+
+/// The result of `work`; a panic is an error, and so is time that is nearly up.
+async fn guarded<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
     let left = time_left(context);
     match timeout(left, AssertUnwindSafe(work).catch_unwind()).await {
-        Ok(Ok(applied)) => applied,
+        Ok(Ok(result)) => result,
         Ok(Err(_)) => bail!("the migration panicked; its log says where"),
-        Err(_) => bail!("the migration did not end within {} s; nothing was changed", left.as_secs()),
+        Err(_) => bail!(
+            "the migration did not end within {} s; what was committed stays, and the next run continues",
+            left.as_secs()
+        ),
     }
 }
 

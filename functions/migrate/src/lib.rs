@@ -1,11 +1,14 @@
 //! Applies the numbered SQL files of `migrations/`, which this binary carries: once as a program, and as the custom
-//! resource of a CloudFormation stack, before any function of it changes.
+//! resource of a CloudFormation stack, before any function of it changes. Forgets what has expired, on a schedule.
 
+mod apply;
 mod cloudformation;
+mod forget;
 mod logins;
 mod response;
 
 pub use cloudformation::serve;
+pub use refinery::Migration;
 
 use std::{
     ops::DerefMut,
@@ -13,14 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Error, Result, ensure};
-use refinery::Migration;
+use anyhow::{Context, Error, Result, bail, ensure};
+use refinery::{Runner, Target};
 use shared::{
     app::DatabaseConfig,
     db::{self, Connections},
 };
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage, Transaction};
 
 mod embedded {
     refinery::embed_migrations!("../../migrations");
@@ -35,19 +38,30 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long to try for a connection, as a program.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pause between two attempts to connect.
+/// Pause between two attempts to connect, and to get the lock.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Brings the database up to date that the environment names, and says so.
-pub fn run_once() -> ExitCode {
-    let migrated = tokio::runtime::Builder::new_current_thread()
+/// Brings the database up to date that the environment names, or does what the one argument `action` says, and reports
+/// it.
+pub fn run_once(action: Option<&str>) -> ExitCode {
+    let work = async {
+        let database = DatabaseConfig::from_env()?;
+        match action {
+            None => Ok(match &*migrate_with(database, PATIENCE, &embedded()).await? {
+                [] => "nothing to migrate".to_owned(),
+                applied => format!("migrated: {}", applied.join(", ")),
+            }),
+            Some("forget") => Ok(format!("forgotten: {}", forget_with(database, PATIENCE).await?)),
+            Some(other) => bail!("{other:?} is not an action; it can be forget"),
+        }
+    };
+    let done = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::from)
-        .and_then(|runtime| runtime.block_on(migrate_with(DatabaseConfig::from_env()?, PATIENCE)));
-    match migrated.as_deref() {
-        Ok([]) => println!("nothing to migrate"),
-        Ok(applied) => println!("migrated: {}", applied.join(", ")),
+        .and_then(|runtime| runtime.block_on(work));
+    match done {
+        Ok(report) => println!("{report}"),
         Err(error) => {
             eprintln!("Error: {error:?}");
             return ExitCode::FAILURE;
@@ -58,56 +72,108 @@ pub fn run_once() -> ExitCode {
 
 /// Brings the database at `url` up to date and returns the names of the migrations that this took.
 ///
-/// Running twice, or two at once, is harmless: the second waits, at most 60 s, and finds nothing to do. All
-/// migrations of a run are one transaction. A database that a later release has migrated is left as it is.
+/// Running twice, or two at once, is harmless: the second waits, at most 60 s, and finds nothing to do. Each migration
+/// is recorded when it is done, and what is done stays if a later one fails. A database that a later release has
+/// migrated is left as it is.
 ///
 /// # Errors
 /// When the database cannot be reached or refuses a statement, and when another migration takes too long.
 pub async fn migrate(url: &str) -> Result<Vec<String>> {
-    migrate_with(DatabaseConfig::from_url(url).map_err(Error::msg)?, PATIENCE).await
+    migrate_by(url, &embedded()).await
 }
 
-/// Like [`migrate`], with any kind of credentials; tries for as long as `patience` to connect.
-async fn migrate_with(database: DatabaseConfig, patience: Duration) -> Result<Vec<String>> {
+/// Like [`migrate`], by other migrations than those of this release.
+///
+/// # Errors
+/// As for [`migrate`].
+pub async fn migrate_by(url: &str, migrations: &[Migration]) -> Result<Vec<String>> {
+    migrate_with(DatabaseConfig::from_url(url).map_err(Error::msg)?, PATIENCE, migrations).await
+}
+
+/// Deletes what has expired from the database at `url`, and returns how many rows that took.
+///
+/// # Errors
+/// When the database cannot be reached or refuses a statement.
+pub async fn forget(url: &str) -> Result<u64> {
+    forget_with(DatabaseConfig::from_url(url).map_err(Error::msg)?, PATIENCE).await
+}
+
+/// The migrations of this release.
+fn embedded() -> Vec<Migration> {
+    embedded::migrations::runner().get_migrations().clone()
+}
+
+/// Like [`migrate_by`], with any kind of credentials; tries for as long as `patience` to connect.
+async fn migrate_with(
+    database: DatabaseConfig,
+    patience: Duration,
+    migrations: &[Migration],
+) -> Result<Vec<String>> {
     let connections = Connections::new(database.credentials, database.extra_roots, 2)?;
     // The lock belongs to a transaction, the only kind that RDS Proxy can share, and refinery opens and ends its
     // own transactions: so the lock has a connection to itself.
     let mut guard = connect(&connections, patience).await?;
     let guard = guard.transaction().await?;
-    timeout(
-        LOCK_TIMEOUT,
-        guard
-            .execute_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, tokio_postgres::types::Type::INT8)]),
-    )
-    .await
-    .context("another migration of this database has been running for 60 s")??;
+    guard.batch_execute("set local idle_in_transaction_session_timeout = 0").await?;
+    timeout(LOCK_TIMEOUT, lock(&guard))
+        .await
+        .context("another migration of this database has been running for 60 s")??;
 
     let mut client = connect(&connections, patience).await?;
-    let applied = apply(&mut client).await?;
+    let applied = apply_all(&mut client, migrations).await?;
     logins::allow(&client).await.context("the roles of the functions cannot be set up")?;
     guard.commit().await?;
     Ok(applied)
 }
 
-async fn apply(client: &mut Client) -> Result<Vec<String>> {
-    let runner = embedded::migrations::runner().set_grouped(true);
-    let history = client.query_one("select to_regclass('refinery_schema_history') is not null", &[]).await?;
-    if history.get(0) {
-        let known = runner.get_migrations();
-        let applied = runner.get_applied_migrations_async(client).await?;
-        let newest = |migrations: &[Migration]| migrations.iter().map(Migration::version).max();
-        // What a deployment that is rolled back finds. The schema stays: it works with the release before its own.
-        if newest(&applied) > newest(known) {
-            ensure!(
-                known.iter().all(|migration| applied.contains(migration)),
-                "the database has later migrations than this release, and not all of this release's"
-            );
-            tracing::warn!("the database is newer than this release, and is left as it is");
-            return Ok(Vec::new());
-        }
+/// Waits for the lock by asking again and again, in the simple protocol: a statement that waits has a snapshot, one of
+/// the extended protocol keeps it while its transaction is idle, and `create index concurrently` waits for both.
+async fn lock(guard: &Transaction<'_>) -> Result<()> {
+    let try_it = format!("select from pg_try_advisory_xact_lock({LOCK}) is_mine where is_mine");
+    let is_mine = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
+    while !guard.simple_query(&try_it).await?.iter().any(is_mine) {
+        sleep(PAUSE).await;
     }
-    let report = runner.run_async(client).await.context("a migration failed; nothing was changed")?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    Ok(())
+}
+
+async fn apply_all(client: &mut Client, migrations: &[Migration]) -> Result<Vec<String>> {
+    let runner = Runner::new(migrations);
+    let newest = |migrations: &[Migration]| migrations.iter().map(Migration::version).max();
+    let history = client.query_one("select to_regclass('refinery_schema_history') is not null", &[]).await?;
+    let before = if history.get(0) { runner.get_applied_migrations_async(client).await? } else { Vec::new() };
+    // What a deployment that is rolled back finds. The schema stays: it works with the release before its own.
+    if newest(&before) > newest(migrations) {
+        ensure!(
+            migrations.iter().all(|migration| before.contains(migration)),
+            "the database has later migrations than this release, and not all of this release's"
+        );
+        tracing::warn!("the database is newer than this release, and is left as it is");
+        return Ok(Vec::new());
+    }
+    // Makes the table of what was applied, and compares what it has with `migrations`.
+    let nothing_new = Target::Version(newest(&before).unwrap_or_default());
+    Runner::new(migrations).set_target(nothing_new).run_async(client).await?;
+
+    let mut pending: Vec<_> = migrations.iter().filter(|migration| !before.contains(migration)).collect();
+    pending.sort();
+    let mut applied: Vec<String> = Vec::new();
+    for migration in pending {
+        let next = apply::Next { all: migrations, migration };
+        next.apply(client).await.with_context(|| match &*applied {
+            [] => "nothing was applied before".to_owned(),
+            applied => format!("applied before: {}", applied.join(", ")),
+        })?;
+        tracing::info!(migration = %migration, "applied");
+        applied.push(migration.to_string());
+    }
+    Ok(applied)
+}
+
+/// Like [`forget`], with any kind of credentials; tries for as long as `patience` to connect.
+async fn forget_with(database: DatabaseConfig, patience: Duration) -> Result<u64> {
+    let connections = Connections::new(database.credentials, database.extra_roots, 1)?;
+    forget::forget(&*connect(&connections, patience).await?).await
 }
 
 /// A connection, tried for until `patience` ends as long as nobody answers: a sleeping database takes time to wake.

@@ -14,6 +14,8 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::prod;
+
 /// A PUT as CloudFormation's bucket gets it.
 struct Put {
     head: String,
@@ -157,7 +159,8 @@ fn a_refused_statement_fails_the_deployment() {
         let put = answer(&[("DATABASE_URL", database)], "Create").await;
         let reason = put.body["Reason"].as_str().expect("a reason");
         assert_eq!(put.body["Status"], "FAILED");
-        assert!(reason.contains("nothing was changed") && reason.contains("already exists"), "{reason}");
+        assert!(reason.contains("V1__catalogue failed, and nothing was changed by it"), "{reason}");
+        assert!(reason.contains("already exists"), "{reason}");
     });
 }
 
@@ -197,6 +200,37 @@ fn an_operator_may_call_it() {
         let answer = invoke(&environment, 30, &json!({})).await.expect("an answer");
         assert_eq!(answer["applied"][0], "V1__catalogue");
         assert_eq!(invoke(&environment, 30, &json!({})).await.expect("an answer"), json!({"applied": []}));
+    });
+}
+
+/// Where nobody writes, nothing else would.
+#[test]
+fn the_schedule_forgets_expired_keys() {
+    let rule = &prod()["Resources"]["Forget"]["Properties"];
+    assert_eq!(rule["ScheduleExpression"]["Fn::If"], json!(["HasProxy", "rate(1 hour)", "rate(12 hours)"]));
+    assert_eq!(rule["Targets"][0]["Arn"], json!({"Ref": "MigrateAliaslive"}));
+    let permission = &prod()["Resources"]["ForgetPermission"]["Properties"];
+    assert_eq!(permission["SourceArn"], json!({"Fn::GetAtt": ["Forget", "Arn"]}));
+    let event: Value =
+        serde_json::from_str(rule["Targets"][0]["Input"].as_str().expect("text")).expect("JSON");
+    empty_database(async |database| {
+        let environment = [("DATABASE_URL", database)];
+        let forgotten = json!({"forgotten": 0});
+        assert_eq!(invoke(&environment, 30, &event).await.expect("an answer"), forgotten, "no table yet");
+        migrate::migrate(database).await.expect("a migration");
+        let (client, connection) =
+            tokio_postgres::connect(database, tokio_postgres::NoTls).await.expect("one");
+        tokio::spawn(connection);
+        let fill = "insert into idempotency_keys (caller, key, fingerprint, answer, expires_at)
+            select '', n::text, '', '', now() + n * interval '1 minute' from generate_series(-2, 2) n where n <> 0";
+        client.batch_execute(fill).await.expect("keys");
+        let answer = invoke(&environment, 30, &event).await.expect("an answer");
+        assert_eq!(answer, json!({"forgotten": 2}));
+        let left = client.query("select key from idempotency_keys order by key", &[]).await.expect("keys");
+        assert_eq!(left.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["1", "2"]);
+        let error =
+            invoke(&environment, 30, &json!({"action": "forgive"})).await.expect_err("none of its actions");
+        assert!(format!("{error:?}").contains("forget"), "{error:?}");
     });
 }
 
