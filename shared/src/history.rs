@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use ::http::HeaderName;
-use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use crate::{
     db::{self, Parameter, Row, Select, Type, value},
     http::{Fault, FromParameter},
     text::Line,
+    time::Moment,
 };
 
 const REASON: HeaderName = HeaderName::from_static("x-audit-reason");
@@ -109,7 +109,7 @@ pub struct HistoryEntry {
     pub principal: Option<String>,
     /// When, by the clock of the database.
     #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
+    pub at: Moment,
     /// The id that API Gateway gave the request.
     pub request_id: String,
     /// The request's `X-Audit-Reason`, decoded; null if it had none.

@@ -110,6 +110,34 @@ fn dates_and_none_match_hold_writes_back() {
     });
 }
 
+/// Such as .NET's `DateTimeOffset.MinValue`, which clients send that want no overwriting at all.
+#[test]
+fn dates_before_1970_are_dates() {
+    atelier(async |atelier| {
+        let dates = [
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Mon, 01 Jan 1900 00:00:00 GMT",
+            "Mon, 01 Jan 0001 00:00:00 GMT",
+            "Wednesday, 31-Dec-69 23:59:59 GMT",
+            "Wed Dec 31 23:59:59 1969",
+        ];
+        for Subject { path, methods } in subjects(atelier).await {
+            for date in dates {
+                for (method, body) in &methods {
+                    send(atelier, method, &path, ("if-unmodified-since", date), body).await.problem(412);
+                }
+                get(atelier, &path, &[("if-unmodified-since", date)]).await.problem(412);
+                get(atelier, &path, &[("if-modified-since", date)]).await.expect(200);
+            }
+            let last = ("if-unmodified-since", "Fri, 31 Dec 9999 23:59:59 GMT");
+            for (method, body) in &methods {
+                let status = if method == Method::DELETE { 204 } else { 200 };
+                send(atelier, method, &path, last, body).await.expect(status);
+            }
+        }
+    });
+}
+
 #[test]
 fn a_read_that_has_it_already_is_304() {
     atelier(async |atelier| {

@@ -24,6 +24,7 @@ mod iam;
 mod idempotency;
 mod limits;
 mod migrations;
+mod old_rows;
 mod openapi;
 mod outages;
 mod plans;

@@ -331,14 +331,17 @@ impl Atelier {
     }
 
     /// The connection URL of the test's database, as its owner.
+    ///
+    /// # Panics
+    /// When the server's URL is not a URL.
     pub fn database_url(&self) -> String {
         postgres::with_database(&self.server_url, &self.database).expect("a URL")
     }
 
     /// A connection to the test's database, as its owner.
     pub async fn database(&self) -> Connection {
-        let (connection, work) =
-            tokio_postgres::connect(&self.database_url(), NoTls).await.expect("a connection");
+        let url = self.database_url();
+        let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
         tokio::spawn(work);
         connection
     }

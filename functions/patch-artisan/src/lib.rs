@@ -7,7 +7,8 @@ use shared::{
     contract::{AuditReason, Changed, Conditions},
     db::{self, Parameter, Statement, Type, Written},
     history::Record,
-    text, time,
+    text,
+    time::Moment,
 };
 use uuid::Uuid;
 
@@ -48,7 +49,7 @@ pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&family_name, Type::TEXT),
         (&family_name.as_deref().map(text::fold), Type::TEXT),
         (&biography.map(String::from), Type::TEXT),
-        (&time::now(), Type::TIMESTAMPTZ),
+        (&Moment::now(), Type::TIMESTAMPTZ),
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),

@@ -1,6 +1,5 @@
 //! How artisans are filtered and sorted.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, PartialSchema,
@@ -12,7 +11,8 @@ use super::{Artisan, PersonName};
 use crate::{
     contract::{choice, query},
     db::{Select, value},
-    http::{Choice, CursorKeys, PageRequest, Query, Result, stored_time},
+    http::{Choice, CursorKeys, PageRequest, Query, Result},
+    time::{Moment, exact},
 };
 
 /// Which artisans are listed; what is none does not restrict.
@@ -57,7 +57,7 @@ pub enum ArtisanSort {
 pub enum ArtisanPosition {
     /// Sorted by time of creation.
     #[serde(rename = "c")]
-    CreatedAt(#[serde(deserialize_with = "stored_time")] Timestamp, Uuid),
+    CreatedAt(#[serde(with = "exact")] Moment, Uuid),
     /// Sorted by name.
     #[serde(rename = "n")]
     Name(String, String, Uuid),
@@ -95,7 +95,7 @@ impl ArtisanSort {
         };
         if let Some(position) = page.position_where(keys, |position| self.has(position))? {
             let position = match position {
-                ArtisanPosition::CreatedAt(time, id) => vec![value::timestamp(time), value::uuid(id)],
+                ArtisanPosition::CreatedAt(time, id) => vec![value::moment(time), value::uuid(id)],
                 ArtisanPosition::Name(family, given, id) => {
                     vec![value::text(family), value::text(given), value::uuid(id)]
                 }

@@ -17,7 +17,7 @@ use crate::{
     http::{Members, Result, Versioned},
     id::id,
     text::{Line, Paragraphs},
-    time,
+    time::Moment,
 };
 
 /// Members that the service alone sets.
@@ -55,10 +55,10 @@ pub struct Artisan {
     pub version: i64,
     /// When the artisan was created.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    pub created_at: Moment,
     /// When the artisan was changed last.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    pub updated_at: Moment,
 }
 
 impl Example for Artisan {
@@ -113,7 +113,7 @@ impl Versioned for Artisan {
     }
 
     fn updated_at(&self) -> Timestamp {
-        self.updated_at
+        self.updated_at.timestamp()
     }
 }
 
@@ -155,7 +155,7 @@ impl NewArtisan {
 
     /// The artisan as created now, with a new id.
     pub fn into_artisan(self) -> Artisan {
-        let now = time::now();
+        let now = Moment::now();
         Artisan {
             id: ArtisanId::generate(),
             given_name: self.given_name.into(),

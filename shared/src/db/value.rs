@@ -1,9 +1,9 @@
 //! Parameters that a statement owns, each with its type.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{ToSql, Type};
+use crate::time::Moment;
 
 /// A value and its type.
 pub type Value = (Box<dyn ToSql + Sync + Send>, Type);
@@ -29,6 +29,6 @@ pub fn int8(value: i64) -> Value {
 }
 
 /// A `timestamptz`.
-pub fn timestamp(value: Timestamp) -> Value {
+pub fn moment(value: Moment) -> Value {
     (Box::new(value), Type::TIMESTAMPTZ)
 }

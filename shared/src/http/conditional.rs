@@ -6,14 +6,14 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
-use std::{borrow::Cow, time::SystemTime};
+use std::borrow::Cow;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Fault, Problem, Reply, Result};
+use super::{Fault, Problem, Reply, Result, date};
 use crate::db::{Repeat, Row, Written};
 
 /// Goes up when the JSON of an unchanged resource changes: then no old tag matches any more.
@@ -35,13 +35,13 @@ pub struct Validators {
     /// A strong entity tag without its quotes.
     tag: String,
     /// To the second, as HTTP has it; documents have none.
-    last_modified: Option<SystemTime>,
+    last_modified: Option<Timestamp>,
 }
 
 impl Validators {
     /// The validators of `resource`.
     pub fn of(resource: &impl Versioned) -> Self {
-        let last_modified = SystemTime::from(resource.updated_at());
+        let last_modified = to_the_second(resource.updated_at());
         Self { tag: tag(resource.id(), resource.version()), last_modified: Some(last_modified) }
     }
 
@@ -56,7 +56,7 @@ impl Validators {
             headers.insert(header::ETAG, tag);
         }
         if let Some(time) = self.last_modified
-            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(time))
+            && let Some(Ok(date)) = date::print(time).map(HeaderValue::try_from)
         {
             headers.insert(header::LAST_MODIFIED, date);
         }
@@ -97,9 +97,9 @@ enum Tags {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
     if_match: Option<Tags>,
-    if_unmodified_since: Option<SystemTime>,
+    if_unmodified_since: Option<Timestamp>,
     if_none_match: Option<Tags>,
-    if_modified_since: Option<SystemTime>,
+    if_modified_since: Option<Timestamp>,
 }
 
 impl Preconditions {
@@ -110,9 +110,9 @@ impl Preconditions {
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self> {
         Ok(Self {
             if_match: tags(headers, header::IF_MATCH)?,
-            if_unmodified_since: date(headers, header::IF_UNMODIFIED_SINCE),
+            if_unmodified_since: date_of(headers, header::IF_UNMODIFIED_SINCE),
             if_none_match: tags(headers, header::IF_NONE_MATCH)?,
-            if_modified_since: date(headers, header::IF_MODIFIED_SINCE),
+            if_modified_since: date_of(headers, header::IF_MODIFIED_SINCE),
         })
     }
 
@@ -133,8 +133,7 @@ impl Preconditions {
     /// 412 when `If-Match` or `If-Unmodified-Since` is false.
     pub(super) fn read(&self, validators: &Validators, mut reply: Reply) -> Result<Reply> {
         validators.write(&mut reply.headers);
-        let last_modified = validators.last_modified.map(to_the_second);
-        let is_match = match (&self.if_match, self.if_unmodified_since, last_modified) {
+        let is_match = match (&self.if_match, self.if_unmodified_since, validators.last_modified) {
             (Some(Tags::Any), _, _) => true,
             (Some(Tags::List(tags)), _, _) => tags.iter().any(|tag| tag.matches_strongly(&validators.tag)),
             (None, Some(since), Some(modified)) => modified <= since,
@@ -143,7 +142,7 @@ impl Preconditions {
         if !is_match {
             return Err(Problem::precondition_failed(reply.headers.remove(header::ETAG)));
         }
-        let is_modified = match (&self.if_none_match, self.if_modified_since, last_modified) {
+        let is_modified = match (&self.if_none_match, self.if_modified_since, validators.last_modified) {
             (Some(Tags::Any), _, _) => false,
             (Some(Tags::List(tags)), _, _) => !tags.iter().any(|tag| tag.matches_weakly(&validators.tag)),
             (None, Some(since), Some(modified)) => modified > since,
@@ -167,7 +166,7 @@ impl Preconditions {
         };
         let unmodified_since = match &self.if_match {
             Some(_) => None,
-            None => self.if_unmodified_since.and_then(|since| Timestamp::try_from(since).ok()),
+            None => self.if_unmodified_since,
         };
         let other_versions = match &self.if_none_match {
             None => None,
@@ -234,16 +233,16 @@ impl Reply {
     }
 }
 
-fn to_the_second(time: SystemTime) -> SystemTime {
-    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since_epoch.as_secs())
+/// `time` without its fraction of a second, before 1970 as well.
+fn to_the_second(time: Timestamp) -> Timestamp {
+    time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor)).unwrap_or(time)
 }
 
 /// A date of a header that appears once; anything else is ignored.
-fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+fn date_of(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
-    if values.next().is_some() { None } else { httpdate::parse_http_date(value.trim()).ok() }
+    if values.next().is_some() { None } else { date::parse(value.trim()) }
 }
 
 /// The tags of all headers `name`, which are one list.

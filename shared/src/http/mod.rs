@@ -5,6 +5,7 @@ mod body;
 pub(crate) mod conditional;
 mod cors;
 pub(crate) mod cursor;
+mod date;
 pub(crate) mod idempotency;
 mod json;
 mod page;

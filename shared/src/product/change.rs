@@ -8,7 +8,8 @@ use crate::{
     db::{self, OnViolation, Parameter, Statement, Type, Written},
     history::Record,
     http::{Patch, Preconditions, Result},
-    text, time,
+    text,
+    time::Moment,
 };
 
 /// Applies `patch` to the product `id` if `preconditions` hold, in one round trip, and returns the product as it is
@@ -41,7 +42,7 @@ pub async fn change(
         (&description.map(String::from), Type::TEXT),
         (&price.map(|price| price.minor_units()), Type::INT8),
         (&currency.map(|currency| currency.code()), Type::TEXT),
-        (&time::now(), Type::TIMESTAMPTZ),
+        (&Moment::now(), Type::TIMESTAMPTZ),
         (&versions, Type::INT8_ARRAY),
         (&unmodified_since, Type::TIMESTAMPTZ),
         (&other_versions, Type::INT8_ARRAY),

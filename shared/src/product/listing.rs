@@ -1,7 +1,6 @@
 //! How products are filtered and sorted: the words of a listing, and the conditions and orders that they mean.
 //! The statements themselves belong to the operations.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, PartialSchema,
@@ -17,7 +16,8 @@ use crate::{
     artisan::ArtisanId,
     contract::{choice, query},
     db::{Select, value},
-    http::{Choice, CursorKeys, PageRequest, Query, Result, stored_time},
+    http::{Choice, CursorKeys, PageRequest, Query, Result},
+    time::{Moment, exact},
 };
 
 /// Which products are listed; what is none does not restrict.
@@ -103,7 +103,7 @@ pub enum ProductPosition {
     Price(i64, Uuid),
     /// Sorted by time of creation.
     #[serde(rename = "c")]
-    CreatedAt(#[serde(deserialize_with = "stored_time")] Timestamp, Uuid),
+    CreatedAt(#[serde(with = "exact")] Moment, Uuid),
     /// Sorted by name.
     #[serde(rename = "n")]
     Name(String, Uuid),
@@ -143,7 +143,7 @@ impl ProductSort {
         };
         if let Some(position) = page.position_where(keys, |position| self.has(position))? {
             let (key, id) = match position {
-                ProductPosition::CreatedAt(key, id) => (value::timestamp(key), id),
+                ProductPosition::CreatedAt(key, id) => (value::moment(key), id),
                 ProductPosition::Name(key, id) => (value::text(key), id),
                 ProductPosition::Price(key, id) => (value::int8(key), id),
             };

@@ -22,7 +22,7 @@ use crate::{
     contract::Example,
     db::{self, Row},
     http::{Members, Patch, Problem, Result, Versioned},
-    time,
+    time::Moment,
 };
 
 /// Members that the service alone sets.
@@ -63,10 +63,10 @@ pub struct Product {
     pub version: i64,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    pub created_at: Moment,
     /// When it was changed last.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    pub updated_at: Moment,
 }
 
 impl Product {
@@ -125,7 +125,7 @@ impl Versioned for Product {
     }
 
     fn updated_at(&self) -> Timestamp {
-        self.updated_at
+        self.updated_at.timestamp()
     }
 }
 
@@ -186,7 +186,7 @@ impl NewProduct {
 
     /// The product as it is created now, with a new id.
     pub fn into_product(self) -> Product {
-        let now = time::now();
+        let now = Moment::now();
         Product {
             id: ProductId::generate(),
             artisan_id: self.artisan_id,

@@ -2,14 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
 
-use std::time::SystemTime;
-
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{EntityTag, Preconditions, Tags, Validators, Versioned};
-use crate::http::Reply;
+use crate::http::{Reply, date};
 
 const HEADERS: [HeaderName; 4] =
     [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
@@ -87,7 +85,7 @@ fn print(preconditions: &Preconditions) -> HeaderMap {
             HeaderValue::from_bytes(list.as_bytes()).expect("a header")
         }
     };
-    let date = |time: SystemTime| HeaderValue::try_from(httpdate::fmt_http_date(time)).expect("a header");
+    let date = |time: Timestamp| HeaderValue::try_from(date::print(time).expect("a date")).expect("a header");
     let Preconditions { if_match, if_unmodified_since, if_none_match, if_modified_since } = preconditions;
     [
         (header::IF_MATCH, if_match.as_ref().map(tags)),
@@ -108,8 +106,8 @@ fn has(tags: &Tags, own: &str, strongly: bool) -> bool {
     }
 }
 
-fn changed_at() -> SystemTime {
-    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777)
+fn changed_at() -> Timestamp {
+    Timestamp::from_second(784_111_777).expect("a time")
 }
 
 /// The steps of RFC 9110, section 13.2.2, for a GET.
@@ -142,6 +140,6 @@ fn holds(preconditions: &Preconditions) -> bool {
     let (versions, unmodified_since, other_versions) = preconditions.parameters(Cup.id());
     let version = Cup.version();
     versions.is_none_or(|versions| versions.contains(&version))
-        && unmodified_since.is_none_or(|since| changed_at() <= SystemTime::from(since))
+        && unmodified_since.is_none_or(|since| changed_at() <= since)
         && other_versions.is_none_or(|others| !others.contains(&version))
 }

@@ -1,0 +1,217 @@
+//! Rows that the service would not write: those of an older release, an import, or a repair by hand. No value of a column
+//! fails a read of its row, or of a list that it is in.
+
+use std::collections::BTreeSet;
+
+use harness::{Atelier, Setup, artisan_path, atelier, atelier_with, product_path};
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Times as PostgreSQL writes them, and what clients read: the nearest that `jiff` and RFC 3339 can write.
+const TIMES: [(&str, &str); 9] = [
+    ("-infinity", "0001-01-01T00:00:00Z"),
+    ("4714-11-24 00:00:00+00 BC", "0001-01-01T00:00:00Z"),
+    ("0001-01-01 00:00:00+00", "0001-01-01T00:00:00Z"),
+    ("1900-01-01 00:00:00+00", "1900-01-01T00:00:00Z"),
+    ("1969-12-31 23:59:59.5+00", "1969-12-31T23:59:59.5Z"),
+    ("9999-12-30 00:00:00+00", "9999-12-30T00:00:00Z"),
+    ("10000-01-01 00:00:00+00", "9999-12-30T22:00:00Z"),
+    ("294276-12-31 23:59:59.999999+00", "9999-12-30T22:00:00Z"),
+    ("infinity", "9999-12-30T22:00:00Z"),
+];
+
+/// Drops every constraint that says what a value can be, then makes rows with every value that one could have.
+const FILL: &str = r#"
+    do $$
+    declare c record;
+    begin
+      for c in select conrelid::regclass as of, conname from pg_constraint where contype = 'c' and conrelid <> 0 loop
+        execute format('alter table %s drop constraint %I', c.of, c.conname);
+      end loop;
+    end $$;
+    alter table history alter column principal drop not null;
+
+    create temporary table times (at timestamptz);
+    create temporary table texts (text text);
+    insert into texts values
+      (''), (' '), (E'\x01\x02\x1f\x7f'), (E'line\nbreak\ttab\rreturn'), (E'\u0085\u2028\u2029\ufeff\u202e\u00ad\u3164'),
+      (E'e\u0301 not in NFC'), (E'\U0010ffff\U0001f9d1\u200d\U0001f33e'), ('"\ </script>'), (repeat('long ', 500));
+    insert into texts select string_agg(md5(n::text), '') from generate_series(1, 35) n;
+    create temporary table numbers (number bigint);
+    insert into numbers values (0), (-1), (9007199254740993), (9223372036854775807), (-9223372036854775808);"#;
+
+const ROWS: &str = "
+    insert into artisans (id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at)
+    select gen_random_uuid(), t.text, t.text, t.text, t.text, t.text, 1, now(), now() from texts t
+    union all
+    select gen_random_uuid(), 'old', 'old', 'old', 'old', '', 1, t.at, t.at from times t
+    union all
+    select gen_random_uuid(), 'old', 'old', 'old', 'old', '', n.number, now(), now() from numbers n;
+    insert into products (id, name, search_key, description, price, currency, version, created_at, updated_at)
+    select gen_random_uuid(), t.text, t.text, t.text, 1, t.text, 1, now(), now() from texts t where length(t.text) < 100
+    union all
+    select gen_random_uuid(), t.text, t.text, t.text, 1, 'DEM', 1, now(), now() from texts t
+    union all
+    select gen_random_uuid(), 'old', 'old', '', 1, 'JPY', 1, t.at, t.at from times t
+    union all
+    select gen_random_uuid(), 'old', 'old', '', n.number, 'JPY', 1, now(), now() from numbers n
+    union all
+    select gen_random_uuid(), 'old', 'old', '', 1, 'JPY', n.number, now(), now() from numbers n;
+    update products set artisan_id = (select id from artisans where given_name = 'old' limit 1);
+    insert into history (resource, resource_id, version, operation, principal, at, request_id, reason)
+    select 'product', p.id, row_number() over (partition by p.id), t.text, t.text, '-infinity', t.text, t.text
+    from products p, texts t where p.name = '';
+    insert into history (resource, resource_id, version, operation, principal, at, request_id, reason)
+    select 'artisan', a.id, row_number() over (partition by a.id), '', null, t.at, '', null
+    from artisans a, times t where a.given_name = '';";
+
+async fn fill(atelier: &Atelier) {
+    let owner = atelier.database().await;
+    owner.batch_execute(FILL).await.expect("tables of values");
+    for (time, _) in TIMES {
+        let insert = format!("insert into times values ('{time}')");
+        owner.batch_execute(&insert).await.expect("a time");
+    }
+    owner.batch_execute(ROWS).await.expect("rows");
+}
+
+async fn ids(atelier: &Atelier, sql: &str) -> BTreeSet<String> {
+    let rows = atelier.database().await.query(sql, &[]).await.expect("ids");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The ids of the items of a whole walk, each of which is seen once.
+async fn walked(atelier: &Atelier, list: &str) -> BTreeSet<String> {
+    let items = atelier.walk(list).await;
+    let ids: BTreeSet<_> = items.iter().map(|item| harness::id(item).to_owned()).collect();
+    assert_eq!(ids.len(), items.len(), "{list} shows an item twice");
+    ids
+}
+
+#[test]
+fn no_value_fails_a_list_and_a_walk_sees_each_row_once() {
+    atelier(async |atelier| {
+        fill(atelier).await;
+        let products = ids(atelier, "select id::text from products").await;
+        let artisans = ids(atelier, "select id::text from artisans").await;
+        let old = ids(atelier, "select id::text from artisans where given_name = 'old'").await;
+        for sort in ["-created_at", "created_at", "name", "price", "-price"] {
+            assert_eq!(
+                walked(atelier, &format!("/v1/products?limit=1&sort={sort}")).await,
+                products,
+                "{sort}"
+            );
+        }
+        for sort in ["-created_at", "created_at", "name"] {
+            assert_eq!(
+                walked(atelier, &format!("/v1/artisans?limit=1&sort={sort}")).await,
+                artisans,
+                "{sort}"
+            );
+        }
+        assert_eq!(walked(atelier, "/v1/artisans/search?q=old&limit=1").await, old);
+        let named = ids(atelier, "select id::text from products where name like '%l%'").await;
+        assert_eq!(walked(atelier, "/v1/products/search?q=l&limit=1").await, named);
+        let owner = ids(atelier, "select distinct artisan_id::text from products").await;
+        let owner = owner.first().expect("an artisan");
+        assert_eq!(walked(atelier, &format!("/v1/artisans/{owner}/products?limit=1")).await, products);
+        for (resource, count) in [("products", 10), ("artisans", 9)] {
+            let told = format!(
+                "select distinct resource_id::text from history where resource = '{}'",
+                &resource[..7]
+            );
+            for id in ids(atelier, &told).await {
+                let entries = atelier.walk(&format!("/v1/{resource}/{id}/history?limit=1")).await;
+                assert_eq!(entries.len(), count);
+            }
+        }
+    });
+}
+
+#[test]
+fn no_value_fails_a_read_with_a_cache_or_without() {
+    for cache in [None, Some(Vec::new())] {
+        atelier_with(Setup { cache, ..Setup::default() }, async |atelier| {
+            fill(atelier).await;
+            for (resource, table) in [("products", "products"), ("artisans", "artisans")] {
+                for id in ids(atelier, &format!("select id::text from {table}")).await {
+                    let path = format!("/v1/{resource}/{id}");
+                    let first = atelier.client().get(&path).await.expect(200);
+                    for _ in 0..2 {
+                        let again = atelier.client().get(&path).await.expect(200);
+                        assert_eq!(again.json(), first.json());
+                        for header in ["etag", "last-modified"] {
+                            assert_ne!(first.header(header), "", "{path}");
+                            assert_eq!(again.header(header), first.header(header), "{path}");
+                        }
+                    }
+                    atelier.client().send(Method::HEAD, &path, &[], "").await.expect(200);
+                    let condition = [("if-none-match", first.header("etag"))];
+                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(304);
+                    let condition = [("if-modified-since", first.header("last-modified"))];
+                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(304);
+                    let condition = [("if-unmodified-since", first.header("last-modified"))];
+                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(200);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_time_beyond_the_calendar_is_read_as_its_first_or_last_moment() {
+    atelier(async |atelier| {
+        fill(atelier).await;
+        let query = "select id::text from products where updated_at = $1::text::timestamptz";
+        for (time, read) in TIMES {
+            let owner = atelier.database().await;
+            let id: String = owner.query_one(query, &[&time]).await.expect("one row").get(0);
+            let product = atelier.client().get(&format!("/v1/products/{id}")).await.expect(200);
+            let (body, read) = (product.json(), read.parse::<Timestamp>().expect("a time"));
+            for member in ["created_at", "updated_at"] {
+                let text = body[member].as_str().expect("a text");
+                assert_eq!((text.len() <= 27, text.parse().ok()), (true, Some(read)), "{time}: {text}");
+            }
+            let name: Value = json!({"name": "Renamed"});
+            atelier.client().patch(&product_path(&body), &name).await.expect(200);
+        }
+    });
+}
+
+/// Writers cannot make such rows, and a migration repairs those that there are.
+#[test]
+fn times_beyond_the_calendar_are_refused_and_repaired() {
+    atelier(async |atelier| {
+        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+        let owner = atelier.database().await;
+        for table in ["products", "artisans"] {
+            for column in ["created_at", "updated_at"] {
+                for (time, _) in TIMES.iter().filter(|(time, read)| !read.starts_with(&time[..4])) {
+                    let update = format!("update {table} set {column} = '{time}'");
+                    let error = owner.batch_execute(&update).await.expect_err(&update);
+                    let name =
+                        error.as_db_error().and_then(|error| error.constraint().map(ToOwned::to_owned));
+                    assert_eq!(name, Some(format!("{table}_{column}_check")), "{update}");
+                }
+                // What a database had before there were constraints, which is then migrated.
+                let before = format!(
+                    "alter table {table} drop constraint {table}_{column}_check; update {table} set {column} = 'infinity'"
+                );
+                owner.batch_execute(&before).await.expect("an old row");
+            }
+        }
+        let again = "delete from refinery_schema_history where version >= 8";
+        owner.batch_execute(again).await.expect("a schema of before");
+        let url = atelier.database_url();
+        assert_eq!(migrate::migrate(&url).await.expect("a migration").len(), 4);
+        for path in [product_path(&product), artisan_path(&artisan)] {
+            let repaired = atelier.client().get(&path).await.expect(200).json();
+            for member in ["created_at", "updated_at"] {
+                let time: Timestamp = repaired[member].as_str().expect("a text").parse().expect("a time");
+                assert!(time.duration_until(Timestamp::now()).as_secs().abs() < 60, "{repaired}");
+            }
+        }
+    });
+}
