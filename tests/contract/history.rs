@@ -259,6 +259,61 @@ fn a_history_outlives_its_resource() {
     });
 }
 
+/// By hand, from a backup of any age: it can be changed and deleted as any other, its history goes on, and no version
+/// stands for two states.
+#[test]
+fn a_restored_row_goes_on_after_its_deletion() {
+    const PRODUCT: &str =
+        "id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at,
+        changed_by_request";
+    const ARTISAN: &str =
+        "id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at,
+        changed_by_request";
+    atelier(async |atelier| {
+        let client = atelier.client();
+        let owner = atelier.database().await;
+        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+        let (price, name) = (|price| json!({"price": price}), |name| json!({"given_name": name}));
+        for (path, table, columns, changes) in [
+            (product_path(&product), "products", PRODUCT, [price(2), price(3), price(4), price(5)]),
+            (
+                artisan_path(&artisan),
+                "artisans",
+                ARTISAN,
+                [name("Aoi"), name("Mei"), name("Rin"), name("Yui")],
+            ),
+        ] {
+            let [second, third, fourth, fifth] = changes;
+            let back_up = format!("create table {table}_backup as select {columns} from {table}");
+            let restore = format!("insert into {table} ({columns}) select {columns} from {table}_backup");
+            owner.batch_execute(&back_up).await.expect("a backup");
+            let old_tag = client.get(&path).await.expect(200).header("etag").to_owned();
+            let tag_of_second = client.patch(&path, &second).await.expect(200).header("etag").to_owned();
+            client.patch(&path, &third).await.expect(200);
+            client.delete(&path).await.expect(204);
+
+            owner.batch_execute(&restore).await.expect("a row");
+            let restored = client.get(&path).await.expect(200);
+            assert_eq!(restored.header("etag"), old_tag, "it is what it was");
+            let lost = [("if-match", tag_of_second.as_str())];
+            send(atelier, Method::PATCH, &path, &lost, &fourth).await.problem(412);
+            let mine = [("if-match", old_tag.as_str())];
+            let changed = send(atelier, Method::PATCH, &path, &mine, &fourth).await.expect(200);
+            assert_eq!(changed.json()["version"], 5);
+            assert_eq!(client.patch(&path, &fifth).await.expect(200).json()["version"], 6);
+            client.delete(&path).await.expect(204);
+            assert_eq!(versions(&history(atelier, &path).await), [7, 6, 5, 4, 3, 2, 1]);
+
+            owner.batch_execute(&restore).await.expect("a row");
+            client.delete(&path).await.expect(204);
+            client.delete(&path).await.problem(404);
+            let entries = history(atelier, &path).await;
+            assert_eq!(versions(&entries), [8, 7, 6, 5, 4, 3, 2, 1]);
+        }
+    });
+}
+
 #[test]
 fn what_is_older_than_the_table_has_a_history_from_its_next_change_on() {
     atelier(async |atelier| {

@@ -69,7 +69,7 @@ with current as (
   using current
   where artisans.id = current.id
     and current.holds
-  returning artisans.id, artisans.version + 1 as version
+  returning artisans.id, next_version('artisan', artisans.id, artisans.version) as version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
   select 'artisan', id, version, $5, $6, $7, $8

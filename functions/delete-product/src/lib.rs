@@ -60,7 +60,7 @@ with current as (
   using current
   where products.id = current.id
     and current.holds
-  returning products.id, products.version + 1 as version
+  returning products.id, next_version('product', products.id, products.version) as version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
   select 'product', id, version, $5, $6, $7, $8

@@ -24,7 +24,7 @@ with current as (
     family_name = patch.family_name,
     family_key = patch.family_key,
     biography = patch.biography,
-    version = artisans.version + 1,
+    version = next_version('artisan', artisans.id, artisans.version),
     updated_at = greatest($7, artisans.updated_at),
     changed_by_request = $11
   from patch, current

@@ -26,7 +26,7 @@ with current as (
     description = patch.description,
     price = patch.price,
     currency = patch.currency,
-    version = products.version + 1,
+    version = next_version('product', products.id, products.version),
     updated_at = greatest($9, products.updated_at),
     changed_by_request = $13
   from patch, current
