@@ -89,6 +89,50 @@ fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
     });
 }
 
+/// Whether the resource is still there or not: a key is no place where a deleted name goes on.
+#[test]
+fn nothing_of_what_was_created_is_kept_with_a_key() {
+    atelier(async |atelier| {
+        let artisan = json!({"given_name": "Hanako", "family_name": "Sato", "biography": "Potter in Bizen."});
+        let created = post(atelier, "/v1/artisans", "k", &artisan).await.expect(201);
+        let kept = atelier.database().await.query_one("select k::text from idempotency_keys k", &[]).await;
+        let kept: String = kept.expect("one key").get(0);
+        for text in ["Hanako", "Sato", "Potter"] {
+            assert!(!kept.contains(text), "{kept}");
+        }
+        atelier.client().delete(created.header("location")).await.expect(204);
+        assert_eq!(post(atelier, "/v1/artisans", "k", &artisan).await.expect(201).body, created.body);
+    });
+}
+
+/// While traffic shifts, and after a rollback, two releases share the keys.
+#[test]
+fn a_key_of_the_release_before_is_replayed_and_none_is_used_twice() {
+    atelier(async |atelier| {
+        let body = json!({"name": "Cup", "price": 1});
+        let first = post(atelier, "/v1/products", "k", &body).await.expect(201);
+        let database = atelier.database().await;
+        // As the release before claims a key, and stores its answer.
+        let claim = "select is_new from claim_idempotency_key('', 'k',
+            (select fingerprint from idempotency_keys where key = 'k'), $1, 86400)";
+        let answer = json!({"status": 201, "headers": [["etag", first.header("etag")]], "body": first.body})
+            .to_string();
+        let held = database.query(claim, &[&answer]).await.expect("an answer");
+        assert!(held.is_empty(), "a key of this release counts as held");
+
+        let claim_old = "with old as (delete from idempotency_keys returning fingerprint)
+            insert into idempotency_keys (caller, key, fingerprint, answer, expires_at)
+            select '', 'k', fingerprint, $1, now() + interval '1 day' from old";
+        database.execute(claim_old, &[&answer]).await.expect("a key of the release before");
+        let again = post(atelier, "/v1/products", "k", &body).await.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!((&again.body, again.header("etag")), (&first.body, first.header("etag")));
+        let own = database.query_one(claim, &[&answer]).await.expect("the release before knows its own");
+        assert!(!own.get::<_, bool>(0));
+        assert_eq!(atelier.count_products().await, 1);
+    });
+}
+
 #[test]
 fn a_hundred_posts_at_once_with_one_key_make_one_product() {
     atelier(async |atelier| {

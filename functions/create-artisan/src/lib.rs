@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, NewArtisan},
     contract::{AuditReason, Created, IdempotencyKey},
-    db::{Parameter, Repeat, Statement, Type},
+    db::{self, Parameter, Repeat, Statement, Type, Written},
     history::Record,
     http::SECONDS_TO_LIVE,
     text,
@@ -36,10 +36,9 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
     let artisan = NewArtisan::from_members(members)?.into_artisan();
-    let reply = request.created(&artisan)?;
 
     let [operation, principal, request_id, reason] = record.parameters();
-    let parameters: [Parameter<'_>; 18] = [
+    let parameters: [Parameter<'_>; 17] = [
         (&artisan.id.0, Type::UUID),
         (&artisan.given_name, Type::TEXT),
         (&text::fold(&artisan.given_name), Type::TEXT),
@@ -52,7 +51,6 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         (&claim.caller, Type::TEXT),
         (&claim.key, Type::TEXT),
         (&claim.fingerprint, Type::BYTEA),
-        (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
         operation,
         principal,
@@ -60,13 +58,14 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         reason,
     ];
     let statement = Statement { sql: CREATE_ARTISAN, parameters: &parameters, repeat: Repeat::Safe };
-    app.create::<Artisan>(artisan.id.0, statement, |written| claim.settle(written?.row, reply)).await
+    let settle = |written: Result<Written, db::Error>| claim.settle(written?.row, request, artisan.clone());
+    app.create::<Artisan>(artisan.id.0, statement, settle).await
 }
 
 const CREATE_ARTISAN: &str = "
 with claim as materialized (
-  select is_new, fingerprint, answer
-  from claim_idempotency_key($10, $11, $12, $13, $14)
+  select is_new, fingerprint, created_id, created_at
+  from claim_idempotency_key($10, $11, $12, $1, $8, $13)
 ), created as (
   insert into artisans
     (id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at)
@@ -77,8 +76,8 @@ with claim as materialized (
   returning id, version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $15, $16, $17, $18
+  select 'artisan', id, version, $14, $15, $16, $17
   from created
 )
-select is_new, fingerprint, answer
+select is_new, fingerprint, created_id, created_at
 from claim";

@@ -36,10 +36,9 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
     let product = NewProduct::from_members(members)?.into_product();
-    let reply = request.created(&product)?;
 
     let [operation, principal, request_id, reason] = record.parameters();
-    let parameters: [Parameter<'_>; 19] = [
+    let parameters: [Parameter<'_>; 18] = [
         (&product.id.0, Type::UUID),
         (&product.artisan_id.map(|id| id.0), Type::UUID),
         (&product.name, Type::TEXT),
@@ -53,7 +52,6 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
         (&claim.caller, Type::TEXT),
         (&claim.key, Type::TEXT),
         (&claim.fingerprint, Type::BYTEA),
-        (&claim.answer(&reply)?, Type::TEXT),
         (&SECONDS_TO_LIVE, Type::INT8),
         operation,
         principal,
@@ -62,15 +60,16 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     ];
     let statement = Statement { sql: CREATE_PRODUCT, parameters: &parameters, repeat: Repeat::Safe };
     let settle = |written: Result<Written, _>| {
-        claim.settle(written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row, reply)
+        let row = written.on_violation(ARTISAN_FKEY, unknown_artisan)?.row;
+        claim.settle(row, request, product.clone())
     };
     app.create::<Product>(product.id.0, statement, settle).await
 }
 
 const CREATE_PRODUCT: &str = "
 with claim as materialized (
-  select is_new, fingerprint, answer
-  from claim_idempotency_key($11, $12, $13, $14, $15)
+  select is_new, fingerprint, created_id, created_at
+  from claim_idempotency_key($11, $12, $13, $1, $9, $14)
 ), created as (
   insert into products
     (id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at)
@@ -81,8 +80,8 @@ with claim as materialized (
   returning id, version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $16, $17, $18, $19
+  select 'product', id, version, $15, $16, $17, $18
   from created
 )
-select is_new, fingerprint, answer
+select is_new, fingerprint, created_id, created_at
 from claim";

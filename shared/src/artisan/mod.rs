@@ -14,7 +14,7 @@ use crate::{
     cache::Cached,
     contract::Example,
     db::{self, Row},
-    http::{Members, Result, Versioned},
+    http::{Creation, Members, Result, Versioned},
     id::id,
     text::{Line, Paragraphs},
     time::Moment,
@@ -114,6 +114,12 @@ impl Versioned for Artisan {
 
     fn updated_at(&self) -> Timestamp {
         self.updated_at.timestamp()
+    }
+}
+
+impl Creation for Artisan {
+    fn created_as(self, id: Uuid, at: Moment) -> Self {
+        Self { id: ArtisanId(id), created_at: at, updated_at: at, ..self }
     }
 }
 

@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, Deserializer, Error},
@@ -90,17 +89,6 @@ fn has_nul(position: &Value) -> bool {
     }
 }
 
-/// The time of a position, for `#[serde(deserialize_with)]`: one that PostgreSQL's `timestamptz`, which begins in
-/// 4714 BC, can have.
-///
-/// # Errors
-/// For text that is not a time, and for earlier times.
-pub fn stored_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    const FIRST: Timestamp = Timestamp::constant(-210_800_000_000, 0);
-    let time = Timestamp::deserialize(deserializer)?;
-    if time < FIRST { Err(D::Error::custom("before PostgreSQL's first time")) } else { Ok(time) }
-}
-
 /// Reads keys that are separated by commas. White space around a key is not part of it.
 impl FromStr for CursorKeys {
     type Err = String;
@@ -167,7 +155,7 @@ mod tests {
     #[test]
     fn a_position_is_one_that_the_database_can_compare_with() {
         #[derive(Serialize, Deserialize)]
-        struct At(#[serde(deserialize_with = "stored_time")] Timestamp);
+        struct At(#[serde(with = "crate::time::exact")] crate::time::Moment);
 
         for (time, is_accepted) in [
             ("2026-11-21T09:30:00Z", true),

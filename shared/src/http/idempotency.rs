@@ -1,19 +1,23 @@
 //! Idempotency keys: a POST that is repeated with the same `Idempotency-Key` has one effect and one answer.
 //!
-//! The answer is made before the row is written, and stored with it by the same statement: `claim_idempotency_key`
-//! in the database decides who is first. The rules follow the IETF draft draft-ietf-httpapi-idempotency-key-header.
+//! The statement that creates the row claims the key: `claim_idempotency_key` in the database decides who is first, and
+//! keeps the id and the time of what was created. That is all a repetition needs to be answered as the first request
+//! was, since it brings the rest; so no answer, and nothing about a person, is stored. The rules follow the IETF draft
+//! draft-ietf-httpapi-idempotency-key-header.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
-use std::borrow::Cow;
-
-use ::http::{HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use ::http::{HeaderName, HeaderValue};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
-use super::{Fault, Members, Problem, Reply, Request, Result};
-use crate::db::{self, Row};
+use super::{Fault, Members, Preconditions, Problem, Reply, Request, Result, Versioned};
+use crate::{
+    db::{self, Row},
+    time::Moment,
+};
 
 /// How long a key is remembered.
 pub const SECONDS_TO_LIVE: i64 = 24 * 60 * 60;
@@ -21,6 +25,15 @@ pub const SECONDS_TO_LIVE: i64 = 24 * 60 * 60;
 const MAX_KEY_CHARACTERS: usize = 255;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A resource that a POST creates.
+pub trait Creation: Serialize + Versioned {
+    /// The same resource, if it was created with the id `id` at the time `at`.
+    #[must_use]
+    fn created_as(self, id: Uuid, at: Moment) -> Self;
+}
 
 /// What a POST claims: its caller's key, if it has one, for the request that it is.
 #[derive(Debug)]
@@ -33,20 +46,16 @@ pub struct Claim {
     pub fingerprint: Vec<u8>,
 }
 
-/// A reply as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Cow<'static, str>,
-}
-
 impl Claim {
     /// The claim of `request` with the body `members` to `operation`.
     ///
     /// # Errors
-    /// 400 when the key is malformed.
+    /// 400 when the key or a precondition is malformed; 412 for an `If-Match`: what is to be created has no representation
+    /// that could match (RFC 9110, section 13.1.1). `If-None-Match` is true for the same reason.
     pub(super) fn of(request: &Request, operation: &str, members: &Members) -> Result<Self> {
+        if Preconditions::from_headers(request.headers())?.has_if_match() {
+            return Err(Problem::nothing_to_match());
+        }
         let mut values = request.headers().get_all(HEADER).iter();
         let key = match (values.next(), values.next()) {
             (None, _) => None,
@@ -57,56 +66,32 @@ impl Claim {
         Ok(Self { caller, key, fingerprint: fingerprint(operation, members) })
     }
 
-    /// `reply` as it is stored with the claim.
-    ///
-    /// # Errors
-    /// 500 when a header is not text, which ours are.
-    pub fn answer(&self, reply: &Reply) -> Result<String> {
-        let text = |value: &HeaderValue| value.to_str().map(ToOwned::to_owned);
-        let headers = reply.headers.iter().map(|(name, value)| Ok((name.to_string(), text(value)?)));
-        let headers =
-            headers.collect::<Result<_, ::http::header::ToStrError>>().map_err(Problem::internal)?;
-        let stored = Stored { status: reply.status.as_u16(), headers, body: reply.body.clone() };
-        serde_json::to_string(&stored).map_err(Problem::internal)
-    }
-
-    /// The reply to send after the statement returned `row` of `claim_idempotency_key`: `reply` if the claim was the
-    /// first, else what was answered then.
+    /// The reply to `request` after the statement that was to create `created` returned `row` of
+    /// `claim_idempotency_key`: 201 with `created` if the claim was the first, else with what was created then.
     ///
     /// # Errors
     /// 409 while the first request is running, 422 when the key was used for another request.
-    pub fn settle(&self, row: Option<Row>, reply: Reply) -> Result<Reply> {
+    pub fn settle<T: Creation>(&self, row: Option<Row>, request: &Request, created: T) -> Result<Reply> {
         let Some(row) = row else { return Err(Problem::still_running()) };
         if row.try_get("is_new").map_err(db::Error::from)? {
-            return Ok(reply);
+            return Ok(created_reply(request, &created));
         }
         let fingerprint: Vec<u8> = row.try_get("fingerprint").map_err(db::Error::from)?;
         if fingerprint != self.fingerprint {
             return Err(Problem::idempotency_key_reused());
         }
-        let answer: String = row.try_get("answer").map_err(db::Error::from)?;
-        if answer == self.answer(&reply)? {
-            // Our own first attempt, whose success nobody heard of.
-            return Ok(reply);
-        }
-        let stored: Stored = serde_json::from_str(&answer).map_err(Problem::internal)?;
-        stored.replay().map_err(Problem::internal)
+        let id = row.try_get("created_id").map_err(db::Error::from)?;
+        let at = row.try_get("created_at").map_err(db::Error::from)?;
+        // The id is that of our own first attempt where nobody heard of its success.
+        let is_replay = id != created.id();
+        let reply = created_reply(request, &created.created_as(id, at));
+        Ok(if is_replay { reply.with_header(REPLAYED, HeaderValue::from_static("true")) } else { reply })
     }
 }
 
-impl Stored {
-    fn replay(self) -> Result<Reply, ::http::Error> {
-        let mut reply = Reply::no_content();
-        reply.status = StatusCode::from_u16(self.status)?;
-        for (name, value) in self.headers {
-            reply.headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-        }
-        reply
-            .headers
-            .insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
-        reply.body = self.body;
-        Ok(reply)
-    }
+/// 201 with `resource`, its validators and its address, which is below that of `request`.
+fn created_reply(request: &Request, resource: &(impl Serialize + Versioned)) -> Reply {
+    Reply::created(&format!("{}/{}", request.public_path(), resource.id()), resource)
 }
 
 /// A key of 1 to 255 printable characters of ASCII, as it was sent; white space around it is none of it.

@@ -115,19 +115,6 @@ impl Request {
         Preconditions::from_headers(self.headers()).map(|_| ())
     }
 
-    /// The reply to a POST that creates `resource`: 201 with it, its validators and its address, which is below that of
-    /// this request.
-    ///
-    /// # Errors
-    /// 400 for malformed preconditions, 412 for an `If-Match`: what is to be created has no representation that could
-    /// match (RFC 9110, section 13.1.1). `If-None-Match` is true for the same reason, and there is no date to compare.
-    pub fn created(&self, resource: &(impl Serialize + Versioned)) -> Result<Reply> {
-        if Preconditions::from_headers(self.headers())?.has_if_match() {
-            return Err(Problem::nothing_to_match());
-        }
-        Ok(Reply::created(&format!("{}/{}", self.public_path(), resource.id()), resource))
-    }
-
     /// The preconditions of a write.
     ///
     /// # Errors
@@ -143,7 +130,7 @@ impl Request {
     /// What a POST of `members` to `operation` claims by its `Idempotency-Key`.
     ///
     /// # Errors
-    /// 400 when the key is malformed.
+    /// 400 when the key or a precondition is malformed; 412 for an `If-Match`, since nothing exists yet that could match.
     pub fn claim(&self, operation: &str, members: &Members) -> Result<Claim> {
         Claim::of(self, operation, members)
     }

@@ -21,7 +21,7 @@ use crate::{
     cache::Cached,
     contract::Example,
     db::{self, Row},
-    http::{Members, Patch, Problem, Result, Versioned},
+    http::{Creation, Members, Patch, Problem, Result, Versioned},
     time::Moment,
 };
 
@@ -126,6 +126,12 @@ impl Versioned for Product {
 
     fn updated_at(&self) -> Timestamp {
         self.updated_at.timestamp()
+    }
+}
+
+impl Creation for Product {
+    fn created_as(self, id: Uuid, at: Moment) -> Self {
+        Self { id: ProductId(id), created_at: at, updated_at: at, ..self }
     }
 }
 
