@@ -107,13 +107,18 @@ enum Progress {
 /// Carries out each statement of `sql` by itself.
 async fn each(client: &Client, sql: &str) -> Result<()> {
     for statement in statements(sql) {
-        // These wait for old transactions to end, for as long as those take, and nothing queues behind them.
-        let is_concurrent = statement.to_ascii_lowercase().contains(" concurrently ");
-        let lock_timeout = if is_concurrent { "0" } else { LOCK_TIMEOUT };
+        let lock_timeout = if is_concurrent(statement) { "0" } else { LOCK_TIMEOUT };
         client.batch_execute(&format!("set lock_timeout = '{lock_timeout}'")).await?;
         client.batch_execute(statement).await?;
     }
     Ok(())
+}
+
+/// Whether a statement waits for old transactions to end, for as long as those take, while nothing queues behind it.
+fn is_concurrent(statement: &str) -> bool {
+    let mut words =
+        statement.lines().filter(|line| !line.starts_with("--")).flat_map(str::split_ascii_whitespace);
+    words.any(|word| word.trim_end_matches(';').eq_ignore_ascii_case("concurrently"))
 }
 
 /// The statements of a file, each of which ends with a semicolon at the end of a line.
@@ -142,5 +147,17 @@ mod tests {
                 "create index i\n  on t (a);"
             ]
         );
+    }
+
+    #[test]
+    fn only_what_nobody_waits_for_may_wait() {
+        for (statement, expected) in [
+            ("create index concurrently i on t (a);", true),
+            ("DROP INDEX CONCURRENTLY\n  IF EXISTS i;", true),
+            ("alter table t detach partition p concurrently;", true),
+            ("-- Built concurrently.\nalter table t add column a int;", false),
+        ] {
+            assert_eq!(is_concurrent(statement), expected, "{statement}");
+        }
     }
 }
