@@ -8,10 +8,7 @@ use std::str::FromStr;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{
-    Deserialize, Serialize,
-    de::{DeserializeOwned, Deserializer, Error},
-};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -111,6 +108,8 @@ impl std::fmt::Debug for CursorKeys {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use serde::Deserialize;
 
     use super::*;
 

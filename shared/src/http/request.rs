@@ -3,11 +3,8 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Serialize;
 
-use super::{
-    Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators, Versioned,
-};
+use super::{Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators};
 use crate::App;
 
 /// The largest body that an operation accepts, in bytes.
