@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use harness::{Client, atelier, product_path};
+use harness::{Client, Setup, atelier, atelier_with, product_path};
 use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -122,4 +122,24 @@ fn without_if_match_the_last_writer_wins() {
         }
         assert_eq!(price().await, 1, "one of the two increments is lost");
     });
+}
+
+#[test]
+fn an_environment_has_one_connection_whatever_is_said_of_its_concurrency() {
+    for said in ["8", "0", "many"] {
+        let mut setup = Setup { max_environments: Some(1), ..Setup::default() };
+        setup.environment.push(("AWS_LAMBDA_MAX_CONCURRENCY".to_owned(), said.to_owned()));
+        atelier_with(setup, async |atelier| {
+            // The first of them meets the connection that the environment opens ahead.
+            let mut reads = JoinSet::new();
+            for _ in 0..8 {
+                let client = atelier.client().clone();
+                reads.spawn(async move { client.get("/v1/products").await.expect(200) });
+            }
+            reads.join_all().await;
+            let backends = "select count(*) from pg_stat_activity where application_name = 'list-products'";
+            let backends = atelier.database().await.query_one(backends, &[]).await.expect("a count");
+            assert_eq!(backends.get::<_, i64>(0), 1, "AWS_LAMBDA_MAX_CONCURRENCY={said}");
+        });
+    }
 }

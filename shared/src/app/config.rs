@@ -1,6 +1,6 @@
 //! Configuration: environment variables, read once at start. All faults are reported at once.
 
-use std::{env, fmt, num::NonZeroUsize, path::Path};
+use std::{env, fmt, path::Path};
 
 use super::{database::DatabaseConfig, dotenv};
 use crate::{
@@ -18,8 +18,6 @@ const DOTENV: &str = ".env";
 pub struct Config {
     /// `DATABASE_URL`, or `DB_SECRET_ARN`, or `DB_AUTH=iam`: where the database is and who we are there.
     pub database: DatabaseConfig,
-    /// `AWS_LAMBDA_MAX_CONCURRENCY`: as many connections as requests at once, usually one.
-    pub database_connections: usize,
     /// `CACHE_URL`: where the cache is, and how it is used; none if there is none.
     pub cache: Option<CacheConfig>,
     /// `CURSOR_KEY`: what cursors are authenticated with; keys before the last rotation after it.
@@ -90,16 +88,6 @@ impl Config {
 
         let cache = CacheConfig::read(&variable, &mut faults);
 
-        let database_connections =
-            match variable("AWS_LAMBDA_MAX_CONCURRENCY").map(|value| value.parse::<NonZeroUsize>()) {
-                None => 1,
-                Some(Ok(number)) => number.get(),
-                Some(Err(_)) => {
-                    faults.push("AWS_LAMBDA_MAX_CONCURRENCY is not a positive integer".to_owned());
-                    1
-                }
-            };
-
         let requires_if_match = match variable("REQUIRE_IF_MATCH").as_deref() {
             None | Some("false") => false,
             Some("true") => true,
@@ -124,7 +112,6 @@ impl Config {
         }
         Ok(Self {
             database,
-            database_connections,
             cache,
             cursor_keys,
             requires_if_match,
@@ -182,7 +169,7 @@ mod tests {
             Role::Reader,
             &[
                 ("DATABASE_URL", "mysql//x"),
-                ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+                ("REQUIRE_IF_MATCH", "perhaps"),
                 ("CORS_ALLOWED_ORIGINS", "https://shop.example,*"),
             ],
         )

@@ -17,6 +17,10 @@ use crate::{
     http::CursorKeys,
 };
 
+/// How many requests an execution environment answers at once, and so how many connections it has: the Runtime API is
+/// asked for one event after the other, whatever `AWS_LAMBDA_MAX_CONCURRENCY` says.
+const REQUESTS_AT_ONCE: usize = 1;
+
 /// What lives as long as the execution environment.
 #[derive(Debug)]
 pub struct Platform {
@@ -34,11 +38,7 @@ impl Platform {
     pub fn new(config: Config) -> Result<Self, db::Error> {
         let database = config.database;
         Ok(Self {
-            connections: Connections::new(
-                database.credentials,
-                database.extra_roots,
-                config.database_connections,
-            )?,
+            connections: Connections::new(database.credentials, database.extra_roots, REQUESTS_AT_ONCE)?,
             cache: config.cache.map(Cache::new),
             cursor_keys: config.cursor_keys,
             requires_if_match: config.requires_if_match,

@@ -89,15 +89,11 @@ fn functions_cannot_open_more_connections_than_the_proxy_has() {
         let mut connections = 0;
         for operation in OPERATIONS.iter().filter(|operation| operation.role != Role::None) {
             let function = &stage.template["Resources"][logical_id(operation)]["Properties"];
-            // A pool has one connection unless this says otherwise.
-            let variables = &function["Environment"]["Variables"];
-            let pool = variables
-                .get("AWS_LAMBDA_MAX_CONCURRENCY")
-                .map_or(1, |size| text(size).parse().expect("a number"));
             let reserved = &function["ReservedConcurrentExecutions"]["Fn::If"];
             let parameter = reserved[1]["Ref"].as_str().expect("a parameter");
             assert_eq!(reserved[0], format!("Reserves{parameter}"));
-            connections += number(parameter) * pool;
+            // One connection each.
+            connections += number(parameter);
         }
         let limit = number("MaxConnections") * number("ProxyConnectionsPercent") / 100;
         assert!(connections <= limit, "{name}: {connections} connections, the proxy has {limit}");
