@@ -14,7 +14,7 @@ use crate::{
     App, Operation, Problem, Request, Result,
     contract::Example,
     db::{self, Parameter, Row, Select, Type, value},
-    http::{Fault, FromParameter},
+    http::{Caller, Fault, FromParameter},
     text::Line,
     time::Moment,
 };
@@ -42,7 +42,7 @@ impl<'r> Record<'r> {
         let gateway = request.gateway();
         Ok(Self {
             operation: operation.id,
-            principal: gateway.caller.as_deref(),
+            principal: gateway.caller.as_ref().map(Caller::identity),
             request_id: &gateway.request_id,
             reason: reason(request).map_err(|detail| {
                 Problem::invalid_parameters(vec![Fault::parameter("X-Audit-Reason", detail)])
@@ -104,7 +104,7 @@ pub struct HistoryEntry {
     pub version: i64,
     /// What was done: the `operationId`.
     pub operation: String,
-    /// Who did it: the ARN of the principal, or the `sub` of the token; null where callers are not asked who they are.
+    /// Who did it: an ARN with its session, the id of a Cognito identity, or a kind and names such as `token <iss> <sub>`; null where callers are not asked who they are.
     #[schema(required = true)]
     pub principal: Option<String>,
     /// When, by the clock of the database.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use bytes::Bytes;
 use harness::{Atelier, atelier};
-use local::stack::checkout;
+use local::{lambda::InvokeError, stack::checkout};
 use serde_json::Value;
 
 /// Every sample and the status of its answer.
@@ -123,11 +123,132 @@ fn an_event_of_cargo_lambda_watch_is_answered_in_its_own_form() {
 #[test]
 fn an_event_of_another_service_is_an_error_that_says_so() {
     atelier(async |atelier| {
-        let functions = atelier.functions();
-        let answer = functions
-            .invoke("list-products", Bytes::from_static(b"{\"Records\": []}"), "", Duration::from_secs(10))
-            .await;
-        let error = answer.expect_err("an error").to_string();
-        assert!(error.contains("not an API Gateway proxy event"), "{error}");
+        for foreign in [r#"{"Records": []}"#, "{}", "[]", "null", r#""httpMethod""#] {
+            let event = Bytes::from_static(foreign.as_bytes());
+            let answer =
+                atelier.functions().invoke("list-products", event, "", Duration::from_secs(10)).await;
+            let Err(InvokeError::FunctionError { error_type, message }) = answer else {
+                panic!("{foreign}: {answer:?}");
+            };
+            assert_eq!(error_type, "NotAnApiGatewayEvent", "{foreign}");
+            assert!(message.contains("not an API Gateway proxy event"), "{message}");
+        }
+    });
+}
+
+/// The values that stand in the place of a member, and what they are; none where it is missing.
+const OTHERS: &[Option<&str>] = &[
+    None,
+    Some("null"),
+    Some("true"),
+    Some("7"),
+    Some("1e999"),
+    Some(r#""text""#),
+    Some(r#""\ud800""#),
+    Some("[]"),
+    Some("[7]"),
+    Some("{}"),
+    Some(r#"{"a": {"b": [null]}}"#),
+];
+
+/// `event` as text, with the part at `pointer` replaced.
+fn with(event: &Value, pointer: &str, other: Option<&str>) -> String {
+    const MARK: &str = "the part that is replaced";
+    let mut event = event.clone();
+    let (parent, name) = pointer.rsplit_once('/').expect("a part");
+    match (other, event.pointer_mut(parent).expect("a parent")) {
+        (None, Value::Object(members)) => {
+            members.remove(&name.replace("~1", "/").replace("~0", "~"));
+        }
+        (None, Value::Array(values)) => {
+            values.remove(name.parse().expect("an index"));
+        }
+        _ => *event.pointer_mut(pointer).expect("a part") = Value::from(MARK),
+    }
+    event.to_string().replace(&format!("\"{MARK}\""), other.unwrap_or_default())
+}
+
+/// The JSON pointers of all parts below `value`.
+fn pointers(value: &Value) -> Vec<String> {
+    let parts: Vec<(String, &Value)> = match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, part)| (name.replace('~', "~0").replace('/', "~1"), part)).collect()
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().map(|(index, part)| (index.to_string(), part)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let below = |(name, part): (String, &Value)| {
+        let deeper =
+            pointers(part).into_iter().map(|pointer| format!("/{name}{pointer}")).collect::<Vec<_>>();
+        [vec![format!("/{name}")], deeper].concat()
+    };
+    parts.into_iter().flat_map(below).collect()
+}
+
+/// An event of `cargo lambda watch`, with all that an HTTP API says of its caller.
+fn http_event() -> Value {
+    serde_json::json!({
+        "version": "2.0", "routeKey": "GET /v1/products", "rawPath": "/v1/products", "rawQueryString": "limit=1",
+        "headers": {"accept": "application/json"}, "queryStringParameters": {"limit": "1"}, "cookies": ["a=b"],
+        "requestContext": {"http": {"method": "GET", "path": "/v1/products", "sourceIp": "127.0.0.1"},
+            "authorizer": {"jwt": {"claims": {"iss": "https://id.example", "sub": "ann"}, "scopes": ["a"]}},
+            "authentication": {"clientCert": {"subjectDN": "CN=a", "issuerDN": "CN=b"}},
+            "requestId": "r-1", "stage": "$default", "timeEpoch": 1_732_286_939_000_u64},
+        "body": null, "isBase64Encoded": false
+    })
+}
+
+#[test]
+fn whatever_stands_in_the_place_of_a_member_is_answered_and_what_is_not_needed_changes_nothing() {
+    let sample = |name: &str| {
+        let event = fs::read(checkout().join(format!("events/{name}.json"))).expect("an event");
+        let mut event: Value = serde_json::from_slice(&event).expect("JSON");
+        event["requestContext"]["authorizer"] = serde_json::json!({"principalId": "u", "claims": {"iss": "i", "sub": "ann"}, "integrationLatency": 5});
+        event
+    };
+    // What an operation needs of its event: its answer may depend on each of these.
+    let is_needed = |pointer: &str| {
+        [
+            "/body",
+            "/pathParameters",
+            "/multiValueHeaders",
+            "/multiValueQueryStringParameters",
+            "/rawQueryString",
+        ]
+        .iter()
+        .any(|needed| pointer.starts_with(needed))
+    };
+    atelier(async |atelier| {
+        atelier.database().await.batch_execute(FIXTURE).await.expect("the fixture");
+        let mut answers = 0;
+        for (operation, event, status) in [
+            ("list-products", http_event(), 200),
+            ("list-products", sample("list-products"), 200),
+            ("get-product", sample("get-product.not-modified"), 304),
+            ("create-product", sample("create-product"), 201),
+            ("patch-product", sample("patch-product"), 200),
+            ("get-openapi", sample("get-openapi"), 200),
+        ] {
+            for pointer in pointers(&event) {
+                for other in OTHERS {
+                    let changed = with(&event, &pointer, *other);
+                    let event = Bytes::from(changed.clone());
+                    let answer =
+                        atelier.functions().invoke(operation, event, "", Duration::from_secs(10)).await;
+                    let answer = answer.unwrap_or_else(|error| panic!("{error}: {changed}"));
+                    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+                    let given = answer["statusCode"].as_u64().expect("a status");
+                    if is_needed(&pointer) {
+                        assert!(given < 500, "{given} for {changed}");
+                    } else {
+                        assert_eq!(given, status, "{pointer} {other:?}: {changed}");
+                    }
+                    answers += 1;
+                }
+            }
+        }
+        assert!(answers > 3_000, "{answers} answers");
     });
 }

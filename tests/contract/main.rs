@@ -5,6 +5,7 @@ mod artisans;
 mod bad_input;
 mod browser;
 mod cache;
+mod callers;
 mod cdk;
 mod checkout;
 mod cognito;

@@ -142,7 +142,9 @@ fn an_event_of_no_route_is_an_error_that_names_it() {
     Router::with(async |_, router| {
         let mut event: Value = serde_json::from_slice(&sample("get-product")).expect("JSON");
         event["resource"] = json!("/v1/kilns/{id}");
-        let error = router.send(event.to_string().into_bytes()).await.expect_err("an error").to_string();
-        assert!(error.contains("no operation answers GET /v1/kilns/{id}"), "{error}");
+        let answer = router.send(event.to_string().into_bytes()).await;
+        let Err(InvokeError::FunctionError { error_type, message }) = answer else { panic!("{answer:?}") };
+        assert_eq!(error_type, "NoSuchRoute");
+        assert!(message.contains("no operation answers GET /v1/kilns/{id}"), "{message}");
     });
 }

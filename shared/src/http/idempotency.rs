@@ -38,7 +38,7 @@ pub trait Creation: Serialize + Versioned {
 /// What a POST claims: its caller's key, if it has one, for the request that it is.
 #[derive(Debug)]
 pub struct Claim {
-    /// The principal, whose keys are nobody else's.
+    /// The [key](super::Caller::key) of the caller, whose keys are nobody else's; empty for all whom nobody asked who they are.
     pub caller: String,
     /// The key; none if the request has none.
     pub key: Option<String>,
@@ -62,7 +62,7 @@ impl Claim {
             (Some(value), None) => Some(read_key(value).ok_or_else(malformed)?),
             (Some(_), Some(_)) => return Err(malformed()),
         };
-        let caller = request.gateway().caller.clone().unwrap_or_default();
+        let caller = request.gateway().caller.as_ref().map_or_else(String::new, |it| it.key().to_owned());
         Ok(Self { caller, key, fingerprint: fingerprint(operation, members) })
     }
 

@@ -2,6 +2,7 @@
 //! Gateway has done both.
 
 mod body;
+mod caller;
 pub(crate) mod conditional;
 mod cors;
 pub(crate) mod cursor;
@@ -15,6 +16,8 @@ mod reply;
 mod request;
 
 pub use body::{FromJson, Members, Patch};
+pub use caller::Caller;
+pub(crate) use caller::digest;
 pub use conditional::{Preconditions, Validators, Versioned};
 pub use cors::{AllowedHeaders, AllowedOrigins, EXPOSED_HEADERS, REQUEST_HEADERS};
 pub use cursor::CursorKeys;

@@ -4,7 +4,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts}
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators};
+use super::{
+    Caller, Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators,
+};
 use crate::App;
 
 /// The largest body that an operation accepts, in bytes.
@@ -32,8 +34,8 @@ pub struct Gateway {
     pub path_parameters: Vec<(String, String)>,
     /// Query parameters in order, decoded, repeated ones included.
     pub query: Vec<(String, String)>,
-    /// ARN of the principal that signed the request, or the `sub` of the token that it came with.
-    pub caller: Option<String>,
+    /// Who calls; none where nobody is asked who they are.
+    pub caller: Option<Caller>,
 }
 
 impl Request {

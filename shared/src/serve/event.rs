@@ -1,29 +1,27 @@
-//! Events in: API Gateway REST proxy events (v1) straight into a request, and HTTP API events (v2), as
-//! `cargo lambda watch` sends them, by way of `lambda_http`'s type of them.
+//! Events in: API Gateway REST proxy events (v1) and HTTP API events (v2), as `cargo lambda watch` sends them, straight
+//! into a request.
 //!
-//! No request is made by `lambda_http`: it keeps only the last of repeated headers, forgets the order of a query,
-//! panics on a malformed Host, path, query or Base64, and spends more instructions than everything else in a warm
-//! request.
+//! An event is read leniently: a member of another kind than it should be counts as absent. Only one that names no
+//! method at all is none of API Gateway's.
+//!
+//! Nothing of `lambda_http` reads it: its types refuse an event for any member that is not as they want it, and its
+//! requests keep only the last of repeated headers, forget the order of a query, panic on a malformed Host, path, query
+//! or Base64, and take more instructions than everything else in a warm request.
 
+mod caller;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod json;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
-use ::http::{HeaderName, HeaderValue, Method, Uri, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, MapAccess, Visitor},
-};
 use url::form_urlencoded;
 
-use crate::{
-    http::{Gateway, Request},
-    telemetry::Cause,
-};
+use crate::http::{Gateway, Request};
+use json::{Json, Object};
 
 /// A request and the form in which its answer is expected.
 #[derive(Debug)]
@@ -43,274 +41,160 @@ pub(super) enum Version {
     Http,
 }
 
-/// Why an event is none of API Gateway's.
-pub(super) struct ParseError {
-    rest: serde_json::Error,
-    http: serde_json::Error,
+/// An event that is none of API Gateway's.
+#[derive(Debug)]
+pub(super) struct ForeignEvent;
+
+impl fmt::Display for ForeignEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not an API Gateway proxy event: it has neither `httpMethod` (REST, payload 1.0) nor \
+             `requestContext.http.method` (HTTP, payload 2.0)",
+        )
+    }
 }
 
 impl<'a> Event<'a> {
     /// Reads `json`. `function_request_id` stands in where the event names no request.
-    pub(super) fn parse(json: &'a str, function_request_id: &str) -> Result<Self, ParseError> {
-        match serde_json::from_str::<RestEvent<'_>>(json) {
-            Ok(mut event) => {
-                let resource = event.resource.take().map(|Text(resource)| resource);
-                let request = event.into_request(function_request_id);
-                Ok(Self { request, version: Version::Rest, resource })
-            }
-            Err(rest) => match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
-                Ok(mut event) => {
-                    // A method and a path, unless it is `$default`.
-                    let key = event.route_key.take();
-                    let resource =
-                        key.as_deref().and_then(|key| key.split_once(' ')).map(|(_, path)| path.to_owned());
-                    let request = from_http_event(event, function_request_id);
-                    Ok(Self { request, version: Version::Http, resource: resource.map(Cow::Owned) })
-                }
-                Err(http) => Err(ParseError { rest, http }),
-            },
-        }
-    }
-}
+    pub(super) fn parse(json: &'a str, function_request_id: &str) -> Result<Self, ForeignEvent> {
+        let event = Object::parse(json).ok_or(ForeignEvent)?;
+        let context = event.object("requestContext");
+        let http = context.object("http");
+        // A method and a path, unless it is `$default`.
+        let route = event.get("routeKey").text().or_else(|| context.get("routeKey").text());
+        let route = route.as_deref().and_then(|key| key.split_once(' '));
 
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rest, http) = (Cause(&self.rest), Cause(&self.http));
-        write!(f, "not an API Gateway proxy event: as REST (v1) {rest}; as HTTP (v2) {http}")
-    }
-}
+        let methods = [http.get("method"), event.get("httpMethod"), context.get("httpMethod")];
+        let method = methods.into_iter().find_map(|method| method.text()?.parse::<Method>().ok());
+        let method = method.or_else(|| route?.0.parse().ok()).ok_or(ForeignEvent)?;
 
-/// As it is displayed: the runtime logs what a function fails with by this, and the parsers' own messages quote the event.
-impl fmt::Debug for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for ParseError {}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RestEvent<'a> {
-    #[serde(borrow)]
-    resource: Option<Text<'a>>,
-    #[serde(borrow)]
-    http_method: Text<'a>,
-    #[serde(borrow)]
-    path: Option<Text<'a>>,
-    #[serde(borrow)]
-    headers: Option<Pairs<'a, Text<'a>>>,
-    #[serde(borrow)]
-    multi_value_headers: Option<Pairs<'a, Vec<Text<'a>>>>,
-    #[serde(borrow)]
-    query_string_parameters: Option<Pairs<'a, Text<'a>>>,
-    #[serde(borrow)]
-    multi_value_query_string_parameters: Option<Pairs<'a, Vec<Text<'a>>>>,
-    #[serde(borrow)]
-    path_parameters: Option<Pairs<'a, Text<'a>>>,
-    #[serde(borrow)]
-    request_context: RestContext<'a>,
-    #[serde(borrow)]
-    body: Option<Text<'a>>,
-    is_base64_encoded: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RestContext<'a> {
-    /// Tells this context from that of an HTTP event, which `cargo lambda watch` sends with REST members around it.
-    #[serde(borrow, rename = "httpMethod")]
-    _http_method: Text<'a>,
-    #[serde(borrow)]
-    request_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    path: Option<Text<'a>>,
-    #[serde(borrow)]
-    identity: Option<Identity<'a>>,
-    #[serde(borrow)]
-    authorizer: Option<Authorizer<'a>>,
-}
-
-/// What a Cognito authoriser adds.
-#[derive(Deserialize)]
-struct Authorizer<'a> {
-    #[serde(borrow)]
-    claims: Option<Claims<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Claims<'a> {
-    #[serde(borrow)]
-    sub: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'a> {
-    #[serde(borrow)]
-    user_arn: Option<Text<'a>>,
-}
-
-impl RestEvent<'_> {
-    fn into_request(self, function_request_id: &str) -> Request {
-        let path = self.path.map_or_else(|| "/".to_owned(), Text::into_string);
-        let mut request = ::http::Request::new(decode(self.body, self.is_base64_encoded == Some(true)));
-        *request.method_mut() = Method::from_bytes(self.http_method.0.as_bytes()).unwrap_or_default();
-        *request.uri_mut() = Uri::try_from(path.as_str()).unwrap_or_default();
-
-        let headers = flatten(self.multi_value_headers, self.headers);
-        let map = request.headers_mut();
-        let _ = map.try_reserve(headers.len());
-        for (name, value) in headers {
-            // What is no header cannot have come over HTTP, nor can more than a map holds.
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name.0.as_bytes()), HeaderValue::from_bytes(value.0.as_bytes()))
-            {
-                let _ = map.try_append(name, value);
-            }
-        }
-
-        let query = flatten(self.multi_value_query_string_parameters, self.query_string_parameters);
-        let context = self.request_context;
-        let principal = context.identity.and_then(|identity| identity.user_arn);
-        let bearer = || context.authorizer?.claims?.sub;
-        let gateway = Gateway {
-            request_id: context.request_id.map_or_else(|| function_request_id.to_owned(), Text::into_string),
-            public_path: context.path.map_or(path, Text::into_string),
-            path_parameters: flatten(None, self.path_parameters).into_iter().map(owned).collect(),
-            query: query.into_iter().map(owned).collect(),
-            caller: principal.or_else(bearer).map(Text::into_string),
+        let version = version(&event, &context, &http);
+        let Parts { path, public_path, headers, query, resource } = match version {
+            Version::Rest => Parts::of_rest(&event, &context),
+            Version::Http => Parts::of_http(&event, &http, route.map(|(_, path)| path)),
         };
-        Request::new(request, gateway)
+        let path = path.unwrap_or_else(|| "/".to_owned());
+        let mut request = ::http::Request::new(body(event.get("body"), event.get("isBase64Encoded")));
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::try_from(path.as_str()).unwrap_or_default();
+        *request.headers_mut() = header_map(headers);
+        let gateway = Gateway {
+            request_id: request_id(&context).unwrap_or_else(|| function_request_id.to_owned()),
+            public_path: public_path.unwrap_or(path),
+            path_parameters: pairs(event.object("pathParameters")).map(owned).collect(),
+            query: query.into_iter().map(owned).collect(),
+            caller: caller::identify(&context),
+        };
+        Ok(Self { request: Request::new(request, gateway), version, resource })
     }
 }
 
-fn decode(body: Option<Text<'_>>, is_base64: bool) -> Bytes {
-    let Some(Text(body)) = body else { return Bytes::new() };
-    if is_base64 {
+/// What stands elsewhere in each format.
+struct Parts<'a> {
+    path: Option<String>,
+    public_path: Option<String>,
+    headers: Vec<Pair<'a>>,
+    query: Vec<Pair<'a>>,
+    resource: Option<Cow<'a, str>>,
+}
+
+impl<'a> Parts<'a> {
+    fn of_rest(event: &Object<'a>, context: &Object<'a>) -> Self {
+        let query = event.object("multiValueQueryStringParameters");
+        Self {
+            path: text(event, "path"),
+            public_path: text(context, "path"),
+            headers: all_pairs(event.object("multiValueHeaders"), event.object("headers")),
+            query: all_pairs(query, event.object("queryStringParameters")),
+            resource: event.get("resource").text().or_else(|| context.get("resourcePath").text()),
+        }
+    }
+
+    fn of_http(event: &Object<'a>, http: &Object<'a>, resource: Option<&str>) -> Self {
+        let in_order = |raw: Cow<'_, str>| {
+            let pairs = form_urlencoded::parse(raw.as_bytes()).into_owned();
+            pairs.map(|(name, value)| (Cow::Owned(name), Cow::Owned(value))).collect()
+        };
+        let by_name = || pairs(event.object("queryStringParameters")).collect();
+        Self {
+            path: text(event, "rawPath").or_else(|| text(http, "path")),
+            public_path: None,
+            headers: with_cookies(pairs(event.object("headers")), event.get("cookies")),
+            query: event.get("rawQueryString").text().map_or_else(by_name, in_order),
+            resource: resource.map(|path| Cow::Owned(path.to_owned())),
+        }
+    }
+}
+
+/// The format, by what only one of them has. `cargo lambda watch` puts members of REST around an HTTP event.
+fn version(event: &Object<'_>, context: &Object<'_>, http: &Object<'_>) -> Version {
+    let is_http = http.get("method").text().is_some();
+    let is_rest = context.get("httpMethod").text().is_some();
+    let says_http = || event.get("version").text().is_some_and(|version| version == "2.0");
+    if is_http || (!is_rest && says_http()) { Version::Http } else { Version::Rest }
+}
+
+fn text(object: &Object<'_>, name: &str) -> Option<String> {
+    object.get(name).text().map(Cow::into_owned)
+}
+
+/// The gateway's id of the request, which goes into headers and into the history.
+fn request_id(context: &Object<'_>) -> Option<String> {
+    text(context, "requestId").filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The pairs of a map: its names, and each of their texts.
+fn pairs<'a>(map: Object<'a>) -> impl Iterator<Item = Pair<'a>> {
+    map.into_iter().flat_map(|(name, values)| values.texts().map(move |value| (name.clone(), value)))
+}
+
+/// The pairs of `many`, which keeps repeated names, and those of `last` whose names have no value there.
+fn all_pairs<'a>(many: Object<'a>, last: Object<'a>) -> Vec<Pair<'a>> {
+    let many: Vec<_> = pairs(many).collect();
+    let mut known: Vec<&str> = many.iter().map(|(name, _)| &**name).collect();
+    known.sort_unstable();
+    let rest: Vec<_> = pairs(last).filter(|(name, _)| known.binary_search(&&**name).is_err()).collect();
+    many.into_iter().chain(rest).collect()
+}
+
+fn owned((name, value): Pair<'_>) -> (String, String) {
+    (name.into_owned(), value.into_owned())
+}
+
+/// An HTTP event has cookies beside its headers.
+fn with_cookies<'a>(headers: impl Iterator<Item = Pair<'a>>, cookies: Json<'a>) -> Vec<Pair<'a>> {
+    let cookies: Vec<_> = cookies.texts().collect();
+    if cookies.is_empty() {
+        return headers.collect();
+    }
+    let name = header::COOKIE.as_str();
+    let cookies = (Cow::Borrowed(name), Cow::Owned(cookies.join("; ")));
+    headers.filter(|(known, _)| !known.eq_ignore_ascii_case(name)).chain([cookies]).collect()
+}
+
+/// What is no header cannot have come over HTTP, nor can more than a map holds: both are left out.
+fn header_map(headers: Vec<Pair<'_>>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    let _ = map.try_reserve(headers.len());
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            let _ = map.try_append(name, value);
+        }
+    }
+    map
+}
+
+fn body(body: Json<'_>, is_base64: Json<'_>) -> Bytes {
+    let Some(body) = body.text() else { return Bytes::new() };
+    if is_base64.as_written() == "true" {
         // API Gateway wrote it; what cannot be decoded is then refused as malformed.
         return STANDARD.decode(body.as_bytes()).map_or_else(|_| Bytes::from(body.into_owned()), Bytes::from);
     }
     Bytes::from(body.into_owned())
-}
-
-/// The pairs of the map that keeps repeated names, else of the one that does not.
-fn flatten<'a>(
-    many: Option<Pairs<'a, Vec<Text<'a>>>>,
-    one: Option<Pairs<'a, Text<'a>>>,
-) -> Vec<(Text<'a>, Text<'a>)> {
-    match (many, one) {
-        (Some(many), _) => {
-            let repeat = |(name, values): (Text<'a>, Vec<Text<'a>>)| {
-                values.into_iter().map(move |value| (name.clone(), value))
-            };
-            many.0.into_iter().flat_map(repeat).collect()
-        }
-        (None, Some(one)) => one.0,
-        (None, None) => Vec::new(),
-    }
-}
-
-fn owned((name, value): (Text<'_>, Text<'_>)) -> (String, String) {
-    (name.into_string(), value.into_string())
-}
-
-fn from_http_event(event: ApiGatewayV2httpRequest, function_request_id: &str) -> Request {
-    let context = event.request_context;
-    let path = event.raw_path.unwrap_or_else(|| "/".to_owned());
-    let body = event.body.map(|body| Text(Cow::Owned(body)));
-    let mut request = ::http::Request::new(decode(body, event.is_base64_encoded));
-    *request.method_mut() = context.http.method;
-    *request.uri_mut() = Uri::try_from(path.as_str()).unwrap_or_default();
-    *request.headers_mut() = event.headers;
-    if let Some(cookies) = event.cookies
-        && let Ok(cookies) = HeaderValue::try_from(cookies.join("; "))
-    {
-        request.headers_mut().insert(header::COOKIE, cookies);
-    }
-
-    let query = match event.raw_query_string {
-        Some(raw) => form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
-        None => pairs(&event.query_string_parameters),
-    };
-    let iam = context.authorizer.and_then(|authorizer| authorizer.iam);
-    let gateway = Gateway {
-        request_id: context.request_id.unwrap_or_else(|| function_request_id.to_owned()),
-        public_path: path,
-        path_parameters: event.path_parameters.into_iter().collect(),
-        query,
-        caller: iam.and_then(|iam| iam.user_arn),
-    };
-    Request::new(request, gateway)
-}
-
-/// The pairs of `map`, by name. Its own iterator panics on a name without values.
-fn pairs(map: &impl Serialize) -> Vec<(String, String)> {
-    let by_name: Result<BTreeMap<String, Vec<String>>, _> =
-        serde_json::to_value(map).and_then(serde_json::from_value);
-    let pairs = by_name.unwrap_or_default().into_iter();
-    pairs.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value))).collect()
-}
-
-/// Text that is borrowed from the event wherever no escape sequence stands in it.
-#[derive(Debug, Clone)]
-struct Text<'a>(Cow<'a, str>);
-
-impl Text<'_> {
-    fn into_string(self) -> String {
-        self.0.into_owned()
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-/// An object's members in order: a few are faster to walk than to hash.
-struct Pairs<'a, V>(Vec<(Text<'a>, V)>);
-
-impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor<'a, V>(PhantomData<(&'a (), V)>);
-
-        impl<'de: 'a, 'a, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<'a, V> {
-            type Value = Pairs<'a, V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'a, V>, A::Error> {
-                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(16));
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
-    }
 }
 
 #[cfg(test)]
@@ -325,6 +209,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::http::Caller;
 
     #[test]
     fn keeps_repeated_headers_and_parameters() {
@@ -345,7 +230,8 @@ mod tests {
         assert_eq!(request.headers().get_all("if-none-match").iter().count(), 2);
         assert_eq!(request.gateway().query.len(), 2);
         assert_eq!(request.gateway().public_path, "/prod/v1/products");
-        assert_eq!(request.gateway().caller.as_deref(), Some("arn:aws:iam::1:user/ann"));
+        let caller = request.gateway().caller.as_ref().map(Caller::identity);
+        assert_eq!(caller, Some("arn:aws:iam::1:user/ann"));
         assert_eq!(&request.body()[..], b"{\"}");
     }
 
@@ -361,19 +247,60 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_bearer_of_a_token() {
+    fn what_is_no_value_of_one_map_may_be_one_of_the_other() {
         let event = Event::parse(
-            r#"{"httpMethod": "GET", "path": "/", "requestContext": {"httpMethod": "GET",
-                "identity": {"userArn": null}, "authorizer": {"claims": {"sub": "ann", "scope": "a b"}}}}"#,
+            r#"{"httpMethod": "GET", "requestContext": {"httpMethod": "GET"},
+                "headers": {"Accept": "a", "If-Match": "\"2\"", "X-Order": null, "Host": "h"},
+                "multiValueHeaders": {"Accept": null, "If-Match": ["\"1\"", "\"2\""], "X-Order": [7], "Host": [null, "h"]},
+                "multiValueQueryStringParameters": "nonsense", "queryStringParameters": {"limit": "1", "sort": 7}}"#,
             "f",
         );
-        assert_eq!(event.unwrap().request.gateway().caller.as_deref(), Some("ann"));
+        let request = event.unwrap().request;
+        let headers: Vec<_> =
+            request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(headers, [("if-match", "\"1\""), ("if-match", "\"2\""), ("host", "h"), ("accept", "a")]);
+        assert_eq!(request.gateway().query, [("limit".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn a_method_is_found_wherever_it_is_named() {
+        for (event, version) in [
+            (r#"{"httpMethod": "PUT", "requestContext": null}"#, Version::Rest),
+            (r#"{"httpMethod": 7, "requestContext": {"httpMethod": "PUT"}}"#, Version::Rest),
+            (r#"{"httpMethod": "a b", "requestContext": {"httpMethod": "PUT"}}"#, Version::Rest),
+            (r#"{"httpMethod": "GET", "requestContext": {"http": {"method": "PUT"}}}"#, Version::Http),
+            (r#"{"version": "2.0", "httpMethod": "PUT", "requestContext": "nonsense"}"#, Version::Http),
+            (
+                r#"{"version": "2.0", "routeKey": "PUT /v1/products/{id}", "requestContext": []}"#,
+                Version::Http,
+            ),
+        ] {
+            let event = Event::parse(event, "f").unwrap_or_else(|_| panic!("{event}"));
+            assert_eq!((event.request.method(), event.version), (&Method::PUT, version));
+        }
+    }
+
+    #[test]
+    fn an_id_that_no_header_could_carry_is_none() {
+        for id in ["", " ", "a b", "a\u{0}", "漆"] {
+            let event = json!({"httpMethod": "GET", "requestContext": {"requestId": id}}).to_string();
+            assert_eq!(Event::parse(&event, "f").unwrap().request.gateway().request_id, "f", "{id:?}");
+        }
     }
 
     #[test]
     fn names_what_is_wrong_with_a_foreign_event() {
-        let error = Event::parse(r#"{"Records": []}"#, "f").unwrap_err().to_string();
-        assert!(error.contains("missing field `httpMethod`"), "{error}");
+        for foreign in [
+            r#"{"Records": []}"#,
+            "{}",
+            "[]",
+            "",
+            r#"{"httpMethod": 7}"#,
+            r#"{"version": "2.0", "routeKey": "$default"}"#,
+        ] {
+            let error = Event::parse(foreign, "f").unwrap_err().to_string();
+            assert!(error.contains("neither `httpMethod`"), "{foreign}: {error}");
+        }
     }
 
     #[test]
@@ -424,7 +351,7 @@ mod tests {
             body: request.body().to_vec(),
             request_id: gateway.request_id,
             public_path: gateway.public_path,
-            caller: gateway.caller,
+            caller: gateway.caller.map(|caller| caller.identity().to_owned()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod event;
 mod path;
+mod refused;
 
 use std::{
     any::Any,
@@ -26,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{Config, ConfigFaults, Platform},
-    http::{AllowedOrigins, Problem, Reply, Request},
+    http::{AllowedOrigins, Caller, Problem, Reply, Request},
     operation::{Operation, Role, Route},
     telemetry::{
         self, Daemon, Invocation, Named, Settings,
@@ -35,6 +36,7 @@ use crate::{
 };
 use answer::Answer;
 use event::Event;
+use refused::RefusedEvent;
 
 /// API Gateway gives up after 29 s: an answer after this long would reach nobody.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(28);
@@ -195,7 +197,7 @@ struct Outcome {
 
 impl Function {
     /// Answers one event. Fails only for an event that is none of API Gateway's.
-    async fn invoke(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, lambda_runtime::Error> {
+    async fn invoke(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, RefusedEvent> {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
         let LambdaEvent { payload, context } = event;
@@ -232,13 +234,13 @@ impl Function {
         &self,
         json: &'a str,
         function_request_id: &str,
-    ) -> Result<(Event<'a>, &'static Operation), lambda_runtime::Error> {
+    ) -> Result<(Event<'a>, &'static Operation), RefusedEvent> {
         let event = Event::parse(json, function_request_id)?;
         match self.served.find(&event) {
             Some(operation) => Ok((event, operation)),
             None => {
                 let resource = event.resource.as_deref().unwrap_or("no route");
-                Err(format!("no operation answers {} {resource}", event.request.method()).into())
+                Err(RefusedEvent::NoRoute { route: format!("{} {resource}", event.request.method()) })
             }
         }
     }
@@ -258,7 +260,7 @@ impl Function {
             route,
             method: request.method().as_str(),
             path,
-            caller: request.gateway().caller.as_deref(),
+            caller: request.gateway().caller.as_ref().map(Caller::identity),
         });
         Invocation::begin(settings, name, context, named, is_cold, *daemon)
     }

@@ -24,27 +24,31 @@ pub fn event(bytes: &[u8]) -> &'static str {
     };
     assert_eq!(seen.body.len(), request.body().len());
     assert_eq!(Seen::parse(&written, version), seen, "{json} written again as {written}");
-    match version {
-        Version::Rest => {
-            // Values have no repeated members, which leaves one meaning.
-            if let Some(value) = serde_json::from_str::<Value>(json).ok().filter(has_objects) {
-                assert_eq!(Seen::parse(&value.to_string(), version), Seen::in_rest_event(&value), "{value}");
-            }
-            "REST"
+    if let Some(caller) = &request.gateway().caller {
+        let (key, identity) = (caller.key(), caller.identity());
+        assert!((1..=1_024).contains(&key.len()) && !key.contains(char::is_control), "{key:?}");
+        assert!(!identity.is_empty() && !identity.contains(char::is_control), "{identity:?}");
+        assert_eq!(key.starts_with("arn:"), !key.starts_with('['), "{key:?}");
+    }
+    // Values have no repeated members, which leaves one meaning.
+    if let Ok(value) = serde_json::from_str::<Value>(json) {
+        let caller = |event: &Value| {
+            let Event { request, .. } = Event::parse(&event.to_string(), "f").expect("an event");
+            request.gateway().caller.clone()
+        };
+        let context = json!({"httpMethod": "GET", "requestContext": value["requestContext"]});
+        assert_eq!(caller(&value), caller(&context), "only the context says who calls");
+        if version == Version::Rest {
+            assert_eq!(Seen::parse(&value.to_string(), version), Seen::in_rest_event(&value), "{value}");
         }
+    }
+    match version {
+        Version::Rest => "REST",
         Version::Http => "HTTP",
     }
 }
 
-/// Whether no list stands in the place of an object: of a list, serde reads an object's members by their order.
-fn has_objects(event: &Value) -> bool {
-    let context = &event["requestContext"];
-    let authorizer = &context["authorizer"];
-    let objects = [event, context, &context["identity"], authorizer, &authorizer["claims"]];
-    objects.iter().all(|object| !object.is_array())
-}
-
-/// What of a request an operation can see.
+/// What of a request an operation can see, but for who sent it.
 #[derive(Debug, PartialEq)]
 struct Seen {
     method: Method,
@@ -56,6 +60,7 @@ struct Seen {
 impl Seen {
     fn of(request: &Request) -> Self {
         let mut gateway = request.gateway().clone();
+        gateway.caller = None;
         // Where there is one value for each name, order means nothing.
         gateway.path_parameters.sort();
         Self {
@@ -75,16 +80,22 @@ impl Seen {
     /// What the members of a REST event say, read one by one.
     fn in_rest_event(event: &Value) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let pairs = |many: &Value, one: &Value| match (many, one) {
-            (Value::Object(many), _) => {
-                let values =
-                    |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect();
-                many.iter().map(|(name, value)| (name.clone(), values(value))).collect::<Vec<(_, Vec<_>)>>()
-            }
-            (_, Value::Object(one)) => {
-                one.iter().map(|(name, value)| (name.clone(), text(value).into_iter().collect())).collect()
-            }
-            _ => Vec::new(),
+        let texts = |value: &Value| match value {
+            Value::Array(values) => values.iter().filter_map(text).collect(),
+            value => text(value).into_iter().collect(),
+        };
+        let map = |value: &Value| {
+            let members = value.as_object().into_iter().flatten();
+            members.map(|(name, value)| (name.clone(), texts(value))).collect::<Vec<(_, Vec<_>)>>()
+        };
+        let pairs = |many: &Value, one: &Value| {
+            let mut pairs = map(many);
+            pairs.retain(|(_, values)| !values.is_empty());
+            let rest: Vec<_> = map(one)
+                .into_iter()
+                .filter(|(name, _)| pairs.iter().all(|(known, _)| known != name))
+                .collect();
+            [pairs, rest].concat()
         };
         let mut headers = HeaderMap::new();
         for (name, values) in pairs(&event["multiValueHeaders"], &event["headers"]) {
@@ -101,6 +112,8 @@ impl Seen {
         let query =
             query.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
         let context = &event["requestContext"];
+        let route = [&event["routeKey"], &context["routeKey"]].iter().find_map(|key| key.as_str());
+        let route = json!(route.and_then(|key| key.split_once(' ')).map(|(method, _)| method));
         let body = text(&event["body"]).unwrap_or_default();
         let decoded = STANDARD.decode(&body).ok().filter(|_| event["isBase64Encoded"] == true);
         let mut path_parameters: Vec<_> = pairs(&Value::Null, &event["pathParameters"])
@@ -109,17 +122,21 @@ impl Seen {
             .collect();
         path_parameters.sort();
         Self {
-            method: event["httpMethod"].as_str().and_then(|method| method.parse().ok()).unwrap_or_default(),
+            method: [&context["http"]["method"], &event["httpMethod"], &context["httpMethod"], &route]
+                .iter()
+                .find_map(|method| method.as_str()?.parse().ok())
+                .expect("a method"),
             headers,
             gateway: Gateway {
-                request_id: text(&context["requestId"]).unwrap_or_else(|| "f".to_owned()),
+                request_id: text(&context["requestId"])
+                    .filter(|id| !id.is_empty() && id.chars().all(|char| char.is_ascii_graphic()))
+                    .unwrap_or_else(|| "f".to_owned()),
                 public_path: text(&context["path"])
                     .or(text(&event["path"]))
                     .unwrap_or_else(|| "/".to_owned()),
                 path_parameters,
                 query: query.filter(|(name, _)| !name.starts_with("X-Amz-")).collect(),
-                caller: text(&context["identity"]["userArn"])
-                    .or(text(&context["authorizer"]["claims"]["sub"])),
+                caller: None,
             },
             body: decoded.unwrap_or_else(|| body.into_bytes()),
         }
@@ -141,7 +158,6 @@ impl Seen {
             "multiValueHeaders": self.headers_by_name(),
             "requestContext": {
                 "httpMethod": self.method.as_str(), "path": gateway.public_path, "requestId": gateway.request_id,
-                "identity": {"userArn": gateway.caller},
             },
             "body": STANDARD.encode(&self.body),
             "isBase64Encoded": true,
@@ -167,7 +183,6 @@ impl Seen {
             "requestContext": {
                 "http": {"method": self.method.as_str(), "path": "/elsewhere"},
                 "requestId": gateway.request_id,
-                "authorizer": gateway.caller.as_ref().map(|caller| json!({"iam": {"userArn": caller}})),
             },
             "body": STANDARD.encode(&self.body),
             "isBase64Encoded": true,
