@@ -81,7 +81,7 @@ impl<'a> Event<'a> {
         let gateway = Gateway {
             request_id: request_id(&context).unwrap_or_else(|| function_request_id.to_owned()),
             public_path: public_path.unwrap_or(path),
-            path_parameters: pairs(event.object("pathParameters")).map(owned).collect(),
+            path_parameters: path_parameters(&event),
             query: query.into_iter().map(owned).collect(),
             caller: caller::identify(&context),
         };
@@ -157,6 +157,11 @@ fn all_pairs<'a>(many: Object<'a>, last: Object<'a>) -> Vec<Pair<'a>> {
     known.sort_unstable();
     let rest: Vec<_> = pairs(last).filter(|(name, _)| known.binary_search(&&**name).is_err()).collect();
     many.into_iter().chain(rest).collect()
+}
+
+fn path_parameters(event: &Object<'_>) -> Vec<(String, String)> {
+    let parameters = event.object("pathParameters").into_iter();
+    parameters.filter_map(|(name, value)| Some(owned((name, value.text()?)))).collect()
 }
 
 fn owned((name, value): Pair<'_>) -> (String, String) {

@@ -116,10 +116,9 @@ impl Seen {
         let route = json!(route.and_then(|key| key.split_once(' ')).map(|(method, _)| method));
         let body = text(&event["body"]).unwrap_or_default();
         let decoded = STANDARD.decode(&body).ok().filter(|_| event["isBase64Encoded"] == true);
-        let mut path_parameters: Vec<_> = pairs(&Value::Null, &event["pathParameters"])
-            .into_iter()
-            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
-            .collect();
+        let parameters = event["pathParameters"].as_object().into_iter().flatten();
+        let mut path_parameters: Vec<_> =
+            parameters.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
         path_parameters.sort();
         Self {
             method: [&context["http"]["method"], &event["httpMethod"], &context["httpMethod"], &route]
@@ -147,11 +146,6 @@ impl Seen {
         // By hand, since a query may repeat a name and then go back to it.
         let query: Vec<_> =
             gateway.query.iter().map(|(name, value)| format!("{}:[{}]", json!(name), json!(value))).collect();
-        let parameters: Vec<_> = gateway
-            .path_parameters
-            .iter()
-            .map(|(name, value)| format!("{}:{}", json!(name), json!(value)))
-            .collect();
         let event = json!({
             "httpMethod": self.method.as_str(),
             "path": "/elsewhere",
@@ -167,19 +161,26 @@ impl Seen {
         format!(
             "{{\"multiValueQueryStringParameters\":{{{}}},\"pathParameters\":{{{}}},{rest}",
             query.join(","),
-            parameters.join(",")
+            self.path_parameters()
         )
+    }
+
+    /// The members of the path parameters' object, written by hand, since a name may be repeated.
+    fn path_parameters(&self) -> String {
+        let parameters = self.gateway.path_parameters.iter();
+        let members: Vec<_> =
+            parameters.map(|(name, value)| format!("{}:{}", json!(name), json!(value))).collect();
+        members.join(",")
     }
 
     fn to_http_event(&self) -> String {
         let gateway = &self.gateway;
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&gateway.query).finish();
-        json!({
+        let event = json!({
             "version": "2.0",
             "rawPath": gateway.public_path,
             "rawQueryString": query,
             "headers": self.headers_by_name(),
-            "pathParameters": gateway.path_parameters.iter().cloned().collect::<BTreeMap<_, _>>(),
             "requestContext": {
                 "http": {"method": self.method.as_str(), "path": "/elsewhere"},
                 "requestId": gateway.request_id,
@@ -187,7 +188,9 @@ impl Seen {
             "body": STANDARD.encode(&self.body),
             "isBase64Encoded": true,
         })
-        .to_string()
+        .to_string();
+        let rest = event.strip_prefix('{').expect("an object");
+        format!("{{\"pathParameters\":{{{}}},{rest}", self.path_parameters())
     }
 
     fn headers_by_name(&self) -> BTreeMap<&str, Vec<&str>> {
