@@ -137,14 +137,16 @@ fn operations_ts() -> String {
     );
     list(&mut text, EXPOSED_HEADERS);
     text.push_str(
-        "] as const;\n\n/** Every response of the gateway's own, with its status, title and `Retry-After`. */\n\
+        "] as const;\n\n/** Every response of the gateway's own, with its status, title and `Retry-After`, and whether the\n * request may have been carried out. */\n\
          export const GATEWAY_RESPONSES = {\n",
     );
     for (name, status, title) in sam::GATEWAY_RESPONSES {
         let retry_after = sam::retry_after_seconds(name).map_or("null".to_owned(), |it| it.to_string());
+        let carried_out = sam::carried_out(name, *status);
+        let carried_out = carried_out.map_or_else(|| "null".to_owned(), |word| format!("'{word}'"));
         let _ = writeln!(
             text,
-            "  {name}: {{ status: {status}, title: '{title}', retryAfterSeconds: {retry_after} }},"
+            "  {name}: {{\n    status: {status},\n    title: '{title}',\n    retryAfterSeconds: {retry_after},\n    carriedOut: {carried_out},\n  }},"
         );
     }
     text.push_str("} as const;\n");

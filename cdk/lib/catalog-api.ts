@@ -288,10 +288,13 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
 
   /** The gateway's own errors: problem+json (RFC 9457) that a page of the first allowed origin may read. */
   private addGatewayResponses(): void {
-    for (const [type, { status, title, retryAfterSeconds }] of Object.entries(GATEWAY_RESPONSES)) {
+    for (const [type, { status, title, retryAfterSeconds, carriedOut }] of Object.entries(GATEWAY_RESPONSES)) {
       // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
       const isCatchAll = type.startsWith('DEFAULT');
-      const members = isCatchAll ? '' : `"title": "${title}", "status": ${status}, `;
+      const members = [
+        isCatchAll ? '' : `"title": "${title}", "status": ${status}, `,
+        carriedOut ? `"carried_out": "${carriedOut}", ` : '',
+      ].join('');
       const parameters = () => {
         const [origin] = this.#origins;
         return {

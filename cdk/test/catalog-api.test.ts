@@ -294,6 +294,10 @@ test('the gateway answers in problem+json itself', () => {
     StatusCode: '429',
     ResponseParameters: Match.objectLike({ 'gatewayresponse.header.Retry-After': Match.absent() }),
   });
+  template().hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
+    ResponseType: 'INTEGRATION_TIMEOUT',
+    ResponseTemplates: { 'application/json': Match.stringLikeRegexp('"carried_out": "unknown"') },
+  });
 });
 
 test('addresses can be listed, which opens nothing to whom policies refuse', () => {

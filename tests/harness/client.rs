@@ -138,6 +138,9 @@ impl Response {
         for member in ["type", "title", "detail", "instance", "request_id"] {
             assert!(problem[member].is_string(), "{member} is missing in {problem}");
         }
+        let carried_out = problem["carried_out"].as_str();
+        let is_said = if status < 500 { carried_out.is_none() } else { carried_out.is_some() };
+        assert!(is_said, "whether it may have been carried out: {problem}");
         problem
     }
 

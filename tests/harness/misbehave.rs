@@ -54,7 +54,7 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
         "write" => {
             let statement =
                 Statement { sql: "delete from products", parameters: &[], repeat: Repeat::Unsafe };
-            app.database.write(statement).await.map_err(|(error, _)| error)?;
+            app.database.write(statement).await?;
         }
         _ => {}
     }

@@ -5,12 +5,12 @@ use std::{
     net::Ipv4Addr,
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU16, AtomicUsize, Ordering},
     },
 };
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncWriteExt, copy, sink},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -21,8 +21,19 @@ pub struct Proxy {
     port: u16,
     target: Arc<AtomicU16>,
     cuts: watch::Sender<u64>,
+    tally: Arc<Tally>,
     serving: JoinHandle<()>,
 }
+
+/// The connections of clients, without those that only carry a cancel request.
+#[derive(Default)]
+struct Tally {
+    accepted: AtomicUsize,
+    closed: AtomicUsize,
+}
+
+/// The code of a cancel request, in the place of a protocol's version.
+const CANCEL_REQUEST: [u8; 4] = 80_877_102_u32.to_be_bytes();
 
 impl Proxy {
     /// A proxy to `target`, a port on this machine.
@@ -31,8 +42,10 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let target = Arc::new(AtomicU16::new(target));
         let cuts = watch::Sender::new(0);
-        let serving = tokio::spawn(serve(listener, Arc::clone(&target), cuts.subscribe()));
-        Ok(Self { port, target, cuts, serving })
+        let tally = Arc::new(Tally::default());
+        let serving =
+            tokio::spawn(serve(listener, Arc::clone(&target), cuts.subscribe(), Arc::clone(&tally)));
+        Ok(Self { port, target, cuts, tally, serving })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -42,6 +55,17 @@ impl Proxy {
     /// Cuts every connection there is, as a lost network does: nobody is told, and nothing arrives any more.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// How many connections clients have opened so far. One that only carries a cancel request, and is closed right
+    /// after, does not count.
+    pub fn accepted(&self) -> usize {
+        self.tally.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many of them clients have not closed.
+    pub fn open(&self) -> usize {
+        self.accepted() - self.tally.closed.load(Ordering::SeqCst)
     }
 
     /// Leads new connections to another port, as a changed name does.
@@ -56,23 +80,48 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: Arc<AtomicU16>, cuts: watch::Receiver<u64>) {
+async fn serve(listener: TcpListener, target: Arc<AtomicU16>, cuts: watch::Receiver<u64>, tally: Arc<Tally>) {
     let mut connections = tokio::task::JoinSet::new();
-    while let Ok((mut near, _)) = listener.accept().await {
+    while let Ok((near, _)) = listener.accept().await {
         let port = target.load(Ordering::SeqCst);
-        let mut cuts = cuts.clone();
+        let (mut cuts, tally) = (cuts.clone(), Arc::clone(&tally));
         cuts.mark_unchanged();
         connections.spawn(async move {
-            let Ok(mut far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
-            let is_cut = tokio::select! {
-                _ = copy_bidirectional(&mut near, &mut far) => false,
-                changed = cuts.changed() => changed.is_ok(),
+            let is_cancel = is_cancel_request(&near).await;
+            let count = |counter: &AtomicUsize| counter.fetch_add(usize::from(!is_cancel), Ordering::SeqCst);
+            count(&tally.accepted);
+            let (mut from_near, mut to_near) = near.into_split();
+            let is_cut = async {
+                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+                    count(&tally.closed);
+                    return false;
+                };
+                let (mut from_far, mut to_far) = far.into_split();
+                let there = async {
+                    let _ = copy(&mut from_near, &mut to_far).await;
+                    count(&tally.closed);
+                    let _ = to_far.shutdown().await;
+                };
+                let back = async {
+                    let _ = copy(&mut from_far, &mut to_near).await;
+                    let _ = to_near.shutdown().await;
+                };
+                tokio::select! {
+                    ((), ()) = async { tokio::join!(there, back) } => false,
+                    changed = cuts.changed() => changed.is_ok(),
+                }
             };
-            if is_cut {
+            if is_cut.await {
                 // The server's end is gone, ours stays open in silence.
-                drop(far);
-                std::future::pending::<()>().await;
+                let _ = copy(&mut from_near, &mut sink()).await;
+                count(&tally.closed);
             }
         });
     }
+}
+
+/// Whether the client's first message is a cancel request, which is whole in its first packet.
+async fn is_cancel_request(client: &TcpStream) -> bool {
+    let mut head = [0; 8];
+    client.peek(&mut head).await.is_ok_and(|length| length == head.len() && head[4..] == CANCEL_REQUEST)
 }

@@ -7,7 +7,7 @@ use shared::{
     artisan::{Artisan, ArtisanPatch, NewArtisan},
     contract::Example,
     history::HistoryEntry,
-    http::{Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
+    http::{CarriedOut, Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
     product::{Currency, NewProduct, Product, ProductPatch},
 };
 use utoipa::ToSchema;
@@ -47,6 +47,7 @@ fn schemas() -> Map<String, Value> {
     add::<HistoryEntry>(&mut schemas);
     add::<ProblemBody<'_>>(&mut schemas);
     add::<Fault>(&mut schemas);
+    add::<CarriedOut>(&mut schemas);
     add::<get_health::Health>(&mut schemas);
     add::<get_health::Checks>(&mut schemas);
     add::<get_health::Check>(&mut schemas);
@@ -214,11 +215,15 @@ impl ProblemResponse {
         if self.name == "Unhealthy" {
             properties["checks"] = schema("Checks");
         }
+        let mut narrowed = json!({"type": "object", "properties": properties});
+        if self.status >= 500 {
+            narrowed["required"] = json!(["carried_out"]);
+        }
         json!({
             "description": self.description,
             "headers": headers,
             "content": {"application/problem+json": {
-                "schema": {"allOf": [schema("Problem"), {"type": "object", "properties": properties}]},
+                "schema": {"allOf": [schema("Problem"), narrowed]},
                 "examples": examples,
             }},
         })
@@ -246,14 +251,19 @@ impl ProblemResponse {
 
     fn body(&self, r#type: &str, title: &str, detail: &str) -> Value {
         let instance = if self.name == "Unhealthy" { "/health" } else { "/v1/products" };
-        json!({
+        let mut body = json!({
             "type": r#type,
             "title": title,
             "status": self.status,
             "detail": detail,
             "instance": instance,
             "request_id": "5b8a2b1c-6a0e-4f5d-9a55-0d9f5c1b7f3e",
-        })
+        });
+        if self.status >= 500 {
+            let is_known = self.status == 503;
+            body["carried_out"] = json!(if is_known { CarriedOut::No } else { CarriedOut::Unknown });
+        }
+        body
     }
 }
 
@@ -263,6 +273,7 @@ fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "RetryAfter");
+const RETRY_AFTER_IF_SAFE: (&str, &str) = ("Retry-After", "RetryAfterIfSafe");
 const SEE_ERRORS: &str = "See `errors` for each fault.";
 const INTERNAL: &str = "Something went wrong on our side. Quote `request_id` when you report it.";
 const UNAVAILABLE: &str = "The service cannot answer at the moment. Try again later.";
@@ -426,7 +437,7 @@ const PROBLEMS: &[ProblemResponse] = &[
         description: "Something that is needed does not answer.",
         kinds: &[("unavailable", UNAVAILABLE)],
         is_gateways: false,
-        headers: &[RETRY_AFTER],
+        headers: &[RETRY_AFTER_IF_SAFE],
     },
     ProblemResponse {
         name: "Unhealthy",
@@ -488,6 +499,12 @@ fn headers() -> Value {
             "required": false,
             "schema": {"type": "integer", "minimum": 0},
             "example": 1,
+        },
+        "RetryAfterIfSafe": {
+            "description": "Seconds after which to try again. Absent where the request may have been carried out and repeating it could carry it out twice: a POST without Idempotency-Key, a PUT or PATCH without If-Match.",
+            "required": false,
+            "schema": {"type": "integer", "minimum": 0},
+            "example": 5,
         },
         "AcceptPost": text(false, "The media types that a POST may have.", "application/json"),
         "AcceptPatch": text(

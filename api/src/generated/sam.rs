@@ -46,6 +46,13 @@ pub(super) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
     ("WAF_FILTERED", 403, "Forbidden"),
 ];
 
+/// What a response of the gateway's own says of the request's fate, where `status` says nothing of it: a function may have
+/// been at work on it, unless the gateway never came as far.
+pub(super) fn carried_out(name: &str, status: u16) -> Option<&'static str> {
+    let is_before_the_function = name.starts_with("AUTHORIZER_");
+    (status >= 500).then_some(if is_before_the_function { "no" } else { "unknown" })
+}
+
 /// Why a function without a database is not in the network.
 const NO_NETWORK: &str = "          - {id: CKV_AWS_117, comment: 'It reaches nothing, and starts faster outside of the network.'}\n";
 
@@ -124,8 +131,11 @@ fn gateway_responses() -> String {
     for (name, status, title) in GATEWAY_RESPONSES {
         // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
         let is_catch_all = name.starts_with("DEFAULT");
-        let members =
+        let mut members =
             if is_catch_all { String::new() } else { format!(r#""title": "{title}", "status": {status}, "#) };
+        if let Some(carried_out) = carried_out(name, *status) {
+            let _ = write!(members, r#""carried_out": "{carried_out}", "#);
+        }
         let _ = writeln!(text, "          {name}:");
         if !is_catch_all {
             let _ = writeln!(text, "            statusCode: '{status}'");

@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, NewArtisan},
     contract::{AuditReason, Created, IdempotencyKey},
-    db::{self, Parameter, Repeat, Statement, Type, Written},
+    db::{Parameter, Repeat, Statement, Type, WriteError, Written},
     history::Record,
     http::SECONDS_TO_LIVE,
     text,
@@ -58,7 +58,7 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
         reason,
     ];
     let statement = Statement { sql: CREATE_ARTISAN, parameters: &parameters, repeat: Repeat::Safe };
-    let settle = |written: Result<Written, db::Error>| claim.settle(written?.row, request, artisan.clone());
+    let settle = |written: Result<Written, WriteError>| claim.settle(written?.row, request, artisan.clone());
     app.create::<Artisan>(artisan.id.0, statement, settle).await
 }
 

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use shared::{
     App, Operation, Problem, Reply, Request, Result, Role, Route,
     contract::{BadRequest, Checked, Example},
-    db,
     telemetry::milliseconds,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 /// The operation.
@@ -32,10 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", responses(Checked, BadRequest))]
 pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let ((database, answered), cache) = tokio::join!(
-        check(async {
-            let answered = timeout(PATIENCE, app.database.read("select 1", &[])).await;
-            answered.unwrap_or(Err(db::Error::TimedOut)).map(|_| ())
-        }),
+        check(async { app.database.within(PATIENCE).read("select 1", &[]).await.map(|_| ()) }),
         async {
             match &app.cache {
                 Some(cache) => Some(check(cache.ping()).await.0),

@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     artisan::{Artisan, ArtisanId, ArtisanPatch},
     contract::{AuditReason, Changed, Conditions},
-    db::{self, Parameter, Statement, Type, Written},
+    db::{Parameter, Statement, Type, WriteError, Written},
     history::Record,
     text,
     time::Moment,
@@ -60,7 +60,7 @@ pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
         reason,
     ];
     let statement = Statement { sql: PATCH_ARTISAN, parameters: &parameters, repeat: preconditions.repeat() };
-    let judge = |written: Result<Written, db::Error>| {
+    let judge = |written: Result<Written, WriteError>| {
         Ok(Artisan::from_row(&preconditions.judge(written?.row, "artisan")?)?)
     };
     Ok(Reply::resource(&app.change(id, statement, judge).await?))

@@ -113,6 +113,8 @@ impl GatewayError {
             detail: &self.detail,
             instance: path,
             request_id,
+            // The function may have been at work on it: the deployed gateway cannot say more either.
+            carried_out: self.status.is_server_error().then_some("unknown"),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = Response::new(Full::from(body));
@@ -135,4 +137,6 @@ struct Problem<'a> {
     detail: &'a str,
     instance: &'a str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried_out: Option<&'a str>,
 }

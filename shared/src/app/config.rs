@@ -110,14 +110,7 @@ impl Config {
         if !faults.is_empty() {
             return Err(ConfigFaults(faults));
         }
-        Ok(Self {
-            database,
-            cache,
-            cursor_keys,
-            requires_if_match,
-            allowed_origins,
-            telemetry,
-        })
+        Ok(Self { database, cache, cursor_keys, requires_if_match, allowed_origins, telemetry })
     }
 }
 

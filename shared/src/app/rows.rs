@@ -1,6 +1,6 @@
 //! Rows that may be cached: how they are read and written, with a cache or without.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use ::http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::App;
 use crate::{
     cache::{Cache, Cached, Found, Known, Lease, Lookup, Outcome, written},
-    db::{self, Database, Statement, Type, Written},
-    http::{Problem, Reply, Request, Result, Validators},
+    db::{self, Database, Statement, Type, WriteError, Written},
+    http::{CarriedOut, Problem, Reply, Request, Result, Validators},
     telemetry::metrics,
 };
 
@@ -91,6 +91,9 @@ impl App {
             }
             Lookup::Stale(found, lease) => {
                 metrics::count(metrics::CACHE_MISS);
+                if !self.database.is_worth_asking() {
+                    return fall_back(found, &"it could not a moment ago");
+                }
                 match select(&self.database.within(FALLBACK_PATIENCE), id, sql).await {
                     Ok(row) => fill(cache, id, lease, row, "stale").await,
                     Err(error) => fall_back(found, &error),
@@ -124,7 +127,7 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, db::Error>) -> Result<T>,
+        judge: impl FnOnce(Result<Written, WriteError>) -> Result<T>,
     ) -> Result<T> {
         self.write::<T, T>(id, statement, judge, written).await
     }
@@ -137,7 +140,7 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, db::Error>) -> Result<()>,
+        judge: impl FnOnce(Result<Written, WriteError>) -> Result<()>,
     ) -> Result<()> {
         self.write::<T, ()>(id, statement, judge, |()| Outcome::Known(Known::Gone)).await
     }
@@ -150,7 +153,7 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, db::Error>) -> Result<Reply>,
+        judge: impl FnOnce(Result<Written, WriteError>) -> Result<Reply>,
     ) -> Result<Reply> {
         self.write::<T, Reply>(id, statement, judge, |_| Outcome::Changed).await
     }
@@ -159,11 +162,11 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, db::Error>) -> Result<R>,
+        judge: impl FnOnce(Result<Written, WriteError>) -> Result<R>,
         outcome: impl FnOnce(&R) -> Outcome,
     ) -> Result<R> {
         let Some(cache) = &self.cache else {
-            return judge(self.database.write(statement).await.map_err(|(error, _)| error));
+            return judge(self.database.write(statement).await);
         };
         // Who cannot write must not keep others from reading.
         if let Err(error) = self.database.connect().await {
@@ -175,7 +178,10 @@ impl App {
                 let was_repeated = written.was_repeated;
                 (Ok(written), was_repeated)
             }
-            Err((error, is_unknown)) => (Err(error), is_unknown),
+            Err(failure) => {
+                let is_unknown = failure.carried_out == CarriedOut::Unknown;
+                (Err(failure), is_unknown)
+            }
         };
         let is_carried_out = statement.is_ok();
         let judged = judge(statement);
@@ -219,7 +225,7 @@ async fn fill<T: Cached>(
     answered(row, Source::Forwarded { why, is_stored })
 }
 
-fn fall_back<T: Cached>(found: Found<T>, error: &db::Error) -> Result<Answered<T>> {
+fn fall_back<T: Cached>(found: Found<T>, error: &impl Display) -> Result<Answered<T>> {
     metrics::count(metrics::STALE_SERVED);
     tracing::warn!(%error, age_seconds = found.age.as_secs(), "answered from the cache, for the database cannot");
     from_cache(found, true)

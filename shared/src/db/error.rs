@@ -4,8 +4,11 @@ use std::{error, fmt, io::ErrorKind};
 
 use tokio_postgres::error::SqlState;
 
-use super::credentials::Unavailable;
-use crate::{Problem, telemetry::Cause};
+use super::{
+    credentials::Unavailable,
+    sqlstate::{Verdict, verdict},
+};
+use crate::{Problem, http::CarriedOut, telemetry::Cause};
 
 /// Seconds after which a client should try again when the database is away: a failover takes about as long.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -19,19 +22,29 @@ pub enum Error {
     Tls(String),
     /// There is no connection to be had. Nothing was sent.
     Unreachable(tokio_postgres::Error),
-    /// The server cannot carry the statement out, and has not: it is a standby, or not ready. Another connection may
-    /// lead to another server.
-    WrongServer(tokio_postgres::Error),
     /// The connection was lost. The statement may have been carried out.
     Lost(tokio_postgres::Error),
     /// No answer within the invocation's time. The statement may have been carried out.
     TimedOut,
+    /// No answer within the invocation's time, and the server has cancelled the statement.
+    Cancelled,
     /// No connection within the time to wait for one. Nothing was sent.
     Busy,
-    /// The server refused the statement.
-    Refused(tokio_postgres::Error),
+    /// The server has answered with an error.
+    Answered(tokio_postgres::Error, Verdict),
+    /// Rows or parameters are not of the type that the statement is read or written with.
+    Mismatch(tokio_postgres::Error),
     /// The pool is closed or misused.
     Pool(String),
+}
+
+/// A statement that writes and gave no rows.
+#[derive(Debug)]
+pub struct WriteError {
+    /// Why.
+    pub error: Error,
+    /// Whether it may have been carried out all the same, by this attempt or by one before.
+    pub carried_out: CarriedOut,
 }
 
 /// What an error means for a second attempt.
@@ -50,84 +63,95 @@ impl Error {
     pub fn attempt(&self) -> Attempt {
         match self {
             Self::Unreachable(error) => match error.code() {
-                Some(code) if is_passing(code) => Attempt::NotMade,
+                // Other credentials have been tried by now.
+                Some(code) if code.code().starts_with("28") => Attempt::Final,
+                Some(code) if verdict(code.code()).ends_connection() => Attempt::NotMade,
                 // A server that went away during the handshake; one that is not there is not there a moment later.
                 None if was_hung_up(error) || error.is_closed() => Attempt::NotMade,
                 _ => Attempt::Final,
             },
-            Self::WrongServer(_) => Attempt::NotMade,
+            Self::Answered(_, verdict) => verdict.attempt(),
             Self::Lost(_) => Attempt::Unknown,
             Self::Credentials(_)
             | Self::Tls(_)
             | Self::TimedOut
+            | Self::Cancelled
             | Self::Busy
-            | Self::Refused(_)
+            | Self::Mismatch(_)
             | Self::Pool(_) => Attempt::Final,
         }
     }
 
-    /// Whether the connection is of no use any more.
+    /// Whether the connection is of no use any more. One whose statement has not been answered is kept: it is in use.
     pub fn ends_connection(&self) -> bool {
-        matches!(self, Self::WrongServer(_) | Self::Lost(_) | Self::TimedOut)
+        match self {
+            Self::Lost(_) => true,
+            Self::Answered(_, verdict) => verdict.ends_connection(),
+            _ => false,
+        }
+    }
+
+    /// Whether the statement may have been carried out.
+    pub fn carried_out(&self) -> CarriedOut {
+        match self {
+            Self::Answered(_, verdict) => verdict.carried_out(),
+            // Rows that cannot be read come from a statement that was carried out.
+            Self::Lost(_) | Self::TimedOut | Self::Mismatch(_) => CarriedOut::Unknown,
+            Self::Credentials(_)
+            | Self::Tls(_)
+            | Self::Unreachable(_)
+            | Self::Cancelled
+            | Self::Busy
+            | Self::Pool(_) => CarriedOut::No,
+        }
+    }
+
+    /// Whether the database is in trouble that passes: 503. Any other error is a fault of the service: 500.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Self::Answered(_, verdict) => verdict.is_passing(),
+            error => !matches!(error, Self::Mismatch(_) | Self::Pool(_)),
+        }
+    }
+
+    fn driver(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            Self::Unreachable(error)
+            | Self::Lost(error)
+            | Self::Answered(error, _)
+            | Self::Mismatch(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// The SQLSTATE that the server answered with, if it answered.
     pub fn code(&self) -> Option<&SqlState> {
-        match self {
-            Self::Unreachable(error)
-            | Self::WrongServer(error)
-            | Self::Lost(error)
-            | Self::Refused(error) => error.code(),
-            _ => None,
-        }
+        self.driver()?.code()
     }
 
     /// The server's own words, which may quote values of a statement or of a row.
     pub(super) fn in_full(&self) -> Option<&tokio_postgres::error::DbError> {
-        match self {
-            Self::Unreachable(error)
-            | Self::WrongServer(error)
-            | Self::Lost(error)
-            | Self::Refused(error) => error.as_db_error(),
-            _ => None,
-        }
+        self.driver()?.as_db_error()
     }
 
     /// Name of the constraint that the statement violated, if it did.
     pub fn violated_constraint(&self) -> Option<&str> {
         match self {
-            Self::Refused(error) => error.as_db_error()?.constraint(),
+            Self::Answered(error, Verdict::Refused) => error.as_db_error()?.constraint(),
             _ => None,
         }
     }
 }
 
-/// The constructor of a class of errors.
-type Class = fn(tokio_postgres::Error) -> Error;
-
-/// How an answer of the server is classified, by its SQLSTATE.
-fn classify(code: &SqlState) -> Class {
-    match code.code() {
-        // read_only_sql_transaction: a writer has reached a standby, as after a failover. cannot_connect_now.
-        "25006" | "57P03" => Error::WrongServer,
-        // admin_shutdown, crash_shutdown, and every connection exception.
-        "57P01" | "57P02" => Error::Lost,
-        code if code.starts_with("08") => Error::Lost,
-        _ => Error::Refused,
-    }
-}
-
-/// Whether a server that refuses a connection for this reason may accept one a moment later.
-fn is_passing(code: &SqlState) -> bool {
-    matches!(code.code(), "57P01" | "57P02" | "57P03") || code.code().starts_with("08")
-}
-
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
-            Some(code) => classify(code)(error),
+            Some(code) => {
+                let verdict = verdict(code.code());
+                Self::Answered(error, verdict)
+            }
             None if error.is_closed() || has_io_cause(&error) => Self::Lost(error),
-            None => Self::Refused(error),
+            None => Self::Mismatch(error),
         }
     }
 }
@@ -154,10 +178,13 @@ fn was_hung_up(error: &tokio_postgres::Error) -> bool {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Refused(_) | Error::Pool(_) => Self::internal(error),
-            _ => Self::unavailable(RETRY_AFTER_SECONDS, error),
-        }
+        if error.is_trouble() { Self::unavailable(RETRY_AFTER_SECONDS, error) } else { Self::internal(error) }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(WriteError { error, carried_out }: WriteError) -> Self {
+        Self::from(error).with_carried_out(carried_out)
     }
 }
 
@@ -167,11 +194,14 @@ impl fmt::Display for Error {
             Self::Credentials(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Unreachable(error) => write!(f, "cannot connect to the database: {}", Cause(error)),
-            Self::WrongServer(error) => write!(f, "this server cannot carry it out: {}", Cause(error)),
-            Self::Lost(error) => write!(f, "lost the connection to the database: {}", Cause(error)),
+            Self::Lost(error) => write!(f, "{}: {}", Verdict::Lost.words(), Cause(error)),
             Self::TimedOut => f.write_str("the database did not answer in time"),
+            Self::Cancelled => {
+                f.write_str("the database did not answer in time, the statement was cancelled")
+            }
             Self::Busy => f.write_str("no database connection became free in time"),
-            Self::Refused(error) => write!(f, "the database refused a statement: {}", Cause(error)),
+            Self::Answered(error, verdict) => write!(f, "{}: {}", verdict.words(), Cause(error)),
+            Self::Mismatch(error) => write!(f, "a statement does not match its types: {}", Cause(error)),
             Self::Pool(error) => write!(f, "the connection pool failed: {error}"),
         }
     }
@@ -189,10 +219,11 @@ pub trait OnViolation<T> {
     fn on_violation(self, constraint: &str, problem: impl FnOnce() -> Problem) -> Result<T, Problem>;
 }
 
-impl<T> OnViolation<T> for Result<T, Error> {
+impl<T> OnViolation<T> for Result<T, WriteError> {
     fn on_violation(self, constraint: &str, problem: impl FnOnce() -> Problem) -> Result<T, Problem> {
-        self.map_err(|error| {
-            if error.violated_constraint() == Some(constraint) { problem() } else { Problem::from(error) }
+        self.map_err(|failure| {
+            let is_violated = failure.error.violated_constraint() == Some(constraint);
+            if is_violated { problem() } else { failure.into() }
         })
     }
 }
@@ -201,41 +232,14 @@ impl<T> OnViolation<T> for Result<T, Error> {
 mod tests {
     use super::*;
 
-    /// Which errors of the server end the connection, and which let a statement be sent again.
     #[test]
-    fn classifies_by_sqlstate() {
-        let name = |code: &str| {
-            let constructor = classify(&SqlState::from_code(code));
-            let all: [(Class, &str); 3] =
-                [(Error::WrongServer, "wrong server"), (Error::Lost, "lost"), (Error::Refused, "refused")];
-            all.iter()
-                .find(|(candidate, _)| std::ptr::fn_addr_eq(*candidate, constructor))
-                .map(|(_, name)| *name)
-        };
-        for (code, class) in [
-            ("25006", "wrong server"), // read_only_sql_transaction
-            ("57P03", "wrong server"), // cannot_connect_now
-            ("57P01", "lost"),         // admin_shutdown
-            ("57P02", "lost"),         // crash_shutdown
-            ("08000", "lost"),         // connection_exception
-            ("08003", "lost"),         // connection_does_not_exist
-            ("08006", "lost"),         // connection_failure
-            ("08P01", "lost"),         // protocol_violation
-            ("57014", "refused"),      // query_canceled: the role's statement_timeout
-            ("23503", "refused"),      // foreign_key_violation
-            ("40001", "refused"),      // serialization_failure
-            ("42501", "refused"),      // insufficient_privilege
-            ("53300", "refused"),      // too_many_connections
-        ] {
-            assert_eq!(name(code), Some(class), "{code}");
+    fn an_unanswered_statement_is_not_repeated_and_keeps_its_connection() {
+        for error in [Error::TimedOut, Error::Cancelled, Error::Busy, Error::Tls(String::new())] {
+            assert_eq!(error.attempt(), Attempt::Final, "{error}");
+            assert!(!error.ends_connection() && error.is_trouble(), "{error}");
         }
-    }
-
-    #[test]
-    fn only_what_was_not_made_may_be_repeated_blindly() {
-        assert_eq!(Error::TimedOut.attempt(), Attempt::Final);
-        assert_eq!(Error::Busy.attempt(), Attempt::Final);
-        assert_eq!(Error::Tls(String::new()).attempt(), Attempt::Final);
-        assert!(Error::TimedOut.ends_connection() && !Error::Busy.ends_connection());
+        assert_eq!(Error::TimedOut.carried_out(), CarriedOut::Unknown);
+        assert_eq!(Error::Cancelled.carried_out(), CarriedOut::No);
+        assert!(!Error::Pool(String::new()).is_trouble());
     }
 }

@@ -5,6 +5,7 @@
 //! share its connections. Result columns have built-in types only: any other makes the driver prepare named
 //! statements to look the type up.
 
+mod circuit;
 mod connect;
 mod connection_string;
 mod credentials;
@@ -12,10 +13,11 @@ mod error;
 mod iam;
 mod secrets_manager;
 mod select;
+mod sqlstate;
 mod tls;
 pub mod value;
 
-use std::{future::Future, ops::DerefMut, time::Duration};
+use std::{future::Future, ops::DerefMut, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime,
@@ -27,14 +29,19 @@ pub use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use connect::Manager;
+use circuit::Circuit;
+use connect::{CANCEL_TIMEOUT, Fitness, Manager};
 pub use connection_string::ConnectionString;
 pub use credentials::{Credentials, Place, Source};
-pub use error::{Attempt, Error, OnViolation};
+pub use error::{Attempt, Error, OnViolation, WriteError};
 pub use secrets_manager::SecretsManager;
 pub use select::Select;
+pub use sqlstate::{RULES, Rule, Verdict, verdict};
 
-use crate::telemetry::{self, Step, Verb, metrics};
+use crate::{
+    http::CarriedOut,
+    telemetry::{self, Step, Verb, metrics},
+};
 
 /// A statement's parameter and its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -76,7 +83,10 @@ pub struct Written {
 
 /// The pool of an execution environment.
 #[derive(Debug, Clone)]
-pub struct Connections(Pool<Manager>);
+pub struct Connections {
+    pool: Pool<Manager>,
+    circuit: Arc<Circuit>,
+}
 
 impl Connections {
     /// A pool of at most `size` connections. Connects on first use. `extra_roots` are certificates in PEM that are
@@ -88,7 +98,8 @@ impl Connections {
         let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(ACQUIRE_TIMEOUT), recycle: None };
         let pool = Pool::builder(Manager::new(credentials, extra_roots));
         let pool = pool.max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
-        pool.map(Self).map_err(|error| Error::Pool(error.to_string()))
+        let pool = pool.map_err(|error| Error::Pool(error.to_string()))?;
+        Ok(Self { pool, circuit: Arc::default() })
     }
 
     /// A connection that leaves the pool for good: for what needs a session of its own, such as a migration.
@@ -96,20 +107,34 @@ impl Connections {
     /// # Errors
     /// When there is none to be had.
     pub async fn take(&self) -> Result<impl DerefMut<Target = tokio_postgres::Client> + use<>, Error> {
-        Ok(Object::take(self.0.get().await?).client)
+        Ok(Object::take(self.pool.get().await?))
     }
 
     /// Opens a connection ahead of the first request. A failure is logged and nothing more: the request tries
     /// again.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.0.get().await {
+        if let Err(error) = self.pool.get().await {
             tracing::warn!(error = %Error::from(error), "no database connection yet");
         }
     }
 
-    /// The database for one invocation, which has until `deadline`.
+    /// The database for one invocation, which has until `deadline`. The end of that time is kept for cancelling.
     pub fn until(&self, deadline: Instant) -> Database {
+        let deadline = deadline.checked_sub(CANCEL_TIMEOUT).unwrap_or(deadline);
         Database { connections: self.clone(), deadline }
+    }
+
+    /// A connection that can take a statement, had by `by`. The only way to one: a connection is replaced here and
+    /// nowhere else, after its socket is closed.
+    async fn acquire(&self, by: Instant) -> Result<Object<Manager>, Error> {
+        loop {
+            let mut connection = until(by, Error::Busy, self.pool.get()).await?;
+            match connection.fitness(by).await {
+                Fitness::Ready => return Ok(connection),
+                Fitness::Busy => return Err(Error::Busy),
+                Fitness::Spent => Object::take(connection).close().await,
+            }
+        }
     }
 }
 
@@ -127,7 +152,7 @@ impl Database {
     /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
         let rows = self.run(sql, parameters, Verb::Read, Repeat::Safe).await;
-        rows.map(|(rows, _)| rows).map_err(|(error, _)| error)
+        rows.map(|(rows, _)| rows).map_err(|failure| failure.error)
     }
 
     /// Like [`read`](Self::read) for at most one row.
@@ -142,7 +167,7 @@ impl Database {
     ///
     /// # Errors
     /// As for [`read`](Self::read), with whether the statement may have been carried out all the same.
-    pub async fn write(&self, statement: Statement<'_>) -> Result<Written, (Error, bool)> {
+    pub async fn write(&self, statement: Statement<'_>) -> Result<Written, WriteError> {
         let Statement { sql, parameters, repeat } = statement;
         let (mut rows, was_repeated) = self.run(sql, parameters, Verb::Write, repeat).await?;
         Ok(Written { row: rows.pop(), was_repeated })
@@ -151,35 +176,48 @@ impl Database {
     /// Makes sure that there is a connection to send a statement on.
     ///
     /// # Errors
-    /// As for [`read`](Self::read), when there is none to be had in time.
-    pub async fn connect(&self) -> Result<(), Error> {
-        let acquired_by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
-        let acquiring = telemetry::step(Step::Connection);
-        acquiring.end(until(acquired_by, Error::Busy, self.connections.0.get()).await).map(|_| ())
+    /// When there is none to be had in time. Nothing was sent.
+    pub async fn connect(&self) -> Result<(), WriteError> {
+        let begun = Instant::now();
+        let connected = self.acquire().await.map(|_| ());
+        connected.map_err(|error| {
+            self.connections.circuit.open(begun.elapsed());
+            WriteError { error, carried_out: CarriedOut::No }
+        })
     }
 
-    /// The same database for who waits for `patience` at most.
+    /// The same database for a caller that waits for `patience` at most; cancelling takes a moment more.
     pub fn within(&self, patience: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + patience);
         Self { connections: self.connections.clone(), deadline }
     }
 
-    /// The one place where anything is tried again: on another connection, within the same deadline. The rows, and
-    /// whether they are those of a repetition; or the error, and whether something may have been carried out.
+    /// Whether it is worth asking the database a question that can be answered without it. False while the database is
+    /// known to be in trouble, except for one caller now and then, who finds out whether it still is.
+    pub fn is_worth_asking(&self) -> bool {
+        self.connections.circuit.lets_through()
+    }
+
+    /// The one place where anything is tried again: on a connection that can take it, within the same deadline. The
+    /// rows, and whether they are those of a repetition; or the error, and whether something may have been carried out.
     async fn run(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
         verb: Verb,
         repeat: Repeat,
-    ) -> Result<(Vec<Row>, bool), (Error, bool)> {
+    ) -> Result<(Vec<Row>, bool), WriteError> {
         let statement = telemetry::statement(verb);
+        let begun = Instant::now();
         let mut was_repeated = false;
         let mut attempts_left = ATTEMPTS;
         loop {
             attempts_left -= 1;
             let error = match self.attempt(statement, sql, parameters).await {
-                Ok(rows) => return Ok((rows, was_repeated)),
+                Ok(rows) => {
+                    self.connections.circuit.close();
+                    return Ok((rows, was_repeated));
+                }
                 Err(error) => error,
             };
             if let Some(words) = error.in_full() {
@@ -191,11 +229,14 @@ impl Database {
                 Attempt::Final => false,
             };
             if !may_repeat || attempts_left == 0 {
-                let is_unknown = matches!(error, Error::Lost(_) | Error::TimedOut);
-                return Err((error, was_repeated || is_unknown));
+                if error.is_trouble() {
+                    self.connections.circuit.open(begun.elapsed());
+                }
+                let carried_out = if was_repeated { CarriedOut::Unknown } else { error.carried_out() };
+                return Err(WriteError { error, carried_out });
             }
             was_repeated |= error.attempt() == Attempt::Unknown;
-            tracing::warn!(%error, "trying again on another connection");
+            tracing::warn!(%error, "trying again");
             metrics::count(metrics::DB_RETRY);
         }
     }
@@ -206,19 +247,19 @@ impl Database {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let acquired_by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
-        let acquiring = telemetry::step(Step::Connection);
-        let connection = until(acquired_by, Error::Busy, self.connections.0.get()).await;
-        let connection = acquiring.end(connection)?;
+        let mut connection = self.acquire().await?;
         let asking = telemetry::step(statement);
-        let result =
-            until(self.deadline, Error::TimedOut, connection.client.query_typed(sql, parameters)).await;
-        let result = asking.end(result);
+        let result = asking.end(connection.ask(sql, parameters, self.deadline).await);
         if result.as_ref().is_err_and(Error::ends_connection) {
-            // An answer may still be on its way: nobody else may read it.
-            drop(Object::take(connection));
+            Object::take(connection).close().await;
         }
         result
+    }
+
+    async fn acquire(&self) -> Result<Object<Manager>, Error> {
+        let by = self.deadline.min(Instant::now() + ACQUIRE_TIMEOUT);
+        let acquiring = telemetry::step(Step::Connection);
+        acquiring.end(self.connections.acquire(by).await)
     }
 }
 

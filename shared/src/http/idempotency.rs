@@ -24,7 +24,8 @@ pub const SECONDS_TO_LIVE: i64 = 24 * 60 * 60;
 
 const MAX_KEY_CHARACTERS: usize = 255;
 
-const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header.
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -56,7 +57,7 @@ impl Claim {
         if Preconditions::from_headers(request.headers())?.has_if_match() {
             return Err(Problem::nothing_to_match());
         }
-        let mut values = request.headers().get_all(HEADER).iter();
+        let mut values = request.headers().get_all(IDEMPOTENCY_KEY).iter();
         let key = match (values.next(), values.next()) {
             (None, _) => None,
             (Some(value), None) => Some(read_key(value).ok_or_else(malformed)?),

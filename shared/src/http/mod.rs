@@ -24,7 +24,7 @@ pub use cursor::CursorKeys;
 pub use idempotency::{Claim, Creation, SECONDS_TO_LIVE};
 pub use json::Json;
 pub use page::{Limit, Page, PageRequest};
-pub use problem::{Body as ProblemBody, Fault, KINDS, Kind, Problem};
+pub use problem::{Body as ProblemBody, CarriedOut, Fault, KINDS, Kind, Problem};
 pub use query::{Choice, FromParameter, Query};
 pub use reply::Reply;
 pub use request::{Gateway, MAX_BODY_BYTES, Request};

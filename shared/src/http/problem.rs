@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Reply;
+use super::{Reply, Request};
 use crate::telemetry::Cause;
 
 /// How many faults a client is told at most. A body has room for thousands, and the answer must not outgrow the request.
@@ -68,6 +68,10 @@ const PRECONDITION_REQUIRED: Kind =
 const INTERNAL: Kind = Kind::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
 const UNAVAILABLE: Kind = Kind::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
 
+const TRY_AGAIN: &str = "The service cannot answer at the moment. Try again later.";
+const FIND_OUT: &str = "The service cannot answer at the moment. The request may have been carried out: find out before \
+    you send it again.";
+
 /// Every kind of problem.
 pub static KINDS: &[Kind] = &[
     MALFORMED_BODY,
@@ -85,6 +89,16 @@ pub static KINDS: &[Kind] = &[
     UNAVAILABLE,
 ];
 
+/// Whether a request that failed may have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CarriedOut {
+    /// Nothing was changed, and nothing will be.
+    No,
+    /// It may have been carried out, or may be carried out yet.
+    Unknown,
+}
+
 /// An error as the client is told it, with the cause that only the log is told.
 pub struct Problem(Box<Parts>);
 
@@ -94,6 +108,7 @@ struct Parts {
     faults: Vec<Fault>,
     member: Option<(&'static str, Value)>,
     header: Option<(HeaderName, HeaderValue)>,
+    carried_out: CarriedOut,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -120,6 +135,11 @@ pub struct Body<'a> {
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Vec<Fault>, required = false, min_items = 1, max_items = 100)]
     errors: &'a [Fault],
+    /// Whether the request may have been carried out: in every answer with a status of 500 or more. After one below, it
+    /// was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    carried_out: Option<CarriedOut>,
     #[serde(flatten)]
     #[schema(ignore)]
     member: Option<BTreeMap<&'static str, Value>>,
@@ -170,6 +190,7 @@ impl Problem {
             faults: Vec::new(),
             member: None,
             header: None,
+            carried_out: CarriedOut::Unknown,
             cause: None,
         }))
     }
@@ -280,9 +301,10 @@ impl Problem {
             .with_cause(cause)
     }
 
-    /// 503: something that is needed does not answer; worth another try after `retry_after_seconds`.
+    /// 503: something that is needed does not answer; worth another try after `retry_after_seconds`, which the client is
+    /// told if it may repeat the request.
     pub fn unavailable(retry_after_seconds: u32, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(UNAVAILABLE, "The service cannot answer at the moment. Try again later.")
+        Self::new(UNAVAILABLE, TRY_AGAIN)
             .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
             .with_cause(cause)
     }
@@ -291,6 +313,13 @@ impl Problem {
     #[must_use]
     pub fn with_member(mut self, name: &'static str, value: &impl Serialize) -> Self {
         self.0.member = serde_json::to_value(value).ok().map(|value| (name, value));
+        self
+    }
+
+    /// The same problem of a request that may have been carried out as `carried_out` says; without this, nobody knows.
+    #[must_use]
+    pub fn with_carried_out(mut self, carried_out: CarriedOut) -> Self {
+        self.0.carried_out = carried_out;
         self
     }
 
@@ -317,9 +346,18 @@ impl Problem {
         }
     }
 
-    /// The reply to send: `instance` is the path of the request.
-    pub(crate) fn into_reply(self, instance: &str, request_id: &str) -> Reply {
-        let parts = *self.0;
+    /// The reply to send to `request`. The one place that decides whether a client is told to repeat a request: only
+    /// where that cannot carry it out twice.
+    pub(crate) fn into_reply(self, request: &Request) -> Reply {
+        let mut parts = *self.0;
+        let is_ours = parts.kind.status.is_server_error();
+        let carried_out = if request.method().is_safe() { CarriedOut::No } else { parts.carried_out };
+        if is_ours && carried_out == CarriedOut::Unknown && !request.is_safe_to_repeat() {
+            parts.header = parts.header.filter(|(name, _)| name != header::RETRY_AFTER);
+            if parts.kind == UNAVAILABLE {
+                parts.detail = Cow::Borrowed(FIND_OUT);
+            }
+        }
         let reply = Reply::json(
             parts.kind.status,
             "application/problem+json",
@@ -328,9 +366,10 @@ impl Problem {
                 title: parts.kind.title,
                 status: parts.kind.status.as_u16(),
                 detail: &parts.detail,
-                instance,
-                request_id,
+                instance: &request.public_path(),
+                request_id: &request.gateway().request_id,
                 errors: &parts.faults,
+                carried_out: is_ours.then_some(carried_out),
                 member: parts.member.map(|member| BTreeMap::from([member])),
             },
         );
@@ -355,10 +394,65 @@ impl fmt::Debug for Problem {
 
 #[cfg(test)]
 mod tests {
+    use ::http::Method;
+    use bytes::Bytes;
+
     use super::*;
+    use crate::http::Gateway;
+
+    fn reply(problem: Problem, method: &Method, headers: &[(&str, &str)]) -> (Option<String>, Value) {
+        let mut request = ::http::Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = Request::new(request.body(Bytes::new()).unwrap(), Gateway::default());
+        let reply = problem.into_reply(&request);
+        let retry_after = reply.headers.get(header::RETRY_AFTER);
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        (retry_after.map(|value| value.to_str().unwrap().to_owned()), body["carried_out"].clone())
+    }
+
+    /// Who is told to repeat a request that may have been carried out.
+    #[test]
+    fn retry_after_stands_where_repeating_is_safe() {
+        const TAG: &str = "\"01936b5e7c007000800000000000000a.1.1\"";
+        for (method, headers, is_told, carried_out) in [
+            (Method::GET, &[][..], true, "no"),
+            (Method::HEAD, &[], true, "no"),
+            (Method::DELETE, &[], true, "unknown"),
+            (Method::POST, &[], false, "unknown"),
+            (Method::POST, &[("idempotency-key", "k")], true, "unknown"),
+            (Method::PATCH, &[], false, "unknown"),
+            (Method::PATCH, &[("if-match", TAG)], true, "unknown"),
+            (Method::PATCH, &[("if-match", "*")], false, "unknown"),
+            (Method::PATCH, &[("idempotency-key", "k")], false, "unknown"),
+            (Method::PUT, &[], false, "unknown"),
+            (Method::PUT, &[("if-match", TAG)], true, "unknown"),
+        ] {
+            let told = |carried_out| {
+                let problem = Problem::unavailable(5, "away").with_carried_out(carried_out);
+                reply(problem, &method, headers)
+            };
+            let retry_after = is_told.then(|| "5".to_owned());
+            assert_eq!(told(CarriedOut::Unknown), (retry_after, carried_out.into()), "{method} {headers:?}");
+            assert_eq!(told(CarriedOut::No), (Some("5".to_owned()), "no".into()), "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_our_fault_says_whether_it_was_carried_out() {
+        let said = |problem| reply(problem, &Method::POST, &[]).1;
+        assert_eq!(said(Problem::internal("no column")), "unknown");
+        assert_eq!(said(Problem::not_found("product")), Value::Null);
+        assert_eq!(reply(Problem::still_running(), &Method::POST, &[]).0.as_deref(), Some("1"));
+    }
+
+    fn request() -> Request {
+        Request::new(::http::Request::new(Bytes::new()), Gateway::default())
+    }
 
     fn errors(problem: Problem) -> (String, Vec<Value>) {
-        let reply = problem.into_reply("/", "1");
+        let reply = problem.into_reply(&request());
         let body: Value = serde_json::from_str(&reply.body).unwrap();
         (body["detail"].as_str().unwrap().to_owned(), body["errors"].as_array().unwrap().clone())
     }

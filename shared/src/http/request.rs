@@ -6,8 +6,9 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{
     Caller, Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators,
+    idempotency::IDEMPOTENCY_KEY,
 };
-use crate::App;
+use crate::{App, db::Repeat};
 
 /// The largest body that an operation accepts, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -124,6 +125,18 @@ impl Request {
             return Err(Problem::precondition_required());
         }
         Ok(preconditions)
+    }
+
+    /// Whether this very request may be sent again when nobody knows whether it was carried out. DELETE is: an id is
+    /// never used again. POST is if its `Idempotency-Key` makes the second one a replay, PUT and PATCH if their
+    /// `If-Match` names the version that they change.
+    pub fn is_safe_to_repeat(&self) -> bool {
+        match *self.method() {
+            Method::POST => self.headers().contains_key(IDEMPOTENCY_KEY),
+            Method::PUT | Method::PATCH => Preconditions::from_headers(self.headers())
+                .is_ok_and(|preconditions| preconditions.repeat() == Repeat::Safe),
+            _ => self.method().is_idempotent(),
+        }
     }
 
     /// What a POST of `members` to `operation` claims by its `Idempotency-Key`.

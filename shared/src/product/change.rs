@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{ARTISAN_FKEY, Product, ProductId, ProductPatch, unknown_artisan};
 use crate::{
     App,
-    db::{self, OnViolation, Parameter, Statement, Type, Written},
+    db::{OnViolation, Parameter, Statement, Type, WriteError, Written},
     history::Record,
     http::{Patch, Preconditions, Result},
     text,
@@ -53,7 +53,7 @@ pub async fn change(
         reason,
     ];
     let statement = Statement { sql: CHANGE, parameters: &parameters, repeat: preconditions.repeat() };
-    let judge = |written: Result<Written, db::Error>| {
+    let judge = |written: Result<Written, WriteError>| {
         let written = written.on_violation(ARTISAN_FKEY, unknown_artisan)?;
         Ok(Product::from_row(&preconditions.judge(written.row, "product")?)?)
     };

@@ -300,7 +300,7 @@ impl Function {
             }
         };
         let cause = problem.log_message();
-        let reply = problem.into_reply(&request.public_path(), &request.gateway().request_id);
+        let reply = problem.into_reply(request);
         Outcome { reply, cause: Some(cause) }
     }
 

@@ -22,7 +22,7 @@ pub const FAILURE: &str = "Failure";
 pub const LATENCY: &str = "Latency";
 /// First requests of an environment.
 pub const COLD_START: &str = "ColdStart";
-/// Statements that were sent again on another connection.
+/// Statements that were sent again.
 pub const DB_RETRY: &str = "DbRetry";
 /// Reads that the cache answered.
 pub const CACHE_HIT: &str = "CacheHit";

@@ -265,6 +265,14 @@ fn errors_of_the_gateway_are_problems() {
         let problem: Value =
             serde_json::from_str(&body).unwrap_or_else(|error| panic!("{name}: {error}: {body}"));
         assert_eq!(problem["request_id"], "$context.requestId");
+        let carried_out = match name.as_str() {
+            "AUTHORIZER_CONFIGURATION_ERROR" | "AUTHORIZER_FAILURE" => json!("no"),
+            "API_CONFIGURATION_ERROR" | "DEFAULT_5XX" | "INTEGRATION_FAILURE" | "INTEGRATION_TIMEOUT" => {
+                json!("unknown")
+            }
+            _ => Value::Null,
+        };
+        assert_eq!(problem["carried_out"], carried_out, "{name}");
         if !name.starts_with("DEFAULT") {
             assert_eq!(response["statusCode"], problem["status"].to_string(), "{name}");
         }

@@ -8,7 +8,7 @@ use ::http::HeaderValue;
 use bytes::Bytes;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Claim, HEADER, fingerprint};
+use super::{Claim, IDEMPOTENCY_KEY, fingerprint};
 use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request};
 
 /// Reads the first line of `bytes` as a key, and the rest as a document, or as two with a line of `--` between them.
@@ -30,7 +30,7 @@ pub fn idempotency(bytes: &[u8]) -> &'static str {
 fn claim(key: &[u8]) -> &'static str {
     let Ok(value) = HeaderValue::from_bytes(key) else { return "no header" };
     let mut http = ::http::Request::new(Bytes::new());
-    http.headers_mut().insert(HEADER, value);
+    http.headers_mut().insert(IDEMPOTENCY_KEY, value);
     let request = Request::new(http, Gateway::default());
     let members = Members::parse(b"{}").expect("an object");
     let is_key =
