@@ -100,7 +100,7 @@ async fn build(saved: &Path, functions: &Functions) -> Result<()> {
     let seconds = begin.elapsed().as_secs_f64();
     let reloaded = functions.reload().await;
     let names = match reloaded.as_slice() {
-        [] => return Ok(say("no function has changed")),
+        [] => "nothing, no function has changed".to_owned(),
         all if all.len() == api::OPERATIONS.len() => "every function".to_owned(),
         some => some.join(", "),
     };
