@@ -8,9 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, atelier_with};
+use harness::{Atelier, LogBook, Setup, atelier_with};
 use local::{
-    lambda::{Function, Functions, InvokeError, LogLine},
+    lambda::{Function, Functions, InvokeError},
     stack::{checkout, programs},
 };
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::events::{SAMPLES, again};
 /// The function `router` on the database of a test.
 struct Router {
     functions: Functions,
-    log: Arc<Mutex<Vec<LogLine>>>,
+    log: LogBook,
 }
 
 impl Router {
@@ -42,8 +42,7 @@ impl Router {
             Setup { database_access: Some(Box::new(access)), ..Setup::default() },
             async |atelier| {
                 let urls = urls.lock().expect("the URLs").clone();
-                let log = Arc::new(Mutex::new(Vec::new()));
-                let lines = Arc::clone(&log);
+                let log = LogBook::default();
                 let functions = Functions::new(
                     vec![Function {
                         name: "router".to_owned(),
@@ -57,7 +56,7 @@ impl Router {
                         memory_mb: 256,
                         max_environments: 1,
                     }],
-                    Arc::new(move |line| lines.lock().expect("the log").push(line)),
+                    log.sink(),
                 );
                 let router = Router { functions, log };
                 test(atelier, &router).await;
@@ -126,9 +125,7 @@ fn log_lines_name_the_operation() {
     Router::with(async |_, router| {
         router.sample("list-products").await;
         router.sample("get-product.not-found").await;
-        let lines = router.log.lock().expect("the log").clone();
-        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
-        let requests: Vec<_> = lines.filter(|line| line["message"] == "request").collect();
+        let requests = router.log.requests(2).await;
         let named: Vec<_> = requests.iter().map(|line| [&line["operation"], &line["route"]]).collect();
         assert_eq!(
             json!(named),

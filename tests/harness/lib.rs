@@ -5,6 +5,7 @@ mod catalogue;
 mod client;
 pub mod clients;
 mod front;
+mod log_book;
 pub mod misbehave;
 mod proxy;
 mod secrets;
@@ -20,7 +21,7 @@ use std::{
     path::PathBuf,
     pin::pin,
     sync::{
-        Arc, LazyLock, Mutex,
+        LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -42,6 +43,7 @@ use tokio_postgres::{Client as Connection, NoTls};
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
+pub use log_book::LogBook;
 pub use proxy::Proxy;
 pub use secrets::{SecretsManager, ask_the_test};
 pub use telemetry::{XrayDaemon, cloudwatch, schema_faults};
@@ -100,7 +102,7 @@ pub struct Atelier {
     server: Option<tokio::sync::Mutex<Server>>,
     proxy: Option<Proxy>,
     cache: Option<tokio::sync::Mutex<redis::Server>>,
-    log: Arc<Mutex<Vec<LogLine>>>,
+    log: LogBook,
 }
 
 /// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
@@ -236,8 +238,7 @@ impl Atelier {
             environment.push(("CURSOR_KEY".to_owned(), "sesame".to_owned()));
         }
 
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&log);
+        let log = LogBook::default();
         let Programs { operations, folder } = match setup.programs {
             Some(programs) => programs,
             None => Programs {
@@ -253,11 +254,7 @@ impl Atelier {
             max_environments: setup.max_environments.unwrap_or(10),
             environment,
             database_access: setup.database_access,
-            log: Arc::new(move |line| {
-                if let Ok(mut lines) = lines.lock() {
-                    lines.push(line);
-                }
-            }),
+            log: log.sink(),
         })
         .await?;
         let client = Client::new(stack.url());
@@ -298,7 +295,15 @@ impl Atelier {
 
     /// The same, with the function and the process that wrote it.
     pub fn lines(&self) -> Vec<LogLine> {
-        self.log.lock().map(|lines| lines.clone()).unwrap_or_default()
+        self.log.lines()
+    }
+
+    /// The `count` access lines of requests, once they are there.
+    ///
+    /// # Panics
+    /// As [`LogBook::requests`].
+    pub async fn requests(&self, count: usize) -> Vec<serde_json::Value> {
+        self.log.requests(count).await
     }
 
     /// The test's own PostgreSQL server.
