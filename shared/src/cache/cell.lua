@@ -64,6 +64,14 @@ local function is_older(version)
   return version == 'gone' or tonumber(cell.v) < tonumber(version)
 end
 
+-- Shows that the server takes what `begin` depends on, and changes nothing: a server that refuses writes (a replica, a
+-- disk that is full, too few replicas, rights that were taken away) ends the script here. It begins with a command
+-- that needs no memory, after which none is refused for want of it: a full server hears of every write.
+local function prove(field)
+  redis.call('HDEL', key, '')
+  redis.call('HSETNX', key, field, now + TOKEN)
+end
+
 -- Nobody knows what a writer has done that did not come back: the value may be older than the row.
 if #given_up > 0 then
   redis.call('HDEL', key, unpack(given_up))
@@ -76,6 +84,7 @@ if command == 'read' then
     make(nonce)
     return {'busy'}
   end
+  prove('h')
   if is_pending or now < cell.h + SETTLE then
     return {'busy'}
   end
@@ -105,43 +114,58 @@ local token = ARGV[2]
 local writer = 'w:' .. token
 
 if command == 'begin' then
-  if not exists then make(token) end
-  redis.call('HSET', key, 'g', token, writer, now + TOKEN)
+  -- The token first: from here on nobody is given a value, whatever becomes of the rest.
+  prove(writer)
   keep(2 * TOKEN)
+  if not exists then make(token) end
+  redis.call('HSET', key, 'g', token)
   return 1
 end
 
 local begun = cell[writer] and cell[writer] - TOKEN
-redis.call('HDEL', key, writer)
+
+-- Last of all: if anything before it is refused, the token stays, and nobody is given a value.
+local function take_back()
+  redis.call('HDEL', key, writer)
+end
 
 -- Nothing was written.
-if command == 'abort' then return 0 end
+if command == 'abort' then
+  take_back()
+  return 0
+end
 
--- A writer whose `begin` got lost makes the leases void only now.
 if not exists then
+  -- A writer whose `begin` got lost makes the leases void only now.
   make(token .. ':end')
   return 0
 end
+prove('h')
 redis.call('HSET', key, 'g', token .. ':end')
 keep(FORGET)
 
 -- Something was written, and what is there now is not known.
 if command == 'clear' then
   lose_track()
+  take_back()
   return 0
 end
 
 if command == 'commit' then
   local version, schema, fresh, life, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-  if not is_older(version) then return 0 end
-  -- Another writer, with a newer version, may have been lost with the cell, or have ended when the cell lost track.
-  -- But what is gone is gone for ever.
-  if version == 'gone' or begun and begun >= cell.h + SETTLE and begun > tonumber(cell.u or 0) then
-    store(version, schema, fresh, life, body)
-    return 1
+  local stored = 0
+  if is_older(version) then
+    -- Another writer, with a newer version, may have been lost with the cell, or have ended when the cell lost track.
+    -- But what is gone is gone for ever.
+    if version == 'gone' or begun and begun >= cell.h + SETTLE and begun > tonumber(cell.u or 0) then
+      store(version, schema, fresh, life, body)
+      stored = 1
+    else
+      lose_track()
+    end
   end
-  lose_track()
-  return 0
+  take_back()
+  return stored
 end
 
 return redis.error_reply('no such command: ' .. command)

@@ -3,6 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, FromRedisValue, RedisError, Script, Value};
+use uuid::Uuid;
 
 /// The script that does every step.
 pub const SCRIPT: &str = include_str!("cell.lua");
@@ -118,6 +119,11 @@ pub(super) struct Call<'a> {
     pub key: &'a str,
     /// What else the script wants to know.
     pub arguments: &'a [&'a str],
+}
+
+/// A name that nobody else has.
+pub(super) fn nonce() -> String {
+    Uuid::now_v7().simple().to_string()
 }
 
 /// The command that takes a step by the script, which is named by its hash or sent in full.

@@ -120,7 +120,7 @@ impl Link {
     ) -> Result<Value, Failure> {
         let breaker = self.breaker.state(self.now_ms());
         if breaker == BreakerState::HalfOpen {
-            self.probe();
+            self.probe(call.key);
         }
         if breaker != BreakerState::Closed && !is_last_resort {
             return Err(Failure::Paused);
@@ -131,12 +131,7 @@ impl Link {
                 // Behind this answer, nothing that timed out before is on its way any more.
                 self.query(&redis::cmd("PING"), self.patience).await?;
             }
-            match self.query(&cell::command(true, call), self.patience).await {
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    self.query(&cell::command(false, call), self.patience).await
-                }
-                answer => answer,
-            }
+            self.run(call).await
         };
         let answer = timeout(self.patience, asking).await;
         if answer.is_err() && self.is_opening() {
@@ -149,13 +144,13 @@ impl Link {
 
     /// Asks for a sign of life in the background: no request waits for a cache that has failed a moment ago. Behind
     /// the answer, nothing that timed out before is on its way any more.
-    fn probe(self: &Arc<Self>) {
+    fn probe(self: &Arc<Self>, key: &str) {
         if self.is_probing.swap(true, Ordering::Relaxed) {
             return;
         }
-        let link = Arc::clone(self);
+        let (link, key) = (Arc::clone(self), key.to_owned());
         tokio::spawn(async move {
-            if link.ping().await.is_err() {
+            if link.ping(&key).await.is_err() {
                 // The other end may be gone without a word. The old connection is used until there is another one.
                 link.connect();
             }
@@ -163,10 +158,26 @@ impl Link {
         });
     }
 
-    /// Asks for a sign of life, whatever the breaker says.
-    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
-        let answer = timeout(self.patience, self.query(&redis::cmd("PING"), self.patience)).await;
+    /// Asks for a sign of life, whatever the breaker says. A server that only answers is not alive: the cell `key` is
+    /// read, which shows that the server takes writes.
+    pub(super) async fn ping(self: &Arc<Self>, key: &str) -> Result<(), Failure> {
+        let nonce = cell::nonce();
+        let asking = async {
+            self.query(&redis::cmd("PING"), self.patience).await?;
+            self.run(Call { step: "read", key, arguments: &[&nonce, ""] }).await
+        };
+        let answer = timeout(self.patience, asking).await;
         self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
+    }
+
+    /// Takes a step, by the hash of the script where the server has it.
+    async fn run(self: &Arc<Self>, call: Call<'_>) -> Result<Value, RedisError> {
+        match self.query(&cell::command(true, call), self.patience).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.query(&cell::command(false, call), self.patience).await
+            }
+            answer => answer,
+        }
     }
 
     /// Sends a writer's token, and waits for the answer.
@@ -313,7 +324,8 @@ impl Link {
             Err(error) => {
                 metrics::count(metrics::CACHE_ERROR);
                 let pause_ms = self.breaker.open(self.now_ms());
-                tracing::warn!(%error, pause_ms, "the cache has not answered");
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, pause_ms, "the cache has not answered");
                 Err(Failure::Failed)
             }
         }

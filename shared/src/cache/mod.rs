@@ -21,6 +21,12 @@
 //! generation. Every step is one call of one script (`cell.lua`) on that one key, and reads the clock of the
 //! server, so it works on a cluster.
 //!
+//! A server that refuses writes (after a failed save, as a replica, with too few replicas, without a right that was taken
+//! from its user) would not hear of a writer, so it must not answer a reader either. A `read` therefore carries out the write
+//! commands by which `begin` leaves its token, with arguments that change nothing. Where they are refused the call fails,
+//! and the reader asks the database. A server without memory refuses neither of the two. A sign of life is such a read
+//! as well.
+//!
 //! | step | what it does |
 //! | --- | --- |
 //! | `read` | a value, if no writer is at work; else nothing, and a lease (the generation) for who then reads the database |
@@ -49,10 +55,14 @@
 //! In these cases a read may be older than it should, until the value is no longer fresh (`CACHE_TTL_SECONDS`, at
 //! most 66 s by default), or until the row is written again:
 //!
-//! - A failover to a replica that has not got the last commands: the promoted node may have lost a `begin`.
+//! - A failover to a replica, or a restart from a snapshot, without the last commands: a `begin` may be lost.
 //! - A writer that cannot reach the cache while others can, or that has no connection yet to a frozen server that
 //!   wants TLS, a password or a cluster's map first: its `begin` is never heard. Without these, as
 //!   in `redis://host`, connecting takes no answer, and the `begin` waits in the socket.
+//! - A server that refuses a writer's `begin` and its end, and takes writes again before the reader asks: it still has what
+//!   it held.
+//! - A user of the cache who may `evalsha` and not `eval`, or functions with different users: readers read by the hash,
+//!   writers send the script.
 //! - A cell lost while a writer takes more than a second from `begin` to COMMIT, and a reader misses in that time.
 //! - Rows that were changed by others than this service: in SQL, by hand.
 //! - Reads from a lagging standby (a reader endpoint): they are as old as the standby, with or without a cache.

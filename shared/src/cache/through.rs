@@ -1,13 +1,12 @@
 //! The cache as the rest of the library uses it: typed, by resource and id, and never an error.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
-use redis::RedisError;
 use uuid::Uuid;
 
 use super::{
     CacheConfig, Cached, Known, Limits, Reading, Version,
-    cell::Call,
+    cell::{Call, nonce},
     link::{Failure, Link},
 };
 use crate::telemetry::{self, Step, metrics};
@@ -101,7 +100,8 @@ impl Cache {
     /// When there is none.
     pub async fn ping(&self) -> Result<(), Unanswered> {
         let asking = telemetry::step(Step::Cache("ping"));
-        asking.end(self.0.link.ping().await).map_err(|_| Unanswered)
+        let key = format!("{}:1:health", self.0.prefix);
+        asking.end(self.0.link.ping(&key).await).map_err(|_| Unanswered)
     }
 
     /// What the cache says of the row `id`. `is_last_resort`: asked even if it has failed a moment ago.
@@ -113,11 +113,11 @@ impl Cache {
             Err(Failure::Paused) => return Lookup::Paused,
             Err(Failure::Failed) => return Lookup::Unknown,
         };
-        match Reading::from_value(answer).and_then(|reading| lookup(id, reading)) {
+        match Reading::from_value(answer).map_err(Into::into).and_then(|reading| lookup(id, reading)) {
             Ok(lookup) => lookup,
             Err(error) => {
                 metrics::count(metrics::CACHE_ERROR);
-                tracing::warn!(%error, key, "the cache holds what nobody has stored");
+                tracing::warn!(error = &*error, key, "the cache holds what nobody has stored");
                 Lookup::Unknown
             }
         }
@@ -196,10 +196,7 @@ fn known<T: Cached>(row: &T) -> Result<Known, serde_json::Error> {
 }
 
 /// A reading with its row, which must be the one that was asked for.
-fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, RedisError> {
-    let not_a_row = |what: String| {
-        RedisError::from((redis::ErrorKind::UnexpectedReturnType, "a body is not the row's", what))
-    };
+fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, Box<dyn Error>> {
     let (known, age, ttl_ms, lease) = match reading {
         Reading::Busy => return Ok(Lookup::Unknown),
         Reading::Miss { lease } => return Ok(Lookup::Miss(Lease(lease))),
@@ -208,9 +205,9 @@ fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, RedisError
     let row = match known {
         Known::None | Known::Gone => None,
         Known::Version(Version { version, body }) => {
-            let row: T = serde_json::from_str(&body).map_err(|error| not_a_row(error.to_string()))?;
+            let row: T = serde_json::from_str(&body)?;
             if row.id() != id || row.version() != version {
-                return Err(not_a_row("it has another id or version".to_owned()));
+                return Err("the row has another id or version".into());
             }
             Some(row)
         }
@@ -228,11 +225,6 @@ fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, RedisError
 fn jittered_ms(time: Duration) -> u128 {
     let random = Uuid::now_v7().as_u128() % 201;
     time.as_millis() * (900 + random) / 1_000
-}
-
-/// A name that nobody else has.
-fn nonce() -> String {
-    Uuid::now_v7().simple().to_string()
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Cell {
             (Command::Begin { token }, cell) => {
                 let inner = cell.get_or_insert_with(|| Inner::new(Generation::Of(token), now));
                 inner.generation = Generation::Of(token);
-                inner.writers.insert(token, now + TOKEN);
+                inner.writers.entry(token).or_insert(now + TOKEN);
                 Answer::Done(true)
             }
             (Command::Abort { token }, cell) => {

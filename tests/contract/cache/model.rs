@@ -1,7 +1,7 @@
 //! A small system of readers, writers, a cache and a database, in which everything happens in every order.
 //!
 //! One row, one key. Writers may end between any two steps. The cache may lose the key (a flush, an eviction, a
-//! restart), be away, and be frozen, in which case what it is told waits until it thaws. Time passes in two
+//! restart), be away, be frozen, in which case what it is told waits until it thaws, and refuse writes. Time passes in two
 //! strides, that of a cell's settling and that of a token, as far as the protocol's assumptions let it: a token outlives
 //! the statement of its writer, and a writer whose cell was lost commits within the settling time.
 //!
@@ -21,12 +21,19 @@ use super::cell::{Answer, Cell, Command, Known, Name, SETTLE, TOKEN};
 /// A key of a cache.
 trait Store: Clone + Debug + Eq + Hash {
     fn carry_out(&mut self, command: Command, now: u64) -> Answer;
+    /// The answer while the server refuses writes.
+    fn refuse(&self, command: Command, now: u64) -> Option<Answer>;
     fn lose(&mut self);
 }
 
 impl Store for Cell {
     fn carry_out(&mut self, command: Command, now: u64) -> Answer {
         Cell::carry_out(self, command, now)
+    }
+
+    /// Whatever a script has to say, it first shows that it could write.
+    fn refuse(&self, _: Command, _: u64) -> Option<Answer> {
+        None
     }
 
     fn lose(&mut self) {
@@ -89,10 +96,23 @@ struct Budget {
     expiries: u8,
     /// Commands of writers that never arrive though the cache lives.
     cuts: u8,
+    /// The server refuses writes, and answers everything else.
+    refusals: u8,
+    /// It takes them again, and has kept what it holds.
+    recoveries: u8,
 }
 
-const NOTHING: Budget =
-    Budget { crashes: 0, losses: 0, outages: 0, freezes: 0, settlings: 0, expiries: 0, cuts: 0 };
+const NOTHING: Budget = Budget {
+    crashes: 0,
+    losses: 0,
+    outages: 0,
+    freezes: 0,
+    settlings: 0,
+    expiries: 0,
+    cuts: 0,
+    refusals: 0,
+    recoveries: 0,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct System<S> {
@@ -100,6 +120,7 @@ struct System<S> {
     row: Known,
     store: S,
     is_away: bool,
+    is_refusing: bool,
     /// What waits for the cache to thaw; none if it is not frozen.
     inbox: Option<Vec<(Option<usize>, Command)>>,
     writers: Vec<(Work, Writer)>,
@@ -144,7 +165,16 @@ impl<S: Store> System<S> {
                 inbox.push((reader, command));
                 None
             }
-            None => Some(self.store.carry_out(command, self.now)),
+            None => self.deliver(command),
+        }
+    }
+
+    /// What a server does with a command that it has received.
+    fn deliver(&mut self, command: Command) -> Option<Answer> {
+        if self.is_refusing {
+            self.store.refuse(command, self.now)
+        } else {
+            Some(self.store.carry_out(command, self.now))
         }
     }
 
@@ -204,7 +234,7 @@ impl<S: Store> System<S> {
         match state {
             Writer::Idle => {
                 step("writer begins", &mut |next| {
-                    let is_unheard = next.is_away;
+                    let is_unheard = next.is_away || next.is_refusing;
                     let is_answered = next.send(None, Command::Begin { token }).is_some();
                     next.writers[writer].1 = Writer::Begun { is_answered, is_unheard };
                 });
@@ -268,6 +298,10 @@ impl<S: Store> System<S> {
                         next.readers[reader] = Reader::Forwarding { floor, lease: None };
                         push("reader asks nobody", next);
                     }
+                    None if self.inbox.is_none() => {
+                        next.readers[reader] = Reader::Forwarding { floor, lease: None };
+                        push("reader is refused", next);
+                    }
                     None => {
                         next.readers[reader] = Reader::Asking { floor };
                         push("reader asks the frozen cache", next);
@@ -323,6 +357,7 @@ impl<S: Store> System<S> {
             step("the cache is away", &mut |next| {
                 next.budget.outages -= 1;
                 next.is_away = true;
+                next.is_refusing = false;
                 next.inbox = None;
                 next.lose();
                 for reader in &mut next.readers {
@@ -336,6 +371,19 @@ impl<S: Store> System<S> {
             step("the cache freezes", &mut |next| {
                 next.budget.freezes -= 1;
                 next.inbox = Some(Vec::new());
+            });
+        }
+        if self.is_refusing {
+            if budget.recoveries > 0 {
+                step("the cache takes writes again", &mut |next| {
+                    next.budget.recoveries -= 1;
+                    next.is_refusing = false;
+                });
+            }
+        } else if budget.refusals > 0 && !self.is_away {
+            step("the cache refuses writes", &mut |next| {
+                next.budget.refusals -= 1;
+                next.is_refusing = true;
             });
         }
         let is_at_work = |is_slow: fn(bool) -> bool| {
@@ -360,11 +408,15 @@ impl<S: Store> System<S> {
             for (reader, command) in inbox {
                 let mut after = Vec::new();
                 for mut state in thawed {
-                    let answer = state.store.carry_out(*command, state.now);
+                    let answer = state.deliver(*command);
                     match reader.map(|reader| (reader, state.readers[reader])) {
-                        Some((reader, Reader::Asking { floor })) => {
-                            after.extend(state.answered(reader, answer, floor)?);
-                        }
+                        Some((reader, Reader::Asking { floor })) => match answer {
+                            Some(answer) => after.extend(state.answered(reader, answer, floor)?),
+                            None => {
+                                state.readers[reader] = Reader::Forwarding { floor, lease: None };
+                                after.push(state);
+                            }
+                        },
                         _ => after.push(state),
                     }
                 }
@@ -418,6 +470,7 @@ fn system<S: Store + Default>(is_warm: bool, work: &[Work], readers: usize, budg
         row,
         store,
         is_away: false,
+        is_refusing: false,
         inbox: None,
         writers: work.iter().map(|work| (*work, Writer::Idle)).collect(),
         readers: vec![Reader::Idle; readers],
@@ -426,8 +479,16 @@ fn system<S: Store + Default>(is_warm: bool, work: &[Work], readers: usize, budg
 }
 
 /// Everything that may go wrong, once each; time may pass twice.
-const ALL: Budget =
-    Budget { crashes: 1, losses: 1, outages: 1, freezes: 1, settlings: 2, expiries: 1, cuts: 0 };
+const ALL: Budget = Budget {
+    crashes: 1,
+    losses: 1,
+    outages: 1,
+    freezes: 1,
+    settlings: 2,
+    expiries: 1,
+    refusals: 1,
+    ..NOTHING
+};
 
 fn check(work: &[Work], readers: usize, budget: Budget) -> usize {
     let started = std::time::Instant::now();
@@ -442,14 +503,17 @@ fn check(work: &[Work], readers: usize, budget: Budget) -> usize {
 #[test]
 fn no_answer_is_older_than_what_was_committed_before_the_question() {
     use Work::{Create, Delete, Patch};
-    let crash = Budget { freezes: 0, outages: 0, settlings: 1, ..ALL };
-    let freeze = Budget { crashes: 0, losses: 0, expiries: 0, settlings: 1, ..ALL };
+    let crash = Budget { freezes: 0, outages: 0, settlings: 1, refusals: 0, ..ALL };
+    let freeze = Budget { crashes: 0, losses: 0, expiries: 0, settlings: 1, refusals: 0, ..ALL };
+    let refusal = Budget { losses: 0, outages: 0, settlings: 1, ..ALL };
     let mut states = 0;
     for work in [Create, Patch, Delete] {
         states += check(&[work], 2, crash);
         states += check(&[work], 2, freeze);
+        states += check(&[work], 2, refusal);
         states += check(&[work, Patch], 1, crash);
         states += check(&[work, Patch], 1, freeze);
+        states += check(&[work, Patch], 1, Budget { expiries: 0, ..refusal });
     }
     if is_large() {
         for work in [Create, Patch, Delete] {
@@ -493,6 +557,10 @@ impl<const RULE: u8> Store for Naive<RULE> {
         Answer::Done(true)
     }
 
+    fn refuse(&self, command: Command, now: u64) -> Option<Answer> {
+        matches!(command, Command::Read { .. }).then(|| self.clone().carry_out(command, now))
+    }
+
     fn lose(&mut self) {
         self.0 = None;
     }
@@ -513,10 +581,44 @@ fn the_usual_protocols_fail_the_same_check() {
     }
 }
 
+/// The cell without the proof: a server that refuses writes still answers reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Unproved(Cell);
+
+impl Store for Unproved {
+    fn carry_out(&mut self, command: Command, now: u64) -> Answer {
+        self.0.carry_out(command, now)
+    }
+
+    fn refuse(&self, command: Command, now: u64) -> Option<Answer> {
+        matches!(command, Command::Read { .. }).then(|| self.0.clone().carry_out(command, now))
+    }
+
+    fn lose(&mut self) {
+        self.0.lose();
+    }
+}
+
+#[test]
+fn a_read_that_proves_nothing_is_old_where_a_writer_was_refused() {
+    let budget = Budget { refusals: 1, ..NOTHING };
+    let way = explore(system::<Unproved>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
+    assert!(way.contains("refuses writes"), "{way}");
+}
+
 /// What the documentation says remains: the check is sharp enough to find it.
 #[test]
 fn a_writer_that_alone_cannot_reach_the_cache_is_what_remains() {
     let budget = Budget { cuts: 1, ..NOTHING };
     let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
     assert!(way.contains("begins unheard"), "{way}");
+}
+
+/// A server that has refused a writer and then takes writes again with what it held. Its restart is no such case: that
+/// loses the keys.
+#[test]
+fn so_is_a_server_that_refuses_a_writer_and_not_the_reader_after_it() {
+    let budget = Budget { refusals: 1, recoveries: 1, ..NOTHING };
+    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
+    assert!(way.contains("takes writes again"), "{way}");
 }

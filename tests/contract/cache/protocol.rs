@@ -15,6 +15,26 @@ struct Server {
 
 impl Server {
     fn carry_out(&mut self, key: &str, command: Command, now: u64) -> Answer {
+        let answer = self.call(key, command, now, |_| ()).expect("an answer");
+        let ttl_ms: i64 = redis::cmd("PTTL").arg(key).query(&mut self.connection).expect("a time");
+        assert_ne!(ttl_ms, -1, "a key that nobody evicts, after {command:?}");
+        read_answer(answer)
+    }
+
+    /// The same while the server is a replica, which refuses writes.
+    fn refuse(&mut self, key: &str, command: Command, now: u64) -> Option<Answer> {
+        let answer = self.call(key, command, now, |connection| replicate(connection, ["127.0.0.1", "1"]));
+        replicate(&mut self.connection, ["NO", "ONE"]);
+        answer.ok().map(read_answer)
+    }
+
+    fn call(
+        &mut self,
+        key: &str,
+        command: Command,
+        now: u64,
+        before: impl FnOnce(&mut Connection),
+    ) -> redis::RedisResult<Value> {
         let clock = [(now / 1_000).to_string(), (now % 1_000 * 1_000).to_string()];
         redis::pipe().del("clock").rpush("clock", &clock).query::<()>(&mut self.connection).expect("a clock");
         let mut eval = redis::cmd("EVAL");
@@ -34,11 +54,13 @@ impl Server {
             Command::Abort { token } => eval.arg("abort").arg(name(token)),
             Command::Clear { token } => eval.arg("clear").arg(name(token)),
         };
-        let answer: Value = eval.query(&mut self.connection).expect("an answer");
-        let ttl_ms: i64 = redis::cmd("PTTL").arg(key).query(&mut self.connection).expect("a time");
-        assert_ne!(ttl_ms, -1, "a key that nobody evicts, after {command:?}");
-        read_answer(answer)
+        before(&mut self.connection);
+        eval.query(&mut self.connection)
     }
+}
+
+fn replicate(connection: &mut Connection, of: [&str; 2]) {
+    redis::cmd("REPLICAOF").arg(&of).exec(connection).expect("a role");
 }
 
 const END: Name = 0x8000;
@@ -93,6 +115,8 @@ enum Event {
     /// A fill under the lease that was given last, as most fills are.
     FillLast(Known, u64, u64),
     Lose,
+    /// A read while the server refuses writes.
+    Refuse(Name),
 }
 
 fn known() -> impl Strategy<Value = Known> {
@@ -128,6 +152,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => token().prop_map(|token| Event::Tell(Command::Abort { token })),
         1 => token().prop_map(|token| Event::Tell(Command::Clear { token })),
         1 => Just(Event::Lose),
+        1 => (10..14 as Name).prop_map(Event::Refuse),
     ]
 }
 
@@ -162,6 +187,10 @@ fn the_script_does_what_the_model_says() {
                 Event::Lose => {
                     cell.lose();
                     redis::cmd("DEL").arg(&key).query::<()>(&mut server.connection).expect("a deletion");
+                    continue;
+                }
+                Event::Refuse(nonce) => {
+                    prop_assert_eq!(server.refuse(&key, Command::Read { nonce }, now), None, "at {}", now);
                     continue;
                 }
             };

@@ -117,3 +117,69 @@ fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
     }
     drop(server);
 }
+
+/// What makes a server refuse writes while it answers reads.
+fn refusals() -> Vec<(&'static str, Vec<Vec<&'static str>>)> {
+    vec![
+        ("a replica", vec![vec!["REPLICAOF", "127.0.0.1", "1"]]),
+        ("a full disk", vec![vec!["CONFIG", "SET", "save", "3600 1"], vec!["BGSAVE"]]),
+        (
+            "no memory",
+            vec![
+                vec!["CONFIG", "SET", "maxmemory-policy", "noeviction"],
+                vec!["CONFIG", "SET", "maxmemory", "1"],
+            ],
+        ),
+        ("too few replicas", vec![vec!["CONFIG", "SET", "min-replicas-to-write", "1"]]),
+        ("a right that was taken away", vec![vec!["ACL", "SETUSER", "default", "-hset"]]),
+        ("another one", vec![vec!["ACL", "SETUSER", "default", "-hsetnx"]]),
+        ("a third one", vec![vec!["ACL", "SETUSER", "default", "-hdel"]]),
+    ]
+}
+
+async fn last_save_failed(connection: &mut redis::Connection) {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let info: String = redis::cmd("INFO").arg("persistence").query(connection).expect("a state");
+        if info.contains("rdb_last_bgsave_status:err") {
+            return;
+        }
+        assert!(Instant::now() < end, "the save has not failed: {info}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_server_that_refuses_writes_answers_no_read() {
+    for (what, commands) in refusals() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Some(vec!["--dir".to_owned(), folder.path().display().to_string()]);
+        atelier_with(Setup { cache, environment: vec![patient()], ..Setup::default() }, async |atelier| {
+            let mut paths = Vec::new();
+            for name in ["Cup", "Bowl"] {
+                let path = product_path(&atelier.create_product(json!({"name": name, "price": 1})).await);
+                warm(atelier, &path).await;
+                paths.push(path);
+            }
+            let url = atelier.cache().lock().await.url();
+            let mut connection =
+                redis::Client::open(url).and_then(|it| it.get_connection()).expect("a connection");
+            // Nothing can be saved there any more.
+            folder.close().expect("the folder goes");
+            for words in commands {
+                redis::cmd(words[0]).arg(&words[1..]).exec(&mut connection).expect(what);
+                if words[0] == "BGSAVE" {
+                    last_save_failed(&mut connection).await;
+                }
+            }
+            let [cup, bowl] = &*paths else { unreachable!("two products") };
+            atelier.client().patch(cup, &json!({"price": 2})).await.expect(200);
+            atelier.client().delete(bowl).await.expect(204);
+            for _ in 0..3 {
+                let read = atelier.client().get(cup).await.expect(200);
+                assert_eq!(read.json()["price"], 2, "{what}: {:?}", read.headers);
+                atelier.client().get(bowl).await.problem(404);
+            }
+        });
+    }
+}
