@@ -3,6 +3,6 @@
 mod cell;
 mod model;
 mod protocol;
-mod reads;
+pub(crate) mod reads;
 mod servers;
 mod stress;

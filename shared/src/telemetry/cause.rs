@@ -1,5 +1,5 @@
-//! Errors as a log may show them. Most errors say what happened; some quote what a client sent. Those are known by their
-//! types and shown without the quotation.
+//! Errors as a log may show them. Most errors say what happened; some quote what a client sent, or what was stored. Those
+//! are known by their types and shown without the quotation.
 
 use std::{
     error::Error,
@@ -7,6 +7,7 @@ use std::{
     io,
 };
 
+use redis::{ErrorKind, RedisError};
 use serde_json::error::Category;
 use tokio_postgres::error::DbError;
 
@@ -16,6 +17,10 @@ pub struct Cause<'a>(pub &'a (dyn Error + 'static));
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         one(self.0, f)?;
+        if self.0.is::<RedisError>() {
+            // Its sources are what it is displayed as.
+            return Ok(());
+        }
         let mut source = self.0.source();
         while let Some(error) = source {
             f.write_str(": ")?;
@@ -31,6 +36,8 @@ fn one(error: &(dyn Error + 'static), f: &mut Formatter<'_>) -> fmt::Result {
         database(error, f)
     } else if let Some(error) = error.downcast_ref() {
         json(error, f)
+    } else if let Some(error) = error.downcast_ref() {
+        cache(error, f)
     } else if let Some(inner) = error.downcast_ref().and_then(io::Error::get_ref) {
         // An io::Error speaks with the words of the error in it, and passes it over as a source.
         one(inner, f)
@@ -62,6 +69,17 @@ fn database(error: &DbError, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(")")
 }
 
+/// An error of the cache's driver. It quotes answers that it cannot read; the server quotes what it does not know.
+fn cache(error: &RedisError, f: &mut Formatter<'_>) -> fmt::Result {
+    match error.kind() {
+        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => f.write_str(error.category()),
+        _ => {
+            let message = error.to_string();
+            f.write_str(message.split(", with args beginning with").next().unwrap_or_default())
+        }
+    }
+}
+
 fn json(error: &serde_json::Error, f: &mut Formatter<'_>) -> fmt::Result {
     let message = error.to_string();
     if message.starts_with("missing field `") {
@@ -88,6 +106,30 @@ mod tests {
             let shown = Cause(&error).to_string();
             assert!(shown.contains("line 1") && !shown.contains("sesame"), "{shown}");
         }
+    }
+
+    #[test]
+    fn an_error_of_the_cache_does_not_quote_a_value() {
+        use redis::{FromRedisValue, Value, make_extension_error};
+        let quoting = [
+            String::from_redis_value(Value::Array(vec![Value::SimpleString("sesame".to_owned())]))
+                .unwrap_err()
+                .into(),
+            RedisError::from((ErrorKind::Parse, "x", "sesame".to_owned())),
+            make_extension_error(
+                "ERR".to_owned(),
+                Some("unknown command 'EVAL', with args beginning with: 'sesame'".to_owned()),
+            ),
+        ];
+        for error in &quoting {
+            assert!(error.to_string().contains("sesame"), "{error}");
+            let shown = Cause(error).to_string();
+            assert!(!shown.is_empty() && !shown.contains("sesame"), "{shown}");
+        }
+        let refusal =
+            make_extension_error("NOREPLICAS".to_owned(), Some("Not enough good replicas".to_owned()));
+        let shown = Cause(&refusal).to_string();
+        assert!(shown.contains("NOREPLICAS") && shown.contains("Not enough good replicas"), "{shown}");
     }
 
     #[test]

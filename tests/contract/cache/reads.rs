@@ -25,7 +25,7 @@ pub(super) fn is_hit(response: &Response) -> bool {
 }
 
 /// Reads `path` until the cache answers.
-pub(super) async fn warm(atelier: &Atelier, path: &str) -> Response {
+pub(crate) async fn warm(atelier: &Atelier, path: &str) -> Response {
     let end = Instant::now() + WARM_WITHIN;
     loop {
         let response = atelier.client().get(path).await.expect(200);

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::variables;
+use crate::cache::reads::warm;
 
 /// The word. As part of a name it makes it no other kind of name.
 const WORD: &str = "sesame";
@@ -145,6 +146,43 @@ fn nor_is_anything_of_a_foreign_event() {
                 atelier.functions().invoke("get-product", Bytes::from(event.to_string()), WORD, wait).await;
         }
         atelier.requests(6).await;
+        is_silent(atelier);
+    });
+}
+
+/// What somebody else has put into the cache, or an older release.
+#[test]
+fn nor_is_anything_of_a_cell() {
+    let patience = [("CACHE_TIMEOUT_MS", "2000")];
+    let setup = Setup { cache: Some(Vec::new()), environment: variables(&patience), ..Setup::default() };
+    atelier_with(setup, async |atelier| {
+        let url = atelier.cache().lock().await.url();
+        let mut cache = redis::Client::open(url).and_then(|client| client.get_connection()).expect("a cache");
+        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+        let path = product_path(&product);
+        warm(atelier, &path).await;
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg("atelier:1:product:*").query(&mut cache).expect("keys");
+        let key = &keys[0];
+        let row = product.to_string();
+        for (field, value) in [
+            ("b", WORD.to_owned()),
+            ("b", json!(WORD).to_string()),
+            ("b", format!(r#"{{"{WORD}": "{TOKEN}""#)),
+            ("b", row.replace(r#""price":1"#, &format!(r#""price":"{WORD}""#))),
+            ("b", row.replace(&row[..20], &format!(r#"{{"{WORD}":1,{}"#, &row[1..20]))),
+            ("v", WORD.to_owned()),
+            ("f", WORD.to_owned()),
+            ("t", WORD.to_owned()),
+            ("h", WORD.to_owned()),
+            ("g", WORD.to_owned()),
+        ] {
+            redis::cmd("HSET").arg(key).arg(field).arg(&value).exec(&mut cache).expect("a cell");
+            assert_eq!(atelier.client().get(&path).await.expect(200).json(), product, "{field} {value}");
+        }
+        redis::cmd("SET").arg(key).arg(WORD).exec(&mut cache).expect("a key of another type");
+        atelier.client().get(&path).await.expect(200);
+        assert!(atelier.log().iter().any(|line| line.contains("the cache holds what nobody has stored")));
         is_silent(atelier);
     });
 }
