@@ -164,10 +164,13 @@ mod tests {
                 ("DATABASE_URL", "mysql//x"),
                 ("REQUIRE_IF_MATCH", "perhaps"),
                 ("CORS_ALLOWED_ORIGINS", "https://shop.example,*"),
+                ("POWERTOOLS_SERVICE_NAME", "工房"),
+                ("POWERTOOLS_METRICS_NAMESPACE", "AWS/Lambda"),
+                ("POWERTOOLS_LOGGER_SAMPLE_RATE", "NaN"),
             ],
         )
         .unwrap_err();
-        assert_eq!(faults.0.len(), 3, "{faults}");
+        assert_eq!(faults.0.len(), 6, "{faults}");
         assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is no origin"), "{faults}");
         assert_eq!(read(Role::Writer, &[]).unwrap_err().0.len(), 1);
     }

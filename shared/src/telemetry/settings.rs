@@ -68,13 +68,58 @@ impl Settings {
             }
             share.map(|share| SampleRate { share, text })
         });
+        let mut name = |name: &str, default: String, fault_of: fn(&str) -> Option<&'static str>| {
+            let value = variable(name).unwrap_or(default);
+            faults.extend(fault_of(&value).map(|fault| format!("{name} {fault}")));
+            value
+        };
         Self {
-            service: variable("POWERTOOLS_SERVICE_NAME").unwrap_or(default.service),
-            metrics_namespace: variable("POWERTOOLS_METRICS_NAMESPACE").unwrap_or(default.metrics_namespace),
+            service: name("POWERTOOLS_SERVICE_NAME", default.service, dimension_fault),
+            metrics_namespace: name(
+                "POWERTOOLS_METRICS_NAMESPACE",
+                default.metrics_namespace,
+                namespace_fault,
+            ),
             level: level.unwrap_or(default.level),
             sample_rate,
             xray_daemon: variable("AWS_XRAY_DAEMON_ADDRESS"),
         }
+    }
+}
+
+/// Why CloudWatch would drop metrics whose dimension has this value. API reference of CloudWatch, `Dimension`: 1 to 1,024
+/// ASCII characters, no control characters, one of them at least no white space. A colon at the beginning is refused
+/// as well, which that page forbids for names of dimensions.
+fn dimension_fault(value: &str) -> Option<&'static str> {
+    if value.len() > 1_024 {
+        Some("is longer than the 1024 characters of a CloudWatch dimension")
+    } else if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        Some("has other characters than the printable ones of ASCII, which a CloudWatch dimension is made of")
+    } else if value.trim().is_empty() {
+        Some("is blank")
+    } else if value.starts_with(':') {
+        Some("begins with a colon, which a CloudWatch dimension must not")
+    } else {
+        None
+    }
+}
+
+/// Why CloudWatch would not take metrics under this namespace. User guide of CloudWatch, "Metrics concepts": 1 to 255 of
+/// these characters. `PutMetricData`: not the namespaces of AWS, no colon at the beginning.
+fn namespace_fault(value: &str) -> Option<&'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#: ".contains(&byte);
+    if value.len() > 255 {
+        Some("is longer than the 255 characters of a CloudWatch namespace")
+    } else if !value.bytes().all(is_allowed) {
+        Some("has other characters than A-Z, a-z, 0-9, space and . - _ / # :")
+    } else if value.trim().is_empty() {
+        Some("is blank")
+    } else if value.starts_with(':') {
+        Some("begins with a colon, which a CloudWatch namespace must not")
+    } else if value.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("AWS/")) {
+        Some("begins with AWS/, which is for the services of AWS")
+    } else {
+        None
     }
 }
 
@@ -112,6 +157,31 @@ mod tests {
         ] {
             let (settings, faults) = read(variables);
             assert_eq!((settings.level, faults), (level, Vec::new()), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn takes_names_that_cloudwatch_takes_and_no_other() {
+        let long = |length: usize| "x".repeat(length);
+        for (name, taken, refused) in [
+            (
+                "POWERTOOLS_SERVICE_NAME",
+                ["atelier", "my service (blue)", "a:b", "~", &long(1_024)],
+                ["\u{5de5}\u{623f}", " ", "\t", "a\nb", "a\u{7f}", ":x", &long(1_025), &long(2_000)],
+            ),
+            (
+                "POWERTOOLS_METRICS_NAMESPACE",
+                ["Atelier", "shop/atelier.v1-x_#:", "AWSome/x", "My Shop", &long(255)],
+                ["AWS/Lambda", "aws/x", "a(b)", "\u{5de5}", "  ", ":x", "a\tb", &long(256)],
+            ),
+        ] {
+            for value in taken {
+                assert_eq!(read(&[(name, value)]).1, Vec::<String>::new(), "{name}={value:?}");
+            }
+            for value in refused {
+                let (_, faults) = read(&[(name, value)]);
+                assert!(matches!(&*faults, [fault] if fault.starts_with(name)), "{value:?}: {faults:?}");
+            }
         }
     }
 
