@@ -41,7 +41,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     let targets: &[_] =
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = tools::cargo();
-    test.args(["test", "--workspace"]).args(targets).arg("--").args(filters);
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
     if env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
         test.env("ATELIER_FUZZ_SECONDS", FUZZ_SECONDS);
     }
