@@ -216,7 +216,7 @@ fn function(program: std::path::PathBuf, arguments: &[&str]) -> Function {
     let environment = variables(&[
         ("POWERTOOLS_SERVICE_NAME", "catalogue"),
         ("POWERTOOLS_LOGGER_SAMPLE_RATE", "0.001"),
-        ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
+        ("DATABASE_URL", "postgresql://nobody:nothing@127.0.0.1:1/none"),
     ]);
     Function {
         name: "get-product".to_owned(),

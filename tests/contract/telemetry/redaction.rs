@@ -193,7 +193,8 @@ fn nor_is_a_password_of_the_configuration() {
     for access in [
         ("DATABASE_URL", format!("postgresql://{WORD}:{TOKEN}@127.0.0.1:1/d")),
         ("DATABASE_URL", format!("postgresql://u:{WORD}")),
-        ("DATABASE_URL", format!("postgresql://u:p@h/d?{WORD}={TOKEN}")),
+        ("DATABASE_URL", format!("postgresql://u:p@{WORD}?{WORD}={TOKEN}@h/d")),
+        ("DATABASE_URL", format!("postgresql://u:p@h/d?unknown={WORD}{TOKEN}")),
         ("DATABASE_URL", format!("password={WORD} {TOKEN}=1")),
         ("DATABASE_URL", WORD.to_owned()),
     ] {
