@@ -9,7 +9,7 @@ mod home;
 mod postmaster;
 mod standby;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod urls;
 
 use std::fs;
@@ -213,11 +213,9 @@ impl Server {
         let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
         let ended = process.try_wait()?;
         drop(leash);
-        if ended.is_none() && timeout(STOPPED_WITHIN, process.wait()).await.is_ok_and(|status| status.is_ok())
-        {
-            return Ok(());
-        }
-        // The watchdog was killed, or does not do its work: the server has to be told without it.
+        let _ = timeout(STOPPED_WITHIN, process.wait()).await;
+        // A watchdog that was killed, or does not do its work, ends or stays without its server: that has to be told
+        // without it.
         match Postmaster::of(&self.home.data()).await {
             Some(postmaster) => postmaster.end().await.with_context(|| self.end_of_log()),
             None => ended.map_or(Ok(()), |status| Err(self.ended_by_itself(status))),

@@ -242,8 +242,12 @@ async fn a_kept_folder_can_be_used_at_once_after_its_owner_was_killed() {
 }
 
 /// Kills the shell that watches over a server, and with it whatever would end the server.
-async fn kill_watchdog(server: &Server) {
-    let group = server.watchdog.as_ref().and_then(|watchdog| watchdog.process.id()).unwrap();
+fn kill_watchdog(server: &Server) {
+    kill_shells(server.watchdog.as_ref().and_then(|watchdog| watchdog.process.id()).unwrap());
+}
+
+/// Kills the shells of the process group of a watchdog, and not the server that they look after.
+pub(crate) fn kill_shells(group: u32) {
     // The server is in the same group as its watchdog, so each other process is killed by its number.
     let listed = Command::new("ps").args(["-e", "-o", "pid=,pgid=,comm="]).output().unwrap();
     for line in String::from_utf8(listed.stdout).unwrap().lines() {
@@ -260,7 +264,7 @@ async fn stop_ends_a_server_whose_watchdog_is_gone() {
     let server = temporary().await;
     let (pid, folder) = (server.pid(), server.home.folder.clone());
     let _client = connect(&server.url("postgres")).await;
-    kill_watchdog(&server).await;
+    kill_watchdog(&server);
     server.stop().await.unwrap();
     assert_gone(pid, &folder).await;
 }
@@ -272,7 +276,7 @@ async fn a_server_that_outlives_its_owner_is_ended_by_the_next_one() {
     let folder = parent.path().join("postgres");
     let first = Server::start(options(DataFolder::Kept(folder.clone())), &quiet).await.unwrap();
     let pid = first.pid();
-    kill_watchdog(&first).await;
+    kill_watchdog(&first);
     drop(first);
     assert!(is_alive(&pid.to_string()).await, "nothing has ended it");
     // As if its owner had been another process, which is gone.

