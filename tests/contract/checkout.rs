@@ -3,7 +3,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::Duration,
 };
@@ -12,6 +12,7 @@ use harness::{Client, atelier, block_on};
 use http::Method;
 use local::stack::{checkout, programs};
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 /// Far more than the start or end of a built environment takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// `cargo xtask dev` in a checkout.
 struct Dev {
@@ -31,19 +32,8 @@ struct Dev {
 }
 
 impl Dev {
-    /// Starts it with the programs of this checkout: as in a copy that has kept the times of its files, cargo finds
-    /// nothing to build.
-    async fn start(checkout: &Path, options: &[&str]) -> Self {
-        Self::start_with(checkout, &target(), &[], options).await
-    }
-
     /// Starts it with a target folder and further variables.
-    async fn start_with(
-        checkout: &Path,
-        target: &Path,
-        variables: &[(&str, &str)],
-        options: &[&str],
-    ) -> Self {
+    async fn start(checkout: &Path, target: &Path, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let port = local::postgres::free_port().expect("a port").to_string();
         let mut cargo = Command::new("cargo");
         cargo.args(["xtask", "dev", "--auth", "none", "--empty", "--port", &port]).args(options);
@@ -126,11 +116,6 @@ fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedRece
     receiver
 }
 
-/// Where cargo has built this test.
-fn target() -> PathBuf {
-    programs().expect("the binaries").parent().expect("the target folder").to_owned()
-}
-
 async fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().await.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -154,6 +139,22 @@ async fn copy_files(copy: &Path) {
     symlink(checkout().join(".local/tools"), copy.join(".local/tools")).expect("a link");
 }
 
+/// A target folder with all that this checkout has built, by hard links: as in a checkout that was copied with the times of
+/// its files, cargo finds nothing to build. What cargo writes in place is copied.
+async fn copy_built() -> TempDir {
+    let profile = programs().expect("the binaries");
+    let target = profile.parent().expect("the target folder");
+    let copy = tempfile::tempdir_in(target).expect("a folder");
+    let copied = copy.path().join(profile.file_name().expect("a profile"));
+    run(Command::new("cp").args(["-a", "--link"]).args([&profile, &copied])).await;
+    for folder in [".fingerprint", "build"] {
+        fs::remove_dir_all(copied.join(folder)).expect("it goes");
+        run(Command::new("cp").arg("-a").args([&profile.join(folder), &copied.join(folder)])).await;
+    }
+    let _ = fs::remove_dir_all(copied.join("incremental"));
+    copy
+}
+
 #[test]
 fn a_copy_and_a_moved_checkout_have_data_of_their_own() {
     block_on(async {
@@ -161,24 +162,26 @@ fn a_copy_and_a_moved_checkout_have_data_of_their_own() {
         fs::set_permissions(parent.path(), Permissions::from_mode(0o755)).expect("open to other accounts");
         let [original, copy, moved] = ["original", "copy", "moved"].map(|name| parent.path().join(name));
         copy_files(&original).await;
+        let built = copy_built().await;
+        let start = async |checkout, options| Dev::start(checkout, built.path(), &[], options).await;
 
-        let dev = Dev::start(&original, &[]).await;
+        let dev = start(&original, &[]).await;
         dev.create("of the original").await;
         dev.stop().await;
 
         run(Command::new("cp").arg("-a").args([&original, &copy])).await;
-        let dev = Dev::start(&copy, &["--fresh"]).await;
+        let dev = start(&copy, &["--fresh"]).await;
         assert!(dev.names().await.is_empty());
         dev.create("of the copy").await;
         dev.stop().await;
 
         fs::rename(&original, &moved).expect("it moves");
-        let dev = Dev::start(&moved, &[]).await;
+        let dev = start(&moved, &[]).await;
         assert_eq!(dev.names().await, ["of the original"]);
         dev.client.send(Method::GET, "/health", &[], "").await.expect(200);
         dev.stop().await;
 
-        let dev = Dev::start(&copy, &[]).await;
+        let dev = start(&copy, &[]).await;
         assert_eq!(dev.names().await, ["of the copy"]);
         dev.stop().await;
         assert!(!original.exists(), "something works on the path where the programs were first run");
@@ -193,23 +196,12 @@ async fn caching(dev: &Dev) -> String {
 #[test]
 fn a_saved_file_serves_the_next_request_and_a_mistake_leaves_the_function_as_it_was() {
     atelier(async |atelier| {
-        // Beside the target folder, for hard links.
-        let parent = tempfile::tempdir_in(target()).expect("a folder");
-        let [checkout, built] = ["checkout", "target"].map(|name| parent.path().join(name));
+        let built = copy_built().await;
+        let checkout = built.path().join("checkout");
         copy_files(&checkout).await;
-        // All that is built, without its size; but what cargo writes in place is copied.
-        let profile = programs().expect("the binaries");
-        let copied = built.join(profile.file_name().expect("a profile"));
-        fs::create_dir(&built).expect("a folder");
-        run(Command::new("cp").args(["-a", "--link"]).args([&profile, &copied])).await;
-        for folder in [".fingerprint", "build"] {
-            fs::remove_dir_all(copied.join(folder)).expect("it goes");
-            run(Command::new("cp").arg("-a").args([&profile.join(folder), &copied.join(folder)])).await;
-        }
-        let _ = fs::remove_dir_all(copied.join("incremental"));
 
         let url = atelier.database_url();
-        let mut dev = Dev::start_with(&checkout, &built, &[("DATABASE_URL", &url)], &["--watch"]).await;
+        let mut dev = Dev::start(&checkout, built.path(), &[("DATABASE_URL", &url)], &["--watch"]).await;
         dev.said("watching").await;
         assert_eq!(caching(&dev).await, "no-store");
         let file = checkout.join("functions/get-health/src/lib.rs");

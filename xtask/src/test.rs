@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -> Result<()> {
     set_up(&postgres)?;
+    // What the local environment runs, for the tests that start it: the tests' own features make other builds of some
+    // crates.
+    crate::run(tools::cargo().args(["build", "--workspace", "--bins"]))?;
     // One build of everything: the black-box tests run the very binaries that it makes.
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
