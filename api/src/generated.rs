@@ -1,5 +1,6 @@
 //! The files that follow from the register, and whether those of a checkout are up to date.
 
+mod own;
 mod sam;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
@@ -13,6 +14,8 @@ use shared::{
 };
 
 use crate::{OPERATIONS, document};
+
+use own::Own;
 
 /// A generated file, or one with a generated part.
 pub struct Generated {
@@ -36,9 +39,9 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
         ("api/openapi.json", document::pretty(&document, &paths)),
         ("api/openapi-3.0.json", document::pretty(&document::to_3_0(&document), &paths)),
         ("api/policies.json", document::pretty(&policies(), &[])),
-        ("cdk/lib/generated/operations.gen.ts", operations_ts()),
+        ("cdk/lib/generated/operations.gen.ts", operations_ts(&document, root)?),
         ("Cargo.toml", with_router(&manifest)?),
-        ("template.yaml", sam::template(&template)?),
+        ("template.yaml", sam::template(&template, &document, root)?),
     ];
     Ok(content.into_iter().map(|(path, content)| Generated { path, content }).collect())
 }
@@ -88,10 +91,13 @@ fn policies() -> Value {
     })
 }
 
-/// The ARN of a route, for CloudFormation's `Fn::Sub`; a path parameter is any text.
+/// What stands for a UUID in the policies of callers: `*` would stand for slashes too, and so for the paths below.
+const ANY_UUID: &str = "????????-????-????-????-????????????";
+
+/// The ARN of a route, for CloudFormation's `Fn::Sub`; a path parameter is any UUID.
 fn arn(route: &Route) -> String {
     let path: Vec<_> =
-        route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+        route.path.split('/').map(|part| if part.starts_with('{') { ANY_UUID } else { part }).collect();
     format!(
         "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/${{Stage}}/{}{}",
         route.method,
@@ -100,7 +106,7 @@ fn arn(route: &Route) -> String {
 }
 
 /// The operations as the CDK app reads them: a constant whose type has every name and route in it.
-fn operations_ts() -> String {
+fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     let mut text = String::from(
         "// Generated from the register of operations by `cargo xtask generate`: do not edit.\n\n\
          /** Every operation, by its `operationId`. */\nexport const OPERATIONS = {\n",
@@ -118,9 +124,15 @@ fn operations_ts() -> String {
             operation.name
         );
         for Route { method, path, is_open } in operation.all_routes() {
-            let _ = writeln!(text, "      {{ method: '{method}', path: '{path}', isOpen: {is_open} }},");
+            let name = method.as_str().to_ascii_lowercase();
+            let id = document["paths"][path][&name]["operationId"].as_str().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "      {{ method: '{method}', path: '{path}', isOpen: {is_open}, operationId: '{id}' }},"
+            );
         }
-        text.push_str("    ],\n  },\n");
+        // JSON is TypeScript.
+        let _ = writeln!(text, "    ],\n    own: {},\n  }},", Own::of(operation, root)?.json()?);
     }
     text.push_str(
         "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n\n\
@@ -150,7 +162,7 @@ fn operations_ts() -> String {
         );
     }
     text.push_str("} as const;\n");
-    text
+    Ok(text)
 }
 
 const ROUTER: &str =

@@ -4,15 +4,22 @@ mod build;
 mod cache;
 mod checks;
 mod custom_resource;
+mod evaluate;
 mod policies;
 mod routes;
 mod smoke;
 mod stages;
 
-use std::{collections::BTreeMap, process::Stdio, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{Seek as _, Write as _},
+    process::Stdio,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use local::stack::checkout;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::Operation;
 use tokio::process::Command;
 use tools::python;
@@ -77,11 +84,7 @@ struct Stage {
 
 /// Every stage, by its name.
 static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
-    let mut python = deployer("python");
-    let output = python.arg("tests/deploy/translate.py").as_std_mut().output().expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let stages: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
+    let stages = translated(&json!({}));
     assert!(stages.keys().eq(["dev", "prod", "staging"]));
     let stage = |mut stage: Value| Stage {
         parameters: serde_json::from_value(stage["parameters"].take()).expect("parameters"),
@@ -89,6 +92,18 @@ static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
     };
     stages.into_iter().map(|(name, value)| (name, stage(value))).collect()
 });
+
+/// What CloudFormation gets of every stage, and of `variants`, which are parameters by a name.
+fn translated(variants: &Value) -> BTreeMap<String, Value> {
+    let mut input = tempfile::tempfile().expect("a file");
+    input.write_all(variants.to_string().as_bytes()).expect("it is written");
+    input.rewind().expect("it is read from its start");
+    let mut python = deployer("python");
+    let python = python.arg("tests/deploy/translate.py").as_std_mut().stdin(input);
+    let output = python.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
 
 fn prod() -> &'static Value {
     &STAGES["prod"].template

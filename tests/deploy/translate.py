@@ -33,6 +33,8 @@ def translated(parameters):
     unknown = parameters.keys() - given.keys()
     if unknown:
         sys.exit(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
+    # What `cargo xtask deploy` makes of the code and the rest.
+    given["Revision"] = "revision"
     given.update(parameters)
     return {"parameters": given, "template": transform(template, dict(given), NoManagedPolicies())}
 

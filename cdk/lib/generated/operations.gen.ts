@@ -6,140 +6,158 @@ export const OPERATIONS = {
     functionName: 'list-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products', isOpen: false },
-      { method: 'HEAD', path: '/v1/products', isOpen: false },
+      { method: 'GET', path: '/v1/products', isOpen: false, operationId: 'listProducts' },
+      { method: 'HEAD', path: '/v1/products', isOpen: false, operationId: 'headListProducts' },
     ],
+    own: {},
   },
   searchProducts: {
     functionName: 'search-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/search', isOpen: false },
-      { method: 'HEAD', path: '/v1/products/search', isOpen: false },
+      { method: 'GET', path: '/v1/products/search', isOpen: false, operationId: 'searchProducts' },
+      { method: 'HEAD', path: '/v1/products/search', isOpen: false, operationId: 'headSearchProducts' },
     ],
+    own: {},
   },
   createProduct: {
     functionName: 'create-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'POST', path: '/v1/products', isOpen: false },
+      { method: 'POST', path: '/v1/products', isOpen: false, operationId: 'createProduct' },
     ],
+    own: {},
   },
   getProduct: {
     functionName: 'get-product',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/{id}', isOpen: false },
-      { method: 'HEAD', path: '/v1/products/{id}', isOpen: false },
+      { method: 'GET', path: '/v1/products/{id}', isOpen: false, operationId: 'getProduct' },
+      { method: 'HEAD', path: '/v1/products/{id}', isOpen: false, operationId: 'headProduct' },
     ],
+    own: {},
   },
   replaceProduct: {
     functionName: 'replace-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'PUT', path: '/v1/products/{id}', isOpen: false },
+      { method: 'PUT', path: '/v1/products/{id}', isOpen: false, operationId: 'replaceProduct' },
     ],
+    own: {},
   },
   patchProduct: {
     functionName: 'patch-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'PATCH', path: '/v1/products/{id}', isOpen: false },
+      { method: 'PATCH', path: '/v1/products/{id}', isOpen: false, operationId: 'patchProduct' },
     ],
+    own: {},
   },
   deleteProduct: {
     functionName: 'delete-product',
     databaseRole: 'writer',
     routes: [
-      { method: 'DELETE', path: '/v1/products/{id}', isOpen: false },
+      { method: 'DELETE', path: '/v1/products/{id}', isOpen: false, operationId: 'deleteProduct' },
     ],
+    own: {},
   },
   listProductHistory: {
     functionName: 'list-product-history',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/products/{id}/history', isOpen: false },
-      { method: 'HEAD', path: '/v1/products/{id}/history', isOpen: false },
+      { method: 'GET', path: '/v1/products/{id}/history', isOpen: false, operationId: 'listProductHistory' },
+      { method: 'HEAD', path: '/v1/products/{id}/history', isOpen: false, operationId: 'headListProductHistory' },
     ],
+    own: {},
   },
   listArtisans: {
     functionName: 'list-artisans',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans', isOpen: false },
-      { method: 'HEAD', path: '/v1/artisans', isOpen: false },
+      { method: 'GET', path: '/v1/artisans', isOpen: false, operationId: 'listArtisans' },
+      { method: 'HEAD', path: '/v1/artisans', isOpen: false, operationId: 'headListArtisans' },
     ],
+    own: {},
   },
   searchArtisans: {
     functionName: 'search-artisans',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/search', isOpen: false },
-      { method: 'HEAD', path: '/v1/artisans/search', isOpen: false },
+      { method: 'GET', path: '/v1/artisans/search', isOpen: false, operationId: 'searchArtisans' },
+      { method: 'HEAD', path: '/v1/artisans/search', isOpen: false, operationId: 'headSearchArtisans' },
     ],
+    own: {},
   },
   createArtisan: {
     functionName: 'create-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'POST', path: '/v1/artisans', isOpen: false },
+      { method: 'POST', path: '/v1/artisans', isOpen: false, operationId: 'createArtisan' },
     ],
+    own: {},
   },
   getArtisan: {
     functionName: 'get-artisan',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}', isOpen: false },
-      { method: 'HEAD', path: '/v1/artisans/{id}', isOpen: false },
+      { method: 'GET', path: '/v1/artisans/{id}', isOpen: false, operationId: 'getArtisan' },
+      { method: 'HEAD', path: '/v1/artisans/{id}', isOpen: false, operationId: 'headArtisan' },
     ],
+    own: {},
   },
   patchArtisan: {
     functionName: 'patch-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'PATCH', path: '/v1/artisans/{id}', isOpen: false },
+      { method: 'PATCH', path: '/v1/artisans/{id}', isOpen: false, operationId: 'patchArtisan' },
     ],
+    own: {},
   },
   deleteArtisan: {
     functionName: 'delete-artisan',
     databaseRole: 'writer',
     routes: [
-      { method: 'DELETE', path: '/v1/artisans/{id}', isOpen: false },
+      { method: 'DELETE', path: '/v1/artisans/{id}', isOpen: false, operationId: 'deleteArtisan' },
     ],
+    own: {},
   },
   listArtisanProducts: {
     functionName: 'list-artisan-products',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}/products', isOpen: false },
-      { method: 'HEAD', path: '/v1/artisans/{id}/products', isOpen: false },
+      { method: 'GET', path: '/v1/artisans/{id}/products', isOpen: false, operationId: 'listArtisanProducts' },
+      { method: 'HEAD', path: '/v1/artisans/{id}/products', isOpen: false, operationId: 'headListArtisanProducts' },
     ],
+    own: {},
   },
   listArtisanHistory: {
     functionName: 'list-artisan-history',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/v1/artisans/{id}/history', isOpen: false },
-      { method: 'HEAD', path: '/v1/artisans/{id}/history', isOpen: false },
+      { method: 'GET', path: '/v1/artisans/{id}/history', isOpen: false, operationId: 'listArtisanHistory' },
+      { method: 'HEAD', path: '/v1/artisans/{id}/history', isOpen: false, operationId: 'headListArtisanHistory' },
     ],
+    own: {},
   },
   getHealth: {
     functionName: 'get-health',
     databaseRole: 'reader',
     routes: [
-      { method: 'GET', path: '/health', isOpen: false },
-      { method: 'HEAD', path: '/health', isOpen: false },
+      { method: 'GET', path: '/health', isOpen: false, operationId: 'getHealth' },
+      { method: 'HEAD', path: '/health', isOpen: false, operationId: 'headHealth' },
     ],
+    own: {},
   },
   getOpenApi: {
     functionName: 'get-openapi',
     databaseRole: 'none',
     routes: [
-      { method: 'GET', path: '/openapi.json', isOpen: true },
-      { method: 'HEAD', path: '/openapi.json', isOpen: true },
-      { method: 'GET', path: '/docs', isOpen: true },
-      { method: 'HEAD', path: '/docs', isOpen: true },
+      { method: 'GET', path: '/openapi.json', isOpen: true, operationId: 'getOpenApi' },
+      { method: 'HEAD', path: '/openapi.json', isOpen: true, operationId: 'headOpenApi' },
+      { method: 'GET', path: '/docs', isOpen: true, operationId: 'getDocs' },
+      { method: 'HEAD', path: '/docs', isOpen: true, operationId: 'headDocs' },
     ],
+    own: {},
   },
 } as const;
 

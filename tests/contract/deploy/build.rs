@@ -1,4 +1,4 @@
-//! The artefact of one function, as `sam build` makes it for Lambda's arm64: it answers under the local Runtime API.
+//! The artefact of one function, as it is built for Lambda's arm64 and packed by SAM: it answers under the local Runtime API.
 
 use std::{
     collections::BTreeMap,
@@ -26,10 +26,11 @@ async fn bootstrap() -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
-            said(deployer("sam").args(["build", "--config-env", "dev", OPERATION])).await;
+            let build = ["lambda", "build", "--release", "--arm64", "--bin", OPERATION];
+            said(deployer("cargo-lambda").args(build)).await;
         })
         .await;
-    checkout().join(".aws-sam/build/GetProduct/bootstrap")
+    checkout().join("target/lambda").join(OPERATION).join("bootstrap")
 }
 
 #[test]

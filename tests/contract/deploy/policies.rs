@@ -3,141 +3,168 @@
 use std::{collections::BTreeSet, fs};
 
 use api::OPERATIONS;
-use local::stack::checkout;
+use local::{gateway::iam::is_match, stack::checkout};
 use serde_json::{Value, json};
 use shared::Role;
 
-use super::{logical_id, prod, resources};
+use super::{
+    STAGES,
+    evaluate::{Stack, list, text},
+    logical_id, prod, resources,
+};
 
-/// The statements of a role's own policies.
-fn statements(role: &str) -> Vec<&'static Value> {
-    let policies = prod()["Resources"][role]["Properties"]["Policies"].as_array().expect("policies");
-    policies
-        .iter()
-        .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements"))
-        .collect()
+fn actions(statement: &Value) -> Vec<String> {
+    list(&statement["Action"]).iter().map(text).collect()
 }
 
-fn actions(statement: &Value) -> Vec<&str> {
-    match &statement["Action"] {
-        Value::Array(actions) => actions.iter().filter_map(Value::as_str).collect(),
-        action => action.as_str().into_iter().collect(),
-    }
-}
-
-/// Asserts that a function may decrypt its own variables with the stack's key, and nothing else of them.
-fn assert_decrypts_its_variables(statement: &Value, name: &str) {
-    assert_eq!(statement["Resource"], json!({"Fn::GetAtt": ["Key", "Arn"]}));
-    let arn = format!(
-        "arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:${{AWS::StackName}}-{name}"
-    );
-    let arns = json!([{"Fn::Sub": arn}, {"Fn::Sub": format!("{arn}:*")}]);
-    assert_eq!(
-        statement["Condition"],
-        json!({"ArnLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": arns}})
-    );
-}
-
-#[test]
-fn a_function_has_its_own_log_database_user_and_variables() {
-    for operation in OPERATIONS {
-        let id = logical_id(operation);
+/// The names of the functions, with the database user of each.
+fn functions() -> Vec<(&'static str, String, Option<&'static str>)> {
+    let users = OPERATIONS.iter().map(|operation| {
         let user = match operation.role {
             Role::Reader => Some("catalog_reader"),
             Role::Writer => Some("catalog_writer"),
             Role::None => None,
         };
-        let statements = statements(&format!("{id}Role"));
-        assert_eq!(statements.len(), if user.is_some() { 3 } else { 2 }, "{id}");
-        for statement in statements {
-            assert_eq!(statement["Effect"], "Allow");
-            match actions(statement).as_slice() {
-                ["logs:CreateLogStream", "logs:PutLogEvents"] => {
-                    assert_eq!(
-                        statement["Resource"],
-                        json!({"Fn::GetAtt": [format!("{id}LogGroup"), "Arn"]})
-                    );
-                }
-                ["kms:Decrypt"] => assert_decrypts_its_variables(statement, operation.name),
-                ["rds-db:connect"] => {
-                    let (pattern, server) = (
-                        &statement["Resource"]["Fn::Sub"][0],
-                        &statement["Resource"]["Fn::Sub"][1]["Server"]["Fn::If"],
-                    );
-                    let user = user.expect("a database");
-                    assert!(
-                        pattern
-                            .as_str()
-                            .is_some_and(|pattern| pattern.ends_with(&format!(":dbuser:${{Server}}/{user}"))),
-                        "{pattern}"
-                    );
-                    assert_eq!(server[0], "HasProxy");
-                    assert_eq!(server[2], json!({"Fn::GetAtt": ["Cluster", "DBClusterResourceId"]}));
-                }
-                other => panic!("{id} may {other:?}"),
+        (operation.name, logical_id(operation), user)
+    });
+    users.chain([("migrate", "Migrate".to_owned(), None)]).collect()
+}
+
+/// Every function against everything that functions may do, as IAM evaluates their roles.
+#[test]
+fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
+    let stack = Stack::from(&STAGES["prod"]);
+    for (name, id, user) in functions() {
+        let role = format!("{id}Role");
+        let may = |action: &str, resource: &str, context: &[(&str, &str)]| {
+            stack.may(&role, action, resource, context)
+        };
+        for (other, ..) in functions() {
+            let stream =
+                format!("arn:aws:logs:region:account:log-group:/aws/lambda/atelier-{other}:log-stream:1");
+            assert_eq!(may("logs:PutLogEvents", &stream, &[]), name == other, "{name} logs as {other}");
+            assert!(!may("logs:DeleteLogStream", &stream, &[]), "{name}");
+            for version in ["", ":7"] {
+                let arn = format!("arn:aws:lambda:region:account:function:atelier-{other}{version}");
+                let context = [("kms:EncryptionContext:aws:lambda:FunctionArn", arn.as_str())];
+                let decrypts = may("kms:Decrypt", "<Key.Arn>", &context);
+                assert_eq!(decrypts, name == other, "{name} decrypts the variables of {other}");
             }
         }
-        let managed = &prod()["Resources"][format!("{id}Role")]["Properties"]["ManagedPolicyArns"];
-        let network = user.map(|_| json!({"Ref": "NetworkPolicy"}));
-        assert_eq!(managed, &Value::from_iter([json!({"Ref": "FunctionPolicy"})].into_iter().chain(network)));
+        assert!(!may("kms:Decrypt", "<Key.Arn>", &[]), "{name} decrypts all that the key encrypts");
+        for other in ["catalog_reader", "catalog_writer", "atelier_owner"] {
+            for server in ["<Cluster.DBClusterResourceId>", "<6 of <Proxy.DBProxyArn> at :>"] {
+                let arn = format!("arn:aws:rds-db:region:account:dbuser:{server}/{other}");
+                let connects = may("rds-db:connect", &arn, &[]);
+                // Functions of prod connect by the proxy.
+                assert_eq!(
+                    connects,
+                    user == Some(other) && server.contains("Proxy"),
+                    "{name} is {other} of {server}"
+                );
+            }
+        }
+        let secret = "<Cluster.MasterUserSecret.SecretArn>";
+        let via = [("kms:ViaService", "secretsmanager.region.amazonaws.com")];
+        for reads in
+            [may("secretsmanager:GetSecretValue", secret, &[]), may("kms:Decrypt", "<Key.Arn>", &via)]
+        {
+            assert_eq!(reads, name == "migrate", "{name} reads the owner's password");
+        }
+        for secret in ["<CursorKey>", "<CachePassword>"] {
+            assert!(!may("secretsmanager:GetSecretValue", secret, &[]), "{name} {secret}");
+        }
+        assert!(may("xray:PutTraceSegments", "*", &[]), "{name}");
+        // Lambda joins the network for the function, before that has an ARN to call itself by; code may not.
+        let is_inside = user.is_some() || name == "migrate";
+        assert_eq!(may("ec2:CreateNetworkInterface", "eni", &[]), is_inside, "{name}");
+        let itself =
+            [("lambda:SourceFunctionArn", format!("arn:aws:lambda:region:account:function:atelier-{name}"))];
+        let itself = itself.each_ref().map(|(key, arn)| (*key, arn.as_str()));
+        assert!(!may("ec2:CreateNetworkInterface", "eni", &itself), "{name}");
 
-        let variables = &prod()["Resources"][&id]["Properties"]["Environment"]["Variables"];
-        assert_eq!(variables.get("DB_USER").and_then(Value::as_str), user, "{id}");
-        assert_eq!(
-            variables.get("CURSOR_KEY").is_some(),
-            user.is_some(),
-            "{id} is given a secret that it does not need"
-        );
-        assert_eq!(prod()["Resources"][&id]["Properties"].get("VpcConfig").is_some(), user.is_some(), "{id}");
-        let log_group = &prod()["Resources"][format!("{id}LogGroup")]["Properties"]["LogGroupName"];
-        assert_eq!(log_group["Fn::Sub"], format!("/aws/lambda/${{AWS::StackName}}-{}", operation.name));
+        let function = stack.properties(&id).expect("a function");
+        assert_eq!(function["FunctionName"], format!("atelier-{name}"));
+        let variables = &function["Environment"]["Variables"];
+        assert_eq!(variables.get("DB_USER").and_then(Value::as_str), user, "{name}");
+        let has_key = variables.get("CURSOR_KEY").is_some();
+        assert_eq!(has_key, user.is_some(), "{name} is given a secret that it does not need");
+        assert_eq!(function.get("VpcConfig").is_some(), is_inside, "{name}");
+        let group = stack.properties(&format!("{id}LogGroup")).expect("a log group");
+        assert_eq!(group["LogGroupName"], format!("/aws/lambda/atelier-{name}"));
     }
 }
 
 #[test]
-fn migrations_read_the_owners_secret_and_nobody_else_does() {
-    let secret = json!({"Fn::GetAtt": ["Cluster", "MasterUserSecret.SecretArn"]});
-    for (id, role) in resources(prod(), "AWS::IAM::Role") {
-        let text = role["Properties"].to_string();
-        assert_eq!(text.contains("secretsmanager:"), id == "MigrateRole", "{id}: {text}");
-    }
-    for statement in statements("MigrateRole") {
-        match actions(statement).as_slice() {
-            ["secretsmanager:GetSecretValue"] => assert_eq!(statement["Resource"], secret),
-            ["logs:CreateLogStream", "logs:PutLogEvents"] => {
-                assert_eq!(statement["Resource"], json!({"Fn::GetAtt": ["MigrateLogGroup", "Arn"]}));
-            }
-            ["kms:Decrypt"] if statement["Sid"] == "ReadItsVariables" => {
-                assert_decrypts_its_variables(statement, "migrate")
-            }
-            ["kms:Decrypt"] => {
-                assert!(statement["Condition"].to_string().contains("kms:ViaService"), "{statement}")
-            }
-            other => panic!("migrate may {other:?}"),
-        }
-    }
+fn migrations_connect_as_the_owner_and_never_by_the_proxy() {
     let variables = &prod()["Resources"]["Migrate"]["Properties"]["Environment"]["Variables"];
-    assert_eq!(variables["DB_SECRET_ARN"], secret);
-    // Directly: the session of a migration would pin the proxy's connection.
+    assert_eq!(variables["DB_SECRET_ARN"], json!({"Fn::GetAtt": ["Cluster", "MasterUserSecret.SecretArn"]}));
+    // The session of a migration would pin the proxy's connection.
     assert_eq!(variables["DB_HOST"], json!({"Fn::GetAtt": ["Cluster", "Endpoint.Address"]}));
 }
 
+/// What is not in the table above: nothing else may be done by anybody.
 #[test]
-fn what_all_functions_may_do_is_no_more_than_tracing_and_joining_the_network() {
-    let policies = resources(prod(), "AWS::IAM::ManagedPolicy");
-    assert!(policies.keys().copied().eq(["FunctionPolicy", "NetworkPolicy"]), "{policies:?}");
-    let statements = |id: &str| {
-        policies[id]["Properties"]["PolicyDocument"]["Statement"].as_array().expect("statements").clone()
-    };
-    let trace = statements("FunctionPolicy");
-    assert_eq!(
-        (trace.len(), actions(&trace[0])),
-        (1, vec!["xray:PutTraceSegments", "xray:PutTelemetryRecords"])
-    );
-    let network = statements("NetworkPolicy");
-    assert_eq!((&network[0]["Effect"], &network[1]["Effect"]), (&json!("Allow"), &json!("Deny")));
+fn functions_have_no_other_rights() {
+    let known = [
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "kms:Decrypt",
+        "rds-db:connect",
+        "secretsmanager:GetSecretValue",
+    ];
+    for policy in ["FunctionPolicy", "NetworkPolicy", "ReaderPolicy", "WriterPolicy"] {
+        let document = &prod()["Resources"][policy]["Properties"]["PolicyDocument"];
+        for action in list(&document["Statement"]).iter().flat_map(actions) {
+            let is_known =
+                known.contains(&action.as_str()) || policy == "NetworkPolicy" && action.starts_with("ec2:");
+            assert!(is_known, "{policy}: {action}");
+        }
+    }
+    assert_eq!(resources(prod(), "AWS::IAM::ManagedPolicy").len(), 4);
+    for (name, id, _) in functions() {
+        let role = &prod()["Resources"][format!("{id}Role")]["Properties"];
+        assert_eq!(role["Policies"].is_array(), name == "migrate", "{name}");
+    }
+    let network = &prod()["Resources"]["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"];
     assert_eq!(network[0]["Action"], network[1]["Action"], "the code of a function may do none of it");
-    assert!(actions(&network[0]).iter().all(|action| action.starts_with("ec2:")));
+}
+
+/// Callers' policies, each route of them on its own: it lets nobody call another operation.
+#[test]
+fn a_right_to_call_a_route_is_no_right_to_call_another() {
+    let text = fs::read_to_string(checkout().join("api/policies.json")).expect("policies");
+    let policies: Value = serde_json::from_str(&text).expect("JSON");
+    let calls: Vec<_> = OPERATIONS
+        .iter()
+        .flat_map(|operation| operation.all_routes().map(move |route| (operation.id, route)))
+        .map(|(id, route)| {
+            let path = route.path.replace("{id}", "01936b5e-7c00-7000-8000-00000000000a");
+            (id, route.method.clone(), format!("{}{path}", route.method))
+        })
+        .collect();
+    let methods: [(&str, &[&str]); 3] = [
+        ("reader", &["GET", "HEAD"]),
+        ("editor", &["GET", "HEAD", "POST", "PUT", "PATCH"]),
+        ("admin", &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+    ];
+    for (policy, methods) in methods {
+        let arns = list(&policies[policy]["Statement"][0]["Resource"]);
+        let patterns: Vec<_> = arns.iter().map(|arn| text_after_stage(arn)).collect();
+        for (id, method, call) in &calls {
+            let matching: Vec<_> =
+                patterns.iter().filter(|pattern| is_match(pattern.as_bytes(), call.as_bytes())).collect();
+            let expected = usize::from(methods.contains(&method.as_str()));
+            assert_eq!(matching.len(), expected, "{policy}: {id}, {call}: {matching:?}");
+        }
+    }
+}
+
+/// `GET/v1/products` of the ARN of a route.
+fn text_after_stage(arn: &Value) -> String {
+    text(arn).split_once("${Stage}/").expect("a stage").1.to_owned()
 }
 
 /// All values of members called `Resource`, anywhere.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::OPERATIONS;
 use harness::{Setup, atelier_with};
 use http::Method;
-use local::gateway;
+use local::{gateway, stack::checkout};
 use serde_json::{Value, json};
 use shared::{Operation, Role, Route};
 
-use super::{STAGES, logical_id, prod, resources};
+use super::{STAGES, evaluate::Stack, logical_id, prod, resources};
 
 fn api() -> &'static Value {
     &prod()["Resources"]["Api"]["Properties"]["Body"]
@@ -25,6 +25,8 @@ fn method(route: &Route) -> &'static Value {
 
 #[test]
 fn each_route_leads_to_its_function_and_there_are_no_others() {
+    let document = std::fs::read_to_string(checkout().join("api/openapi.json")).expect("the contract");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
     for (route, operation) in routes() {
         let integration = &method(&route)["x-amazon-apigateway-integration"];
         assert_eq!((&integration["type"], &integration["httpMethod"]), (&json!("aws_proxy"), &json!("POST")));
@@ -35,6 +37,8 @@ fn each_route_leads_to_its_function_and_there_are_no_others() {
             json!({"Function": {"Ref": format!("{}Aliaslive", logical_id(operation))}}),
             "{route:?}"
         );
+        let name = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()]["operationId"];
+        assert!(name.is_string() && &method(&route)["operationId"] == name, "{route:?}: {name}");
     }
     let paths = api()["paths"].as_object().expect("paths");
     let there: BTreeSet<_> = paths
@@ -65,7 +69,11 @@ fn each_operation_has_one_function_and_there_is_one_for_migrations() {
         let id = logical_id(operation);
         let function = functions[&id];
         assert_eq!(function["FunctionName"]["Fn::Sub"], format!("${{AWS::StackName}}-{}", operation.name));
-        assert_eq!(prod()["Resources"][&id]["Metadata"]["BuildProperties"]["Binary"], operation.name);
+        let metadata = &prod()["Resources"][&id]["Metadata"];
+        assert_eq!(
+            (&metadata["SamResourceId"], &metadata["SkipBuild"]),
+            (&json!(operation.name), &json!(true))
+        );
         assert_eq!(function["Architectures"], json!(["arm64"]));
         assert_eq!(function["Runtime"], "provided.al2023");
         assert_eq!(function["TracingConfig"]["Mode"], "Active");
@@ -119,6 +127,8 @@ fn every_route_but_the_open_ones_wants_to_know_who_calls() {
 
 #[test]
 fn the_gateway_may_call_each_function_for_its_methods_and_paths_alone() {
+    let stack = Stack::from(&STAGES["prod"]);
+    assert_eq!(resources(prod(), "AWS::ApiGateway::Stage").len(), 1);
     // That of the schedule is tested with what it calls.
     let of_gateway: Vec<_> = resources(prod(), "AWS::Lambda::Permission")
         .into_iter()
@@ -130,17 +140,17 @@ fn the_gateway_may_call_each_function_for_its_methods_and_paths_alone() {
             let permission = &permission["Properties"];
             assert_eq!(permission["Principal"], "apigateway.amazonaws.com");
             assert_eq!(permission["Action"], "lambda:InvokeFunction");
-            (permission["FunctionName"]["Ref"].to_string(), permission["SourceArn"]["Fn::Sub"].to_string())
+            let arn = stack.value(&permission["SourceArn"]).expect("an ARN").to_string();
+            (permission["FunctionName"]["Ref"].to_string(), arn)
         })
         .collect();
     let expected: BTreeSet<_> = routes()
         .map(|(route, operation)| {
-            let path: Vec<_> = route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
-            let source = format!(
-                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/${{Stage}}/{}{}",
-                route.method,
-                path.join("/")
-            );
+            let path: Vec<_> =
+                route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
+            // Of any stage of the API, which has one.
+            let source =
+                format!("arn:aws:execute-api:region:account:<Api>/*/{}{}", route.method, path.join("/"));
             (json!(format!("{}Aliaslive", logical_id(operation))).to_string(), json!(source).to_string())
         })
         .collect();
@@ -203,16 +213,24 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
         );
         let integration = &preflight[1]["x-amazon-apigateway-integration"];
         assert_eq!(integration["type"], "mock");
-        let template =
-            &integration["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"][0];
-        let template = template.as_str().expect("a template");
-        assert!(
-            !template.contains("Allow-Origin = \"*\"") && !template.contains("Credentials"),
-            "{template}"
-        );
+        let answer = &integration["responses"]["default"];
+        let headers = answer["responseParameters"].as_object().expect("headers");
+        let allowed =
+            headers["method.response.header.Access-Control-Allow-Methods"].as_str().expect("methods");
         for method in methods.as_object().expect("methods").keys() {
-            assert!(template.contains(&method.to_ascii_uppercase()), "{path} {method}");
+            assert!(allowed.contains(&method.to_ascii_uppercase()), "{path} {method}");
         }
+        // The gateway sends only headers that the method declares.
+        let declared = preflight[1]["responses"]["204"]["headers"].as_object().expect("headers");
+        for name in headers.keys() {
+            assert!(
+                declared.contains_key(name.trim_start_matches("method.response.header.")),
+                "{path} {name}"
+            );
+        }
+        let all = integration.to_string();
+        assert!(!all.contains("Credentials") && !all.contains("Allow-Origin = \\\"*"), "{all}");
+        assert!(!headers.contains_key("method.response.header.Access-Control-Allow-Origin"), "{path}");
     }
 }
 
@@ -222,28 +240,26 @@ fn preflights_allow_what_those_on_this_machine_allow() {
     let allowed_origins = "https://shop.example".parse().expect("an origin");
     let allowed_headers = "x-shop,x-till".parse().expect("headers");
     let gateway = gateway::Options { allowed_origins, allowed_headers, ..gateway::Options::default() };
+    let mut parameters = STAGES["prod"].parameters.clone();
+    parameters.insert("CorsAllowedOrigins".to_owned(), json!("https://shop.example"));
+    parameters.insert("CorsAllowedHeaders".to_owned(), json!("x-shop,x-till"));
     atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
+        let stack = Stack { template: prod(), parameters: &parameters };
         for (path, methods) in api()["paths"].as_object().expect("paths") {
             let preflight = &methods["options"]["Fn::If"][1]["x-amazon-apigateway-integration"];
-            let template =
-                &preflight["responses"]["default"]["responseTemplates"]["application/json"]["Fn::Sub"];
-            let more = json!({"Fn::If": [
-                "HasCorsHeaders",
-                {"Fn::Sub": [", ${Names}", {"Names": {"Fn::Join": [", ", {"Ref": "CorsAllowedHeaders"}]}}]},
-                "",
-            ]});
-            assert_eq!(template[1]["MoreHeaders"], more);
-            let template =
-                template[0].as_str().expect("a template").replace("${MoreHeaders}", ", x-shop, x-till");
+            let answer = stack.value(&preflight["responses"]["default"]).expect("an answer");
             let headers = [("origin", "https://shop.example"), ("access-control-request-method", "GET")];
             let path = path.replace("{id}", "01936b5e-7c00-7000-8000-00000000000a");
-            let answer = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
-            for name in
-                ["Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age"]
-            {
-                let local = answer.header(&name.to_ascii_lowercase());
-                let line = format!("#set($context.responseOverride.header.{name} = \"{local}\")");
-                assert!(template.contains(&line), "{path}: {line} is not in {template}");
+            let local = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
+            for name in [
+                "Access-Control-Allow-Methods",
+                "Access-Control-Allow-Headers",
+                "Access-Control-Max-Age",
+                "Vary",
+            ] {
+                let sent = &answer["responseParameters"][format!("method.response.header.{name}")];
+                let local = local.header(&name.to_ascii_lowercase());
+                assert_eq!(sent, &json!(format!("'{local}'")), "{path} {name}");
             }
         }
     });
@@ -282,10 +298,31 @@ fn errors_of_the_gateway_are_problems() {
     }
 }
 
+/// Whatever callers send: no part of an entry is in their words.
 #[test]
 fn the_access_log_is_json() {
-    let format = prod()["Resources"]["ApiStage"]["Properties"]["AccessLogSetting"]["Format"].as_str();
-    let line: Value = serde_json::from_str(format.expect("a format")).expect("JSON");
+    let stage = &prod()["Resources"]["ApiStage"]["Properties"];
+    let format = stage["AccessLogSetting"]["Format"].as_str().expect("a format");
+    let line: Value = serde_json::from_str(format).expect("JSON");
     assert_eq!(line["requestId"], "$context.requestId");
-    assert!(!format.is_some_and(|format| format.contains('\n')), "an entry is one line");
+    assert!(!format.contains('\n'), "an entry is one line");
+    for said_by_callers in
+        ["error.message", "validationErrorString", "authorizer.error", "identity.userAgent"]
+    {
+        assert!(!format.contains(said_by_callers), "{said_by_callers}");
+    }
+    for name in ["tlsVersion", "cipherSuite"] {
+        assert_eq!(line[name], format!("$context.{name}"));
+    }
+}
+
+/// No connection is older than TLS 1.2, and all can be safe from quantum computers.
+#[test]
+fn the_gateway_wants_new_tls() {
+    for (id, kind) in [("Api", "AWS::ApiGateway::RestApi"), ("Domain", "AWS::ApiGateway::DomainName")] {
+        let properties = &resources(prod(), kind)[id]["Properties"];
+        assert_eq!(properties["SecurityPolicy"], "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09", "{id}");
+        // What the policies of this kind need.
+        assert_eq!(properties["EndpointAccessMode"], "STRICT", "{id}");
+    }
 }

@@ -1,45 +1,19 @@
 //! The stages of `samconfig.toml`, and what the template refuses.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use api::OPERATIONS;
 use serde_json::{Value, json};
 use shared::Role;
 
-use super::{STAGES, logical_id, prod, resources};
+use super::{
+    STAGES,
+    evaluate::{Parameters, Stack, text},
+    logical_id, prod, resources, translated,
+};
 
-type Parameters = BTreeMap<String, Value>;
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
-}
-
-/// Whether a condition of CloudFormation's holds.
-fn holds(condition: &Value, parameters: &Parameters) -> bool {
-    let (function, operand) =
-        condition.as_object().and_then(|members| members.iter().next()).expect("a function");
-    let operands = operand.as_array().expect("operands");
-    let value = |operand: &Value| match operand.get("Ref").and_then(Value::as_str) {
-        Some(name) => text(&parameters[name]),
-        None => text(operand),
-    };
-    match function.as_str() {
-        "Fn::Equals" => value(&operands[0]) == value(&operands[1]),
-        "Fn::Not" => !holds(&operands[0], parameters),
-        "Fn::And" => operands.iter().all(|operand| holds(operand, parameters)),
-        other => panic!("{other}"),
-    }
-}
-
-/// Why the template would refuse `parameters`.
 fn refusals(parameters: &Parameters) -> Vec<String> {
-    let rules = prod()["Rules"].as_object().expect("rules").values();
-    rules
-        .filter(|rule| holds(&rule["RuleCondition"], parameters))
-        .flat_map(|rule| rule["Assertions"].as_array().expect("assertions"))
-        .filter(|assertion| !holds(&assertion["Assert"], parameters))
-        .map(|assertion| text(&assertion["AssertDescription"]))
-        .collect()
+    Stack { template: prod(), parameters }.refusals()
 }
 
 #[test]
@@ -69,7 +43,7 @@ fn what_must_not_be_deployed_is_refused() {
         ("staging", &[("WriterConcurrency", "0")], "its connections are counted"),
         ("dev", &[("AuthMode", "cognito")], "AuthMode cognito needs UserPoolArn"),
         ("dev", &[("DomainName", "api.example.com")], "DomainName needs CertificateArn"),
-        ("dev", &[("MonthlyBudget", "50")], "MonthlyBudget needs AlarmEmail"),
+        ("dev", &[("MonthlyBudget", "50")], "MonthlyBudget needs an address in AlarmEmail"),
     ] {
         let mut parameters = STAGES[stage].parameters.clone();
         parameters.extend(change.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
@@ -88,12 +62,10 @@ fn functions_cannot_open_more_connections_than_the_proxy_has() {
         let number = |name: &str| text(&stage.parameters[name]).parse::<u64>().expect("a number");
         let mut connections = 0;
         for operation in OPERATIONS.iter().filter(|operation| operation.role != Role::None) {
-            let function = &stage.template["Resources"][logical_id(operation)]["Properties"];
-            let reserved = &function["ReservedConcurrentExecutions"]["Fn::If"];
-            let parameter = reserved[1]["Ref"].as_str().expect("a parameter");
-            assert_eq!(reserved[0], format!("Reserves{parameter}"));
+            let function = Stack::from(stage).properties(&logical_id(operation)).expect("a function");
             // One connection each.
-            connections += number(parameter);
+            connections +=
+                text(&function["ReservedConcurrentExecutions"]).parse::<u64>().expect("a reservation");
         }
         let limit = number("MaxConnections") * number("ProxyConnectionsPercent") / 100;
         assert!(connections <= limit, "{name}: {connections} connections, the proxy has {limit}");
@@ -143,6 +115,11 @@ fn what_goes_wrong_raises_an_alarm() {
         "ServerErrorAlarm",
         "LatencyAlarm",
         "ThrottleAlarm",
+        "CapacityAlarm",
+        "RetryAlarm",
+        "CacheAlarm",
+        "NearTimeoutAlarm",
+        "HealthAlarm",
         "PinningAlarm",
         "ConnectionsAlarm",
         "FailedRotationAlarm",
@@ -176,12 +153,252 @@ fn data_is_encrypted_kept_and_protected() {
     }
 }
 
+/// SAM makes new versions of functions by what it knows, which parameters are not: by `Revision`, whatever has changed.
+#[test]
+fn a_new_revision_is_a_new_version_of_every_function() {
+    let variant = |revision: &str| {
+        let mut parameters = STAGES["dev"].parameters.clone();
+        parameters.insert("Revision".to_owned(), json!(revision));
+        parameters
+    };
+    let variants = json!({"old": variant("1f0c8e5a9b3d7246"), "new": variant("7b3d72461f0c8e5a")});
+    let translated = translated(&variants);
+    let versions = |name: &str| {
+        let template = &translated[name]["template"];
+        let aliases = resources(template, "AWS::Lambda::Alias");
+        let versions = aliases
+            .into_iter()
+            .map(|(id, alias)| (id.to_owned(), alias["Properties"]["FunctionVersion"].clone()))
+            .collect::<std::collections::BTreeMap<_, _>>();
+        for (id, version) in &versions {
+            let version = version["Fn::GetAtt"][0].as_str().expect("a version");
+            // The old one goes on while traffic shifts, and can be gone back to.
+            assert_eq!(template["Resources"][version]["DeletionPolicy"], "Retain", "{id}");
+        }
+        versions
+    };
+    let [old, new] = ["old", "new"].map(versions);
+    assert_eq!(old.len(), OPERATIONS.len() + 1);
+    assert!(old.iter().all(|(id, version)| new[id] != *version), "{old:?}");
+    assert!(prod()["Parameters"]["Revision"].get("Default").is_none(), "nobody can forget it");
+}
+
+/// What breaks in prod breaks in staging first: it has all that prod has.
+#[test]
+fn staging_is_prod_but_smaller() {
+    let sizes = [
+        "Stage",
+        "MaxCapacity",
+        "MaxConnections",
+        "ReaderConcurrency",
+        "WriterConcurrency",
+        "DocumentConcurrency",
+        "DeploymentPreference",
+        "LogRetentionDays",
+        "BackupRetentionDays",
+    ];
+    let [staging, prod] = ["staging", "prod"].map(|name| &STAGES[name]);
+    let differ = staging.parameters.iter().filter(|(name, value)| prod.parameters[*name] != **value);
+    let differ: BTreeSet<_> = differ.map(|(name, _)| name.as_str()).collect();
+    assert!(differ.is_subset(&BTreeSet::from(sizes)), "{differ:?}");
+    let [staging, prod] = [staging, prod].map(|stage| {
+        let stack = Stack::from(stage);
+        let ids = stage.template["Resources"].as_object().expect("resources").keys();
+        ids.filter(|id| stack.properties(id).is_some()).collect::<BTreeSet<_>>()
+    });
+    // Versions and deployments are called by what is in them.
+    let lasting = |ids: &BTreeSet<&String>| {
+        ids.iter().filter(|id| !id.contains("Deployment")).map(|id| (*id).clone()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(lasting(&staging), lasting(&prod));
+}
+
+/// Whoever deploys says who hears of trouble.
+#[test]
+fn nobody_forgets_who_is_told_of_trouble() {
+    let email = &prod()["Parameters"]["AlarmEmail"];
+    assert!(email.get("Default").is_none());
+    let pattern = regex::Regex::new(&format!("^(?:{})$", text(&email["AllowedPattern"]))).expect("a pattern");
+    for (address, is_taken) in [("nobody", true), ("ann@example.com", true), ("", false), ("ann", false)] {
+        assert_eq!(pattern.is_match(address), is_taken, "{address}");
+    }
+    for (address, is_subscribed) in [("nobody", false), ("ann@example.com", true)] {
+        let mut parameters = STAGES["prod"].parameters.clone();
+        parameters.insert("AlarmEmail".to_owned(), json!(address));
+        let stack = Stack { template: prod(), parameters: &parameters };
+        assert_eq!(stack.properties("AlarmSubscription").is_some(), is_subscribed, "{address}");
+    }
+}
+
+/// A request that EventBridge signs every five minutes, where nothing keeps it from doing so and no database sleeps.
+#[test]
+fn health_is_checked_from_outside_and_by_an_alarm() {
+    for (change, is_checked) in [
+        (&[][..], true),
+        (&[("AuthMode", "cognito")], false),
+        (&[("ApiKeys", "true")], false),
+        (&[("AuthMode", "none")], true),
+        (&[("Profile", "scale-to-zero")], false),
+    ] {
+        let mut parameters = STAGES["prod"].parameters.clone();
+        parameters.extend(change.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        let stack = Stack { template: prod(), parameters: &parameters };
+        for id in ["HealthCheck", "HealthCheckRole", "HealthAlarm"] {
+            assert_eq!(stack.properties(id).is_some(), is_checked, "{id} {change:?}");
+        }
+    }
+    let stack = Stack::from(&STAGES["prod"]);
+    let target = stack.properties("HealthCheck").expect("a rule")["Targets"][0]["Arn"].clone();
+    assert_eq!(target, "arn:aws:execute-api:region:account:<Api>/prod/GET/health");
+    assert!(stack.may("HealthCheckRole", "execute-api:Invoke", &text(&target), &[]));
+    assert!(!stack.may(
+        "HealthCheckRole",
+        "execute-api:Invoke",
+        &text(&target).replace("health", "v1/products"),
+        &[]
+    ));
+}
+
+/// The cache must know of a change before anybody reads from it, and for as long as anybody does.
+#[test]
+fn writers_have_the_cache_before_readers_and_after_them() {
+    for (cache, has_cache, writes, reads) in
+        [("false", false, false, false), ("writes", true, true, false), ("true", true, true, true)]
+    {
+        let mut parameters = STAGES["prod"].parameters.clone();
+        parameters.insert("Cache".to_owned(), json!(cache));
+        let stack = Stack { template: prod(), parameters: &parameters };
+        assert_eq!(stack.properties("ValkeyCache").is_some(), has_cache, "{cache}");
+        for operation in OPERATIONS {
+            let function = stack.properties(&logical_id(operation)).expect("a function");
+            let uses = match operation.role {
+                Role::Reader => reads,
+                Role::Writer => writes,
+                Role::None => false,
+            };
+            let variables = &function["Environment"]["Variables"];
+            for name in ["CACHE_URL", "CACHE_CLUSTER", "CACHE_USERNAME", "CACHE_PASSWORD"] {
+                assert_eq!(variables.get(name).is_some(), uses, "{cache}: {} {name}", operation.name);
+            }
+        }
+    }
+}
+
+/// Old versions of functions go on by the old way while new ones take the new way.
+#[test]
+fn both_ways_to_the_database_are_open_while_the_profile_changes() {
+    let stack_of = |profile: &str, both: &str| {
+        let mut parameters = STAGES["prod"].parameters.clone();
+        parameters.insert("Profile".to_owned(), json!(profile));
+        parameters.insert("BothPaths".to_owned(), json!(both));
+        parameters
+    };
+    let [direct, proxied] = ["<Cluster.DBClusterResourceId>", "<6 of <Proxy.DBProxyArn> at :>"];
+    for (profile, both, host, ways) in [
+        ("proxy", "false", "<Proxy.Endpoint>", &[proxied][..]),
+        ("proxy", "true", "<Proxy.Endpoint>", &[direct, proxied]),
+        ("scale-to-zero", "true", "<Cluster.Endpoint.Address>", &[direct, proxied]),
+        ("scale-to-zero", "false", "<Cluster.Endpoint.Address>", &[direct]),
+    ] {
+        let parameters = stack_of(profile, both);
+        let stack = Stack { template: prod(), parameters: &parameters };
+        let variables = &stack.properties("GetProduct").expect("a function")["Environment"]["Variables"];
+        assert_eq!(variables["DB_HOST"], host, "{profile} {both}");
+        for server in [direct, proxied] {
+            let user = format!("arn:aws:rds-db:region:account:dbuser:{server}/catalog_reader");
+            let may = stack.may("GetProductRole", "rds-db:connect", &user, &[]);
+            assert_eq!(may, ways.contains(&server), "{profile} {both}: {server}");
+        }
+        for (rule, server) in [("DatabaseFromFunctions", direct), ("DatabaseFromProxy", proxied)] {
+            assert_eq!(stack.properties(rule).is_some(), ways.contains(&server), "{profile} {both}: {rule}");
+        }
+        assert_eq!(stack.properties("Proxy").is_some(), ways.contains(&proxied), "{profile} {both}");
+    }
+}
+
+/// Two zones by name, where the first two of the region are not the right ones.
+#[test]
+fn the_network_is_in_the_zones_that_are_named() {
+    let zones = |names: &str| {
+        let mut parameters = STAGES["prod"].parameters.clone();
+        parameters.insert("AvailabilityZones".to_owned(), json!(names));
+        let stack = Stack { template: prod(), parameters: &parameters };
+        ["SubnetA", "SubnetB"]
+            .map(|id| text(&stack.properties(id).expect("a subnet")["AvailabilityZone"]))
+            .join(" and ")
+    };
+    assert_eq!(zones("us-east-1d,us-east-1b"), "us-east-1d and us-east-1b");
+    assert_eq!(zones(""), "zone 1 and zone 2");
+}
+
+/// EventBridge names no account when it encrypts and publishes, CloudWatch and Budgets do.
+#[test]
+fn events_reach_the_encrypted_topic() {
+    for (id, document) in [("Key", "KeyPolicy"), ("AlarmTopicPolicy", "PolicyDocument")] {
+        let statements = &prod()["Resources"][id]["Properties"][document]["Statement"];
+        let of = |service: &str| {
+            let of = |statement: &&Value| statement["Principal"]["Service"].to_string().contains(service);
+            statements.as_array().expect("statements").iter().find(of).expect("a statement")
+        };
+        assert!(of("events.amazonaws.com").get("Condition").is_none(), "{id}");
+        for service in ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] {
+            let account = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
+            assert_eq!(of(service)["Condition"], account, "{id}: {service}");
+        }
+    }
+}
+
+/// Every group that an AWS service would make by itself is the stack's, and may use its key; and all are sent on.
+#[test]
+fn every_log_is_the_stacks_own_and_can_be_sent_elsewhere() {
+    let mut parameters = STAGES["prod"].parameters.clone();
+    parameters
+        .insert("LogDestinationArn".to_owned(), json!("arn:aws:firehose:region:account:deliverystream/logs"));
+    let stack = Stack { template: prod(), parameters: &parameters };
+    let ids = resources(prod(), "AWS::Logs::LogGroup");
+    let groups: Vec<_> = ids.keys().filter_map(|id| Some((*id, stack.properties(id)?))).collect();
+    let names: Vec<_> = groups.iter().map(|(_, group)| text(&group["LogGroupName"])).collect();
+    for name in [
+        "API-Gateway-Execution-Logs_<Api>/prod",
+        "/aws/rds/cluster/<Cluster>/postgresql",
+        "/aws/rds/proxy/atelier",
+        "/aws/lambda/atelier-migrate",
+        "aws-waf-logs-atelier",
+    ] {
+        assert!(names.iter().any(|other| other == name), "{name}: {names:?}");
+    }
+    let key = stack.properties("Key").expect("a key");
+    let logs = key["KeyPolicy"]["Statement"].as_array().expect("statements").iter();
+    let logs = logs.filter(|statement| statement["Sid"] == "Logs").flat_map(|statement| {
+        super::evaluate::list(&statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"])
+    });
+    let patterns: Vec<_> = logs.map(|pattern| text(&pattern)).collect();
+    for name in &names {
+        let arn = format!("arn:aws:logs:region:account:log-group:{name}");
+        let is_encrypted =
+            patterns.iter().any(|pattern| local::gateway::iam::is_match(pattern.as_bytes(), arn.as_bytes()));
+        assert!(is_encrypted, "{arn}: {patterns:?}");
+    }
+    let filters = resources(prod(), "AWS::Logs::SubscriptionFilter");
+    let sent: BTreeSet<_> =
+        filters.keys().filter_map(|id| Some(text(&stack.properties(id)?["LogGroupName"]))).collect();
+    let expected: BTreeSet<_> = groups.iter().map(|(id, _)| format!("<{id}>")).collect();
+    assert_eq!(sent, expected);
+    let stack = Stack::from(&STAGES["prod"]);
+    assert!(filters.keys().all(|id| stack.properties(id).is_none()), "nothing is sent anywhere unasked");
+}
+
 #[test]
 fn the_firewall_counts_large_bodies_and_blocks_the_rest() {
     let rules = prod()["Resources"]["WebAcl"]["Properties"]["Rules"].as_array().expect("rules");
     let common = rules.iter().find(|rule| rule["Name"] == "Common").expect("the common rules");
     let overrides = &common["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"];
-    assert_eq!(overrides, &json!([{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]));
+    // What the API takes, and what its callers are: programs.
+    let counted = ["SizeRestrictions_BODY", "SizeRestrictions_QUERYSTRING", "NoUserAgent_HEADER"];
+    let counted = counted.map(|name| json!({"Name": name, "ActionToUse": {"Count": {}}}));
+    assert_eq!(overrides, &json!(counted));
+    let rate = rules.iter().find(|rule| rule["Name"] == "Rate").expect("a rate");
+    assert_eq!(rate["Statement"]["RateBasedStatement"]["Limit"], json!({"Ref": "WafRateLimit"}));
     assert!(
         rules
             .iter()

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 use jiff::{SignedDuration, Timestamp};
 
-pub use principals::Principal;
+pub use principals::{Principal, is_match};
 pub use signer::sign;
 
 use self::{

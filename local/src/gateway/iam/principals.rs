@@ -95,8 +95,9 @@ fn check(principals: &[Principal]) -> Result<()> {
     Ok(())
 }
 
-/// IAM's wildcards: `*` is any characters, slashes too, and `?` is one. In a time that a pattern cannot blow up.
-fn is_match(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether `text` is as `pattern` says, by IAM's wildcards: `*` is any characters, slashes too, and `?` is one. In a time
+/// that a pattern cannot blow up.
+pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut star = None;
     while read < text.len() {

@@ -1,0 +1,155 @@
+//! What the function of one operation has of its own, as its manifest declares it beside the code:
+//!
+//! ```toml
+//! [package.metadata.function]
+//! memory-size = 512
+//! timeout-seconds = 20
+//! reserved-concurrency = 30
+//! provisioned-concurrency = 2
+//! environment = { GREETING = "hello" }
+//!
+//! [[package.metadata.function.rights]]
+//! sid = "ReadPictures"
+//! actions = ["s3:GetObject"]
+//! resources = ["arn:${AWS::Partition}:s3:::pictures/*"]
+//! ```
+
+use std::{collections::BTreeMap, fs, ops::RangeInclusive, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::Operation;
+
+/// Longest that a function may take, in seconds: the gateway gives up after 29.
+const LONGEST_TIMEOUT_SECONDS: u32 = 28;
+
+/// The settings of one function, in the place of those that all functions have.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all(deserialize = "kebab-case", serialize = "camelCase"), deny_unknown_fields)]
+pub(super) struct Own {
+    /// MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory_size: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timeout_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reserved_concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) provisioned_concurrency: Option<u32>,
+    /// Variables besides those that all functions have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) environment: BTreeMap<String, String>,
+    /// What it may do besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rights: Vec<Right>,
+}
+
+/// A statement of the function's role.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Right {
+    pub(super) sid: String,
+    pub(super) actions: Vec<String>,
+    /// ARNs, with `${AWS::Partition}` and the like in them.
+    pub(super) resources: Vec<String>,
+}
+
+/// The parts of a manifest that are read here.
+#[derive(Deserialize)]
+struct Manifest {
+    package: Package,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    function: Option<Own>,
+}
+
+impl Own {
+    /// What the manifest of `operation` in the checkout at `root` declares.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read, or declares what no function can have.
+    pub(super) fn of(operation: &Operation, root: &Path) -> Result<Self> {
+        let path = root.join("functions").join(operation.name).join("Cargo.toml");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    fn parse(manifest: &str) -> Result<Self> {
+        let manifest: Manifest = toml::from_str(manifest)?;
+        let own = manifest.package.metadata.and_then(|metadata| metadata.function).unwrap_or_default();
+        let within = |name: &str, value: Option<u32>, range: RangeInclusive<u32>| {
+            let is_within = value.is_none_or(|value| range.contains(&value));
+            ensure!(is_within, "{name} is {}, not {range:?}", value.unwrap_or_default());
+            Ok(())
+        };
+        within("memory-size", own.memory_size, 128..=10_240)?;
+        within("timeout-seconds", own.timeout_seconds, 1..=LONGEST_TIMEOUT_SECONDS)?;
+        within("reserved-concurrency", own.reserved_concurrency, 1..=u32::MAX)?;
+        let most = own.reserved_concurrency.unwrap_or(u32::MAX);
+        within("provisioned-concurrency", own.provisioned_concurrency, 1..=most)?;
+        for Right { sid, actions, resources } in &own.rights {
+            ensure!(
+                sid.chars().all(|c| c.is_ascii_alphanumeric()),
+                "sid {sid:?} is not of letters and digits"
+            );
+            ensure!(!actions.is_empty() && !resources.is_empty(), "{sid} allows nothing");
+        }
+        Ok(own)
+    }
+
+    /// As JSON, in the words of the CDK app.
+    pub(super) fn json(&self) -> Result<Value> {
+        Ok(serde_json::to_value(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn manifest(function: &str) -> String {
+        format!("[package]\nname = \"get-product\"\n\n[package.metadata.function]\n{function}\n")
+    }
+
+    #[test]
+    fn reads_what_a_manifest_declares() {
+        let text = "memory-size = 512\nenvironment = { GREETING = \"hello\" }
+[[package.metadata.function.rights]]
+sid = \"ReadPictures\"
+actions = [\"s3:GetObject\"]
+resources = [\"arn:${AWS::Partition}:s3:::pictures/*\"]";
+        let right = json!({
+            "sid": "ReadPictures", "actions": ["s3:GetObject"], "resources": ["arn:${AWS::Partition}:s3:::pictures/*"],
+        });
+        let own = Own::parse(&manifest(text)).unwrap().json().unwrap();
+        assert_eq!(own, json!({"memorySize": 512, "environment": {"GREETING": "hello"}, "rights": [right]}));
+        assert_eq!(Own::parse("[package]\nname = \"x\"").unwrap().json().unwrap(), json!({}));
+    }
+
+    #[test]
+    fn refuses_what_no_function_can_have() {
+        for (text, reason) in [
+            ("memory = 512", "unknown field `memory`"),
+            ("memory-size = 64", "memory-size is 64, not 128..=10240"),
+            ("timeout-seconds = 29", "timeout-seconds is 29, not 1..=28"),
+            (
+                "reserved-concurrency = 2\nprovisioned-concurrency = 3",
+                "provisioned-concurrency is 3, not 1..=2",
+            ),
+            ("rights = [{ sid = \"Nothing\", actions = [], resources = [\"*\"] }]", "Nothing allows nothing"),
+        ] {
+            let error = format!("{:?}", Own::parse(&manifest(text)).unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}
