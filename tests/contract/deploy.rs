@@ -5,6 +5,7 @@ mod cache;
 mod checks;
 mod custom_resource;
 mod evaluate;
+mod own;
 mod parameters;
 mod policies;
 mod routes;
