@@ -28,6 +28,21 @@ fn cfn_lint_finds_nothing_in_it_nor_in_what_becomes_of_it() {
     });
 }
 
+/// CloudFormation knows no anchors: SAM writes out what they stand for.
+#[test]
+fn what_sam_uploads_has_no_anchors() {
+    let program = "import sys, yaml
+from samcli.yamlhelper import yaml_dump, yaml_parse
+text = open('template.yaml', encoding='utf-8').read()
+aliases = lambda text: sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+sent = yaml_dump(yaml_parse(text))
+assert yaml_parse(sent) == yaml_parse(text)
+print(aliases(text) > 100, aliases(sent))";
+    block_on(async {
+        assert_eq!(said(deployer("python").args(["-c", program])).await, "True 0\n");
+    });
+}
+
 #[test]
 fn checkov_finds_nothing_that_has_no_reason() {
     block_on(async {
