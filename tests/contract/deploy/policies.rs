@@ -152,7 +152,7 @@ fn a_right_to_call_a_route_is_no_right_to_call_another() {
     ];
     for (policy, methods) in methods {
         let arns = list(&policies[policy]["Statement"][0]["Resource"]);
-        let patterns: Vec<_> = arns.iter().map(|arn| text_after_stage(arn)).collect();
+        let patterns: Vec<_> = arns.iter().map(text_after_stage).collect();
         for (id, method, call) in &calls {
             let matching: Vec<_> =
                 patterns.iter().filter(|pattern| is_match(pattern.as_bytes(), call.as_bytes())).collect();

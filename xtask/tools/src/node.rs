@@ -1,10 +1,15 @@
 //! Packages from npm.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Component, Path},
+    process::Command,
+    sync::OnceLock,
+};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Say, lock, succeeds};
+use crate::{Say, checkout, lock, succeeds};
 
 /// Installs what the lock file of `folder` names into its `node_modules`, unless that is there. No script of a package
 /// is run.
@@ -12,12 +17,7 @@ use crate::{Say, lock, succeeds};
 /// # Errors
 /// When there is no Node.js new enough, or npm fails.
 pub fn node_modules(folder: &Path, say: Say<'_>) -> Result<()> {
-    let is_recent = "const [major, minor] = process.versions.node.split('.').map(Number);
-        process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
-    ensure!(
-        succeeds(Command::new("node").args(["-e", is_recent])),
-        "the tests need Node.js 20.11 or newer, with npm, on the PATH"
-    );
+    ensure!(is_recent(), "the tests need Node.js 20.11 or newer, with npm, on the PATH");
     let manifest = folder.join("package-lock.json");
     let installed = folder.join("node_modules/.installed-lock.json");
     let wanted = fs::read(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
@@ -25,7 +25,8 @@ pub fn node_modules(folder: &Path, say: Say<'_>) -> Result<()> {
     if is_installed() {
         return Ok(());
     }
-    let _lock = lock(&folder.join("node_modules/.installing"))?;
+    // Not in a folder that npm removes.
+    let _lock = lock(&crate::folder().join(format!("{}.lock", name(folder))))?;
     if is_installed() {
         return Ok(());
     }
@@ -34,4 +35,22 @@ pub fn node_modules(folder: &Path, say: Say<'_>) -> Result<()> {
     crate::output(Command::new("npm").args(npm).current_dir(folder))?;
     fs::write(installed, wanted)?;
     Ok(())
+}
+
+/// Whether there is a Node.js that all packages run on. It is asked once: servers start by the dozen.
+fn is_recent() -> bool {
+    static IS_RECENT: OnceLock<bool> = OnceLock::new();
+    let question = "const [major, minor] = process.versions.node.split('.').map(Number);
+        process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
+    *IS_RECENT.get_or_init(|| succeeds(Command::new("node").args(["-e", question])))
+}
+
+/// `tests-postgres-17` for that folder of the checkout.
+fn name(folder: &Path) -> String {
+    let parts = folder.strip_prefix(checkout()).unwrap_or(folder).components();
+    let parts = parts.filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy()),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("-")
 }
