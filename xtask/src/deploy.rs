@@ -1,13 +1,22 @@
-//! `cargo xtask deploy`: builds the stack, deploys a stage of `samconfig.toml` or of the CDK app, and calls it.
+//! `cargo xtask deploy`: checks the account, builds the stack, deploys a stage of `samconfig.toml` or of the CDK app, and
+//! calls it.
 
-use std::{env, ffi::OsString, fmt, fs, path::PathBuf, process::Command};
+mod command;
+mod stage;
 
-use anyhow::{Context, Result, bail};
+use std::{env, ffi::OsString, fs, process::Command};
 
+use anyhow::{Result, bail};
 use tools::{
     ARM64,
     python::{self, Packages},
 };
+
+use command::{shown, tool};
+use stage::Stage;
+
+/// Where the app is synthesised to, for a look at what it will ask of the account.
+const SYNTHESISED: &str = ".local/preflight";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -28,27 +37,10 @@ pub(crate) struct Arguments {
     options: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Stage {
-    Dev,
-    Staging,
-    Prod,
-}
-
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Tool {
     Sam,
     Cdk,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dev => "dev",
-            Self::Staging => "staging",
-            Self::Prod => "prod",
-        })
-    }
 }
 
 /// A command, and what it is for.
@@ -58,8 +50,15 @@ struct Step {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.options.iter().any(|option| option.to_string_lossy().starts_with("--parameter-overrides")) {
+        bail!("parameters are set in samconfig.toml, so that the next deployment has them, too");
+    }
+    let functions = functions()?;
     if arguments.dry_run {
-        for Step { why, command } in installation(arguments.with).into_iter().chain(steps(arguments)?) {
+        let revision = || Ok("<hash of code and parameters>".to_owned());
+        let steps =
+            [installation(arguments.with), before(arguments, &functions)?, after(arguments, revision)?];
+        for Step { why, command } in steps.into_iter().flatten() {
             println!("# {why}\n{}", shown(&command));
         }
         return Ok(());
@@ -73,18 +72,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.with == Tool::Cdk {
         tools::node_modules(&crate::root().join("cdk"), say)?;
     }
-    for Step { why, mut command } in steps(arguments)? {
+    carry_out(before(arguments, &functions)?)?;
+    // Not before the functions have been built.
+    let revision = || stage::revision(&stage::parameters(arguments.stage)?, &functions);
+    carry_out(after(arguments, revision)?)
+}
+
+fn carry_out(steps: Vec<Step>) -> Result<()> {
+    for Step { why, mut command } in steps {
         eprintln!("· {why}");
         crate::run(&mut command)?;
     }
     Ok(())
 }
 
-/// How SAM builds functions of the stack; all of them if none is named.
-pub(crate) fn build(stage: &str, functions: &[&str]) -> Result<Command> {
-    let mut sam = tool("sam")?;
-    sam.args(["build", "--config-env", stage]).args(functions);
-    Ok(sam)
+/// What compiles `functions` for Lambda, at once, into `target/lambda`.
+pub(crate) fn build<'a>(functions: impl IntoIterator<Item = &'a str>) -> Result<Command> {
+    let mut build = tool("cargo-lambda")?;
+    // Where the stack looks for them, wherever cargo builds to.
+    build.args(["lambda", "build", "--release", "--arm64", "--lambda-dir", "target/lambda"]);
+    for function in functions {
+        build.args(["--bin", function]);
+    }
+    Ok(build)
 }
 
 /// What [`run`] installs where it is missing.
@@ -110,45 +120,75 @@ fn installation(with: Tool) -> Vec<Step> {
     steps
 }
 
-fn steps(arguments: &Arguments) -> Result<Vec<Step>> {
+/// What comes before anything is changed.
+fn before(arguments: &Arguments, functions: &[String]) -> Result<Vec<Step>> {
     let stage = arguments.stage.to_string();
-    let mut steps = match arguments.with {
-        Tool::Sam => sam_steps(arguments, &stage)?,
-        Tool::Cdk => cdk_steps(arguments, &stage)?,
-    };
-    let mut smoke = tool("python")?;
-    smoke.arg("tests/deploy/smoke.py");
-    match arguments.with {
-        Tool::Sam => smoke.args(["--stage", &stage]),
-        Tool::Cdk => smoke.args(["--stack", &cdk_stack(&stage)]),
-    };
-    steps.push(Step { why: "call the API with signed requests, and print its URL", command: smoke });
+    let mut steps = Vec::new();
+    let mut preflight = tool("python")?;
+    preflight.args(["tests/deploy/preflight.py", "--stage", &stage]);
+    if arguments.with == Tool::Cdk {
+        let stack = cdk_stack(arguments.stage);
+        // npm runs it in the folder of the app.
+        let mut synth = tool("npm")?;
+        synth.args(["run", "--prefix", "cdk", "synth", "--", &stack, "--context", "placeholders=true"]);
+        synth.args(["--output", &format!("../{SYNTHESISED}")]);
+        steps.push(Step { why: "what the stack will be, but for its code", command: synth });
+        let template = format!("{SYNTHESISED}/{stack}.template.json");
+        preflight.args(["--stack", &stack, "--template", &template]);
+    }
+    steps.push(Step {
+        why: "what would fail later, for want of a quota or the like, fails here",
+        command: preflight,
+    });
+    if arguments.with == Tool::Sam {
+        let mut validate = tool("sam")?;
+        validate.args(["validate", "--lint", "--config-env", &stage]);
+        steps.push(Step { why: "no time is lost on a template that AWS would refuse", command: validate });
+    }
+    let build = build(functions.iter().map(String::as_str))?;
+    steps.push(Step { why: "every function, for arm64", command: build });
     Ok(steps)
 }
 
-fn cdk_steps(Arguments { stage, yes, options, .. }: &Arguments, name: &str) -> Result<Vec<Step>> {
-    let mut build = tool("cargo-lambda")?;
-    build.args(["lambda", "build", "--release", "--arm64"]);
-    for function in functions()? {
-        build.args(["--bin", &function]);
-    }
-    // npm runs it in the folder of the app.
-    let mut deploy = tool("npm")?;
-    let approval = if matches!(stage, Stage::Prod) && !yes { "any-change" } else { "never" };
-    deploy.args(["run", "--prefix", "cdk", "deploy", "--", &cdk_stack(name)]);
-    deploy.args(["--require-approval", approval]).args(options);
+/// What changes the stack, and calls it.
+fn after(arguments: &Arguments, revision: impl Fn() -> Result<String>) -> Result<Vec<Step>> {
+    let Arguments { stage, with, yes, options, .. } = arguments;
+    let name = stage.to_string();
+    let mut smoke = tool("python")?;
+    smoke.arg("tests/deploy/smoke.py");
+    let deploy = match with {
+        Tool::Sam => {
+            let mut deploy = tool("sam")?;
+            // Not what an earlier `sam build` has left. The option takes the place of the list in samconfig.toml.
+            deploy.args(["deploy", "--config-env", &name, "--template-file", "template.yaml"]);
+            deploy.arg("--parameter-overrides").args(stage::parameters(*stage)?);
+            deploy.arg(format!("Revision={}", revision()?));
+            deploy.args(yes.then_some("--no-confirm-changeset")).args(options);
+            smoke.args(["--stage", &name]);
+            deploy
+        }
+        Tool::Cdk => {
+            let stack = cdk_stack(*stage);
+            let mut deploy = tool("npm")?;
+            let approval = if *stage == Stage::Prod && !yes { "any-change" } else { "never" };
+            deploy.args(["run", "--prefix", "cdk", "deploy", "--", &stack]);
+            deploy.args(["--require-approval", approval]).args(options);
+            smoke.args(["--stack", &stack]);
+            deploy
+        }
+    };
     Ok(vec![
-        Step { why: "every function, for arm64", command: build },
         Step {
             why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
             command: deploy,
         },
+        Step { why: "call the API with signed requests, and print its URL", command: smoke },
     ])
 }
 
 /// The stack of the CDK app's stage: not that of SAM's, whose resources have other logical ids, so that CloudFormation
 /// would replace all of them.
-fn cdk_stack(stage: &str) -> String {
+fn cdk_stack(stage: Stage) -> String {
     format!("atelier-cdk-{stage}")
 }
 
@@ -162,108 +202,90 @@ fn functions() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn sam_steps(Arguments { yes, options, .. }: &Arguments, stage: &str) -> Result<Vec<Step>> {
-    let mut validate = tool("sam")?;
-    validate.args(["validate", "--lint", "--config-env", stage]);
-    let mut deploy = tool("sam")?;
-    deploy.args(["deploy", "--config-env", stage]);
-    deploy.args(yes.then_some("--no-confirm-changeset")).args(options);
-    Ok(vec![
-        Step { why: "no time is lost on a template that AWS would refuse", command: validate },
-        Step { why: "every function, for arm64", command: build(stage, &[])? },
-        Step {
-            why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
-            command: deploy,
-        },
-    ])
-}
-
-/// A tool of the deployment, which finds the others that are installed with it.
-fn tool(name: &str) -> Result<Command> {
-    let bin = tools::folder().join(python::DEPLOY.name).join("bin");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
-        .context("the PATH has a folder that cannot be in it")?;
-    // What is not among them is installed elsewhere.
-    let program = bin.join(name);
-    let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
-    command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
-    command.envs(tools::private_toolchain());
-    tools::without_cargo_variables(&mut command);
-    // Some of the tools know the one name of this variable, some the other.
-    if let Some(region) = env::var_os("AWS_REGION").or_else(|| env::var_os("AWS_DEFAULT_REGION")) {
-        command.env("AWS_REGION", &region).env("AWS_DEFAULT_REGION", region);
-    }
-    Ok(command)
-}
-
 fn has_region() -> bool {
     ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| env::var_os(name).is_some())
-}
-
-/// `command` as a shell would take it, in the root of the checkout.
-fn shown(command: &Command) -> String {
-    let root = crate::root();
-    let program = PathBuf::from(command.get_program());
-    let program = program.strip_prefix(&root).unwrap_or(&program).display().to_string();
-    let words = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: String) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:,@%+".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arguments(stage: Stage, with: Tool, options: &[&str]) -> Arguments {
+    const PROGRAMS: &str = ".local/tools/deploy-venv/bin";
+
+    /// The commands that deploy, without their installation.
+    fn commands(stage: Stage, with: Tool, yes: bool, options: &[&str]) -> Vec<String> {
         let options = options.iter().map(OsString::from).collect();
-        Arguments { stage, with, dry_run: true, yes: true, options }
+        let arguments = Arguments { stage, with, dry_run: true, yes, options };
+        let functions = ["get-product", "migrate"].map(ToOwned::to_owned);
+        let mut steps = before(&arguments, &functions).unwrap();
+        steps.extend(after(&arguments, || Ok("0123456789abcdef".to_owned())).unwrap());
+        steps.iter().map(|step| shown(&step.command)).collect()
+    }
+
+    fn build_of_two() -> String {
+        let build = "cargo-lambda lambda build --release --arm64 --lambda-dir target/lambda";
+        format!("{PROGRAMS}/{build} --bin get-product --bin migrate")
     }
 
     #[test]
-    fn shows_every_command_in_its_order() {
-        let steps = steps(&arguments(Stage::Prod, Tool::Sam, &["--tags", "owner=the shop"])).unwrap();
-        let lines: Vec<_> = steps.iter().map(|step| shown(&step.command)).collect();
-        assert_eq!(
-            lines,
-            [
-                ".local/tools/deploy-venv/bin/sam validate --lint --config-env prod",
-                ".local/tools/deploy-venv/bin/sam build --config-env prod",
-                ".local/tools/deploy-venv/bin/sam deploy --config-env prod --no-confirm-changeset --tags 'owner=the shop'",
-                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage prod",
-            ]
-        );
-    }
-
-    #[test]
-    fn builds_for_the_cdk_app_what_it_deploys() {
-        let steps = steps(&arguments(Stage::Dev, Tool::Cdk, &[])).unwrap();
-        let lines: Vec<_> = steps.iter().map(|step| shown(&step.command)).collect();
-        let build =
-            ".local/tools/deploy-venv/bin/cargo-lambda lambda build --release --arm64 --bin create-artisan";
-        assert!(lines[0].starts_with(build) && lines[0].contains("--bin migrate --bin "), "{}", lines[0]);
-        assert!(!lines[0].contains("router"), "{}", lines[0]);
-        assert_eq!(
-            lines[1..],
-            [
-                "npm run --prefix cdk deploy -- atelier-cdk-dev --require-approval never",
-                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stack atelier-cdk-dev",
-            ]
-        );
-    }
-
-    #[test]
-    fn every_stage_is_configured() {
-        let config = std::fs::read_to_string(crate::root().join("samconfig.toml")).unwrap();
+    fn sam_is_given_every_parameter_of_the_stage_and_the_revision() {
         for stage in [Stage::Dev, Stage::Staging, Stage::Prod] {
-            assert!(config.contains(&format!("[{stage}.deploy.parameters]")), "{stage}");
+            let commands = commands(stage, Tool::Sam, true, &["--tags", "owner=the shop"]);
+            let parameters = stage::parameters(stage).unwrap().join(" ");
+            let deploy = format!(
+                "{PROGRAMS}/sam deploy --config-env {stage} --template-file template.yaml --parameter-overrides \
+                 {parameters} Revision=0123456789abcdef --no-confirm-changeset --tags 'owner=the shop'"
+            );
+            assert_eq!(
+                commands,
+                [
+                    format!("{PROGRAMS}/python tests/deploy/preflight.py --stage {stage}"),
+                    format!("{PROGRAMS}/sam validate --lint --config-env {stage}"),
+                    build_of_two(),
+                    deploy,
+                    format!("{PROGRAMS}/python tests/deploy/smoke.py --stage {stage}"),
+                ]
+            );
         }
+    }
+
+    #[test]
+    fn the_cdk_app_is_looked_at_before_anything_is_built() {
+        for (stage, approval) in
+            [(Stage::Dev, "never"), (Stage::Staging, "never"), (Stage::Prod, "any-change")]
+        {
+            let stack = format!("atelier-cdk-{stage}");
+            let template = format!(".local/preflight/{stack}.template.json");
+            assert_eq!(
+                commands(stage, Tool::Cdk, false, &[]),
+                [
+                    format!(
+                        "npm run --prefix cdk synth -- {stack} --context placeholders=true --output ../.local/preflight"
+                    ),
+                    format!(
+                        "{PROGRAMS}/python tests/deploy/preflight.py --stage {stage} --stack {stack} --template {template}"
+                    ),
+                    build_of_two(),
+                    format!("npm run --prefix cdk deploy -- {stack} --require-approval {approval}"),
+                    format!("{PROGRAMS}/python tests/deploy/smoke.py --stack {stack}"),
+                ]
+            );
+        }
+        assert!(commands(Stage::Prod, Tool::Cdk, true, &[])[3].ends_with("--require-approval never"));
+    }
+
+    #[test]
+    fn all_functions_are_built_but_the_one_that_holds_them() {
+        let functions = functions().unwrap();
+        assert!(functions.iter().any(|name| name == "migrate") && functions.len() > 10, "{functions:?}");
+        assert!(!functions.iter().any(|name| name == "router"), "{functions:?}");
+    }
+
+    #[test]
+    fn parameters_beside_samconfig_are_refused() {
+        let options = vec!["--parameter-overrides".into(), "LogLevel=DEBUG".into()];
+        let arguments = Arguments { stage: Stage::Dev, with: Tool::Sam, dry_run: true, yes: true, options };
+        let error = run(&arguments).unwrap_err().to_string();
+        assert!(error.starts_with("parameters are set in samconfig.toml"), "{error}");
     }
 }

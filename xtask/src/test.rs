@@ -38,7 +38,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
         // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
-        crate::run(&mut crate::deploy::build("dev", &["get-product"])?)?;
+        crate::run(&mut crate::deploy::build(["get-product"])?)?;
     }
     // Not the functions' binaries: their tests are in their libraries.
     let targets: &[_] =
