@@ -16,12 +16,14 @@ import uuid
 from urllib.parse import urlsplit
 
 import boto3
-import tomlkit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from translate import stack_of
 
 # A database that sleeps takes 15 s to wake, 30 s after a day.
 READY_WITHIN_SECONDS = 120
+# Firewalls often block requests without one.
+USER_AGENT = "atelier-smoke-test/1"
 
 
 class Api:
@@ -29,7 +31,7 @@ class Api:
         self.url, self.auth, self.session, self.key = url, auth, session, key
 
     def send(self, method, path, headers=None, body=None, signed=True):
-        headers = {"Accept": "*/*", **(headers or {})}
+        headers = {"Accept": "*/*", "User-Agent": USER_AGENT, **(headers or {})}
         data = b"" if body is None else json.dumps(body).encode()
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
@@ -60,11 +62,6 @@ class Api:
             raise SystemExit(f"FAILED {line}, not {status}; {answered.get('x-correlation-id', '')} {text}")
         print(f"ok {line}", flush=True)
         return answered, text
-
-
-def stack_of(stage):
-    with open("samconfig.toml", encoding="utf-8") as file:
-        return tomlkit.load(file)[stage]["global"]["parameters"]["stack_name"]
 
 
 def deployed(name, session):

@@ -1,6 +1,7 @@
-"""Writes what CloudFormation makes of template.yaml for each stage of samconfig.toml, as one JSON object:
-{stage: {"parameters": {...}, "template": {...}}}. So too for each variant on standard input, if there is an object
-{variant: parameters}. It asks AWS for nothing.
+"""What CloudFormation makes of template.yaml: of a stage of samconfig.toml, or of other parameters. It asks AWS for nothing.
+
+As a program, it writes every stage as one JSON object: {stage: {"parameters": {...}, "template": {...}}}. So too each
+variant on standard input, if there is an object {variant: parameters}.
 """
 
 import json
@@ -12,9 +13,6 @@ import tomlkit
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
-logging.disable(logging.CRITICAL)
-
 
 class NoManagedPolicies:
     """The template names none by a short name."""
@@ -23,8 +21,30 @@ class NoManagedPolicies:
         return {}
 
 
+def stages():
+    """The parameters of each stage, as samconfig.toml has them."""
+    with open("samconfig.toml", encoding="utf-8") as file:
+        config = tomlkit.load(file).unwrap()
+    return {
+        stage: dict(pair.split("=", 1) for pair in settings["deploy"]["parameters"]["parameter_overrides"])
+        for stage, settings in config.items()
+        if stage != "version"
+    }
+
+
+def stack_of(stage):
+    """The name of a stage's stack."""
+    with open("samconfig.toml", encoding="utf-8") as file:
+        return tomlkit.load(file)[stage]["global"]["parameters"]["stack_name"]
+
+
 def translated(parameters):
-    template = yaml_parse(TEMPLATE)
+    """The stack with these parameters, and the defaults of all others: (parameters, template)."""
+    # The translator wants one, whichever it is.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+    logging.disable(logging.CRITICAL)
+    with open("template.yaml", encoding="utf-8") as file:
+        template = yaml_parse(file.read())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam deploy` would have put the code.
@@ -36,17 +56,18 @@ def translated(parameters):
     # What `cargo xtask deploy` makes of the code and the rest.
     given["Revision"] = "revision"
     given.update(parameters)
-    return {"parameters": given, "template": transform(template, dict(given), NoManagedPolicies())}
+    return given, transform(template, dict(given), NoManagedPolicies())
 
 
-with open("template.yaml", encoding="utf-8") as file:
-    TEMPLATE = file.read()
-with open("samconfig.toml", encoding="utf-8") as file:
-    config = tomlkit.load(file).unwrap()
-wanted = {
-    stage: dict(pair.split("=", 1) for pair in settings["deploy"]["parameters"]["parameter_overrides"])
-    for stage, settings in config.items()
-    if stage != "version"
-}
-wanted.update(json.loads(sys.stdin.read() or "{}"))
-json.dump({name: translated(parameters) for name, parameters in wanted.items()}, sys.stdout)
+def main():
+    os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
+    wanted = stages() | json.loads(sys.stdin.read() or "{}")
+    stacks = {}
+    for name, parameters in wanted.items():
+        given, template = translated(parameters)
+        stacks[name] = {"parameters": given, "template": template}
+    json.dump(stacks, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

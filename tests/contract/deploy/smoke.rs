@@ -1,4 +1,6 @@
-//! What `cargo xtask deploy` runs last, against an API on this machine; and what it would run.
+//! What `cargo xtask deploy` runs last, against an API on this machine.
+
+use std::{net::Ipv4Addr, process::Stdio};
 
 use harness::{Setup, atelier, atelier_with, block_on};
 use local::{
@@ -7,9 +9,11 @@ use local::{
         iam::{Iam, Principal},
     },
     lambda::REGION,
-    stack::programs,
 };
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::{deployer, said};
 
@@ -45,24 +49,23 @@ fn the_smoke_test_fails_an_api_that_is_open() {
     });
 }
 
+/// Firewalls refuse requests of programs that do not name themselves.
 #[test]
-fn a_dry_run_shows_every_command_and_runs_none() {
+fn every_request_of_the_smoke_test_names_it() {
     block_on(async {
-        let mut xtask = Command::new(programs().expect("programs").join("xtask"));
-        xtask.args(["deploy", "--stage", "staging", "--dry-run"]);
-        let said = said(&mut xtask).await;
-        let commands: Vec<_> = said.lines().filter(|line| !line.starts_with("# ")).collect();
-        assert_eq!(
-            commands,
-            [
-                "python3 -m venv --clear .local/tools/deploy-venv",
-                ".local/tools/deploy-venv/bin/python -m pip install --requirement tests/deploy/requirements.txt",
-                "rustup target add aarch64-unknown-linux-gnu",
-                ".local/tools/deploy-venv/bin/sam validate --lint --config-env staging",
-                ".local/tools/deploy-venv/bin/sam build --config-env staging",
-                ".local/tools/deploy-venv/bin/sam deploy --config-env staging",
-                ".local/tools/deploy-venv/bin/python tests/deploy/smoke.py --stage staging",
-            ]
-        );
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut smoke = deployer("python");
+        smoke.args(["tests/deploy/smoke.py", "--url", &url, "--auth", "none"]);
+        let mut smoke = smoke.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        let (mut client, _) = listener.accept().await.expect("a request");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert_ne!(client.read_buf(&mut head).await.expect("a request"), 0, "it ends");
+        }
+        let head = String::from_utf8(head).expect("text");
+        assert!(head.contains("\r\nUser-Agent: atelier-smoke-test/1\r\n"), "{head}");
+        client.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await.expect("it listens");
+        assert!(!smoke.wait().await.expect("it ends").success());
     });
 }
