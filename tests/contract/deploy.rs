@@ -9,6 +9,7 @@ mod evaluate;
 mod own;
 mod parameters;
 mod policies;
+mod preflight;
 mod routes;
 mod smoke;
 mod stages;

@@ -1,6 +1,7 @@
 //! What the black-box tests stand on: one PostgreSQL for all of them, and for each test a database, function
 //! processes and a gateway of its own.
 
+mod aws;
 mod catalogue;
 mod client;
 pub mod clients;
@@ -40,6 +41,7 @@ use tokio::{
 };
 use tokio_postgres::{Client as Connection, NoTls};
 
+pub use aws::Aws;
 pub use catalogue::{artisan_path, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};

@@ -1,35 +1,24 @@
 //! AWS Secrets Manager on this machine: by moto, or by the test itself, one question at a time.
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    process::Stdio,
-    time::Duration,
-};
+use std::net::Ipv4Addr;
 
 use http::Method;
-use local::stack::checkout;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::Child,
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, oneshot},
-    time::timeout,
 };
 use uuid::Uuid;
 
-use crate::{Client, clients::python};
-
-/// Longest wait for moto's start.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+use crate::{Aws, Client};
 
 /// moto knows the service and the region by these; it does not verify the signature.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
 
 /// A Secrets Manager that ends with its owner, however the owner ends.
 pub struct SecretsManager {
-    port: u16,
+    aws: Aws,
     client: Client,
-    process: Child,
 }
 
 impl SecretsManager {
@@ -38,12 +27,8 @@ impl SecretsManager {
     /// # Panics
     /// When its packages are not installed, or it does not start.
     pub async fn start() -> Self {
-        // Below the ports of outgoing connections, none of which shall take it while nobody listens.
-        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-        let any = || 20_000 + u16::try_from(Uuid::now_v7().as_u128() % 12_000).unwrap_or_default();
-        let port = std::iter::repeat_with(any).find(is_free).expect("a free port");
-        let client = Client::new(format!("http://127.0.0.1:{port}"));
-        Self { port, client, process: launch(port).await }
+        let aws = Aws::start().await;
+        Self { client: Client::new(aws.url()), aws }
     }
 
     /// The variables by which functions find it.
@@ -58,7 +43,7 @@ impl SecretsManager {
     /// # Panics
     /// When it does not end.
     pub async fn stop(&mut self) {
-        self.process.kill().await.expect("it ends");
+        self.aws.stop().await;
     }
 
     /// Starts it again on the same port, without secrets.
@@ -66,7 +51,7 @@ impl SecretsManager {
     /// # Panics
     /// As [`start`](Self::start).
     pub async fn resume(&mut self) {
-        self.process = launch(self.port).await;
+        self.aws.resume().await;
     }
 
     /// Its process id.
@@ -74,7 +59,7 @@ impl SecretsManager {
     /// # Panics
     /// When it has ended.
     pub fn pid(&self) -> u32 {
-        self.process.id().expect("a process")
+        self.aws.pid()
     }
 
     /// Creates a secret; returns its first version, which is AWSCURRENT.
@@ -116,19 +101,6 @@ impl SecretsManager {
         let response = self.client.send(Method::POST, "/", &headers, body.to_string()).await.expect(200);
         serde_json::from_str(&response.body).expect("JSON")
     }
-}
-
-async fn launch(port: u16) -> Child {
-    let script = checkout().join("tests/clients/secrets_manager.py");
-    let mut command = python();
-    command.arg(script).arg(port.to_string()).kill_on_drop(true);
-    // Its standard input stays open for as long as we live; then it ends.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut process = command.spawn().expect("moto runs");
-    let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-    let ready = timeout(READY_WITHIN, lines.next_line()).await;
-    assert!(matches!(&ready, Ok(Ok(Some(line))) if line == "ready"), "moto does not start: {ready:?}");
-    process
 }
 
 /// A question for a secret's version of this stage, and where its text goes; `None`: there is no such version.
