@@ -128,10 +128,16 @@ class Facts:
     def ways(self):
         """All ways that functions may take: those by which they may log in."""
         roles = {function["Role"]["Fn::GetAtt"][0] for function in self.functions}
+        managed = {
+            referred(policy)
+            for name in roles
+            for policy in self.template.resources[name]["Properties"].get("ManagedPolicyArns", [])
+        }
         grants = [
             statement["Resource"]
             for name, resource in self.template.resources.items()
-            if name in roles or any(role.get("Ref") in roles for role in resource.get("Properties", {}).get("Roles", []))
+            if name in roles | managed
+            or not roles.isdisjoint(map(referred, resource.get("Properties", {}).get("Roles", [])))
             for statement in statements(resource)
             if "rds-db:connect" in statement["Action"]
         ]
@@ -159,6 +165,11 @@ class Facts:
 
 def variables(function):
     return function.get("Environment", {}).get("Variables", {})
+
+
+def referred(it):
+    """The logical id that `it` refers to."""
+    return it.get("Ref") if isinstance(it, dict) else None
 
 
 def statements(it):

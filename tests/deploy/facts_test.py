@@ -60,6 +60,24 @@ class Stack(unittest.TestCase):
             self.assertEqual((facts.ways, facts.has_proxy), ({facts.way}, facts.way == "proxy"))
             self.assertEqual((facts.zones, facts.cache, facts.bootstrap), ([0, 1], "false", None))
 
+    def test_both_ways_are_open_while_the_profile_changes(self):
+        for stage in STAGES:
+            facts = sam(stage, BothPaths="true")
+            self.assertEqual((facts.way, facts.ways), (sam(stage).way, {"direct", "proxy"}))
+            self.assertTrue(facts.has_proxy)
+
+    def test_who_uses_the_cache(self):
+        for value in ["false", "writes", "true"]:
+            self.assertEqual(sam("prod", Cache=value).cache, value)
+
+    def test_zones_are_those_that_are_named(self):
+        zones = ["us-east-1a", "us-east-1c"]
+        self.assertEqual(sam("prod", AvailabilityZones=",".join(zones)).zones, zones)
+
+    def test_alarms_reach_an_address_or_nobody(self):
+        self.assertFalse(sam("prod", AlarmEmail="nobody").has_alarm_email)
+        self.assertTrue(sam("prod", AlarmEmail="ann@example.com").has_alarm_email)
+
     def test_reserved_concurrency_is_counted_function_by_function(self):
         parameters, template = translated(STAGES["prod"])
         template["Resources"]["GetProduct"]["Properties"]["ReservedConcurrentExecutions"] = 21
