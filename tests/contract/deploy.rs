@@ -4,6 +4,7 @@ mod build;
 mod cache;
 mod checks;
 mod custom_resource;
+mod documentation;
 mod dry_run;
 mod evaluate;
 mod own;

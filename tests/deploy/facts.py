@@ -1,4 +1,4 @@
-"""What a CloudFormation template comes to with given parameters, as far as it must be known before a deployment."""
+"""Evaluates a CloudFormation template with given parameters, for the checks before a deployment."""
 
 import json
 import re
@@ -7,7 +7,7 @@ NOTHING = object()
 
 
 class Template:
-    """A template without what its parameters and conditions leave out."""
+    """A template without the resources and values that its parameters and conditions leave out."""
 
     def __init__(self, template, parameters):
         self.conditions = template.get("Conditions", {})
@@ -30,7 +30,7 @@ class Template:
         return self.value(self.conditions[name])
 
     def value(self, it):
-        """`it` as far as it follows from parameters; what only AWS knows stays as it is."""
+        """`it` with parameters and conditions resolved; references that only AWS can resolve remain."""
         if isinstance(it, list):
             return [value for value in map(self.value, it) if value is not NOTHING]
         if not isinstance(it, dict):

@@ -54,7 +54,8 @@ class Evaluation(unittest.TestCase):
 class Stack(unittest.TestCase):
     def test_each_stage_is_what_it_is(self):
         self.assertEqual({stage: sam(stage).reserved for stage in STAGES}, {"dev": 0, "staging": 137, "prod": 275})
-        self.assertEqual({stage: sam(stage).way for stage in STAGES}, {"dev": "direct", "staging": "proxy", "prod": "proxy"})
+        ways = {stage: sam(stage).way for stage in STAGES}
+        self.assertEqual(ways, {"dev": "direct", "staging": "proxy", "prod": "proxy"})
         for stage in STAGES:
             facts = sam(stage)
             self.assertEqual((facts.ways, facts.has_proxy), ({facts.way}, facts.way == "proxy"))

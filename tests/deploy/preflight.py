@@ -1,8 +1,8 @@
-"""Looks for what would make a deployment fail half-way, or requests during it, before anything is created or changed.
+"""Checks, before anything is created or changed, that nothing will make the deployment fail half-way, or requests with it.
 
-With --stage, the stack is that of template.yaml and samconfig.toml; with --stack and --template besides, one that the CDK
-app has synthesised. Credentials and region come from the environment, as those of the AWS CLI do. Every check says what it
-has found; if one is WRONG, the exit code is 1.
+With --stage, the stack is that of template.yaml and samconfig.toml; with --stack and --template besides, one that the
+CDK app has synthesised. Credentials and region come from the environment, as those of the AWS CLI do. Every check says
+what it has found; if one is WRONG, the exit code is 1.
 """
 
 import argparse
@@ -16,15 +16,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facts import Facts
 
 OK, WARNING, WRONG = "ok", "warning", "WRONG"
-# What Lambda keeps for functions without reserved concurrency.
+# Lambda refuses to reserve more: this remains for functions that reserve nothing.
 UNRESERVED_AT_LEAST = 100
-# Where RDS Proxy is not available, by AWS's documentation; it leaves out subnets there, and wants two.
+# RDS Proxy is not available here, by AWS's documentation: it ignores subnets in these, and needs two.
 ZONES_WITHOUT_PROXY = {"use1-az3"}
 ENGINE = "aurora-postgresql"
 INSTANCE_CLASS = "db.serverless"
 # A stack in one of these can only be deleted.
 NEVER_COMPLETE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
-COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
+COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+COMPLETE |= {"IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
 class Deployment:
@@ -35,7 +37,7 @@ class Deployment:
         self.status, self.deployed = None, None
 
     def find(self):
-        """Looks for the stack as it is now, whose settings must not change in a way that fails requests."""
+        """Finds the stack as it is deployed now."""
         formation = self.client("cloudformation")
         try:
             stack = formation.describe_stacks(StackName=self.name)["Stacks"][0]
@@ -100,9 +102,9 @@ def concurrency(deployment):
     if wanted and missing > 0:
         yield (
             WRONG,
-            f"{wanted} are to be reserved and {UNRESERVED_AT_LEAST} must remain, of {free} that are free: ask for a quota "
-            f"of {limit + missing} or more, aws service-quotas request-service-quota-increase --service-code lambda "
-            f"--quota-code L-B99A9384 --desired-value {max(1000, limit + missing)}, or reserve less",
+            f"{wanted} are to be reserved and {UNRESERVED_AT_LEAST} must remain, of {free} that are free: reserve less, or "
+            f"ask for a quota of {limit + missing} or more: aws service-quotas request-service-quota-increase "
+            f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, limit + missing)}",
         )
     else:
         yield OK, f"{wanted} reserved, of {free} that are free and a quota of {limit}"
@@ -142,14 +144,14 @@ def engine(deployment):
         found = databases.describe_db_engine_versions(Engine=ENGINE)["DBEngineVersions"]
         major = wanted.split(".")[0]
         others = [it["EngineVersion"] for it in found if it["EngineVersion"].split(".")[0] == major]
-        yield WRONG, f"there is no {ENGINE} {wanted} here: set EngineVersion to one of {', '.join(others) or 'another major'}"
+        yield WRONG, f"there is no {ENGINE} {wanted} here: set EngineVersion, to {' or '.join(others) or 'another major'}"
         return
     asked = {"Engine": ENGINE, "EngineVersion": wanted, "DBInstanceClass": INSTANCE_CLASS, "Vpc": True}
     options = databases.describe_orderable_db_instance_options(**asked)["OrderableDBInstanceOptions"]
     if options:
         yield OK, f"{ENGINE} {wanted} on {INSTANCE_CLASS}"
     else:
-        yield WRONG, f"{ENGINE} {wanted} is not to be had as {INSTANCE_CLASS} here: deploy to another region"
+        yield WRONG, f"{ENGINE} {wanted} is not available as {INSTANCE_CLASS} here: deploy to another region"
 
 
 def bootstrap(deployment):
@@ -172,37 +174,37 @@ def bootstrap(deployment):
 
 
 def changes(deployment):
-    """What would fail requests while it changes: old versions of functions run on until the new ones have taken over."""
-    now, next = deployment.deployed, deployment.facts
-    if now is None:
+    """Changes that would fail requests, or answer them wrongly, while old and new versions of functions run."""
+    old, new = deployment.deployed, deployment.facts
+    if old is None:
         return
-    if next.way not in now.ways:
-        yield WRONG, "Profile changes, and functions cannot reach the database both ways: first deploy BothPaths=true alone"
-    if now.way not in next.ways:
-        yield WRONG, "Profile changes, and functions need both ways until it has: keep BothPaths=true in this deployment"
-    if {now.cache, next.cache} == {"false", "true"}:
+    if new.way not in old.ways:
+        yield WRONG, "Profile changes, and functions cannot use the new way yet: first deploy BothPaths=true alone"
+    if old.way not in new.ways:
+        yield WRONG, "Profile changes, and functions still use the old way: keep BothPaths=true in this deployment"
+    if {old.cache, new.cache} == {"false", "true"}:
         yield (
             WRONG,
-            f"Cache goes from {now.cache} to {next.cache}, and functions that read would meet what others have changed "
-            "without telling the cache: deploy Cache=writes in between",
+            f"Cache goes from {old.cache} to {new.cache}: some functions would read from it what others have changed "
+            "without telling it; first deploy Cache=writes",
         )
 
 
 def alarms(deployment):
     if deployment.stage == "prod" and not deployment.facts.has_alarm_email:
-        yield WARNING, "nobody hears of alarms: set AlarmEmail"
+        yield WARNING, "nobody is told of alarms: set AlarmEmail"
 
 
 def look(deployment, say=print):
-    """Says everything that is found, and whether nothing is wrong."""
+    """Says everything that the checks find. Whether nothing is wrong."""
     is_right = True
     for check in [credentials, region, stack, concurrency, zones, engine, bootstrap, changes, alarms]:
         try:
             findings = list(check(deployment))
         except ClientError as error:
-            denied = error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-            # Who may deploy need not be allowed to look.
-            findings = [(WARNING, f"not checked, {error}") if denied else (WRONG, str(error))]
+            # A role that may deploy need not be allowed to look.
+            is_denied = error.response["Error"]["Code"] in DENIED
+            findings = [(WARNING, f"not checked, {error}") if is_denied else (WRONG, str(error))]
         except BotoCoreError as error:
             findings = [(WRONG, str(error))]
         for kind, finding in findings:

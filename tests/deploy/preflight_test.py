@@ -107,7 +107,7 @@ class Account(unittest.TestCase):
         self.assertEqual(list(preflight.stack(deployment)), [(OK, f"{STACK} is UPDATE_ROLLBACK_COMPLETE")])
         self.assertEqual(deployment.deployed.reserved, 0)
 
-    def test_a_change_set_that_was_never_carried_out_is_no_stack(self):
+    def test_a_change_set_that_was_never_carried_out_is_not_compared(self):
         self.create("REVIEW_IN_PROGRESS")
         deployment = self.deployment()
         self.assertEqual(list(preflight.stack(deployment)), [(OK, f"{STACK} is REVIEW_IN_PROGRESS")])
@@ -212,11 +212,11 @@ class Account(unittest.TestCase):
 
     def test_a_version_that_was_withdrawn_is_refused_with_its_successors(self):
         self.engine([], [], ["16.9", "17.8", "17.9"])
-        self.assertIn("set EngineVersion to one of 17.8, 17.9", self.refusal(preflight.engine))
+        self.assertIn("set EngineVersion, to 17.8 or 17.9", self.refusal(preflight.engine))
 
     def test_a_version_must_run_serverless(self):
         self.engine(["17.7"], [])
-        self.assertIn("is not to be had as db.serverless here", self.refusal(preflight.engine))
+        self.assertIn("is not available as db.serverless here", self.refusal(preflight.engine))
 
     # CDK
 
@@ -245,10 +245,10 @@ class Account(unittest.TestCase):
             for before, after in zip(steps, steps[1:]):
                 self.assertEqual(self.found(preflight.changes, deployed=facts(**before), **after), [])
 
-    def test_a_cache_hears_of_writes_before_anybody_reads_it_and_after(self):
+    def test_a_cache_is_told_of_writes_before_it_is_read_and_after(self):
         for old, new in [("false", "true"), ("true", "false")]:
             refusal = self.refusal(preflight.changes, deployed=facts(cache=old), cache=new)
-            self.assertIn("deploy Cache=writes in between", refusal)
+            self.assertIn("first deploy Cache=writes", refusal)
             for step in [(old, "writes"), ("writes", new), (old, old)]:
                 self.assertEqual(self.found(preflight.changes, deployed=facts(cache=step[0]), cache=step[1]), [])
 
@@ -257,9 +257,9 @@ class Account(unittest.TestCase):
 
     # Alarms
 
-    def test_prod_is_warned_when_nobody_hears_of_alarms(self):
+    def test_prod_is_warned_when_nobody_is_told_of_alarms(self):
         (found,) = self.found(preflight.alarms, has_alarm_email=False)
-        self.assertEqual(found, (WARNING, "nobody hears of alarms: set AlarmEmail"))
+        self.assertEqual(found, (WARNING, "nobody is told of alarms: set AlarmEmail"))
         self.assertEqual(self.found(preflight.alarms), [])
         self.assertEqual(self.found(preflight.alarms, stage="staging", has_alarm_email=False), [])
 
@@ -276,7 +276,7 @@ class Account(unittest.TestCase):
         names = ["stack", "concurrency", "zones", "zones", "engine", "bootstrap"]
         self.assertEqual(wrong, [f"WRONG {name}" for name in names])
 
-    def test_who_may_not_look_is_told_so_and_goes_on(self):
+    def test_a_role_that_may_not_look_is_warned_and_goes_on(self):
         self.engine(["17.7"], [{"DBInstanceClass": "db.serverless"}])
         self.stub("lambda", ("get_account_settings", {}, "AccessDeniedException"))
         said = []
