@@ -63,7 +63,7 @@ def region(deployment):
     name = compute.meta.region_name
     (found,) = compute.describe_regions(RegionNames=[name], AllRegions=True)["Regions"]
     if found["OptInStatus"] == "not-opted-in":
-        yield WRONG, f"{name} is not enabled in this account: aws account enable-region --region-name {name}"
+        yield WRONG, f"{name} is not enabled in this account: `aws account enable-region --region-name {name}`"
     else:
         yield OK, name
 
@@ -78,14 +78,14 @@ def stack(deployment):
         yield (
             WRONG,
             f"{name} is {status}, it was never complete and can only be deleted. Its events say why: "
-            f"aws cloudformation describe-stack-events --stack-name {name}; then "
-            f"aws cloudformation delete-stack --stack-name {name} and "
-            f"aws cloudformation wait stack-delete-complete --stack-name {name}",
+            f"`aws cloudformation describe-stack-events --stack-name {name}`; then "
+            f"`aws cloudformation delete-stack --stack-name {name}` and "
+            f"`aws cloudformation wait stack-delete-complete --stack-name {name}`",
         )
     elif status == "UPDATE_ROLLBACK_FAILED":
-        yield WRONG, f"{name} is {status}: aws cloudformation continue-update-rollback --stack-name {name}"
+        yield WRONG, f"{name} is {status}: `aws cloudformation continue-update-rollback --stack-name {name}`"
     elif status == "UPDATE_FAILED":
-        yield WRONG, f"{name} is {status}: aws cloudformation rollback-stack --stack-name {name}"
+        yield WRONG, f"{name} is {status}: `aws cloudformation rollback-stack --stack-name {name}`"
     elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
         yield WRONG, f"{name} is {status}: another deployment is under way, wait for its end"
     else:
@@ -103,8 +103,8 @@ def concurrency(deployment):
         yield (
             WRONG,
             f"{wanted} are to be reserved and {UNRESERVED_AT_LEAST} must remain, of {free} that are free: reserve less, or "
-            f"ask for a quota of {limit + missing} or more: aws service-quotas request-service-quota-increase "
-            f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, limit + missing)}",
+            f"ask for a quota of {limit + missing} or more: `aws service-quotas request-service-quota-increase "
+            f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, limit + missing)}`",
         )
     else:
         yield OK, f"{wanted} reserved, of {free} that are free and a quota of {limit}"
@@ -166,8 +166,8 @@ def bootstrap(deployment):
         yield (
             WRONG,
             f"CDK has no bucket and no roles here ({parameter} does not exist): "
-            'npm exec --prefix cdk -- cdk bootstrap "aws://$(aws sts get-caller-identity --query Account --output text)'
-            '/$AWS_REGION"',
+            '`npm exec --prefix cdk -- cdk bootstrap "aws://$(aws sts get-caller-identity --query Account --output text)'
+            '/$AWS_REGION"`',
         )
     else:
         yield OK, f"version {version}"

@@ -11,6 +11,7 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 
 import preflight
+from commands import check_aws, commands_of
 from preflight import Deployment, OK, WARNING, WRONG
 
 STACK = "atelier-prod"
@@ -63,8 +64,11 @@ class Account(unittest.TestCase):
         return list(check(self.deployment(**options)))
 
     def refusal(self, check, **options):
-        """The one thing that `check` refuses."""
+        """The one thing that `check` refuses; the commands that it advises exist."""
         (refusal,) = [finding for kind, finding in self.found(check, **options) if kind == WRONG]
+        for tool, *words in commands_of(refusal):
+            if tool == "aws":
+                check_aws(words)
         return refusal
 
     def assert_passes(self, check, **options):

@@ -1,12 +1,14 @@
 //! What `cargo xtask deploy` would run, for each stage, with SAM and with CDK.
 
+use std::{collections::BTreeSet, fs};
+
 use api::OPERATIONS;
-use harness::block_on;
-use local::stack::programs;
+use harness::{Aws, block_on};
+use local::stack::{checkout, programs};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{STAGES, said};
+use super::{STAGES, deployer, said};
 
 const PROGRAMS: &str = ".local/tools/deploy-venv/bin";
 const STAGE_NAMES: [&str; 3] = ["dev", "staging", "prod"];
@@ -28,12 +30,14 @@ fn installation() -> Vec<String> {
     ]
 }
 
-/// What compiles every function of the stack, once.
+/// Every function of the stack.
+fn functions() -> BTreeSet<&'static str> {
+    OPERATIONS.iter().map(|operation| operation.name).chain(["migrate"]).collect()
+}
+
+/// What compiles all of them, once.
 fn build() -> String {
-    let mut functions: Vec<_> =
-        OPERATIONS.iter().map(|operation| operation.name).chain(["migrate"]).collect();
-    functions.sort_unstable();
-    let bins: String = functions.iter().map(|function| format!(" --bin {function}")).collect();
+    let bins: String = functions().iter().map(|function| format!(" --bin {function}")).collect();
     format!("{PROGRAMS}/cargo-lambda lambda build --release --arm64 --lambda-dir target/lambda{bins}")
 }
 
@@ -97,4 +101,45 @@ fn with_cdk() {
         ]);
         assert_eq!(dry_run(stage, &["--with", "cdk"]), expected);
     }
+}
+
+/// As far as moto goes, which makes no change sets of templates that SAM transforms.
+#[test]
+fn sam_sends_what_has_been_built_with_every_parameter_of_the_stage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["template.yaml", "samconfig.toml"] {
+        fs::copy(checkout().join(file), folder.path().join(file)).expect(file);
+    }
+    for function in functions() {
+        let built = folder.path().join("target/lambda").join(function);
+        fs::create_dir_all(&built).expect("a folder");
+        fs::write(built.join("bootstrap"), function).expect("a binary");
+    }
+    let commands = dry_run("staging", &[]);
+    let sam = format!("{PROGRAMS}/sam deploy ");
+    let deploy = commands.iter().find_map(|line| line.strip_prefix(&sam)).expect("sam deploy");
+    let deploy = deploy.replace("'Revision=<hash of code and parameters>'", "Revision=1a2b3c");
+
+    let output = block_on(async {
+        let account = Aws::start().await;
+        let mut bucket = deployer("python");
+        let create = "import boto3; boto3.client('s3', region_name='us-east-1').create_bucket(Bucket='code')";
+        said(bucket.args(["-c", create]).env("AWS_ENDPOINT_URL", account.url())).await;
+        let mut sam = deployer("sam");
+        sam.arg("deploy").args(deploy.split(' ')).args(["--no-resolve-s3", "--s3-bucket", "code"]);
+        sam.arg("--no-execute-changeset").current_dir(folder.path()).env("AWS_ENDPOINT_URL", account.url());
+        sam.output().await.expect("it runs")
+    });
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("Initiating deployment"), "{said}");
+    let words: Vec<_> = said.split_whitespace().collect();
+    let uploads = words.windows(3).filter(|words| words[..2] == ["Uploading", "to"]).map(|words| words[2]);
+    let packages: BTreeSet<_> = uploads.filter(|name| !name.ends_with(".template")).collect();
+    assert_eq!(packages.len(), functions().len(), "{said}");
+    let mut parameters =
+        said.lines().filter_map(|line| line.trim().strip_prefix("Parameter overrides")?.split_once(": "));
+    let (_, parameters) = parameters.next().expect("parameters");
+    let parameters: Value = serde_json::from_str(parameters).expect("JSON");
+    assert_eq!((&parameters["Revision"], &parameters["MaxConnections"]), (&"1a2b3c".into(), &"200".into()));
+    assert!(said.contains("[\"CAPABILITY_IAM\"]"), "the rest of samconfig.toml does not count: {said}");
 }
