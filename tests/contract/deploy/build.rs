@@ -26,8 +26,8 @@ async fn bootstrap() -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
-            let build = ["lambda", "build", "--release", "--arm64", "--bin", OPERATION];
-            said(deployer("cargo-lambda").args(build)).await;
+            let build = ["lambda", "build", "--release", "--arm64", "--lambda-dir", "target/lambda"];
+            said(deployer("cargo-lambda").args(build).args(["--bin", OPERATION])).await;
         })
         .await;
     checkout().join("target/lambda").join(OPERATION).join("bootstrap")
