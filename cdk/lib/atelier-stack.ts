@@ -1,4 +1,4 @@
-import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { Cache } from './cache.ts';
@@ -6,11 +6,10 @@ import { CatalogApi } from './catalog-api.ts';
 import { Database } from './database.ts';
 import { StackKey } from './encryption.ts';
 import { OPERATIONS } from './generated/operations.gen.ts';
-import type { None, Pattern } from './integrations.ts';
+import type { Pattern } from './integrations.ts';
 import { Migration } from './migration.ts';
 import { Network } from './network.ts';
 import { Observability } from './observability.ts';
-import { type FunctionOptions, forEachOperation } from './operation.ts';
 import { Platform } from './platform.ts';
 import { checked, type Settings } from './settings.ts';
 import { Waf } from './waf.ts';
@@ -23,7 +22,7 @@ export interface AtelierStackProps extends StackProps {
 
 /** The whole API of one stage, with all that it needs. */
 export class AtelierStack extends Stack {
-  readonly api: CatalogApi<None>;
+  readonly api: CatalogApi;
   readonly network: Network;
   readonly database: Database;
   readonly cache: Cache | undefined;
@@ -31,6 +30,9 @@ export class AtelierStack extends Stack {
 
   constructor(scope: Construct, id: string, { settings: given, pattern = 'isolated', ...props }: AtelierStackProps) {
     const settings = checked(given);
+    if (pattern === 'shared' && settings.cache === 'writes') {
+      throw new Error('pattern shared has one function, which reads and writes: cache is true or false');
+    }
     super(scope, id, {
       description: 'Atelier: a catalogue API, one function per operation.',
       terminationProtection: settings.stage === 'prod',
@@ -39,26 +41,25 @@ export class AtelierStack extends Stack {
     // What the budget counts.
     Tags.of(this).add('project', this.stackName);
 
-    const key = new StackKey(this, 'Key');
-    const logs = { key, logRetentionDays: settings.logRetentionDays };
+    const key = new StackKey(this, 'Key', { stageName: settings.stage });
+    const logs = { ...settings, key };
     this.observability = new Observability(this, 'Observability', { ...settings, key });
     this.network = new Network(this, 'Network', {
       ...logs,
-      vpcCidr: settings.vpcCidr,
       endpointZones: settings.profile === 'proxy' ? 2 : 1,
     });
     this.database = new Database(this, 'Database', {
-      ...settings,
+      ...logs,
       network: this.network,
-      key,
       deletionProtection: settings.stage === 'prod',
     });
     this.cache = settings.cache ? new Cache(this, 'Cache', { network: this.network, key }) : undefined;
     const platform = new Platform(this, 'Platform', {
-      ...logs,
+      logs,
       network: this.network,
       database: this.database,
       cache: this.cache,
+      cacheIsRead: settings.cache === true,
       alarmTopic: this.observability.alarmTopic,
     });
 
@@ -69,43 +70,43 @@ export class AtelierStack extends Stack {
       platform,
       statementTimeoutSeconds: functionTimeout,
     });
-    const reserved = {
-      reader: settings.readerConcurrency,
-      writer: settings.writerConcurrency,
-      none: settings.documentConcurrency,
-    };
-    const functions = CatalogApi.defaultIntegrations(this, pattern).withDefaultOptions({
-      ...common,
-      platform,
-      // Functions of a new release meet its schema.
-      after: [migration],
-      timeoutSeconds: functionTimeout,
-      requireIfMatch: settings.requireIfMatch,
-      secretsGeneration: settings.secretsGeneration,
-      deploymentPreference: settings.deploymentPreference,
-      failureThreshold: settings.failureThreshold,
-      reservedConcurrency: reserved.writer,
-    });
-    const integrations =
-      pattern === 'shared'
-        ? functions.build()
-        : functions
-            .withOperationOptions(
-              forEachOperation(
-                (operation): FunctionOptions => ({ reservedConcurrency: reserved[OPERATIONS[operation].databaseRole] }),
-              ),
-            )
-            .build();
+    // 0 reserves none, which the library says by saying nothing.
+    const reserving = (concurrency: number) => ({ reservedConcurrentExecutions: concurrency || undefined });
+    const integrations = CatalogApi.defaultIntegrations(this, pattern)
+      .withDefaultOptions({
+        ...common,
+        platform,
+        // Functions of a new release meet its schema.
+        after: [migration],
+        timeout: Duration.seconds(functionTimeout),
+        requireIfMatch: settings.requireIfMatch,
+        secretsGeneration: settings.secretsGeneration,
+        deploymentPreference: settings.deploymentPreference,
+        failureThreshold: settings.failureThreshold,
+      })
+      .withRoleOptions({
+        reader: reserving(settings.readerConcurrency),
+        writer: reserving(settings.writerConcurrency),
+        none: reserving(settings.documentConcurrency),
+      })
+      .build();
 
     this.api = new CatalogApi(this, 'Gateway', {
-      ...settings,
       ...logs,
       access: settings,
       integrations,
       stageName: settings.stage,
     });
     this.observability.watchApi(this.api.restApi);
+    this.observability.watchFunctions(functionTimeout);
     this.observability.watchDatabase(this.database, settings.maxConnections);
+    if (this.cache) this.observability.watchCache();
+    // EventBridge signs with IAM, sends no API key, and calls from addresses that nobody can list.
+    const canBeAsked = settings.authMode !== 'cognito' && !settings.apiKeys && settings.allowedIpRanges.length === 0;
+    // A database that sleeps would not, if it were asked.
+    if (canBeAsked && this.database.isProxied) {
+      this.observability.watchHealth(this.api.arnOf(OPERATIONS.getHealth.routes[0]));
+    }
     this.observability.addDashboard(settings.stage, this.database);
     const stage = this.api.restApi.deploymentStage;
     if (settings.waf) new Waf(this, 'Waf', { ...logs, stage });

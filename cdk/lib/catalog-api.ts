@@ -6,15 +6,16 @@ import {
   BasePathMapping,
   CfnAccount,
   CfnGatewayResponse,
+  type CfnRestApi,
   CognitoUserPoolsAuthorizer,
   DomainName,
+  EndpointAccessMode,
   EndpointType,
   type IAuthorizer,
   type IModel,
   type IRequestValidator,
   JsonSchemaType,
   LogGroupLogDestination,
-  type Method,
   type MethodDeploymentOptions,
   MethodLoggingLevel,
   type MethodOptions,
@@ -39,6 +40,7 @@ import {
   Role,
   ServicePrincipal,
 } from 'aws-cdk-lib/aws-iam';
+import { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { CfnRecordSet } from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -49,17 +51,31 @@ import {
   OPERATIONS,
   type OperationId,
 } from './generated/operations.gen.ts';
-import { type Integrations, IntegrationsBuilder, type None, type Overrides, type Pattern } from './integrations.ts';
+import {
+  type AnyIntegrations,
+  type Integrations,
+  IntegrationsBuilder,
+  type None,
+  type OnlyOperations,
+  type Pattern,
+} from './integrations.ts';
 import { type LogSettings, logGroup } from './logs.ts';
-import { forEachOperation, OPERATION_IDS, OperationFunction, type OverrideIntegration } from './operation.ts';
+import { complete, withOwn } from './methods.ts';
+import { OperationFunction } from './operation.ts';
+import { OPERATION_IDS } from './operations.ts';
 import type { Access, Domain, Options } from './settings.ts';
 
-type Route = { readonly method: string; readonly path: string; readonly isOpen: boolean };
+type Route = (typeof OPERATIONS)[OperationId]['routes'][number];
 
 /** What is logged and counted of a method. */
 const WATCHED = { metricsEnabled: true, loggingLevel: MethodLoggingLevel.ERROR, dataTraceEnabled: false };
 
-export interface CatalogApiProps<O extends Overrides>
+/**
+ * An id in a policy of callers. `*` would cross `/`: who may call `/v1/products/*` may call all that is below.
+ */
+const ANY_ID = '????????-????-????-????-????????????';
+
+export interface CatalogApiProps<I extends AnyIntegrations = Integrations<None>>
   extends LogSettings,
     Pick<
       Options,
@@ -75,8 +91,8 @@ export interface CatalogApiProps<O extends Overrides>
       | 'writeBurstLimit'
       | 'dailyQuota'
     > {
-  /** What serves each operation. */
-  readonly integrations: Integrations<O>;
+  /** What serves each operation: what a builder has built, or a record that names them all. */
+  readonly integrations: I & OnlyOperations<I>;
   /** Name of the API's stage, the first part of its paths. */
   readonly stageName: string;
   /** Who may call. */
@@ -89,15 +105,14 @@ export interface CatalogApiProps<O extends Overrides>
  *
  * Its operations are the keys of the generated list: one that does not exist does not compile.
  */
-export class CatalogApi<O extends Overrides = None> extends Construct {
+export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends Construct {
   readonly restApi: RestApi;
-  readonly integrations: Integrations<O>;
+  readonly integrations: I;
   readonly domain: DomainName | undefined;
   /** The key of the usage plan. */
   readonly apiKey: ApiKey | undefined;
   readonly #origins: string[] = [];
   readonly #headers: readonly string[];
-  readonly #methods: { readonly [Id in OperationId]: Method[] };
   /** The methods of each path. */
   readonly #paths = new Map<string, { readonly resource: Resource; readonly methods: string[] }>();
 
@@ -107,14 +122,11 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
   }
 
   /** What serves each operation, named one by one: an operation that is added later does not compile until it is. */
-  static explicitIntegrations<T extends { readonly [Id in OperationId]: OverrideIntegration }>(
-    integrations: T & { readonly [Name in Exclude<keyof T, OperationId>]: never },
-  ): Integrations<T> {
-    const given: { readonly [Id in OperationId]: OverrideIntegration } = integrations;
-    return forEachOperation((id) => given[id]) as Integrations<T>;
+  static explicitIntegrations<T extends AnyIntegrations>(integrations: T & OnlyOperations<T>): T {
+    return integrations;
   }
 
-  constructor(scope: Construct, id: string, props: CatalogApiProps<O>) {
+  constructor(scope: Construct, id: string, props: CatalogApiProps<I>) {
     super(scope, id);
     const { stackName } = Stack.of(this);
     this.integrations = props.integrations;
@@ -147,6 +159,14 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       },
     });
 
+    const { deploymentStage } = this.restApi;
+    const api = this.restApi.node.defaultChild as CfnRestApi;
+    api.securityPolicy = SecurityPolicy.TLS13_1_2_PFS_PQ_2025_09;
+    api.endpointAccessMode = EndpointAccessMode.STRICT;
+    // API Gateway would make it itself, without key and retention.
+    const executionLog = `API-Gateway-Execution-Logs_${this.restApi.restApiId}/${props.stageName}`;
+    deploymentStage.node.addDependency(logGroup(this, 'GatewayLogGroup', executionLog, props));
+
     // The library's own output: the stack has one that is named.
     this.restApi.node.tryRemoveChild('Endpoint');
     acknowledge(
@@ -155,14 +175,13 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       'The gateway checks that a body is an object; the functions validate all of a request, and name all faults at once.',
     );
     acknowledge(this.restApi, 'COG4', 'Callers sign with IAM, unless the stage says otherwise; two routes are open.');
-    this.#methods = this.addRoutes(props);
+    this.addRoutes(props);
     this.addGatewayResponses();
-    for (const integration of Object.values<OverrideIntegration>(this.integrations)) {
-      if (integration instanceof OperationFunction) {
-        integration.handler.addEnvironment(
-          'CORS_ALLOWED_ORIGINS',
-          Lazy.string({ produce: () => this.#origins.join(',') }),
-        );
+    const origins = Lazy.string({ produce: () => this.#origins.join(',') });
+    for (const integration of Object.values(this.integrations)) {
+      const handler = 'handler' in integration ? integration.handler : undefined;
+      if (handler instanceof LambdaFunction && handler.node.scope instanceof OperationFunction) {
+        handler.addEnvironment('CORS_ALLOWED_ORIGINS', origins);
       }
     }
     this.restrictCorsTo(...props.corsAllowedOrigins);
@@ -184,8 +203,14 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     return Grant.addToPrincipal({
       grantee,
       actions: ['execute-api:Invoke'],
-      resourceArns: operations.flatMap((id) => this.#methods[id].map((method) => method.methodArn)),
+      resourceArns: operations.flatMap((id) => OPERATIONS[id].routes.map((route) => this.arnOf(route))),
     });
+  }
+
+  /** What a caller of `route` needs the right to. */
+  arnOf({ method, path }: Route): string {
+    const { restApi } = this;
+    return restApi.arnForExecuteApi(method, path.replaceAll(/\{\w+\}/g, ANY_ID), restApi.deploymentStage.stageName);
   }
 
   /**
@@ -195,14 +220,14 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
   restrictCorsTo(...origins: string[]): void {
     for (const origin of origins) {
       if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-        throw new Error(`${JSON.stringify(origin)} is no origin, such as "https://shop.example"`);
+        throw new Error(`${JSON.stringify(origin)} is not an origin, such as "https://shop.example"`);
       }
     }
     if (this.#origins.length === 0 && origins.length > 0) this.addPreflights();
     this.#origins.push(...origins.filter((origin) => !this.#origins.includes(origin)));
   }
 
-  private addRoutes({ access, apiKeys }: CatalogApiProps<O>): { readonly [Id in OperationId]: Method[] } {
+  private addRoutes({ access, apiKeys }: CatalogApiProps<I>): void {
     const model = this.restApi.addModel('Object', {
       modelName: 'Object',
       contentType: 'application/json',
@@ -222,7 +247,6 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
           })
         : undefined;
 
-    const methods: { [id: string]: Method[] } = {};
     for (const { id, route } of routes()) {
       const here = this.#paths.get(route.path) ?? {
         resource: this.restApi.root.resourceForPath(route.path),
@@ -230,39 +254,50 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       };
       this.#paths.set(route.path, here);
       here.methods.push(route.method);
-      const method = here.resource.addMethod(route.method, this.integrations[id].integration, {
+      const { integration, options: own } = this.integrations[id];
+      const ours: MethodOptions = {
+        operationName: route.operationId,
         ...parameters(route.path),
         ...body(route.method, model, validator),
         ...(route.isOpen ? { authorizationType: AuthorizationType.NONE } : authorization(access, authorizer, route)),
         apiKeyRequired: apiKeys && !route.isOpen,
-      });
+      };
+      const { methodResponses, ...options } = withOwn(ours, own);
+      const method = here.resource.addMethod(route.method, integration, options);
+      complete(method, { ...options, methodResponses });
       if (route.isOpen) {
         acknowledge(method, 'APIG4', 'Everybody may read the contract, as a document and as a page.');
       } else if (access.authMode === 'none') {
         acknowledge(method, 'APIG4', 'The stage says that everybody may call; production cannot say so.');
       }
-      methods[id] = [...(methods[id] ?? []), method];
     }
-    return methods as { [Id in OperationId]: Method[] };
   }
 
   /**
-   * Answers preflight requests of allowed origins. The gateway can only send one origin as a constant: with a list, a
-   * template compares.
+   * Answers preflight requests. The gateway can only send one origin as a constant: with a list, a template compares, and
+   * a page of another origin is told nothing that lets it go on.
    */
   private addPreflights(): void {
-    const allowed = Lazy.string({ produce: () => this.#origins.join(',') });
-    for (const { resource, methods } of this.#paths.values()) {
-      const template = `#set($origin = $input.params().header.get("Origin"))
+    // The language of templates has no method call on a text, but on a variable that holds one.
+    const template = `#set($origins = "${Lazy.string({ produce: () => this.#origins.join(',') })}")
+#set($origin = $input.params().header.get("Origin"))
 #if(!$origin || $origin == "")#set($origin = $input.params().header.get("origin"))#end
-#foreach($allowed in "${allowed}".split(","))
+#foreach($allowed in $origins.split(","))
 #if($allowed == $origin)
 #set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)
-#set($context.responseOverride.header.Access-Control-Allow-Methods = "${[...methods.toSorted(), 'OPTIONS'].join(', ')}")
-#set($context.responseOverride.header.Access-Control-Allow-Headers = "${[...CORS_HEADERS, ...this.#headers].join(', ')}")
-#set($context.responseOverride.header.Access-Control-Max-Age = "7200")
 #end
 #end`;
+    for (const { resource, methods } of this.#paths.values()) {
+      const headers = {
+        'Access-Control-Allow-Methods': [...methods.toSorted(), 'OPTIONS'].join(', '),
+        'Access-Control-Allow-Headers': [...CORS_HEADERS, ...this.#headers].join(', '),
+        'Access-Control-Max-Age': '7200',
+        Vary: 'Origin',
+      };
+      const each = <T>(value: (text: string) => T) =>
+        Object.fromEntries(
+          Object.entries(headers).map(([name, text]) => [`method.response.header.${name}`, value(text)]),
+        );
       const preflight = resource.addMethod(
         'OPTIONS',
         new MockIntegration({
@@ -271,7 +306,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
           integrationResponses: [
             {
               statusCode: '204',
-              responseParameters: { 'method.response.header.Vary': "'Origin'" },
+              responseParameters: each((text) => `'${text}'`),
               responseTemplates: { 'application/json': template },
             },
           ],
@@ -279,7 +314,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
         {
           authorizationType: AuthorizationType.NONE,
           apiKeyRequired: false,
-          methodResponses: [{ statusCode: '204', responseParameters: { 'method.response.header.Vary': false } }],
+          methodResponses: [{ statusCode: '204', responseParameters: each(() => false) }],
         },
       );
       acknowledge(preflight, 'APIG4', 'A browser sends preflight requests without credentials.');
@@ -343,7 +378,7 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
     this.restApi.deploymentStage.node.addDependency(account);
   }
 
-  private addUsagePlan({ rateLimit, burstLimit, dailyQuota }: CatalogApiProps<O>): ApiKey {
+  private addUsagePlan({ rateLimit, burstLimit, dailyQuota }: CatalogApiProps<I>): ApiKey {
     const { stackName } = Stack.of(this);
     const plan = new UsagePlan(this, 'UsagePlan', {
       name: stackName,
@@ -361,7 +396,8 @@ export class CatalogApi<O extends Overrides = None> extends Construct {
       domainName,
       certificate: Certificate.fromCertificateArn(this, 'Certificate', certificateArn),
       endpointType: EndpointType.REGIONAL,
-      securityPolicy: SecurityPolicy.TLS_1_2,
+      securityPolicy: SecurityPolicy.TLS13_1_2_PFS_PQ_2025_09,
+      endpointAccessMode: EndpointAccessMode.STRICT,
     });
     new BasePathMapping(this, 'DomainMapping', {
       domainName: domain,
@@ -388,9 +424,12 @@ const ACCESS_LOG_FORMAT = [
   '"ip": "$context.identity.sourceIp", "caller": "$context.identity.caller", "user": "$context.identity.user",',
   '"apiKeyId": "$context.identity.apiKeyId", "requestTime": "$context.requestTime",',
   '"httpMethod": "$context.httpMethod", "resourcePath": "$context.resourcePath", "path": "$context.path",',
-  '"status": "$context.status", "protocol": "$context.protocol", "responseLength": "$context.responseLength",',
+  '"status": "$context.status", "protocol": "$context.protocol",',
+  '"tlsVersion": "$context.tlsVersion", "cipherSuite": "$context.cipherSuite",',
+  '"responseLength": "$context.responseLength",',
   '"responseLatency": "$context.responseLatency", "integrationLatency": "$context.integrationLatency",',
-  '"errorMessage": "$context.error.message", "errorType": "$context.error.responseType",',
+  // What went wrong, and not its message, which quotes what callers have sent.
+  '"errorType": "$context.error.responseType",',
   '"wafStatus": "$context.waf.status", "xrayTraceId": "$context.xrayTraceId"}',
 ].join(' ');
 

@@ -1,7 +1,6 @@
 import { Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Effect, type IGrantable, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   AuroraPostgresEngineVersion,
   type CfnDBCluster,
@@ -17,6 +16,7 @@ import {
 } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { type LogSettings, logGroup } from './logs.ts';
 import type { Network } from './network.ts';
 import type { Capacity, Options } from './settings.ts';
 
@@ -35,10 +35,10 @@ export const DATABASE_NAME = 'atelier';
 export type DatabaseProps = Capacity &
   Pick<
     Options,
-    'engineVersion' | 'maxCapacity' | 'maxConnections' | 'proxyConnectionsPercent' | 'backupRetentionDays'
-  > & {
+    'bothPaths' | 'engineVersion' | 'maxCapacity' | 'maxConnections' | 'proxyConnectionsPercent' | 'backupRetentionDays'
+  > &
+  LogSettings & {
     readonly network: Network;
-    readonly key: IKey;
     /** Whether nobody can delete the database by mistake. */
     readonly deletionProtection: boolean;
   };
@@ -49,7 +49,9 @@ export type DatabaseProps = Capacity &
  */
 export class Database extends Construct {
   readonly cluster: DatabaseCluster;
-  /** With profile `proxy`. */
+  /** Whether functions use the proxy; the database sleeps otherwise. */
+  readonly isProxied: boolean;
+  /** With profile `proxy`, and while the profile changes. */
   readonly proxy?: DatabaseProxy;
   /** The database behind the proxy. */
   readonly proxyTargets?: CfnDBProxyTargetGroup;
@@ -57,11 +59,14 @@ export class Database extends Construct {
   readonly host: string;
   /** The password of the owner, which RDS rotates every seven days. */
   readonly ownerSecretArn: string;
+  /** What functions may connect to. */
+  readonly #servers: string[] = [];
 
   constructor(scope: Construct, id: string, props: DatabaseProps) {
     super(scope, id);
     const { network, key } = props;
-    const hasProxy = props.profile === 'proxy';
+    const isProxied = props.profile === 'proxy';
+    this.isProxied = isProxied;
     const version = AuroraPostgresEngineVersion.of(props.engineVersion, props.engineVersion.split('.')[0] ?? '');
     const engine = DatabaseClusterEngine.auroraPostgres({ version });
 
@@ -73,8 +78,8 @@ export class Database extends Construct {
     const instance = {
       publiclyAccessible: false,
       autoMinorVersionUpgrade: true,
-      enablePerformanceInsights: hasProxy,
-      ...(hasProxy ? { performanceInsightEncryptionKey: key } : {}),
+      enablePerformanceInsights: isProxied,
+      ...(isProxied ? { performanceInsightEncryptionKey: key } : {}),
     };
     this.cluster = new DatabaseCluster(this, 'Cluster', {
       engine,
@@ -85,10 +90,10 @@ export class Database extends Construct {
       iamAuthentication: true,
       serverlessV2MinCapacity: props.minCapacity,
       serverlessV2MaxCapacity: props.maxCapacity,
-      ...(hasProxy ? {} : { serverlessV2AutoPauseDuration: Duration.minutes(5) }),
+      ...(isProxied ? {} : { serverlessV2AutoPauseDuration: Duration.minutes(5) }),
       writer: ClusterInstance.serverlessV2('Writer', instance),
       // Takes over when the writer fails.
-      readers: hasProxy ? [ClusterInstance.serverlessV2('Standby', { ...instance, scaleWithWriter: true })] : [],
+      readers: isProxied ? [ClusterInstance.serverlessV2('Standby', { ...instance, scaleWithWriter: true })] : [],
       vpc: network.vpc,
       subnetGroup: new SubnetGroup(this, 'DatabaseSubnets', {
         description: 'Private subnets',
@@ -112,7 +117,7 @@ export class Database extends Construct {
       deletionProtection: props.deletionProtection,
       removalPolicy: RemovalPolicy.SNAPSHOT,
       // Exporting logs keeps a database awake.
-      ...(hasProxy ? { cloudwatchLogsExports: ['postgresql'] } : {}),
+      ...(isProxied ? { cloudwatchLogsExports: ['postgresql'] } : {}),
     });
     if (!props.deletionProtection) {
       acknowledge(
@@ -125,36 +130,38 @@ export class Database extends Construct {
     resource.masterUserSecret = { kmsKeyId: key.keyArn };
     this.ownerSecretArn = resource.attrMasterUserSecretSecretArn;
 
-    if (hasProxy) {
+    if (isProxied) {
+      const name = `/aws/rds/cluster/${this.cluster.clusterIdentifier}/postgresql`;
+      this.cluster.node.findChild('Writer').node.addDependency(logGroup(this, 'DatabaseLogGroup', name, props));
+    }
+
+    if (!isProxied || props.bothPaths) {
+      securityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      this.#servers.push(this.cluster.clusterResourceIdentifier);
+    }
+    if (isProxied || props.bothPaths) {
       const proxySecurityGroup = group('ProxySecurityGroup', 'RDS Proxy');
       this.proxy = this.withProxy(proxySecurityGroup, props);
       proxySecurityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
       this.proxyTargets = this.proxy.node.findChild('ProxyTargetGroup') as CfnDBProxyTargetGroup;
-      this.host = this.proxy.endpoint;
-    } else {
-      securityGroup.addIngressRule(
-        network.functionSecurityGroup,
-        Port.tcp(5432),
-        'RDS Proxy, or functions where there is none',
-      );
-      this.host = this.cluster.clusterEndpoint.hostname;
+      this.#servers.push(Fn.select(6, Fn.split(':', this.proxy.dbProxyArn)));
     }
+    this.host = isProxied && this.proxy ? this.proxy.endpoint : this.cluster.clusterEndpoint.hostname;
     network.allowSecret(this.ownerSecretArn);
   }
 
-  /** The ARN of the right to connect as `role`: at the proxy if there is one, else at the cluster. */
-  connectArn(role: DatabaseRole): string {
-    return this.userArn(
-      this.proxy ? Fn.select(6, Fn.split(':', this.proxy.dbProxyArn)) : this.cluster.clusterResourceIdentifier,
-      role,
-    );
+  /** The right to connect as `roles`, at the cluster, at the proxy, or at both while functions may use both. */
+  connectStatement(...roles: DatabaseRole[]): PolicyStatement {
+    return new PolicyStatement({
+      sid: `ConnectAs${roles.map((role) => (role === 'reader' ? 'Reader' : 'Writer')).join('And')}`,
+      actions: ['rds-db:connect'],
+      resources: roles.flatMap((role) => this.#servers.map((server) => this.userArn(server, role))),
+    });
   }
 
   /** Lets `grantee` connect as `role`. */
   grantConnectAs(grantee: IGrantable, role: DatabaseRole): void {
-    grantee.grantPrincipal.addToPrincipalPolicy(
-      new PolicyStatement({ sid: 'Connect', actions: ['rds-db:connect'], resources: [this.connectArn(role)] }),
-    );
+    grantee.grantPrincipal.addToPrincipalPolicy(this.connectStatement(role));
   }
 
   private userArn(server: string, role: DatabaseRole): string {
@@ -181,7 +188,8 @@ export class Database extends Construct {
         }),
       },
     });
-    return new DatabaseProxy(this, 'Proxy', {
+    const logs = logGroup(this, 'ProxyLogGroup', `/aws/rds/proxy/${stackName}`, props);
+    const proxy = new DatabaseProxy(this, 'Proxy', {
       proxyTarget: ProxyTarget.fromCluster(this.cluster),
       dbProxyName: stackName,
       // From the function to the proxy, and from the proxy to the database: there is no password to keep or to rotate.
@@ -197,5 +205,7 @@ export class Database extends Construct {
       vpcSubnets: props.network.subnets,
       securityGroups: [securityGroup],
     });
+    proxy.node.addDependency(logs);
+    return proxy;
   }
 }

@@ -3,18 +3,21 @@ import { Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 
-/** Services that publish alarms to an encrypted topic. */
-export const ALARM_SERVICES = ['cloudwatch.amazonaws.com', 'events.amazonaws.com', 'budgets.amazonaws.com'];
+export interface StackKeyProps {
+  /** Name of the API's stage, with which the log group of the gateway ends. */
+  readonly stageName: string;
+}
 
 /** The key of all data, secrets, logs and alarms of a stack. */
 export class StackKey extends Key {
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, { stageName }: StackKeyProps) {
     const { stackName, region, account, partition } = Stack.of(scope);
     super(scope, id, {
       description: `Data, secrets, logs and alarms of ${stackName}`,
       enableKeyRotation: true,
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
+    const groups = [`*${stackName}*`, `API-Gateway-Execution-Logs_*/${stageName}`, '/aws/rds/cluster/*'];
     // In a key's policy, `*` is this key.
     this.addToResourcePolicy(
       new PolicyStatement({
@@ -25,20 +28,32 @@ export class StackKey extends Key {
         resources: ['*'],
         conditions: {
           ArnLike: {
-            'kms:EncryptionContext:aws:logs:arn': `arn:${partition}:logs:${region}:${account}:log-group:*${stackName}*`,
+            'kms:EncryptionContext:aws:logs:arn': groups.map(
+              (name) => `arn:${partition}:logs:${region}:${account}:log-group:${name}`,
+            ),
           },
         },
       }),
     );
-    this.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'Alarms',
-        effect: Effect.ALLOW,
-        principals: ALARM_SERVICES.map((service) => new ServicePrincipal(service)),
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
-        resources: ['*'],
-        conditions: { StringEquals: { 'aws:SourceAccount': account } },
-      }),
-    );
+    for (const statement of alarmServices(account)) {
+      statement.addActions('kms:Decrypt', 'kms:GenerateDataKey*');
+      statement.addResources('*');
+      this.addToResourcePolicy(statement);
+    }
   }
+}
+
+/** The services that publish alarms to an encrypted topic, as statements that still need actions and resources. */
+export function alarmServices(account: string): PolicyStatement[] {
+  const principals = (...services: string[]) =>
+    services.map((service) => new ServicePrincipal(`${service}.amazonaws.com`));
+  return [
+    new PolicyStatement({
+      sid: 'Alarms',
+      principals: principals('cloudwatch', 'budgets'),
+      conditions: { StringEquals: { 'aws:SourceAccount': account } },
+    }),
+    // EventBridge names no source account.
+    new PolicyStatement({ sid: 'Events', principals: principals('events') }),
+  ];
 }

@@ -1,85 +1,115 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Function as LambdaFunction, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  Architecture,
+  type CfnFunction,
+  Function as LambdaFunction,
+  type FunctionOptions as LambdaOptions,
+  LoggingFormat,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
 import { compiled } from './code.ts';
 import { logGroup } from './logs.ts';
 import type { Platform } from './platform.ts';
 import type { LogLevel } from './settings.ts';
 
-/** What any function has. */
-export interface CommonOptions {
-  readonly description?: string;
-  /** MiB. */
-  readonly memorySize?: number;
+/** Options for logs that the library would keep itself: here the stack has them. */
+type OthersLogs = 'logFormat' | 'logRemovalPolicy' | 'logRetention' | 'logRetentionRetryOptions' | 'logRetentionRole';
+
+/**
+ * What any function may have: every option of the library's functions. They go before what functions have here, but
+ * variables and statements of `initialPolicy`, which add to it.
+ */
+export interface CommonOptions extends Omit<LambdaOptions, OthersLogs> {
   readonly logLevel?: LogLevel;
-  /** Further variables. */
-  readonly environment?: { readonly [name: string]: string };
 }
 
 export interface RustFunctionProps extends CommonOptions {
   readonly platform: Platform;
   /** Name of the binary; the function's name ends with it. */
   readonly binary: string;
-  readonly timeoutSeconds: number;
-  /** Where it is in the network; outside of it without one. */
+  /** Where it is in the stack's network; outside of it without one, unless `vpc` names another. */
   readonly securityGroup?: ISecurityGroup | undefined;
-  readonly reservedConcurrency?: number | undefined;
+  /** Its rights, besides those that every function has. */
+  readonly rights: readonly PolicyStatement[];
+}
+
+/** The name of a function in AWS. */
+export function functionName(scope: Construct, props: Pick<RustFunctionProps, 'binary' | 'functionName'>): string {
+  return props.functionName ?? `${Stack.of(scope).stackName}-${props.binary}`;
 }
 
 /** A Lambda function of this project: its own role and log group, and the settings that all of them have. */
 export function rustFunction(scope: Construct, id: string, props: RustFunctionProps): LambdaFunction {
-  const { platform, binary } = props;
+  const { platform, binary, securityGroup, rights, logLevel, initialPolicy = [], ...given } = props;
   const { stackName, partition, region, account } = Stack.of(scope);
-  const name = `${stackName}-${binary}`;
-  const logs = logGroup(scope, `${id}LogGroup`, `/aws/lambda/${name}`, platform);
-  const role = new Role(scope, `${id}Role`, {
-    assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-    managedPolicies: [platform.policy, ...(props.securityGroup ? [platform.networkPolicy] : [])],
-  });
-  role.addToPolicy(
+  const name = functionName(scope, props);
+  const logs = given.logGroup ?? logGroup(scope, `${id}LogGroup`, `/aws/lambda/${name}`, platform.logs);
+  const key = given.environmentEncryption ?? platform.key;
+  const isInNetwork = given.vpc !== undefined || securityGroup !== undefined;
+  // Where a function outside of the network is, others' subnets and groups say nothing.
+  const { vpcSubnets, securityGroups, allowAllOutbound, ...outside } = given;
+  const ours =
+    securityGroup && !given.vpc
+      ? { vpc: platform.network.vpc, vpcSubnets: platform.network.subnets, securityGroups: [securityGroup] }
+      : {};
+
+  const arn = `arn:${partition}:lambda:${region}:${account}:function:${name}`;
+  const statements = [
     new PolicyStatement({
       sid: 'Log',
       actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-      resources: [logs.logGroupArn],
+      resources: [logs.logGroupRef.logGroupArn],
     }),
-  );
-  const arn = `arn:${partition}:lambda:${region}:${account}:function:${name}`;
-  role.addToPolicy(
     new PolicyStatement({
       sid: 'ReadItsVariables',
       actions: ['kms:Decrypt'],
-      resources: [platform.key.keyArn],
+      resources: [key.keyRef.keyArn],
       conditions: { ArnLike: { 'kms:EncryptionContext:aws:lambda:FunctionArn': [arn, `${arn}:*`] } },
     }),
-  );
-  acknowledge(role, 'IAM5', 'X-Ray has no resources to name.', 'Resource::*');
-  return new LambdaFunction(scope, id, {
+    ...rights,
+    ...initialPolicy,
+  ];
+  const managedPolicies = [platform.policy, ...(isInNetwork ? [platform.networkPolicy] : [])];
+  if (given.role) {
+    for (const policy of managedPolicies) given.role.addManagedPolicy(policy);
+    for (const statement of statements) given.role.addToPrincipalPolicy(statement);
+  }
+  // In the role and not beside it: a policy beside it would be one more resource for each function.
+  const role =
+    given.role ??
+    new Role(scope, `${id}Role`, {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      managedPolicies,
+      inlinePolicies: { [binary]: new PolicyDocument({ statements }) },
+    });
+
+  const handler = new LambdaFunction(scope, id, {
     functionName: name,
-    ...(props.description ? { description: props.description } : {}),
     runtime: Runtime.PROVIDED_AL2023,
     architecture: Architecture.ARM_64,
     handler: 'bootstrap',
     code: compiled(scope, binary),
-    role,
-    memorySize: props.memorySize ?? 256,
-    timeout: Duration.seconds(props.timeoutSeconds),
-    tracing: Tracing.ACTIVE,
-    logGroup: logs,
+    memorySize: 256,
     // Functions write JSON lines, metrics among them, and filter by level themselves. With Lambda's format JSON there
     // would be a second filter, which drops what a sample rate lets through.
     loggingFormat: LoggingFormat.TEXT,
-    environmentEncryption: platform.key,
+    environmentEncryption: key,
+    ...ours,
+    ...(isInNetwork ? given : outside),
+    role,
+    logGroup: logs,
     environment: {
       POWERTOOLS_SERVICE_NAME: stackName,
-      POWERTOOLS_LOG_LEVEL: props.logLevel ?? 'INFO',
-      ...props.environment,
+      POWERTOOLS_LOG_LEVEL: logLevel ?? 'INFO',
+      ...given.environment,
     },
-    ...(props.securityGroup
-      ? { vpc: platform.network.vpc, vpcSubnets: platform.network.subnets, securityGroups: [props.securityGroup] }
-      : {}),
-    ...(props.reservedConcurrency ? { reservedConcurrentExecutions: props.reservedConcurrency } : {}),
+    // A version stays when the next one comes: an alias can be taken back to it.
+    currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN, ...given.currentVersionOptions },
   });
+  // The library would add the right to trace to each role; `FunctionPolicy` gives it to all of them.
+  if (!given.tracing) (handler.node.defaultChild as CfnFunction).tracingConfig = { mode: 'Active' };
+  return handler;
 }

@@ -1,14 +1,17 @@
+import { Duration, Fn } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct, IDependable } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { OPERATIONS, type OperationId } from './generated/operations.gen.ts';
 import {
   constructId,
   type FunctionOptions,
-  forEachOperation,
-  OPERATION_IDS,
   OperationFunction,
   type OperationIntegration,
   type OverrideIntegration,
+  type Role,
 } from './operation.ts';
+import { forEachOperation, OPERATION_IDS, OWN, type OwnOfOperations, type OwnSettings } from './operations.ts';
 import type { Platform } from './platform.ts';
 
 /** How operations are spread over functions. */
@@ -26,8 +29,11 @@ export type Integrations<O extends Overrides = Overrides> = {
   readonly [Id in OperationId]: Id extends keyof O ? NonNullable<O[Id]> : OperationIntegration;
 };
 
-/** Nothing that is no operation. */
-type OnlyOperations<T> = { readonly [Name in Exclude<keyof T, OperationId>]: never };
+/** What serves each operation, whatever it is. */
+export type AnyIntegrations = { readonly [Id in OperationId]: OverrideIntegration };
+
+/** Nothing that is not an operation. */
+export type OnlyOperations<T> = { readonly [Name in Exclude<keyof T, OperationId>]: never };
 
 /** What all functions have unless an operation says otherwise. */
 export interface DefaultOptions extends FunctionOptions {
@@ -41,99 +47,185 @@ export interface DefaultOptions extends FunctionOptions {
 // biome-ignore lint/complexity/noBannedTypes: an object type without a member is what is meant.
 export type None = {};
 
-/** Builds what serves each operation, step by step. */
+/** What has been said of functions so far. */
+interface Said {
+  readonly pattern: Pattern;
+  readonly own: OwnOfOperations;
+  readonly defaults: DefaultOptions;
+  readonly roles: { readonly [Name in Role]?: FunctionOptions };
+  readonly options: { readonly [Id in OperationId]?: FunctionOptions };
+}
+
+/**
+ * Builds what serves each operation, step by step. A function has what all of them have, over that what those of its
+ * role in the database have, over that what its operation declares, and over that its options here.
+ */
 export class IntegrationsBuilder<O extends Overrides> {
   readonly #scope: Construct;
-  readonly #pattern: Pattern;
-  readonly #defaults: DefaultOptions;
-  readonly #options: { readonly [Id in OperationId]?: FunctionOptions };
+  readonly #said: Said;
   readonly #overrides: O;
 
-  private constructor(
-    scope: Construct,
-    pattern: Pattern,
-    defaults: DefaultOptions,
-    options: { readonly [Id in OperationId]?: FunctionOptions },
-    overrides: O,
-  ) {
+  private constructor(scope: Construct, said: Said, overrides: O) {
     this.#scope = scope;
-    this.#pattern = pattern;
-    this.#defaults = defaults;
-    this.#options = options;
+    this.#said = said;
     this.#overrides = overrides;
   }
 
-  /** Functions in `scope`, with nothing said about them. */
-  static in(scope: Construct, pattern: Pattern): IntegrationsBuilder<None> {
-    return new IntegrationsBuilder<None>(scope, pattern, {}, {}, {});
+  /** Functions in `scope`, with nothing said about them but what operations declare. */
+  static in(scope: Construct, pattern: Pattern, own = OWN): IntegrationsBuilder<None> {
+    return new IntegrationsBuilder<None>(scope, { pattern, own, defaults: {}, roles: {}, options: {} }, {});
   }
 
   /** Adds to what all functions have. */
   withDefaultOptions(options: DefaultOptions): IntegrationsBuilder<O> {
-    const defaults = { ...this.#defaults, ...options };
-    return new IntegrationsBuilder(this.#scope, this.#pattern, defaults, this.#options, this.#overrides);
+    return this.#saying({ defaults: over(this.#said.defaults, options) });
   }
 
-  /** Adds to what single functions have; what an operation has of its own goes before the defaults. */
+  /** Adds to what the functions of each role in the database have. */
+  withRoleOptions(options: { readonly [Name in Role]?: FunctionOptions }): IntegrationsBuilder<O> {
+    const { reader, writer, none } = this.#said.roles;
+    const roles = {
+      reader: over(reader, options.reader),
+      writer: over(writer, options.writer),
+      none: over(none, options.none),
+    };
+    return this.#saying({ roles });
+  }
+
+  /** Adds to what single functions have. */
   withOperationOptions(
     options: {
       readonly [Id in Exclude<OperationId, keyof O>]?: FunctionOptions;
     },
   ): IntegrationsBuilder<O> {
     const given: { readonly [Id in OperationId]?: FunctionOptions } = options;
-    const merged = forEachOperation((id) => ({ ...this.#options[id], ...given[id] }));
-    return new IntegrationsBuilder(this.#scope, this.#pattern, this.#defaults, merged, this.#overrides);
+    return this.#saying({ options: forEachOperation((id) => over(this.#said.options[id], given[id])) });
   }
 
   /** Has operations served by something else. Whatever comes with its `integration` keeps its type. */
   withOverrides<T extends Overrides>(overrides: T & OnlyOperations<T>): IntegrationsBuilder<Omit<O, keyof T> & T> {
     const merged: Omit<O, keyof T> & T = { ...this.#overrides, ...overrides };
-    return new IntegrationsBuilder(this.#scope, this.#pattern, this.#defaults, this.#options, merged);
+    return new IntegrationsBuilder(this.#scope, this.#said, merged);
   }
 
   /** Makes the functions. */
   build(): Integrations<O> {
     const overrides: Overrides = this.#overrides;
-    const serve = this.#pattern === 'isolated' ? this.#isolated() : this.#shared();
-    return forEachOperation((id) => overrides[id] ?? serve(id)) as Integrations<O>;
+    const { pattern, defaults, options } = this.#said;
+    const serve = pattern === 'isolated' ? this.#isolated() : this.#shared();
+    return forEachOperation((id) => {
+      const override = overrides[id];
+      if (override) return override;
+      const { integration, handler, alias, alarm } = serve(id);
+      return { integration, handler, alias, alarm, options: options[id]?.methodOptions ?? defaults.methodOptions };
+    }) as Integrations<O>;
   }
 
-  #isolated(): (id: OperationId) => OperationIntegration {
+  #saying(more: Partial<Said>): IntegrationsBuilder<O> {
+    return new IntegrationsBuilder(this.#scope, { ...this.#said, ...more }, this.#overrides);
+  }
+
+  #isolated(): (id: OperationId) => OperationFunction {
     return (id) => {
       const { functionName, databaseRole, routes } = OPERATIONS[id];
-      return new OperationFunction(this.#scope, constructId(functionName), {
+      const { own, roles, options } = this.#said;
+      const operation = new OperationFunction(this.#scope, constructId(functionName), {
         description: routes.map(({ method, path }) => `${method} ${path}`).join(', '),
-        ...this.#common(),
-        ...this.#options[id],
+        ...over(this.#common(), over(roles[databaseRole], over(declared(own[id]), options[id]))),
+        ...this.#ground(),
         binary: functionName,
         subject: id,
         roles: databaseRole === 'none' ? [] : [databaseRole],
       });
+      acknowledgeRights(operation, own[id]);
+      return operation;
     };
   }
 
-  #shared(): (id: OperationId) => OperationIntegration {
-    const particular = OPERATION_IDS.filter((id) => Object.keys(this.#options[id] ?? {}).length > 0);
+  #shared(): (id: OperationId) => OperationFunction {
+    const { own, roles, options } = this.#said;
+    const particular = OPERATION_IDS.filter((id) => {
+      const { methodOptions: _, ...others } = options[id] ?? {};
+      return Object.keys(others).length > 0;
+    });
     if (particular.length > 0) {
       throw new Error(`pattern shared has one function for all operations: no options for ${particular.join(', ')}`);
     }
     let router: OperationFunction | undefined;
     return () => {
-      router ??= new OperationFunction(this.#scope, 'Router', {
-        ...this.#common(),
-        binary: 'router',
+      if (router) return router;
+      const common = over(this.#common(), roles.writer);
+      const least = { memorySize: common.memorySize, timeoutSeconds: common.timeout?.toSeconds() };
+      const all = together([...Object.values(own), least]);
+      router = new OperationFunction(this.#scope, 'Router', {
         description: 'Every operation',
+        ...over(common, declared(all)),
+        ...this.#ground(),
+        binary: 'router',
         subject: 'An operation',
         // One connection of each: what only reads cannot write, whatever is wrong with its SQL.
         roles: ['reader', 'writer'],
       });
+      acknowledgeRights(router, all);
       return router;
     };
   }
 
-  #common() {
-    const { platform, after, ...defaults } = this.#defaults;
+  #common(): FunctionOptions {
+    const { platform: _, after: __, ...common } = this.#said.defaults;
+    return common;
+  }
+
+  #ground() {
+    const { platform, after = [] } = this.#said.defaults;
     if (!platform) throw new Error('functions need a platform: give withDefaultOptions one');
-    return { ...defaults, platform, after: after ?? [] };
+    return { platform, after };
+  }
+}
+
+/** Options over others. Variables and statements add up; another network comes with its own subnets and groups. */
+function over<T extends FunctionOptions>(under: T | undefined, options: T | undefined): T {
+  const { vpcSubnets: _, securityGroups: __, ...elsewhere } = under ?? {};
+  const environment = { ...under?.environment, ...options?.environment };
+  const initialPolicy = [...(under?.initialPolicy ?? []), ...(options?.initialPolicy ?? [])];
+  return {
+    ...(options?.vpc ? elsewhere : under),
+    ...options,
+    ...(Object.keys(environment).length > 0 ? { environment } : {}),
+    ...(initialPolicy.length > 0 ? { initialPolicy } : {}),
+  } as T;
+}
+
+/** What an operation declares, as options. */
+function declared(own: OwnSettings): FunctionOptions {
+  const { memorySize, timeoutSeconds, reservedConcurrency, provisionedConcurrency, environment, rights = [] } = own;
+  return {
+    ...(memorySize ? { memorySize } : {}),
+    ...(timeoutSeconds ? { timeout: Duration.seconds(timeoutSeconds) } : {}),
+    ...(reservedConcurrency ? { reservedConcurrentExecutions: reservedConcurrency } : {}),
+    ...(provisionedConcurrency ? { provisionedConcurrency } : {}),
+    ...(environment ? { environment } : {}),
+    initialPolicy: rights.map(
+      ({ sid, actions, resources }) =>
+        new PolicyStatement({ sid, actions: [...actions], resources: resources.map((arn) => Fn.sub(arn)) }),
+    ),
+  };
+}
+
+/** What one function needs that serves all operations: the most of each, and every right. Concurrency is its own. */
+function together(own: readonly OwnSettings[]): OwnSettings {
+  const most = (values: readonly (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
+  return {
+    memorySize: most(own.map(({ memorySize }) => memorySize)),
+    timeoutSeconds: most(own.map(({ timeoutSeconds }) => timeoutSeconds)),
+    environment: Object.assign({}, ...own.map(({ environment }) => environment)),
+    // Two operations may have rights of one name.
+    rights: own.flatMap(({ rights = [] }) => rights).map((right, index) => ({ ...right, sid: `${right.sid}${index}` })),
+  };
+}
+
+function acknowledgeRights({ handler }: OperationFunction, { rights = [] }: OwnSettings): void {
+  if (handler.role && rights.length > 0) {
+    acknowledge(handler.role, 'IAM5', 'Its operation declares these rights, beside its code.');
   }
 }

@@ -30,8 +30,21 @@ export class Migration extends Construct {
       description: 'Brings the database up to date in each deployment',
       binary: 'migrate',
       // Lambda's longest: a backfill goes on in the next deployment.
-      timeoutSeconds: 900,
+      timeout: Duration.minutes(15),
       securityGroup: network.migrateSecurityGroup,
+      rights: [
+        new PolicyStatement({
+          sid: 'ReadTheOwnersPassword',
+          actions: ['secretsmanager:GetSecretValue'],
+          resources: [database.ownerSecretArn],
+        }),
+        new PolicyStatement({
+          sid: 'DecryptTheOwnersPassword',
+          actions: ['kms:Decrypt'],
+          resources: [platform.key.keyArn],
+          conditions: { StringEquals: { 'kms:ViaService': `secretsmanager.${region}.amazonaws.com` } },
+        }),
+      ],
       environment: {
         ...props.environment,
         // The owner, and never through the proxy.
@@ -41,21 +54,6 @@ export class Migration extends Construct {
         STATEMENT_TIMEOUT_SECONDS: String(props.statementTimeoutSeconds),
       },
     });
-    migrate.addToRolePolicy(
-      new PolicyStatement({
-        sid: 'ReadTheOwnersPassword',
-        actions: ['secretsmanager:GetSecretValue'],
-        resources: [database.ownerSecretArn],
-      }),
-    );
-    migrate.addToRolePolicy(
-      new PolicyStatement({
-        sid: 'DecryptTheOwnersPassword',
-        actions: ['kms:Decrypt'],
-        resources: [platform.key.keyArn],
-        conditions: { StringEquals: { 'kms:ViaService': `secretsmanager.${region}.amazonaws.com` } },
-      }),
-    );
     const alias = new Alias(this, 'MigrateAlias', { aliasName: 'live', version: migrate.currentVersion });
 
     const migration = new CustomResource(this, 'Migration', {
@@ -76,7 +74,7 @@ export class Migration extends Construct {
     // that sleeps is not woken for it every hour.
     const forget = new Rule(this, 'Forget', {
       description: 'Has migrate delete idempotency keys that have expired.',
-      schedule: Schedule.rate(Duration.hours(database.proxyTargets ? 1 : 12)),
+      schedule: Schedule.rate(Duration.hours(database.isProxied ? 1 : 12)),
       targets: [new LambdaFunction(alias, { event: RuleTargetInput.fromObject({ action: 'forget' }) })],
     });
     forget.node.addDependency(migration);

@@ -17,8 +17,9 @@ import {
 import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type LogSettings, logGroup } from './logs.ts';
+import type { Options } from './settings.ts';
 
-export interface NetworkProps extends LogSettings {
+export interface NetworkProps extends LogSettings, Pick<Options, 'availabilityZones'> {
   /** Addresses of the VPC, a /16. */
   readonly vpcCidr: string;
   /** In how many zones the endpoints of AWS services are: each costs by the hour. */
@@ -42,7 +43,7 @@ export class Network extends Construct {
 
     this.vpc = new Vpc(this, 'Vpc', {
       ipAddresses: IpAddresses.cidr(props.vpcCidr),
-      maxAzs: 2,
+      ...(props.availabilityZones.length > 0 ? { availabilityZones: [...props.availabilityZones] } : { maxAzs: 2 }),
       natGateways: 0,
       subnetConfiguration: [{ name: 'Private', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 20 }],
       // It would be done by a function; a rule in the template does as well.

@@ -13,18 +13,20 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import { Rule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { CfnSubscription, Topic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { Database } from './database.ts';
-import { ALARM_SERVICES } from './encryption.ts';
+import { alarmServices } from './encryption.ts';
+import { OPERATIONS } from './generated/operations.gen.ts';
+import type { AlarmEmail } from './settings.ts';
 
 export interface ObservabilityProps {
   readonly key: IKey;
   /** Where alarms and the budget's warnings go. */
-  readonly alarmEmail?: string | undefined;
+  readonly alarmEmail: AlarmEmail;
   /** US dollars a month; 0 for no budget. */
   readonly monthlyBudget: number;
 }
@@ -37,17 +39,14 @@ export class Observability extends Construct {
   constructor(scope: Construct, id: string, props: ObservabilityProps) {
     super(scope, id);
     const { account, stackName } = Stack.of(this);
-    const email = props.alarmEmail;
+    const email = props.alarmEmail === 'nobody' ? undefined : props.alarmEmail;
 
     this.alarmTopic = new Topic(this, 'AlarmTopic', { masterKey: props.key });
-    this.alarmTopic.addToResourcePolicy(
-      new PolicyStatement({
-        principals: ALARM_SERVICES.map((service) => new ServicePrincipal(service)),
-        actions: ['sns:Publish'],
-        resources: [this.alarmTopic.topicArn],
-        conditions: { StringEquals: { 'aws:SourceAccount': account } },
-      }),
-    );
+    for (const statement of alarmServices(account)) {
+      statement.addActions('sns:Publish');
+      statement.addResources(this.alarmTopic.topicArn);
+      this.alarmTopic.addToResourcePolicy(statement);
+    }
     if (email) {
       new CfnSubscription(this, 'AlarmSubscription', {
         topicArn: this.alarmTopic.topicArn,
@@ -99,6 +98,70 @@ export class Observability extends Construct {
     });
   }
 
+  /** Watches what functions count of themselves. */
+  watchFunctions(timeoutSeconds: number): void {
+    this.alarm('RetryAlarm', {
+      alarmDescription: 'Functions repeat database work more than 20 times in five minutes.',
+      metric: this.query('SUM(DbRetry)'),
+      threshold: 20,
+    });
+    this.alarm('NearTimeoutAlarm', {
+      alarmDescription: 'A function takes more than four fifths of its time.',
+      metric: new MathExpression({
+        label: 'Percent of the time-out',
+        expression: `100 * slowest / (1000 * ${timeoutSeconds})`,
+        period: Duration.minutes(5),
+        usingMetrics: { slowest: this.query('MAX(Latency)') },
+      }),
+      threshold: 80,
+    });
+  }
+
+  /** Watches the cache as functions see it. */
+  watchCache(): void {
+    this.alarm('CacheAlarm', {
+      alarmDescription: 'The cache fails more than 20 times in five minutes; the database answers in its place.',
+      metric: this.query('SUM(CacheError)'),
+      threshold: 20,
+    });
+  }
+
+  /** Calls GET /health, to which its caller needs the right `arn`, and watches that it answers well. */
+  watchHealth(arn: string): void {
+    const { account, stackName } = Stack.of(this);
+    const role = new Role(this, 'HealthCheckRole', {
+      assumedBy: new ServicePrincipal('events.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      }),
+      inlinePolicies: {
+        call: new PolicyDocument({
+          statements: [new PolicyStatement({ actions: ['execute-api:Invoke'], resources: [arn] })],
+        }),
+      },
+    });
+    new Rule(this, 'HealthCheck', {
+      description: 'Calls GET /health through the gateway, signed.',
+      schedule: Schedule.rate(Duration.minutes(5)),
+      targets: [{ bind: () => ({ arn, role, retryPolicy: { maximumRetryAttempts: 0 } }) }],
+    });
+    const dimensionsMap = { service: stackName, operation: OPERATIONS.getHealth.functionName };
+    const period = Duration.minutes(15);
+    const sum = (metricName: string) =>
+      new Metric({ namespace: 'Atelier', metricName, dimensionsMap, period, statistic: Stats.SUM });
+    this.alarm('HealthAlarm', {
+      alarmDescription: 'For a quarter of an hour /health has not answered well, or nobody could call it.',
+      metric: new MathExpression({
+        label: 'Healthy answers',
+        expression: 'FILL(answers, 0) - FILL(failures, 0)',
+        period,
+        usingMetrics: { answers: sum('RequestCount'), failures: sum('Failure') },
+      }),
+      threshold: 1,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      treatMissingData: TreatMissingData.BREACHING,
+    });
+  }
+
   /** Watches the database, its connections and its password. */
   watchDatabase({ cluster, proxy, ownerSecretArn }: Database, maxConnections: number): void {
     if (proxy) {
@@ -130,6 +193,19 @@ export class Observability extends Construct {
         },
       }),
       threshold: 80,
+      evaluationPeriods: 3,
+    });
+
+    this.alarm('CapacityAlarm', {
+      alarmDescription: 'The database is as large as MaxCapacity lets it be.',
+      metric: new Metric({
+        namespace: 'AWS/RDS',
+        metricName: 'ACUUtilization',
+        dimensionsMap: { DBClusterIdentifier: cluster.clusterIdentifier },
+        statistic: Stats.AVERAGE,
+        period: Duration.minutes(5),
+      }),
+      threshold: 95,
       evaluationPeriods: 3,
     });
 
@@ -211,6 +287,14 @@ export class Observability extends Construct {
           properties: { title, region, ...properties },
         })),
       }),
+    });
+  }
+
+  /** What CloudWatch's Metrics Insights finds of all functions in five minutes. */
+  private query(what: string): MathExpression {
+    return new MathExpression({
+      expression: `SELECT ${what} FROM SCHEMA("Atelier", service, operation) WHERE service = '${Stack.of(this).stackName}'`,
+      period: Duration.minutes(5),
     });
   }
 

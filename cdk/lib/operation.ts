@@ -1,25 +1,23 @@
 import { Duration, Stack } from 'aws-cdk-lib';
-import { type Integration, LambdaIntegration } from 'aws-cdk-lib/aws-apigateway';
+import { type Integration, LambdaIntegration, type MethodOptions } from 'aws-cdk-lib/aws-apigateway';
 import { Alarm, ComparisonOperator, MathExpression, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { LambdaDeploymentConfig, LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy';
 import { Alias, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct, type IDependable } from 'constructs';
-import { DATABASE_NAME, USERS } from './database.ts';
-import { type CommonOptions, rustFunction } from './function.ts';
-import { OPERATIONS, type OperationId } from './generated/operations.gen.ts';
+import { DATABASE_NAME, type DatabaseRole, USERS } from './database.ts';
+import { type CommonOptions, functionName, rustFunction } from './function.ts';
+import type { OPERATIONS, OperationId } from './generated/operations.gen.ts';
 import type { Platform } from './platform.ts';
 import type { DeploymentPreference } from './settings.ts';
 
 /** What an operation may do in the database. */
 export type Role = (typeof OPERATIONS)[OperationId]['databaseRole'];
 
-/** What a function of an operation may have of its own. */
+/** What a function of an operation may have. */
 export interface FunctionOptions extends CommonOptions {
-  /** Seconds, at most 28; the gateway gives up after 29. */
-  readonly timeoutSeconds?: number;
-  /** Reserved concurrency; 0 reserves none. */
-  readonly reservedConcurrency?: number;
+  /** Environments that are kept ready, of the version that has the traffic. */
+  readonly provisionedConcurrency?: number;
   /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
   readonly requireIfMatch?: boolean;
   /** To be counted up when a secret in the variables has a new value, which the function then gets. */
@@ -28,11 +26,15 @@ export interface FunctionOptions extends CommonOptions {
   readonly deploymentPreference?: DeploymentPreference;
   /** Failures in a minute that raise the alarm, and roll a deployment back. */
   readonly failureThreshold?: number;
+  /** Options of its methods, such as an authoriser, as `options` of an override. */
+  readonly methodOptions?: MethodOptions;
 }
 
 /** What serves an operation: of one's own, with whatever else belongs to it. */
 export interface OverrideIntegration {
   readonly integration: Integration;
+  /** Options of the operation's methods, over those that they have here. */
+  readonly options?: MethodOptions | undefined;
 }
 
 /** What serves an operation: a function of this project. */
@@ -52,7 +54,7 @@ export interface OperationFunctionProps extends FunctionOptions {
   /** What fails, in words. */
   readonly subject: string;
   /** The roles that it connects as. */
-  readonly roles: readonly ('reader' | 'writer')[];
+  readonly roles: readonly DatabaseRole[];
   /** What must be done before it changes, if it uses the database. */
   readonly after: readonly IDependable[];
 }
@@ -66,38 +68,55 @@ export class OperationFunction extends Construct implements OperationIntegration
 
   constructor(scope: Construct, id: string, props: OperationFunctionProps) {
     super(scope, id);
-    const { platform, roles } = props;
+    const {
+      platform,
+      subject,
+      roles,
+      after,
+      provisionedConcurrency,
+      requireIfMatch = false,
+      secretsGeneration = 1,
+      deploymentPreference = 'AllAtOnce',
+      failureThreshold: _,
+      methodOptions: __,
+      ...common
+    } = props;
     const { database } = platform;
     const [user] = roles;
 
     this.handler = rustFunction(this, 'Function', {
-      ...props,
-      description: `${props.description ?? props.subject}; secrets of generation ${props.secretsGeneration ?? 1}`,
-      timeoutSeconds: props.timeoutSeconds ?? 10,
-      ...(user ? { securityGroup: platform.network.functionSecurityGroup } : {}),
+      timeout: Duration.seconds(10),
+      ...common,
+      platform,
+      description: `${props.description ?? subject}; secrets of generation ${secretsGeneration}`,
+      securityGroup: user && platform.network.functionSecurityGroup,
+      rights: user ? [database.connectStatement(...roles)] : [],
       environment: {
         // What the API allows, which knows it.
         CORS_ALLOWED_ORIGINS: '',
         ...(user
           ? {
-              REQUIRE_IF_MATCH: String(props.requireIfMatch ?? false),
+              REQUIRE_IF_MATCH: String(requireIfMatch),
               DB_AUTH: 'iam',
               DB_HOST: database.host,
               DB_NAME: DATABASE_NAME,
               DB_USER: USERS[user],
               // The template names the secret; its value is put in when the function is deployed.
               CURSOR_KEY: platform.cursorKey.secretValue.unsafeUnwrap(),
-              ...platform.cache?.environment,
+              ...platform.cacheEnvironment(roles),
             }
           : {}),
         ...(roles.length > 1 ? { WRITER_DB_USER: USERS.writer } : {}),
         ...props.environment,
       },
     });
-    for (const role of roles) database.grantConnectAs(this.handler, role);
-    if (user) this.handler.node.addDependency(...props.after);
+    if (user) this.handler.node.addDependency(...after);
 
-    this.alias = new Alias(this, 'Alias', { aliasName: 'live', version: this.handler.currentVersion });
+    this.alias = new Alias(this, 'Alias', {
+      aliasName: 'live',
+      version: this.handler.currentVersion,
+      ...(provisionedConcurrency ? { provisionedConcurrentExecutions: provisionedConcurrency } : {}),
+    });
     this.alarm = this.failures(props);
     this.alarm.addAlarmAction(new SnsAction(platform.alarmTopic));
     new LambdaDeploymentGroup(this, 'DeploymentGroup', {
@@ -107,7 +126,7 @@ export class OperationFunction extends Construct implements OperationIntegration
       deploymentConfig: LambdaDeploymentConfig.fromLambdaDeploymentConfigName(
         this,
         'DeploymentConfig',
-        `CodeDeployDefault.Lambda${props.deploymentPreference ?? 'AllAtOnce'}`,
+        `CodeDeployDefault.Lambda${deploymentPreference}`,
       ),
       alarms: [this.alarm],
       autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
@@ -116,11 +135,11 @@ export class OperationFunction extends Construct implements OperationIntegration
   }
 
   /** Answers of 500 and above, crashes and refusals in a minute. */
-  private failures({ binary, subject, failureThreshold }: OperationFunctionProps): Alarm {
+  private failures(props: OperationFunctionProps): Alarm {
+    const { binary, subject, failureThreshold } = props;
     const { stackName } = Stack.of(this);
     const sum = (namespace: string, metricName: string, dimensionsMap: Record<string, string>) =>
       new Metric({ namespace, metricName, dimensionsMap, period: Duration.minutes(1), statistic: Stats.SUM });
-    const functionName = `${stackName}-${binary}`;
     return new Alarm(this, 'Alarm', {
       alarmDescription: `${subject} fails; a deployment under way is rolled back.`,
       metric: new MathExpression({
@@ -129,8 +148,8 @@ export class OperationFunction extends Construct implements OperationIntegration
         expression: 'FILL(answers, 0) + FILL(crashes, 0) + FILL(throttles, 0)',
         usingMetrics: {
           answers: sum('Atelier', 'Failure', { service: stackName, operation: binary }),
-          crashes: sum('AWS/Lambda', 'Errors', { FunctionName: functionName }),
-          throttles: sum('AWS/Lambda', 'Throttles', { FunctionName: functionName }),
+          crashes: sum('AWS/Lambda', 'Errors', { FunctionName: functionName(this, props) }),
+          throttles: sum('AWS/Lambda', 'Throttles', { FunctionName: functionName(this, props) }),
         },
       }),
       threshold: failureThreshold ?? 5,
@@ -147,12 +166,4 @@ export function constructId(binary: string): string {
     .split('-')
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join('');
-}
-
-/** Every `operationId`, in the order of the documentation. */
-export const OPERATION_IDS = Object.keys(OPERATIONS) as OperationId[];
-
-/** A value for each operation. */
-export function forEachOperation<T>(value: (id: OperationId) => T): { [Id in OperationId]: T } {
-  return Object.fromEntries(OPERATION_IDS.map((id) => [id, value(id)])) as { [Id in OperationId]: T };
 }

@@ -15,14 +15,18 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { Cache } from './cache.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseRole } from './database.ts';
 import type { LogSettings } from './logs.ts';
 import type { Network } from './network.ts';
 
-export interface PlatformProps extends LogSettings {
+export interface PlatformProps {
+  /** For the logs of functions. */
+  readonly logs: LogSettings;
   readonly network: Network;
   readonly database: Database;
   readonly cache?: Cache | undefined;
+  /** Whether functions read the cache, or only tell it of what they write. */
+  readonly cacheIsRead?: boolean;
   /** Where alarms go. */
   readonly alarmTopic: ITopic;
 }
@@ -30,10 +34,9 @@ export interface PlatformProps extends LogSettings {
 /** What the functions of a stack share. */
 export class Platform extends Construct {
   readonly key: IKey;
-  readonly logRetentionDays: number;
+  readonly logs: LogSettings;
   readonly network: Network;
   readonly database: Database;
-  readonly cache: Cache | undefined;
   readonly alarmTopic: ITopic;
   /** For every function. */
   readonly policy: IManagedPolicy;
@@ -44,14 +47,17 @@ export class Platform extends Construct {
   /** What moves traffic to new versions. */
   readonly application: ILambdaApplication;
   readonly deploymentRole: IRole;
+  readonly #cache: Cache | undefined;
+  readonly #cacheIsRead: boolean;
 
   constructor(scope: Construct, id: string, props: PlatformProps) {
     super(scope, id);
-    this.key = props.key;
-    this.logRetentionDays = props.logRetentionDays;
+    this.key = props.logs.key;
+    this.logs = props.logs;
     this.network = props.network;
     this.database = props.database;
-    this.cache = props.cache;
+    this.#cache = props.cache;
+    this.#cacheIsRead = props.cacheIsRead ?? true;
     this.alarmTopic = props.alarmTopic;
 
     const { partition, region, account, stackName } = Stack.of(this);
@@ -98,7 +104,7 @@ export class Platform extends Construct {
     );
     this.cursorKey = new Secret(this, 'CursorKey', {
       description: 'What the cursors of lists are authenticated with',
-      encryptionKey: props.key,
+      encryptionKey: this.key,
       generateSecretString: { passwordLength: 48, excludePunctuation: true },
     });
     acknowledge(
@@ -117,5 +123,9 @@ export class Platform extends Construct {
       'AWS keeps up what CodeDeploy needs to move the traffic of functions.',
       'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited',
     );
+  }
+  /** The variables with which a function of `roles` uses the cache, if it does. */
+  cacheEnvironment(roles: readonly DatabaseRole[]): { readonly [name: string]: string } {
+    return this.#cache && (this.#cacheIsRead || roles.includes('writer')) ? this.#cache.environment : {};
   }
 }

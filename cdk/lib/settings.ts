@@ -4,6 +4,7 @@
  */
 
 import { OPERATIONS } from './generated/operations.gen.ts';
+import { OPERATION_IDS, OWN } from './operations.ts';
 
 /** Who may call, apart from the open routes. */
 export type Access =
@@ -44,6 +45,9 @@ export type DeploymentPreference =
 
 export type LogLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
+/** Where alarms and the budget's warnings go; `nobody` is said, not forgotten. */
+export type AlarmEmail = 'nobody' | `${string}@${string}`;
+
 /** What any stage may have. */
 export interface Options {
   /** Whether callers need an API key of the usage plan, besides what `authMode` wants. */
@@ -56,6 +60,8 @@ export interface Options {
   readonly allowedIpRanges: readonly string[];
   /** Whether AWS WAF filters requests. */
   readonly waf: boolean;
+  /** Requests in five minutes from one address, before AWS WAF blocks it. */
+  readonly wafRateLimit: number;
   /** Whether the gateway caches /docs and /openapi.json; nothing else, since its cache knows no If-None-Match. */
   readonly stageCache: boolean;
   readonly domain?: Domain;
@@ -85,12 +91,18 @@ export interface Options {
   readonly logLevel: LogLevel;
   /** How long all logs are kept. */
   readonly logRetentionDays: number;
+  /** Where all logs are sent besides: Kinesis, Firehose, a destination of CloudWatch Logs, or a function. */
+  readonly logDestinationArn?: string;
+  /** The role with which CloudWatch Logs writes there; Kinesis and Firehose need it. */
+  readonly logDestinationRoleArn?: string;
   /** To be counted up when the cursor key or the cache's password has a new value, which functions then get. */
   readonly secretsGeneration: number;
   /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
   readonly requireIfMatch: boolean;
   /** Addresses of the VPC, a /16. */
   readonly vpcCidr: string;
+  /** The two zones of the subnets, by name; none for the region's first two. */
+  readonly availabilityZones: readonly string[];
   /** Of Aurora PostgreSQL; 16.3 or newer can sleep. */
   readonly engineVersion: string;
   /** Aurora capacity units at most. */
@@ -101,12 +113,16 @@ export interface Options {
   readonly proxyConnectionsPercent: number;
   /** Of automatic backups. */
   readonly backupRetentionDays: number;
-  /** Whether there is a cache (ElastiCache Serverless for Valkey). */
-  readonly cache: boolean;
+  /** Whether functions may reach the database both ways, through RDS Proxy and directly: while `profile` changes. */
+  readonly bothPaths: boolean;
+  /**
+   * Whether there is a cache (ElastiCache Serverless for Valkey). With `writes`, functions that write tell it of changes
+   * and no function reads it: the step between the other two, in both directions.
+   */
+  readonly cache: boolean | 'writes';
   /** Failures of one operation in a minute that raise its alarm. */
   readonly failureThreshold: number;
-  /** Where alarms and the budget's warnings go; nowhere without one. */
-  readonly alarmEmail?: string;
+  readonly alarmEmail: AlarmEmail;
   /** US dollars a month for what is tagged with this stack's name; 0 for no budget. Needs `alarmEmail`. */
   readonly monthlyBudget: number;
 }
@@ -117,13 +133,14 @@ export type Settings = Place & Options;
 /** The names of the stages. */
 export type StageName = Settings['stage'];
 
-/** What a stage has unless it says otherwise. */
-export const DEFAULTS: Options = {
+/** What a stage has unless it says otherwise. Who is told of alarms, it says itself. */
+export const DEFAULTS: Omit<Options, 'alarmEmail'> = {
   apiKeys: false,
   corsAllowedOrigins: [],
   corsAllowedHeaders: [],
   allowedIpRanges: [],
   waf: false,
+  wafRateLimit: 60_000,
   stageCache: false,
   manageGatewayAccount: true,
   rateLimit: 100,
@@ -142,11 +159,13 @@ export const DEFAULTS: Options = {
   secretsGeneration: 1,
   requireIfMatch: false,
   vpcCidr: '10.20.0.0/16',
+  availabilityZones: [],
   engineVersion: '17.7',
   maxCapacity: 2,
   maxConnections: 200,
   proxyConnectionsPercent: 80,
   backupRetentionDays: 7,
+  bothPaths: false,
   cache: false,
   failureThreshold: 5,
   monthlyBudget: 0,
@@ -164,8 +183,12 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     maxCapacity: 2,
     logRetentionDays: 14,
     backupRetentionDays: 1,
+    alarmEmail: 'nobody',
   },
-  /** As prod is, smaller: what shifts and is rolled back there does so here first. */
+  /**
+   * As prod is, but for sizes, concurrency, the time a shift takes, how long things are kept, and the question before
+   * changes: what breaks there breaks here first.
+   */
   staging: {
     ...DEFAULTS,
     stage: 'staging',
@@ -177,8 +200,11 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     readerConcurrency: 10,
     writerConcurrency: 5,
     documentConcurrency: 2,
+    waf: true,
     deploymentPreference: 'Canary10Percent5Minutes',
+    requireIfMatch: true,
     logRetentionDays: 30,
+    alarmEmail: 'nobody',
   },
   prod: {
     ...DEFAULTS,
@@ -196,6 +222,7 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     deploymentPreference: 'Canary10Percent15Minutes',
     requireIfMatch: true,
     backupRetentionDays: 35,
+    alarmEmail: 'nobody',
   },
 };
 
@@ -228,14 +255,28 @@ export function checked<T extends Settings>(settings: T): T {
   within('backupRetentionDays', 1, 35);
   within('secretsGeneration', 1, Number.MAX_SAFE_INTEGER);
   within('failureThreshold', 1, Number.MAX_SAFE_INTEGER);
+  within('wafRateLimit', 100, 2_000_000_000);
   within('monthlyBudget', 0, Number.MAX_SAFE_INTEGER);
   const noHeader = settings.corsAllowedHeaders.find((name) => !/^[A-Za-z0-9-]+$/.test(name));
   if (noHeader !== undefined)
     faults.push(`corsAllowedHeaders has ${JSON.stringify(noHeader)}, not the name of a header`);
   if (settings.authMode === 'cognito' && settings.userPoolArn === '') faults.push('authMode cognito needs userPoolArn');
   if (settings.domain?.certificateArn === '') faults.push('a domain needs certificateArn');
-  if (settings.monthlyBudget > 0 && !settings.alarmEmail) faults.push('monthlyBudget needs alarmEmail');
-  if (!/^\d+\.\d+\.\d+\.\d+\/16$/.test(settings.vpcCidr)) faults.push(`vpcCidr ${settings.vpcCidr} is no /16`);
+  const { alarmEmail = '' }: { alarmEmail?: string } = settings;
+  if (alarmEmail !== 'nobody' && !/^\S+@\S+$/.test(alarmEmail)) {
+    faults.push(`alarmEmail is ${JSON.stringify(alarmEmail)}, neither an address nor nobody`);
+  }
+  if (settings.monthlyBudget > 0 && alarmEmail === 'nobody') {
+    faults.push('monthlyBudget needs an alarmEmail other than nobody');
+  }
+  const zones = new Set(settings.availabilityZones).size;
+  if (zones !== settings.availabilityZones.length || ![0, 2].includes(zones)) {
+    faults.push(`availabilityZones has ${settings.availabilityZones.join(', ')}, neither two zones nor none`);
+  }
+  if (settings.logDestinationRoleArn && !settings.logDestinationArn) {
+    faults.push('logDestinationRoleArn needs logDestinationArn');
+  }
+  if (!/^\d+\.\d+\.\d+\.\d+\/16$/.test(settings.vpcCidr)) faults.push(`vpcCidr ${settings.vpcCidr} is not a /16`);
   // Types are gone where settings come from a command line.
   const place: { stage: string; authMode: string; profile: string; minCapacity: number } = settings;
   if (place.stage === 'prod' && place.authMode === 'none') faults.push('stage prod needs authMode iam or cognito');
@@ -248,9 +289,12 @@ export function checked<T extends Settings>(settings: T): T {
     if (readerConcurrency === 0 || writerConcurrency === 0) {
       faults.push('profile proxy needs readerConcurrency and writerConcurrency: its connections are counted');
     }
-    const count = (role: string) =>
-      Object.values(OPERATIONS).filter(({ databaseRole }) => databaseRole === role).length;
-    const wanted = count('reader') * readerConcurrency + count('writer') * writerConcurrency;
+    const concurrency = { reader: readerConcurrency, writer: writerConcurrency, none: 0 };
+    const wanted = OPERATION_IDS.map((id) =>
+      OPERATIONS[id].databaseRole === 'none'
+        ? 0
+        : (OWN[id].reservedConcurrency ?? concurrency[OPERATIONS[id].databaseRole]),
+    ).reduce((sum, connections) => sum + connections, 0);
     const there = Math.floor((maxConnections * proxyConnectionsPercent) / 100);
     if (wanted > there) faults.push(`functions may want ${wanted} connections at once, of ${there} of the proxy`);
   }

@@ -3,11 +3,22 @@ import type { Stage } from 'aws-cdk-lib/aws-apigateway';
 import { CfnLoggingConfiguration, CfnWebACL, CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2';
 import { Construct } from 'constructs';
 import { type LogSettings, logGroup } from './logs.ts';
+import type { Options } from './settings.ts';
 
-export interface WafProps extends LogSettings {
+export interface WafProps extends LogSettings, Pick<Options, 'wafRateLimit'> {
   /** What it protects. */
   readonly stage: Stage;
 }
+
+/** Rules of AWS's common set that only count here. */
+const COUNTED = [
+  // It blocks bodies over 8 KiB. Ours may have 64 KiB, which functions enforce.
+  'SizeRestrictions_BODY',
+  // It blocks queries over 2,048 bytes, which a page of a search can have.
+  'SizeRestrictions_QUERYSTRING',
+  // Machines that sign their requests often name no user agent.
+  'NoUserAgent_HEADER',
+];
 
 /** AWS WAF before the API: known bad inputs, the common rules, and a limit for each address. */
 export class Waf extends Construct {
@@ -51,8 +62,7 @@ export class Waf extends Construct {
           statement: {
             managedRuleGroupStatement: {
               ...managed('AWSManagedRulesCommonRuleSet'),
-              // It blocks bodies over 8 KiB. Ours may have 64 KiB, which functions enforce.
-              ruleActionOverrides: [{ name: 'SizeRestrictions_BODY', actionToUse: { count: {} } }],
+              ruleActionOverrides: COUNTED.map((name) => ({ name, actionToUse: { count: {} } })),
             },
           },
           visibilityConfig: visibility('Common'),
@@ -61,7 +71,9 @@ export class Waf extends Construct {
           name: 'Rate',
           priority: 3,
           action: { block: {} },
-          statement: { rateBasedStatement: { limit: 10_000, evaluationWindowSec: 300, aggregateKeyType: 'IP' } },
+          statement: {
+            rateBasedStatement: { limit: props.wafRateLimit, evaluationWindowSec: 300, aggregateKeyType: 'IP' },
+          },
           visibilityConfig: visibility('Rate'),
         },
       ],

@@ -2,8 +2,8 @@
 
 import { DEFAULTS, type Settings } from '../lib/settings.ts';
 
-/** Everything that can be there, and nothing that need not be. */
-export const VARIANTS: { readonly everything: Settings; readonly nothing: Settings } = {
+/** Everything that can be there, what is there for a while, and nothing that need not be. */
+export const VARIANTS: { readonly everything: Settings; readonly between: Settings; readonly nothing: Settings } = {
   everything: {
     ...DEFAULTS,
     stage: 'prod',
@@ -17,6 +17,7 @@ export const VARIANTS: { readonly everything: Settings; readonly nothing: Settin
     corsAllowedHeaders: ['X-Shop', 'X-Till'],
     allowedIpRanges: ['198.51.100.0/24', '203.0.113.0/24'],
     waf: true,
+    wafRateLimit: 12_000,
     stageCache: true,
     cache: true,
     domain: {
@@ -38,8 +39,11 @@ export const VARIANTS: { readonly everything: Settings; readonly nothing: Settin
     deploymentPreference: 'Linear10PercentEvery1Minute',
     logLevel: 'WARN',
     logRetentionDays: 30,
+    logDestinationArn: 'arn:aws:firehose:eu-central-1:123456789012:deliverystream/logs',
+    logDestinationRoleArn: 'arn:aws:iam::123456789012:role/logs',
     requireIfMatch: true,
     vpcCidr: '10.77.0.0/16',
+    availabilityZones: ['eu-central-1b', 'eu-central-1c'],
     engineVersion: '16.8',
     maxConnections: 300,
     proxyConnectionsPercent: 70,
@@ -47,6 +51,18 @@ export const VARIANTS: { readonly everything: Settings; readonly nothing: Settin
     failureThreshold: 9,
     alarmEmail: 'alarms@example.com',
     monthlyBudget: 250,
+  },
+  /** On the way from one profile to the other, and from no cache to one. */
+  between: {
+    ...DEFAULTS,
+    stage: 'staging',
+    authMode: 'iam',
+    profile: 'scale-to-zero',
+    minCapacity: 0,
+    bothPaths: true,
+    cache: 'writes',
+    logDestinationArn: 'arn:aws:lambda:eu-central-1:123456789012:function:logs',
+    alarmEmail: 'nobody',
   },
   nothing: {
     ...DEFAULTS,
@@ -56,6 +72,7 @@ export const VARIANTS: { readonly everything: Settings; readonly nothing: Settin
     minCapacity: 0,
     allowedIpRanges: ['198.51.100.0/24'],
     manageGatewayAccount: false,
+    alarmEmail: 'nobody',
   },
 };
 

@@ -67,7 +67,7 @@ describe('with profile scale-to-zero', () => {
       PolicyDocument: {
         Statement: [
           {
-            Sid: 'Connect',
+            Sid: 'ConnectAsReader',
             Effect: 'Allow',
             Action: 'rds-db:connect',
             Resource: {
@@ -121,7 +121,7 @@ describe('with profile proxy', () => {
   });
 
   test('functions connect to the proxy', () => {
-    const arn = JSON.stringify(stack.resolve(database.connectArn('writer')));
+    const arn = JSON.stringify(stack.resolve(database.connectStatement('writer').resources));
     expect(arn).toContain('DBProxyArn');
     expect(arn).toContain('/catalog_writer');
     expect(JSON.stringify(stack.resolve(database.host))).toContain('DatabaseProxy');

@@ -2,18 +2,24 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { RestApi } from 'aws-cdk-lib/aws-apigateway';
 import { describe, expect, test } from 'vitest';
 import { Observability } from '../lib/observability.ts';
+import type { AlarmEmail } from '../lib/settings.ts';
 import { Waf } from '../lib/waf.ts';
 import { ground } from './stacks.ts';
 
-function watched(props: { alarmEmail?: string; monthlyBudget?: number; profile?: 'proxy' } = {}) {
+function watched(props: { alarmEmail?: AlarmEmail; monthlyBudget?: number; profile?: 'proxy' } = {}) {
   const { stack, key, database, logs } = ground(props.profile ? { profile: 'proxy', minCapacity: 1 } : {});
   const api = new RestApi(stack, 'Api');
   api.root.addMethod('GET');
-  const observability = new Observability(stack, 'Observability', { monthlyBudget: 0, ...props, key });
+  const observability = new Observability(stack, 'Observability', {
+    monthlyBudget: 0,
+    alarmEmail: 'nobody',
+    ...props,
+    key,
+  });
   observability.watchApi(api);
   observability.watchDatabase(database, 200);
   observability.addDashboard('prod', database);
-  new Waf(stack, 'Waf', { ...logs, stage: api.deploymentStage });
+  new Waf(stack, 'Waf', { ...logs, wafRateLimit: 12_345, stage: api.deploymentStage });
   return Template.fromStack(stack);
 }
 
@@ -78,7 +84,14 @@ test('the topic is encrypted, and only services of this account publish', () => 
       Statement: [
         Match.objectLike({
           Action: 'sns:Publish',
+          Principal: { Service: ['budgets.amazonaws.com', 'cloudwatch.amazonaws.com'] },
           Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+        }),
+        // EventBridge names no source account: with the condition, nothing of it would arrive.
+        Match.objectLike({
+          Action: 'sns:Publish',
+          Principal: { Service: 'events.amazonaws.com' },
+          Condition: Match.absent(),
         }),
       ],
     },
@@ -94,12 +107,16 @@ test('the dashboard draws the API and the database', () => {
 describe('WAF', () => {
   const template = watched();
 
-  test('only counts long bodies, which functions refuse', () => {
+  test('only counts long bodies, which functions refuse, and what machines and searches send', () => {
     const [acl] = Object.values(template.findResources('AWS::WAFv2::WebACL'));
     const common = acl?.Properties.Rules.find((rule: { Name: string }) => rule.Name === 'Common');
-    expect(common.Statement.ManagedRuleGroupStatement.RuleActionOverrides).toEqual([
-      { Name: 'SizeRestrictions_BODY', ActionToUse: { Count: {} } },
-    ]);
+    expect(common.Statement.ManagedRuleGroupStatement.RuleActionOverrides).toEqual(
+      ['SizeRestrictions_BODY', 'SizeRestrictions_QUERYSTRING', 'NoUserAgent_HEADER'].map((Name) => ({
+        Name,
+        ActionToUse: { Count: {} },
+      })),
+    );
+    expect(acl?.Properties.Rules[3].Statement.RateBasedStatement.Limit).toBe(12_345);
     expect(acl?.Properties.Rules.map((rule: { Priority: number }) => rule.Priority)).toEqual([0, 1, 2, 3]);
   });
 

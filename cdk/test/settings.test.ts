@@ -8,7 +8,7 @@ test('every stage is fit to be deployed', () => {
 test('all faults are told at once', () => {
   const settings = { ...STAGES.dev, functionTimeout: 29, monthlyBudget: 5, vpcCidr: '10.0.0.0/8' };
   expect(() => checked(settings)).toThrow(
-    'stage dev: functionTimeout is 29, not 3 to 28; monthlyBudget needs alarmEmail; vpcCidr 10.0.0.0/8 is no /16',
+    'stage dev: functionTimeout is 29, not 3 to 28; monthlyBudget needs an alarmEmail other than nobody; vpcCidr 10.0.0.0/8 is not a /16',
   );
 });
 

@@ -1,5 +1,6 @@
 /** Stacks to look at. Binaries are placeholders everywhere. */
 
+import { readFileSync } from 'node:fs';
 import { App, type Environment, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -12,8 +13,13 @@ import { Network } from '../lib/network.ts';
 import { Platform } from '../lib/platform.ts';
 import { DEFAULTS, type Settings } from '../lib/settings.ts';
 
+/** What the CDK's CLI reads from `cdk.json`. */
+export const CONTEXT: { readonly [name: string]: unknown } = JSON.parse(
+  readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'),
+).context;
+
 export function emptyApp(): App {
-  return new App({ context: { [PLACEHOLDERS]: true } });
+  return new App({ context: { ...CONTEXT, [PLACEHOLDERS]: true } });
 }
 
 export function emptyStack(env?: Environment): Stack {
@@ -25,18 +31,23 @@ export function ground(props: Partial<DatabaseProps> = {}) {
   const stack = emptyStack();
   const key = new Key(stack, 'Key');
   const logs = { key, logRetentionDays: 30 };
-  const network = new Network(stack, 'Network', { ...logs, vpcCidr: '10.1.0.0/16', endpointZones: 1 });
+  const network = new Network(stack, 'Network', {
+    ...logs,
+    vpcCidr: '10.1.0.0/16',
+    availabilityZones: [],
+    endpointZones: 1,
+  });
   const database = new Database(stack, 'Database', {
     ...DEFAULTS,
     profile: 'scale-to-zero',
     minCapacity: 0,
+    ...logs,
     network,
-    key,
     deletionProtection: false,
     ...props,
   } as DatabaseProps);
   const platform = () =>
-    new Platform(stack, 'Platform', { ...logs, network, database, alarmTopic: new Topic(stack, 'Topic') });
+    new Platform(stack, 'Platform', { logs, network, database, alarmTopic: new Topic(stack, 'Topic') });
   return { stack, key, logs, network, database, platform };
 }
 

@@ -1,5 +1,6 @@
 /** What the compiler promises: `tsc` reads this file, nothing runs it. */
 
+import { Duration } from 'aws-cdk-lib';
 import type { HttpIntegration } from 'aws-cdk-lib/aws-apigateway';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { Role } from 'aws-cdk-lib/aws-iam';
@@ -16,7 +17,7 @@ declare const scope: Construct;
 declare const integration: HttpIntegration;
 declare const table: Table;
 declare const grantee: Role;
-declare const settings: Omit<CatalogApiProps<None>, 'integrations'>;
+declare const settings: Omit<CatalogApiProps, 'integrations'>;
 
 // Operations are a union of literals, from the register.
 expectTypeOf<OperationId>().toEqualTypeOf<keyof typeof OPERATIONS>();
@@ -45,7 +46,7 @@ CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration 
 // Options are typed, and an operation's may be a part.
 CatalogApi.defaultIntegrations(scope)
   .withDefaultOptions({ memorySize: 256, logLevel: 'DEBUG' })
-  .withOperationOptions({ searchProducts: { memorySize: 1024, timeoutSeconds: 20 } });
+  .withOperationOptions({ searchProducts: { memorySize: 1024, timeout: Duration.seconds(20) } });
 // @ts-expect-error: an option that there is not
 CatalogApi.defaultIntegrations(scope).withDefaultOptions({ memory: 256 });
 // @ts-expect-error: a value that there is not
@@ -110,15 +111,20 @@ expectTypeOf(owners).toExtend<Owners<OperationId | 'exportProducts'>>();
 const iam = { authMode: 'iam' } as const;
 const asleep = { profile: 'scale-to-zero', minCapacity: 0 } as const;
 const awake = { profile: 'proxy', minCapacity: 0.5 } as const;
-expectTypeOf({ ...DEFAULTS, ...iam, ...asleep, stage: 'dev' } as const).toExtend<Settings>();
-expectTypeOf({ ...DEFAULTS, ...iam, ...awake, stage: 'prod' } as const).toExtend<Settings>();
+expectTypeOf({ ...DEFAULTS, ...iam, ...asleep, stage: 'dev', alarmEmail: 'nobody' } as const).toExtend<Settings>();
+expectTypeOf({ ...DEFAULTS, ...iam, ...awake, stage: 'prod', alarmEmail: 'nobody' } as const).toExtend<Settings>();
+const TOLD = { ...DEFAULTS, alarmEmail: 'nobody' } as const;
+// @ts-expect-error: a stage says who is told of alarms, if only nobody
+export const untold: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev' };
+// @ts-expect-error: neither an address nor nobody
+export const misdirected: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev', alarmEmail: 'somebody' };
 // @ts-expect-error: production is not open
-export const open: Settings = { ...DEFAULTS, ...awake, stage: 'prod', authMode: 'none' };
+export const open: Settings = { ...TOLD, ...awake, stage: 'prod', authMode: 'none' };
 // @ts-expect-error: production does not sleep
-export const sleeping: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'prod' };
+export const sleeping: Settings = { ...TOLD, ...iam, ...asleep, stage: 'prod' };
 // @ts-expect-error: a proxy lets no database sleep
-export const insomniac: Settings = { ...DEFAULTS, ...iam, stage: 'dev', profile: 'proxy', minCapacity: 0 };
+export const insomniac: Settings = { ...TOLD, ...iam, stage: 'dev', profile: 'proxy', minCapacity: 0 };
 // @ts-expect-error: tokens come from a pool
-export const poolless: Settings = { ...DEFAULTS, ...asleep, stage: 'dev', authMode: 'cognito' };
+export const poolless: Settings = { ...TOLD, ...asleep, stage: 'dev', authMode: 'cognito' };
 // @ts-expect-error: a domain has a certificate
-export const bare: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev', domain: { domainName: 'a.example' } };
+export const bare: Settings = { ...TOLD, ...iam, ...asleep, stage: 'dev', domain: { domainName: 'a.example' } };

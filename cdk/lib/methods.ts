@@ -1,0 +1,87 @@
+/** What one's own integration and options make of a method. */
+
+import {
+  CfnMethod,
+  type IntegrationResponse,
+  IntegrationType,
+  type Method,
+  type MethodOptions,
+  type MethodResponse,
+} from 'aws-cdk-lib/aws-apigateway';
+
+/**
+ * `ours` with `own` over them. Parameters add up; another authoriser or type of authorisation comes with its own scopes,
+ * and another validation in the place of ours.
+ */
+export function withOwn(ours: MethodOptions, own: MethodOptions = {}): MethodOptions {
+  const { authorizationType, authorizer, authorizationScopes, requestValidator, ...others } = ours;
+  const isAnotherCaller =
+    own.authorizer !== undefined ||
+    (own.authorizationType !== undefined && own.authorizationType !== authorizationType);
+  return {
+    ...(isAnotherCaller ? {} : { authorizationType, authorizer, authorizationScopes }),
+    ...(own.requestValidatorOptions ? {} : { requestValidator }),
+    ...others,
+    ...own,
+    requestParameters: { ...ours.requestParameters, ...own.requestParameters },
+  };
+}
+
+/**
+ * Adds to `method` what API Gateway would refuse its integration without, or answer 500: a response for each status,
+ * the headers and parameters that are mapped, and a status for a mock. What has been said about them stays.
+ */
+export function complete(method: Method, options: MethodOptions): void {
+  const resource = method.node.defaultChild;
+  if (!(resource instanceof CfnMethod)) return;
+  const integration = resource.integration as CfnMethod.IntegrationProperty;
+  const isProxy = [IntegrationType.AWS_PROXY, IntegrationType.HTTP_PROXY].includes(integration.type as IntegrationType);
+  const given = (integration.integrationResponses ?? []) as readonly IntegrationResponse[];
+  const responses = given.length > 0 || isProxy ? given : [{ statusCode: '200' }];
+
+  for (const response of methodResponses(options.methodResponses ?? [], responses)) method.addMethodResponse(response);
+  resource.requestParameters = { ...mapped(integration), ...options.requestParameters };
+  resource.integration = {
+    ...integration,
+    ...(responses.length > 0 ? { integrationResponses: [...responses] } : {}),
+    ...(integration.type === IntegrationType.MOCK && !integration.requestTemplates
+      ? { requestTemplates: mock(responses, options) }
+      : {}),
+  };
+  // Its deployment is another when these are.
+  const { requestParameters, integration: completed } = resource;
+  method.api.latestDeployment?.addToLogicalId({ requestParameters, completed });
+}
+
+/** `declared`, and what `responses` send besides. */
+function methodResponses(declared: readonly MethodResponse[], responses: readonly IntegrationResponse[]) {
+  const all = new Map(declared.map((response) => [response.statusCode, response]));
+  for (const { statusCode, responseParameters = {} } of responses) {
+    const headers = Object.fromEntries(Object.keys(responseParameters).map((name) => [name, false]));
+    const response = all.get(statusCode) ?? { statusCode };
+    all.set(statusCode, {
+      ...response,
+      ...(Object.keys(headers).length > 0
+        ? { responseParameters: { ...headers, ...response.responseParameters } }
+        : {}),
+    });
+  }
+  return all.values();
+}
+
+/** The parameters of the request that `integration` maps. */
+function mapped({ requestParameters = {} }: CfnMethod.IntegrationProperty): { [name: string]: boolean } {
+  const sources = Object.values(requestParameters as { readonly [name: string]: string });
+  const parameters = sources.filter((source) =>
+    /^method\.request\.(path|header|multivalueheader|querystring|multivaluequerystring)\.[\w.-]+$/.test(source),
+  );
+  return Object.fromEntries(parameters.map((name) => [name, false]));
+}
+
+/** The status of a mock, which has no other way to have one. */
+function mock(responses: readonly IntegrationResponse[], { requestModels = {} }: MethodOptions) {
+  const { statusCode } = responses.find(({ selectionPattern }) => !selectionPattern) ??
+    responses[0] ?? { statusCode: 200 };
+  const mediaTypes = ['application/json', ...Object.keys(requestModels)];
+  return Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, `{"statusCode": ${statusCode}}`]));
+}
