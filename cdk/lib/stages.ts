@@ -1,7 +1,11 @@
 import { type App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { AtelierStack } from './atelier-stack.ts';
+import type { Pattern } from './integrations.ts';
 import { type Settings, STAGES, type StageName } from './settings.ts';
+
+/** The context that spreads operations over functions in another way than `isolated`, in every stage. */
+export const PATTERN = 'pattern';
 
 /**
  * The stack of every stage in `app`, under AWS Solutions' rules. None has the name of a stack of `samconfig.toml`: the
@@ -9,6 +13,12 @@ import { type Settings, STAGES, type StageName } from './settings.ts';
  */
 export function stages(app: App): { readonly [Name in StageName]: AtelierStack } {
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-  const stack = (settings: Settings) => new AtelierStack(app, `atelier-cdk-${settings.stage}`, { settings });
+  const pattern = app.node.tryGetContext(PATTERN) ?? 'isolated';
+  if (!isPattern(pattern)) throw new Error(`-c ${PATTERN}=${pattern} is neither isolated nor shared`);
+  const stack = (settings: Settings) => new AtelierStack(app, `atelier-cdk-${settings.stage}`, { settings, pattern });
   return { dev: stack(STAGES.dev), staging: stack(STAGES.staging), prod: stack(STAGES.prod) };
+}
+
+function isPattern(name: string): name is Pattern {
+  return ['isolated', 'shared'].includes(name);
 }

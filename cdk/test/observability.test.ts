@@ -17,6 +17,8 @@ function watched(props: { alarmEmail?: AlarmEmail; monthlyBudget?: number; profi
     key,
   });
   observability.watchApi(api);
+  observability.watchFunctions(20);
+  observability.watchCache();
   observability.watchDatabase(database, 200);
   observability.addDashboard('prod', database);
   new Waf(stack, 'Waf', { ...logs, wafRateLimit: 12_345, stage: api.deploymentStage });
@@ -38,6 +40,7 @@ describe('alarms', () => {
     ['Latency', { Threshold: 1000, ExtendedStatistic: 'p99', EvaluationPeriods: 3 }],
     ['Throttles', { Threshold: 0, Statistic: 'Sum' }],
     ['MatchedEvents', { Threshold: 0, Statistic: 'Sum' }],
+    ['ACUUtilization', { Threshold: 95, Statistic: 'Average', EvaluationPeriods: 3, Period: 300 }],
   ])('watch %s', (MetricName, properties) => {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName, ...properties });
   });
@@ -46,6 +49,24 @@ describe('alarms', () => {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       Threshold: 80,
       Metrics: Match.arrayWith([Match.objectLike({ Expression: '100 * used / 200' })]),
+    });
+  });
+
+  test.each([
+    ['SUM(DbRetry)', 20],
+    ['SUM(CacheError)', 20],
+    ['MAX(Latency)', 80],
+  ])('watch %s of all functions', (what, Threshold) => {
+    const Expression = `SELECT ${what} FROM SCHEMA("Atelier", service, operation) WHERE service = 'test'`;
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Threshold,
+      Metrics: Match.arrayWith([Match.objectLike({ Expression, Period: 300 })]),
+    });
+  });
+
+  test('hold the slowest against the time that functions have', () => {
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Metrics: Match.arrayWith([Match.objectLike({ Expression: '100 * slowest / (1000 * 20)' })]),
     });
   });
 

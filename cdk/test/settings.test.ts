@@ -39,3 +39,37 @@ test('a budget has a reader', () => {
   expect(checked({ ...STAGES.dev, monthlyBudget: 5, alarmEmail: 'a@example.com' }).monthlyBudget).toBe(5);
   expect(DEFAULTS.monthlyBudget).toBe(0);
 });
+
+test('a stage says who is told of alarms, in words that mean something', () => {
+  for (const alarmEmail of [undefined, '', 'somebody']) {
+    expect(() => checked({ ...STAGES.dev, alarmEmail } as unknown as Settings)).toThrow(
+      'neither an address nor nobody',
+    );
+  }
+});
+
+test('zones are two or none, and logs go somewhere before a role is named for it', () => {
+  expect(() => checked({ ...STAGES.dev, availabilityZones: ['eu-central-1a'] })).toThrow('neither two zones nor none');
+  expect(() => checked({ ...STAGES.dev, availabilityZones: ['eu-central-1a', 'eu-central-1a'] })).toThrow(
+    'neither two',
+  );
+  expect(() => checked({ ...STAGES.dev, logDestinationRoleArn: 'arn:aws:iam::1:role/logs' })).toThrow(
+    'needs logDestinationArn',
+  );
+});
+
+test('staging is prod but for sizes, concurrency, shifts and retention', () => {
+  const { prod, staging } = STAGES;
+  const differ = (Object.keys(prod) as (keyof typeof prod)[]).filter((name) => prod[name] !== staging[name]);
+  expect(differ.sort()).toEqual([
+    'backupRetentionDays',
+    'deploymentPreference',
+    'documentConcurrency',
+    'logRetentionDays',
+    'maxCapacity',
+    'maxConnections',
+    'readerConcurrency',
+    'stage',
+    'writerConcurrency',
+  ]);
+});

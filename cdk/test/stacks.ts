@@ -51,8 +51,14 @@ export function ground(props: Partial<DatabaseProps> = {}) {
   return { stack, key, logs, network, database, platform };
 }
 
-/** The template of a whole stack. */
+const SYNTHESISED = new Map<Settings, { stack: AtelierStack; template: Template }>();
+
+/** A whole stack and its template, made once for the same `settings`: nothing may be added to it. */
 export function synthesised(settings: Settings, pattern: Pattern = 'isolated') {
+  const known = pattern === 'isolated' ? SYNTHESISED.get(settings) : undefined;
+  if (known) return known;
   const stack = new AtelierStack(emptyApp(), `atelier-${settings.stage}`, { settings, pattern });
-  return { stack, template: Template.fromStack(stack) };
+  const made = { stack, template: Template.fromStack(stack) };
+  if (pattern === 'isolated') SYNTHESISED.set(settings, made);
+  return made;
 }
