@@ -14,7 +14,7 @@ import {
   ProxyTarget,
   SubnetGroup,
 } from 'aws-cdk-lib/aws-rds';
-import { Construct } from 'constructs';
+import { Construct, type IDependable } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { type LogSettings, logGroup } from './logs.ts';
 import type { Network } from './network.ts';
@@ -59,6 +59,8 @@ export class Database extends Construct {
   readonly host: string;
   /** The password of the owner, which RDS rotates every seven days. */
   readonly ownerSecretArn: string;
+  /** What must be there before anybody can connect: the groups, with their rules. */
+  readonly ways: readonly IDependable[];
   /** What functions may connect to. */
   readonly #servers: string[] = [];
 
@@ -73,6 +75,8 @@ export class Database extends Construct {
     const group = (name: string, description: string) =>
       new SecurityGroup(this, name, { vpc: network.vpc, description, allowAllOutbound: false });
     const securityGroup = group('DatabaseSecurityGroup', 'Aurora');
+    const ways: IDependable[] = [securityGroup];
+    this.ways = ways;
     securityGroup.addIngressRule(network.migrateSecurityGroup, Port.tcp(5432), 'migrate');
 
     const instance = {
@@ -143,6 +147,7 @@ export class Database extends Construct {
       const proxySecurityGroup = group('ProxySecurityGroup', 'RDS Proxy');
       this.proxy = this.withProxy(proxySecurityGroup, props);
       proxySecurityGroup.addIngressRule(network.functionSecurityGroup, Port.tcp(5432), 'Functions');
+      ways.push(proxySecurityGroup);
       this.proxyTargets = this.proxy.node.findChild('ProxyTargetGroup') as CfnDBProxyTargetGroup;
       this.#servers.push(Fn.select(6, Fn.split(':', this.proxy.dbProxyArn)));
     }

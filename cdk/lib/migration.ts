@@ -68,7 +68,7 @@ export class Migration extends Construct {
       },
     });
     // It connects to the instance, reads the password and answers through the endpoints.
-    migration.node.addDependency(database.cluster, network.vpc, ...network.endpoints);
+    migration.node.addDependency(database.cluster, ...database.ways, network.vpc, ...network.endpoints);
 
     // Idempotency keys expire after a day: every write forgets a few, this forgets them where nobody writes. A database
     // that sleeps is not woken for it every hour.

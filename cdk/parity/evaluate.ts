@@ -98,6 +98,11 @@ export class Evaluator {
         const [id, ...attribute] = typeof argument === 'string' ? argument.split('.') : list.map(String);
         // In a VPC the two are the same.
         if (attribute.join('.') === 'GroupId') return this.#ref(id ?? '');
+        const { Type: type, Properties: properties } = this.#template.Resources[id ?? ''] ?? {};
+        if (type === 'AWS::Logs::LogGroup') {
+          const name = String(this.value(properties?.LogGroupName ?? null));
+          return `arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:${name}:*`;
+        }
         return `\${${this.#context.rename(id ?? '')}.${attribute.join('.')}}`;
       }
       case 'Fn::If': {

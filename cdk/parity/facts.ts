@@ -13,7 +13,8 @@ type Resources = Map<string, Resource & { readonly Properties: Properties }>;
 /** Properties that only say where something is written, or that the tools fill in. */
 const IGNORED: { readonly [type: string]: readonly string[] } = {
   '*': ['Tags', 'ResourceTags'],
-  'AWS::Lambda::Function': ['Code'],
+  // SAM's ends with the revision, CDK's with the generation of secrets: each makes a new version so.
+  'AWS::Lambda::Function': ['Code', 'Description'],
   'AWS::Lambda::Alias': ['FunctionVersion'],
   'AWS::ApiGateway::Stage': ['DeploymentId'],
 };
@@ -21,13 +22,18 @@ const IGNORED: { readonly [type: string]: readonly string[] } = {
 export function facts(evaluator: Evaluator): Facts {
   const resources: Resources = evaluator.resources();
   const found: Facts = new Map();
-  for (const [name, resource] of resources) describe(name, resource, found);
+  for (const [name, resource] of resources) describe(name, resource, resources, found);
   for (const [name, value] of evaluator.outputs()) flatten(`output ${name}`, value, found);
   order(resources, found);
   return found;
 }
 
-function describe(name: string, resource: Resource & { readonly Properties: Properties }, found: Facts): void {
+function describe(
+  name: string,
+  resource: Resource & { readonly Properties: Properties },
+  resources: Resources,
+  found: Facts,
+): void {
   const { Type: type, Properties: properties } = resource;
   switch (type) {
     case 'AWS::IAM::Policy':
@@ -41,7 +47,7 @@ function describe(name: string, resource: Resource & { readonly Properties: Prop
     }
     case 'AWS::Lambda::Permission':
       found.set(
-        `${reference(properties.FunctionName ?? '')} lets ${text(properties.Principal)} ${text(properties.Action)} from ${text(properties.SourceArn)}`,
+        `${reference(properties.FunctionName ?? '')} lets ${text(properties.Principal)} ${text(properties.Action)} from ${source(text(properties.SourceArn))}`,
         'yes',
       );
       return;
@@ -54,7 +60,8 @@ function describe(name: string, resource: Resource & { readonly Properties: Prop
     case 'AWS::ApiGateway::GatewayResponse':
       gatewayResponse(text(properties.ResponseType), properties, found);
       return;
-    // What they hold is told with the methods that they serve.
+    // What they hold is told with the roles and methods that they serve.
+    case 'AWS::IAM::ManagedPolicy':
     case 'AWS::ApiGateway::Authorizer':
     case 'AWS::ApiGateway::Deployment':
     case 'AWS::ApiGateway::Model':
@@ -77,6 +84,13 @@ function describe(name: string, resource: Resource & { readonly Properties: Prop
     if (IGNORED['*']?.includes(property) || IGNORED[type]?.includes(property)) continue;
     if (type === 'AWS::IAM::Role' && property === 'Policies') {
       for (const inline of list(value)) policy(`${name} may`, member(inline, 'PolicyDocument'), found);
+    } else if (type === 'AWS::IAM::Role' && property === 'ManagedPolicyArns') {
+      const [own, others] = partition(list(value), (arn) => resources.has(reference(arn)));
+      for (const arn of own) {
+        const document = resources.get(reference(arn))?.Properties.PolicyDocument;
+        policy(`${name} may`, tagged(document, properties.Tags), found);
+      }
+      if (others.length > 0) flatten(path, others, found);
     } else if (property.startsWith('SecurityGroup') && /gress$/.test(property)) {
       for (const entry of list(value)) {
         rule(name, property.endsWith('Ingress') ? 'in' : 'out', entry as Properties, found);
@@ -97,7 +111,9 @@ function describe(name: string, resource: Resource & { readonly Properties: Prop
     } else if (type === 'AWS::Events::Rule' && property === 'Targets') {
       flatten(
         path,
-        list(value).map((target) => [member(target, 'Arn') ?? null, member(target, 'Input') ?? null]),
+        list(value).map((target) =>
+          ['Arn', 'Input', 'RoleArn', 'RetryPolicy'].map((name) => member(target, name) ?? null),
+        ),
         found,
       );
     } else {
@@ -126,6 +142,20 @@ function policy(path: string, document: Json | undefined, found: Facts): void {
       }
     }
   }
+}
+
+/** `document` for a principal that has `tags`. */
+function tagged(document: Json | undefined, tags: Json | undefined): Json {
+  const values = Object.fromEntries(list(tags).map((tag) => [text(member(tag, 'Key')), text(member(tag, 'Value'))]));
+  const said = JSON.stringify(document).replaceAll(/\$\{aws:PrincipalTag\/(\w+)\}/g, (_, tag) => values[tag] ?? '');
+  return JSON.parse(said) as Json;
+}
+
+/** Where the gateway calls from: SAM lets it call from any stage of the API, which has one, in the partition of its region. */
+function source(arn: string): string {
+  return arn
+    .replace(/^arn:aws:(execute-api:.*\})\/\*\//, 'arn:${AWS::Partition}:$1/STAGE/')
+    .replace(/\}\/(dev|staging|prod)\//, '}/STAGE/');
 }
 
 /** A rule of a security group. */
@@ -323,6 +353,11 @@ function order(resources: Resources, found: Facts): void {
       for (const other of ['Writer', 'S3Endpoint', 'SecretsManagerEndpoint']) {
         if (waited.has(other)) found.set(`${name} waits for ${other}`, 'yes');
       }
+      const ways = [...resources].filter(
+        ([, { Type, Properties }]) =>
+          Type === 'AWS::EC2::SecurityGroupIngress' && reference(Properties.GroupId ?? '') === 'DatabaseSecurityGroup',
+      );
+      found.set(`${name} waits for every way to the database`, String(ways.every(([way]) => waited.has(way))));
     }
   }
 }
@@ -366,6 +401,10 @@ function list(value: Json | undefined): Json[] {
 
 function member(value: Json | undefined, name: string): Json | undefined {
   return isObject(value) ? value[name] : undefined;
+}
+
+function partition<T>(items: readonly T[], holds: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(holds), items.filter((item) => !holds(item))];
 }
 
 function isReference(value: Json): boolean {

@@ -6,11 +6,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { App } from 'aws-cdk-lib';
 import { Template as Synthesised } from 'aws-cdk-lib/assertions';
 import { AtelierStack } from '../lib/atelier-stack.ts';
-import { PLACEHOLDERS } from '../lib/code.ts';
 import { type Settings, STAGES } from '../lib/settings.ts';
+import { emptyApp } from '../test/stacks.ts';
 import { ALLOWED } from './allowed.ts';
 import { Evaluator, type Json, type Template } from './evaluate.ts';
 import { type Facts, facts, linked } from './facts.ts';
@@ -46,8 +45,7 @@ function ofSam({ template, parameters }: Translated, stackName: string): Facts {
 }
 
 function ofCdk(stackName: string, settings: Settings): Facts {
-  const app = new App({ context: { [PLACEHOLDERS]: true } });
-  const stack = new AtelierStack(app, stackName, { settings });
+  const stack = new AtelierStack(emptyApp(), stackName, { settings });
   const template = linked(Synthesised.fromStack(stack).toJSON() as Template);
   return facts(new Evaluator(template, { stackName, parameters: {}, rename: cdkNames(stack) }));
 }

@@ -19,7 +19,7 @@ const PARTS: readonly (readonly [RegExp, string])[] = [
   [/^UsagePlanUsagePlanKey.*$/, 'UsagePlanKey'],
   [/FunctionCurrentVersion$/, 'Version'],
   [/CurrentVersion$/, 'Version'],
-  [/^(\w+)Function(Role|LogGroup|RoleDefaultPolicy)?$/, '$1$2'],
+  [/^(\w+)Function(Role|LogGroup|Logs)?$/, '$1$2'],
 ];
 
 /** Names of the CDK app's resources, by where they stand in the tree of constructs. */
@@ -41,10 +41,13 @@ export function cdkNames(stack: Stack): (logicalId: string) => string {
 
 /** Names of the resources that SAM adds to those of `template.yaml`. */
 export function samName(logicalId: string): string {
-  return logicalId
-    .replace(/^(\w+)Version[0-9a-f]{10}$/, '$1Version')
-    .replace(/^(\w+)Aliaslive$/, '$1Alias')
-    .replace(/^ApiDeployment[0-9a-f]{10}$/, 'ApiDeployment')
-    .replace(/^ServerlessDeploymentApplication$/, 'Deployments')
-    .replace(/^CodeDeployServiceRole$/, 'DeploymentRole');
+  return (
+    logicalId
+      // The hash that `tests/deploy/translate.py` gives.
+      .replace(/^(\w+)Versionrevision$/, '$1Version')
+      .replace(/^(\w+)Aliaslive$/, '$1Alias')
+      .replace(/^ApiDeployment[0-9a-f]{10}$/, 'ApiDeployment')
+      .replace(/^ServerlessDeploymentApplication$/, 'Deployments')
+      .replace(/^CodeDeployServiceRole$/, 'DeploymentRole')
+  );
 }
