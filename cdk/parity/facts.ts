@@ -19,6 +19,10 @@ const IGNORED: { readonly [type: string]: readonly string[] } = {
   'AWS::ApiGateway::Stage': ['DeploymentId'],
 };
 
+/** What these hold is told with the roles, methods and aliases that name them. */
+const TOLD_WITH_OTHERS =
+  /^AWS::(ApiGateway::(Authorizer|Deployment|Model|RequestValidator|Resource)|IAM::ManagedPolicy|Lambda::Version)$/;
+
 export function facts(evaluator: Evaluator): Facts {
   const resources: Resources = evaluator.resources();
   const found: Facts = new Map();
@@ -36,9 +40,6 @@ function describe(
 ): void {
   const { Type: type, Properties: properties } = resource;
   switch (type) {
-    case 'AWS::IAM::Policy':
-      for (const role of list(properties.Roles)) policy(`${reference(role)} may`, properties.PolicyDocument, found);
-      return;
     case 'AWS::EC2::SecurityGroupIngress':
     case 'AWS::EC2::SecurityGroupEgress': {
       const direction = type.endsWith('Ingress') ? 'in' : 'out';
@@ -57,19 +58,13 @@ function describe(
     case 'AWS::ApiGateway::Method':
       method(properties, found);
       return;
-    case 'AWS::ApiGateway::GatewayResponse':
-      gatewayResponse(text(properties.ResponseType), properties, found);
+    case 'AWS::ApiGateway::GatewayResponse': {
+      const { restApiId: _, responseType, ...rest } = inCamelCase(properties);
+      flatten(`gateway response ${text(responseType)}`, rest, found);
       return;
-    // What they hold is told with the roles and methods that they serve.
-    case 'AWS::IAM::ManagedPolicy':
-    case 'AWS::ApiGateway::Authorizer':
-    case 'AWS::ApiGateway::Deployment':
-    case 'AWS::ApiGateway::Model':
-    case 'AWS::ApiGateway::RequestValidator':
-    case 'AWS::ApiGateway::Resource':
-    case 'AWS::Lambda::Version':
-      return;
+    }
   }
+  if (TOLD_WITH_OTHERS.test(type)) return;
 
   found.set(`${name} is`, type);
   for (const policyName of ['DeletionPolicy', 'UpdateReplacePolicy'] as const) {
@@ -83,14 +78,13 @@ function describe(
     const path = `${name}.${property}`;
     if (IGNORED['*']?.includes(property) || IGNORED[type]?.includes(property)) continue;
     if (type === 'AWS::IAM::Role' && property === 'Policies') {
-      for (const inline of list(value)) policy(`${name} may`, member(inline, 'PolicyDocument'), found);
+      for (const inline of list(value)) policy(`${name} may`, at(inline, 'PolicyDocument'), found);
     } else if (type === 'AWS::IAM::Role' && property === 'ManagedPolicyArns') {
-      const [own, others] = partition(list(value), (arn) => resources.has(reference(arn)));
-      for (const arn of own) {
-        const document = resources.get(reference(arn))?.Properties.PolicyDocument;
-        policy(`${name} may`, tagged(document, properties.Tags), found);
+      for (const arn of list(value)) {
+        const managed = resources.get(reference(arn))?.Properties.PolicyDocument;
+        if (managed) policy(`${name} may`, tagged(managed, properties.Tags), found);
+        else found.set(`${name} has ${text(arn)}`, 'yes');
       }
-      if (others.length > 0) flatten(path, others, found);
     } else if (property.startsWith('SecurityGroup') && /gress$/.test(property)) {
       for (const entry of list(value)) {
         rule(name, property.endsWith('Ingress') ? 'in' : 'out', entry as Properties, found);
@@ -98,24 +92,24 @@ function describe(
     } else if (isObject(value) && 'Statement' in value) {
       policy(path, value, found);
     } else if (property === 'MethodSettings') {
-      for (const settings of list(value)) methodSettings(name, settings as Properties, found);
+      for (const settings of list(value)) {
+        const { ResourcePath, HttpMethod, ...rest } = object(settings);
+        const route = text(ResourcePath).replaceAll('~1', '/').replace(/^\/+/, '/');
+        flatten(`${name} for ${text(HttpMethod)} ${route}`, rest, found);
+      }
     } else if (property === 'DashboardBody') {
       flatten(path, JSON.parse(text(value)) as Json, found);
     } else if (property === 'Metrics') {
       for (const metric of list(value)) {
-        const { Id, ReturnData = true, ...rest } = object(metric);
-        // The expression that is watched has a name that nothing refers to.
-        const name = rest.Expression === undefined ? Id : 'expression';
-        flatten(`${path}[${text(name)}]`, { ...rest, ReturnData }, found);
+        const { Id = null, ReturnData = true, ...rest } = object(metric);
+        // What is watched has a name that nothing refers to.
+        flatten(`${path}[${ReturnData ? 'watched' : text(Id)}]`, rest, found);
       }
     } else if (type === 'AWS::Events::Rule' && property === 'Targets') {
-      flatten(
-        path,
-        list(value).map((target) =>
-          ['Arn', 'Input', 'RoleArn', 'RetryPolicy'].map((name) => member(target, name) ?? null),
-        ),
-        found,
-      );
+      for (const target of list(value)) {
+        const { Id: _, ...rest } = object(target);
+        flatten(`${path}[${text(rest.Arn)}]`, rest, found);
+      }
     } else {
       flatten(path, value, found);
     }
@@ -124,19 +118,19 @@ function describe(
 
 /** Each single right, so that it does not matter how statements are cut. */
 function policy(path: string, document: Json | undefined, found: Facts): void {
-  for (const statement of list(member(document, 'Statement'))) {
-    const principal = member(statement, 'Principal') ?? null;
+  for (const statement of list(at(document, 'Statement'))) {
+    const principal = at(statement, 'Principal');
     const principals = isObject(principal)
       ? Object.entries(principal).flatMap(([kind, names]) => list(names).map((one) => `${kind} ${text(one)}`))
       : [principal === null ? '' : text(principal)];
-    const condition = member(statement, 'Condition');
+    const condition = at(statement, 'Condition');
     for (const who of principals) {
-      for (const action of list(member(statement, 'Action'))) {
-        for (const resource of list(member(statement, 'Resource') ?? '')) {
-          const right = [member(statement, 'Effect'), who === 'AWS *' ? '*' : who, action, resource].map((part) =>
+      for (const action of list(at(statement, 'Action'))) {
+        for (const resource of list(at(statement, 'Resource') ?? '')) {
+          const right = [at(statement, 'Effect'), who === 'AWS *' ? '*' : who, action, resource].map((part) =>
             text(part),
           );
-          const when = condition === undefined ? '' : ` if ${canonical(condition)}`;
+          const when = condition === null ? '' : ` if ${canonical(condition)}`;
           found.set(`${path}: ${right.filter(Boolean).join(' | ')}${when}`, 'yes');
         }
       }
@@ -145,8 +139,8 @@ function policy(path: string, document: Json | undefined, found: Facts): void {
 }
 
 /** `document` for a principal that has `tags`. */
-function tagged(document: Json | undefined, tags: Json | undefined): Json {
-  const values = Object.fromEntries(list(tags).map((tag) => [text(member(tag, 'Key')), text(member(tag, 'Value'))]));
+function tagged(document: Json, tags: Json | undefined): Json {
+  const values = Object.fromEntries(list(tags).map((tag) => [text(at(tag, 'Key')), text(at(tag, 'Value'))]));
   const said = JSON.stringify(document).replaceAll(/\$\{aws:PrincipalTag\/(\w+)\}/g, (_, tag) => values[tag] ?? '');
   return JSON.parse(said) as Json;
 }
@@ -169,154 +163,126 @@ function rule(group: string, direction: string, rule: Properties, found: Facts):
   );
 }
 
-function methodSettings(stage: string, settings: Properties, found: Facts): void {
-  const { ResourcePath: path, HttpMethod: verb, ...rest } = settings;
-  const route = `${text(verb)} ${text(path).replaceAll('~1', '/').replace(/^\/+/, '/')}`;
-  flatten(`${stage} for ${route}`, rest, found);
-}
-
 function restApi(name: string, properties: Properties, found: Facts): void {
-  const { Body: body, Policy, Parameters: _, Tags: __, ...rest } = properties;
+  const { Body: body = null, Policy, Parameters: _, Tags: __, ...rest } = properties;
   flatten(name, rest, found);
-  policy(`${name} lets`, Policy ?? member(body, 'x-amazon-apigateway-policy'), found);
-  if (body === undefined) return;
-  for (const [path, item] of Object.entries(object(member(body, 'paths')))) {
+  policy(`${name} lets`, Policy ?? at(body, 'x-amazon-apigateway-policy'), found);
+  for (const [path, item] of Object.entries(object(at(body, 'paths')))) {
     for (const [verb, operation] of Object.entries(object(item)))
       documented(body, `${verb.toUpperCase()} ${path}`, operation, found);
   }
-  const responses = object(member(body, 'x-amazon-apigateway-gateway-responses'));
-  for (const [type, response] of Object.entries(responses)) {
-    const { statusCode, responseParameters, responseTemplates } = object(response);
-    const parts = {
-      StatusCode: statusCode,
-      ResponseParameters: responseParameters,
-      ResponseTemplates: responseTemplates,
-    };
-    gatewayResponse(
-      type,
-      Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Properties,
-      found,
-    );
-  }
+  for (const [type, response] of Object.entries(object(at(body, 'x-amazon-apigateway-gateway-responses'))))
+    flatten(`gateway response ${type}`, response, found);
 }
 
-/** A method in an OpenAPI document, in the words of `AWS::ApiGateway::Method`. */
+/** A method in an OpenAPI document. */
 function documented(body: Json, route: string, operation: Json, found: Facts): void {
-  const schemes = object(member(member(body, 'components'), 'securitySchemes'));
+  const schemes = at(body, 'components', 'securitySchemes');
   // One of them may be an API key, which the gateway wants besides.
-  const security: Properties = Object.assign({}, ...list(member(operation, 'security')).map(object));
+  const security: Properties = Object.assign({}, ...list(at(operation, 'security')).map(object));
   const names = Object.keys(security);
-  const kind = (name: string) => text(member(schemes[name], 'x-amazon-apigateway-authtype') ?? '');
-  const authorizer = names.find((name) => kind(name) === 'cognito_user_pools');
-  const authorization = names.some((name) => kind(name) === 'awsSigv4')
-    ? 'AWS_IAM'
-    : authorizer
-      ? 'COGNITO_USER_POOLS'
-      : 'NONE';
-  const content = object(member(member(operation, 'requestBody'), 'content'));
-  const schemas = object(member(member(body, 'components'), 'schemas'));
-  const models = Object.entries(content).map(([mediaType, media]) => {
-    const schema =
-      text(member(member(media, 'schema'), '$ref'))
+  const ofType = (type: string) => names.find((name) => at(schemes, name, 'x-amazon-apigateway-authtype') === type);
+  const pool = ofType('cognito_user_pools');
+  const model = (media: Json) =>
+    at(
+      body,
+      'components',
+      'schemas',
+      text(at(media, 'schema', '$ref'))
         .split('/')
-        .pop() ?? '';
-    return [mediaType, schemas[schema] ?? null] as const;
-  });
-  const validator = member(operation, 'x-amazon-apigateway-request-validator');
-  const parameters = list(member(operation, 'parameters')).map((parameter) => [
-    `method.request.${text(member(parameter, 'in'))}.${text(member(parameter, 'name'))}`,
-    text(member(parameter, 'required')),
+        .pop() ?? '',
+    );
+  const validator = at(operation, 'x-amazon-apigateway-request-validator');
+  const parameters = list(at(operation, 'parameters')).map((parameter) => [
+    `method.request.${text(at(parameter, 'in'))}.${text(at(parameter, 'name'))}`,
+    at(parameter, 'required'),
   ]);
-  const integration = object(member(operation, 'x-amazon-apigateway-integration'));
-  const responses = Object.values(object(integration.responses)).map((response) => ({
-    StatusCode: member(response, 'statusCode') ?? null,
-    ResponseParameters: member(response, 'responseParameters') ?? null,
-    ResponseTemplates: member(response, 'responseTemplates') ?? null,
-  }));
+  const { responses, type, passthroughBehavior, ...integration } = object(
+    at(operation, 'x-amazon-apigateway-integration'),
+  );
   told(route, found, {
-    authorization,
-    providers: authorizer
-      ? (member(member(schemes[authorizer], 'x-amazon-apigateway-authorizer'), 'providerARNs') ?? null)
-      : null,
-    scopes: authorizer ? (security[authorizer] ?? null) : null,
-    apiKey: names.some((name) => text(member(schemes[name], 'name')) === 'x-api-key'),
-    models: Object.fromEntries(models),
-    validation:
-      validator === undefined
-        ? null
-        : (member(member(body, 'x-amazon-apigateway-request-validators'), text(validator)) ?? null),
+    name: at(operation, 'operationId'),
+    authorization: ofType('awsSigv4') ? 'AWS_IAM' : pool ? 'COGNITO_USER_POOLS' : 'NONE',
+    providers: pool ? at(schemes, pool, 'x-amazon-apigateway-authorizer', 'providerARNs') : null,
+    scopes: pool ? (security[pool] ?? null) : null,
+    apiKey: names.some((name) => at(schemes, name, 'name') === 'x-api-key'),
+    models: each(at(operation, 'requestBody', 'content'), model),
+    validation: validator && at(body, 'x-amazon-apigateway-request-validators', text(validator)),
     parameters: Object.fromEntries(parameters) as Json,
-    integration: text(integration.type).toUpperCase(),
-    verb: integration.httpMethod ?? null,
-    uri: integration.uri ?? null,
-    timeout: integration.timeoutInMillis ?? null,
-    passthrough: integration.passthroughBehavior ? text(integration.passthroughBehavior).toUpperCase() : null,
-    requestTemplates: integration.requestTemplates ?? null,
-    responses,
-    answers: Object.keys(object(member(operation, 'responses'))),
+    integration: {
+      ...integration,
+      type: text(type).toUpperCase(),
+      passthroughBehavior: text(passthroughBehavior).toUpperCase(),
+    },
+    responses: Object.values(object(responses)),
+    answers: each(at(operation, 'responses'), (response) => Object.keys(object(at(response, 'headers')))),
   });
-}
-
-/** What is known of a method, however it is written. */
-interface Told {
-  readonly [name: string]: Json;
-}
-
-function told(route: string, found: Facts, method: Told): void {
-  for (const [name, value] of Object.entries(method)) flatten(`${route} ${name}`, value, found);
 }
 
 /** A method as a resource, of a {@link linked} template. */
 function method(properties: Properties, found: Facts): void {
-  const integration = object(properties.Integration);
-  const route = `${text(properties.HttpMethod)} ${text(properties.Path)}`;
-  const isLambda = text(integration.Type) === 'AWS_PROXY';
-  told(route, found, {
+  const { integrationHttpMethod, integrationResponses, ...integration } = inCamelCase(properties.Integration);
+  const headers = (response: Json) => Object.keys(object(at(response, 'ResponseParameters')));
+  const answers = list(properties.MethodResponses).map((response) => [
+    at(response, 'StatusCode'),
+    headers(response).map((name) => name.replace('method.response.header.', '')),
+  ]);
+  told(`${text(properties.HttpMethod)} ${text(properties.Path)}`, found, {
+    name: properties.OperationName,
     authorization: properties.AuthorizationType ?? 'NONE',
-    providers: properties.Providers ?? null,
-    scopes: properties.AuthorizationScopes ?? null,
+    providers: properties.Providers,
+    scopes: properties.AuthorizationScopes,
     apiKey: properties.ApiKeyRequired ?? false,
-    models: properties.Models ?? {},
-    validation: properties.Validation ?? null,
-    parameters: properties.RequestParameters ?? {},
-    integration: integration.Type ?? null,
-    verb: integration.IntegrationHttpMethod ?? null,
-    uri: integration.Uri ?? null,
-    // The gateway's own limit, unless something else is said.
-    timeout: integration.TimeoutInMillis ?? (isLambda ? 29_000 : null),
-    passthrough: integration.PassthroughBehavior ?? null,
-    requestTemplates: integration.RequestTemplates ?? null,
-    responses: integration.IntegrationResponses ?? [],
-    answers: list(properties.MethodResponses).map((response) => member(response, 'StatusCode') ?? null),
+    models: properties.Models,
+    validation: properties.Validation,
+    parameters: properties.RequestParameters,
+    integration: {
+      ...integration,
+      passthroughBehavior: text(integration.passthroughBehavior),
+      httpMethod: integrationHttpMethod ?? null,
+      // The gateway's own limit, unless something else is said.
+      timeoutInMillis: integration.timeoutInMillis ?? (integration.type === 'AWS_PROXY' ? 29_000 : null),
+    },
+    responses: list(integrationResponses).map(inCamelCase),
+    answers: Object.fromEntries(answers),
   });
+}
+
+function told(route: string, found: Facts, method: { readonly [name: string]: Json | undefined }): void {
+  for (const [name, value] of Object.entries(method)) flatten(`${route} ${name}`, value, found);
+}
+
+/** `value`, with members as an OpenAPI document has them. */
+function inCamelCase(value: Json | undefined): { [name: string]: Json } {
+  const members = Object.entries(object(value));
+  return Object.fromEntries(members.map(([name, item]) => [`${name.charAt(0).toLowerCase()}${name.slice(1)}`, item]));
 }
 
 /** `template` with methods that say themselves what the resources say that they name. */
 export function linked(template: Template): Template {
   const named = (json: Json | undefined): Properties => {
-    const id = member(json, 'Ref') ?? list(member(json, 'Fn::GetAtt'))[0];
-    return (id === undefined ? undefined : template.Resources[text(id)]?.Properties) ?? {};
+    const id = at(json, 'Ref') ?? list(at(json, 'Fn::GetAtt'))[0];
+    return template.Resources[text(id)]?.Properties ?? {};
   };
   const path = (json: Json | undefined): string => {
     const { ParentId, PathPart } = named(json);
     return PathPart === undefined ? '' : `${path(ParentId)}/${text(PathPart)}`;
   };
   const link = (properties: Properties): Properties => {
-    const models = Object.entries(object(properties.RequestModels)).map(([mediaType, model]) => {
-      const { $schema: _, ...schema } = object(named(model).Schema);
-      return [mediaType, schema] as const;
-    });
+    const model = (media: Json) => {
+      const { $schema: _, ...schema } = object(named(media).Schema);
+      return schema;
+    };
     const { ValidateRequestBody, ValidateRequestParameters } = named(properties.RequestValidatorId);
+    const validation = {
+      validateRequestBody: ValidateRequestBody ?? false,
+      validateRequestParameters: ValidateRequestParameters ?? false,
+    };
     return {
       ...properties,
       Path: path(properties.ResourceId) || '/',
-      Models: Object.fromEntries(models),
-      Validation: properties.RequestValidatorId
-        ? {
-            validateRequestBody: ValidateRequestBody ?? false,
-            validateRequestParameters: ValidateRequestParameters ?? false,
-          }
-        : null,
+      Models: each(properties.RequestModels ?? null, model),
+      Validation: properties.RequestValidatorId ? validation : null,
       Providers: named(properties.AuthorizerId).ProviderARNs ?? null,
     };
   };
@@ -327,12 +293,17 @@ export function linked(template: Template): Template {
   return { ...template, Resources: Object.fromEntries(resources) };
 }
 
-function gatewayResponse(type: string, properties: Properties, found: Facts): void {
-  const { RestApiId: _, ResponseType: __, ...rest } = properties;
-  flatten(`gateway response ${type}`, rest, found);
-}
+/** What must be there before something else, besides the migration before functions. */
+const FIRST: { readonly [name: string]: readonly string[] } = {
+  Migration: ['Writer', 'ProxyTargets', 'S3Endpoint', 'SecretsManagerEndpoint'],
+  Forget: ['Migration'],
+  // AWS would make these log groups itself.
+  ApiStage: ['GatewayLogGroup', 'GatewayAccount'],
+  Writer: ['DatabaseLogGroup'],
+  Proxy: ['ProxyLogGroup'],
+};
 
-/** What must be there before something else: a migration before functions, a network before a migration. */
+/** What waits for what. */
 function order(resources: Resources, found: Facts): void {
   const direct = new Map<string, Set<string>>();
   for (const [name, resource] of resources) {
@@ -347,12 +318,9 @@ function order(resources: Resources, found: Facts): void {
   };
   for (const [name, resource] of resources) {
     const waited = before(name);
-    if (resource.Type === 'AWS::Lambda::Function' && waited.has('Migration'))
-      found.set(`${name} waits for`, 'Migration');
+    const firsts = resource.Type === 'AWS::Lambda::Function' ? ['Migration'] : (FIRST[name] ?? []);
+    for (const other of firsts) if (waited.has(other)) found.set(`${name} waits for ${other}`, 'yes');
     if (name === 'Migration') {
-      for (const other of ['Writer', 'S3Endpoint', 'SecretsManagerEndpoint']) {
-        if (waited.has(other)) found.set(`${name} waits for ${other}`, 'yes');
-      }
       const ways = [...resources].filter(
         ([, { Type, Properties }]) =>
           Type === 'AWS::EC2::SecurityGroupIngress' && reference(Properties.GroupId ?? '') === 'DatabaseSecurityGroup',
@@ -362,7 +330,7 @@ function order(resources: Resources, found: Facts): void {
   }
 }
 
-function flatten(path: string, value: Json, found: Facts): void {
+function flatten(path: string, value: Json | undefined, found: Facts): void {
   if (Array.isArray(value)) {
     if (value.every((item) => !isObject(item) && !Array.isArray(item))) {
       // Such lists are sets.
@@ -375,14 +343,14 @@ function flatten(path: string, value: Json, found: Facts): void {
     }
   } else if (isObject(value)) {
     for (const [name, item] of Object.entries(value)) flatten(`${path}.${name}`, item, found);
-  } else if (value !== null) {
+  } else if (value !== null && value !== undefined) {
     found.set(path, text(value));
   }
 }
 
 /** What an item of a list is known by. */
 function label(item: Json): string | undefined {
-  const name = member(item, 'Name') ?? member(item, 'Key');
+  const name = at(item, 'Name') ?? at(item, 'Key');
   return typeof name === 'string' ? name : undefined;
 }
 
@@ -399,12 +367,14 @@ function list(value: Json | undefined): Json[] {
   return Array.isArray(value) ? value : [value];
 }
 
-function member(value: Json | undefined, name: string): Json | undefined {
-  return isObject(value) ? value[name] : undefined;
+/** The member of `value` by the names on the way to it, or null. */
+function at(value: Json | undefined, ...names: string[]): Json {
+  return names.reduce<Json>((inner, name) => object(inner)[name] ?? null, value ?? null);
 }
 
-function partition<T>(items: readonly T[], holds: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(holds), items.filter((item) => !holds(item))];
+/** Each member of `value` as something else. */
+function each(value: Json, as: (item: Json) => Json): Json {
+  return Object.fromEntries(Object.entries(object(value)).map(([name, item]) => [name, as(item)]));
 }
 
 function isReference(value: Json): boolean {

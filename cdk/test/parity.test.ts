@@ -42,20 +42,21 @@ describe('facts', () => {
     expect(facts(evaluator(template)).size).toBe(0);
   });
 
-  test('tell each right, however statements are cut, in a role or beside it', () => {
+  test('tell each right, however statements are cut, in a role or in a policy that it has', () => {
     const statement = (Action: Json) => ({ Effect: 'Allow', Action, Resource: 'r' });
     const inside = told('AWS::IAM::Role', {
       Policies: [{ PolicyDocument: { Statement: [statement(['a:One', 'a:Two'])] } }],
     });
     const beside = told(
       'AWS::IAM::Role',
-      {},
+      { ManagedPolicyArns: [{ Ref: 'Policy' }], Tags: [{ Key: 'of', Value: 'r' }] },
       {
         Policy: {
-          Type: 'AWS::IAM::Policy',
+          Type: 'AWS::IAM::ManagedPolicy',
           Properties: {
-            Roles: [{ Ref: 'It' }],
-            PolicyDocument: { Statement: [statement('a:Two'), statement('a:One')] },
+            PolicyDocument: {
+              Statement: [statement('a:Two'), { ...statement('a:One'), Resource: '${aws:PrincipalTag/of}' }],
+            },
           },
         },
       },
