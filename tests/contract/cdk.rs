@@ -3,6 +3,8 @@
 
 use harness::{block_on, clients};
 
+use super::deploy::deployer;
+
 fn npm(script: &str, arguments: &[&str]) -> String {
     block_on(clients::npm("cdk", script, arguments))
 }
@@ -23,14 +25,30 @@ fn constructs_are_what_they_promise() {
 }
 
 #[test]
-fn every_stage_is_synthesised_without_an_account() {
+fn every_stage_with_a_function_for_each_operation_is_synthesised_without_an_account_and_passes_cfn_lint() {
+    synthesise_and_lint("isolated");
+}
+
+#[test]
+fn every_stage_with_one_function_is_synthesised_without_an_account_and_passes_cfn_lint() {
+    synthesise_and_lint("shared");
+}
+
+fn synthesise_and_lint(pattern: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let output = folder.path().to_str().expect("a path in UTF-8");
-    npm("synth", &["--context", "placeholders=true", "--output", output]);
+    let pattern = format!("pattern={pattern}");
+    npm("synth", &["--context", "placeholders=true", "--context", &pattern, "--output", output]);
+    let mut lint = deployer("cfn-lint");
+    // W3005: the library writes out dependencies that references imply.
+    lint.args(["--regions", "eu-central-1", "--ignore-checks", "W3005", "--"]);
     for stage in ["dev", "staging", "prod"] {
         let template = folder.path().join(format!("atelier-cdk-{stage}.template.json"));
         assert!(template.is_file(), "{stage}");
+        lint.arg(template);
     }
+    let output = block_on(async move { lint.output().await }).expect("cfn-lint runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
