@@ -1,4 +1,5 @@
 import { Duration, Fn } from 'aws-cdk-lib';
+import type { MethodOptions } from 'aws-cdk-lib/aws-apigateway';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct, IDependable } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -32,8 +33,12 @@ export type Integrations<O extends Overrides = Overrides> = {
 /** What serves each operation, whatever it is. */
 export type AnyIntegrations = { readonly [Id in OperationId]: OverrideIntegration };
 
-/** Nothing that is not an operation. */
-export type OnlyOperations<T> = { readonly [Name in Exclude<keyof T, OperationId>]: never };
+/** Nothing that is not an operation, and no option of methods that there is not. */
+export type OnlyOperations<T> = { readonly [Name in Exclude<keyof T, OperationId>]: never } & {
+  readonly [Id in keyof T]: T[Id] extends { readonly options: infer P }
+    ? { readonly options: P & { readonly [Name in Exclude<keyof P, keyof MethodOptions>]: never } }
+    : unknown;
+};
 
 /** What all functions have unless an operation says otherwise. */
 export interface DefaultOptions extends FunctionOptions {

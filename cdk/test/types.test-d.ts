@@ -1,8 +1,9 @@
 /** What the compiler promises: `tsc` reads this file, nothing runs it. */
 
-import { Duration } from 'aws-cdk-lib';
-import type { HttpIntegration } from 'aws-cdk-lib/aws-apigateway';
+import { Duration, Size } from 'aws-cdk-lib';
+import type { HttpIntegration, IAuthorizer } from 'aws-cdk-lib/aws-apigateway';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import { type IVpc, SubnetType } from 'aws-cdk-lib/aws-ec2';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { Alias, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
@@ -16,6 +17,7 @@ import { DEFAULTS, type Settings } from '../lib/settings.ts';
 declare const scope: Construct;
 declare const integration: HttpIntegration;
 declare const table: Table;
+declare const vpc: IVpc;
 declare const grantee: Role;
 declare const settings: Omit<CatalogApiProps, 'integrations'>;
 
@@ -102,6 +104,50 @@ declare const allButOne: Omit<typeof all, 'getHealth'>;
 CatalogApi.explicitIntegrations(allButOne);
 // @ts-expect-error: there is no operation getProdcut
 CatalogApi.explicitIntegrations({ ...all, getProdcut: one });
+
+// The API takes such a record itself.
+const recorded = new CatalogApi(scope, 'Record', { ...settings, integrations: { ...all, getProduct: one } });
+expectTypeOf(recorded.integrations.getProduct.table).toEqualTypeOf<Table>();
+// @ts-expect-error: getHealth is missing
+new CatalogApi(scope, 'Missing', { ...settings, integrations: allButOne });
+// @ts-expect-error: there is no operation getProdcut
+new CatalogApi(scope, 'Misspelt', { ...settings, integrations: { ...all, getProdcut: one } });
+// @ts-expect-error: what serves an operation has an integration
+new CatalogApi(scope, 'Empty', { ...settings, integrations: { ...all, getProduct: { table } } });
+
+// An override has the options of methods, and no others.
+declare const authorizer: IAuthorizer;
+const guarded = CatalogApi.defaultIntegrations(scope)
+  .withOverrides({ getProduct: { integration, table, options: { authorizer, apiKeyRequired: true } } })
+  .build();
+expectTypeOf(guarded.getProduct.table).toEqualTypeOf<Table>();
+new CatalogApi(scope, 'Guarded', { ...settings, integrations: guarded });
+CatalogApi.defaultIntegrations(scope).withOverrides({
+  // @ts-expect-error: there is no option authoriser
+  getProduct: { integration, options: { authoriser: authorizer } },
+});
+CatalogApi.defaultIntegrations(scope).withOverrides({
+  // @ts-expect-error: neither beside one that there is
+  getProduct: { integration, options: { authorizer, apiKeyRequire: true } },
+});
+// @ts-expect-error: an authoriser is one
+CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration, options: { authorizer: 'mine' } } });
+
+// A function has every option of the library's, but for logs that the library would keep.
+CatalogApi.defaultIntegrations(scope).withDefaultOptions({
+  vpc,
+  vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
+  layers: [],
+  ephemeralStorageSize: Size.gibibytes(1),
+  deadLetterQueueEnabled: true,
+  provisionedConcurrency: 2,
+  methodOptions: { authorizer },
+});
+// @ts-expect-error: the stack has the log groups
+CatalogApi.defaultIntegrations(scope).withDefaultOptions({ logRetention: 7 });
+// @ts-expect-error: there is no such role
+CatalogApi.defaultIntegrations(scope).withRoleOptions({ owner: { memorySize: 512 } });
+
 type Owners<Id extends string> = { readonly [Operation in Id]: string };
 declare const owners: Owners<OperationId>;
 // @ts-expect-error: a list of the operations of today has nothing to say about another
