@@ -48,7 +48,7 @@ export function complete(method: Method, options: MethodOptions): void {
       ? { requestTemplates: mock(responses, options) }
       : {}),
   };
-  // Its deployment is another when these are.
+  // The library's deployment follows what it was given; what is added here may change with a release.
   const { requestParameters, integration: completed } = resource;
   method.api.latestDeployment?.addToLogicalId({ requestParameters, completed });
 }

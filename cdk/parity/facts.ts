@@ -8,7 +8,8 @@ import type { Evaluator, Json, Resource, Template } from './evaluate.ts';
 
 export type Facts = Map<string, string>;
 type Properties = { readonly [name: string]: Json };
-type Resources = Map<string, Resource & { readonly Properties: Properties }>;
+type Described = Resource & { readonly Properties: Properties };
+type Resources = Map<string, Described>;
 
 /** Properties that only say where something is written, or that the tools fill in. */
 const IGNORED: { readonly [type: string]: readonly string[] } = {
@@ -32,20 +33,13 @@ export function facts(evaluator: Evaluator): Facts {
   return found;
 }
 
-function describe(
-  name: string,
-  resource: Resource & { readonly Properties: Properties },
-  resources: Resources,
-  found: Facts,
-): void {
+function describe(name: string, resource: Described, resources: Resources, found: Facts): void {
   const { Type: type, Properties: properties } = resource;
   switch (type) {
     case 'AWS::EC2::SecurityGroupIngress':
-    case 'AWS::EC2::SecurityGroupEgress': {
-      const direction = type.endsWith('Ingress') ? 'in' : 'out';
-      rule(reference(properties.GroupId ?? ''), direction, properties, found);
+    case 'AWS::EC2::SecurityGroupEgress':
+      rule(reference(properties.GroupId ?? ''), type.endsWith('Ingress') ? 'in' : 'out', properties, found);
       return;
-    }
     case 'AWS::Lambda::Permission':
       found.set(
         `${reference(properties.FunctionName ?? '')} lets ${text(properties.Principal)} ${text(properties.Action)} from ${source(text(properties.SourceArn))}`,
@@ -122,15 +116,14 @@ function policy(path: string, document: Json | undefined, found: Facts): void {
     const principal = at(statement, 'Principal');
     const principals = isObject(principal)
       ? Object.entries(principal).flatMap(([kind, names]) => list(names).map((one) => `${kind} ${text(one)}`))
-      : [principal === null ? '' : text(principal)];
+      : [text(principal)];
     const condition = at(statement, 'Condition');
+    const when = condition === null ? '' : ` if ${canonical(condition)}`;
+    const effect = text(at(statement, 'Effect'));
     for (const who of principals) {
       for (const action of list(at(statement, 'Action'))) {
         for (const resource of list(at(statement, 'Resource') ?? '')) {
-          const right = [at(statement, 'Effect'), who === 'AWS *' ? '*' : who, action, resource].map((part) =>
-            text(part),
-          );
-          const when = condition === null ? '' : ` if ${canonical(condition)}`;
+          const right = [effect, who === 'AWS *' ? '*' : who, text(action), text(resource)];
           found.set(`${path}: ${right.filter(Boolean).join(' | ')}${when}`, 'yes');
         }
       }
@@ -158,7 +151,7 @@ function rule(group: string, direction: string, rule: Properties, found: Facts):
     rule.CidrIp ?? rule.SourceSecurityGroupId ?? rule.DestinationSecurityGroupId ?? rule.SourcePrefixListId ?? '';
   const ports = rule.FromPort === undefined ? '' : ` ${text(rule.FromPort)}-${text(rule.ToPort)}`;
   found.set(
-    `${group} lets ${direction} ${text(rule.IpProtocol)}${ports}, ${isReference(peer) ? reference(peer) : text(peer)}`,
+    `${group} lets ${direction} ${text(rule.IpProtocol)}${ports}, ${reference(peer)}`,
     text(rule.Description ?? ''),
   );
 }
@@ -375,10 +368,6 @@ function at(value: Json | undefined, ...names: string[]): Json {
 /** Each member of `value` as something else. */
 function each(value: Json, as: (item: Json) => Json): Json {
   return Object.fromEntries(Object.entries(object(value)).map(([name, item]) => [name, as(item)]));
-}
-
-function isReference(value: Json): boolean {
-  return /^\$\{[^}]+\}$/.test(text(value));
 }
 
 /** The name of the resource that is referred to, by whatever attribute. */

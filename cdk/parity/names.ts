@@ -12,13 +12,11 @@ const PARTS: readonly (readonly [RegExp, string])[] = [
   [/^VpcPrivateSubnet1RouteTable$/, 'RouteTable'],
   [/^VpcPrivateSubnet1RouteTableAssociation$/, 'RouteTableOfA'],
   [/^VpcPrivateSubnet2RouteTableAssociation$/, 'RouteTableOfB'],
-  [/^ClusterWriter$/, 'Writer'],
-  [/^ClusterStandby$/, 'Standby'],
+  [/^Cluster(Writer|Standby)$/, '$1'],
   [/^ProxyProxyTargetGroup$/, 'ProxyTargets'],
   [/^ApiDeploymentStage\w+$/, 'ApiStage'],
   [/^UsagePlanUsagePlanKey.*$/, 'UsagePlanKey'],
-  [/FunctionCurrentVersion$/, 'Version'],
-  [/CurrentVersion$/, 'Version'],
+  [/(Function)?CurrentVersion$/, 'Version'],
   [/^(\w+)Function(Role|LogGroup|Logs)?$/, '$1$2'],
 ];
 

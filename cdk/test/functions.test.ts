@@ -2,7 +2,7 @@
 
 import { Duration, Size, type Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
-import { SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { type ISubnet, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LambdaInsightsVersion, LayerVersion, Tracing } from 'aws-cdk-lib/aws-lambda';
@@ -68,6 +68,21 @@ describe('options of the library', () => {
   test('name another network alone: the library makes a group there', () => {
     const { called } = withDefaults((stack) => ({ vpc: new Vpc(stack, 'Mine', { maxAzs: 1, natGateways: 1 }) }));
     expect(JSON.stringify(called('get-product').VpcConfig)).toContain('Mine');
+  });
+
+  test('name another network for one function, without the subnets and groups of the others', () => {
+    const { called } = build((builder, stack) => {
+      const others = new Vpc(stack, 'Others', { maxAzs: 2, natGateways: 1 });
+      return builder
+        .withDefaultOptions({
+          vpc: others,
+          vpcSubnets: { subnets: [others.privateSubnets[0] as ISubnet] },
+          securityGroups: [new SecurityGroup(stack, 'OthersGroup', { vpc: others })],
+        })
+        .withOperationOptions({ getProduct: { vpc: new Vpc(stack, 'Mine', { maxAzs: 2, natGateways: 1 }) } });
+    });
+    expect(JSON.stringify(called('get-product').VpcConfig)).not.toContain('Others');
+    expect(called('get-artisan').VpcConfig.SubnetIds).toHaveLength(1);
   });
 
   test('name other groups in our network, where a function is in it', () => {
