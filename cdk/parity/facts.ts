@@ -324,27 +324,18 @@ function order(resources: Resources, found: Facts): void {
 }
 
 function flatten(path: string, value: Json | undefined, found: Facts): void {
-  if (Array.isArray(value)) {
-    if (value.every((item) => !isObject(item) && !Array.isArray(item))) {
-      // Such lists are sets.
-      const items = value.map((item) => text(item)).sort();
-      found.set(path, items.join(', '));
-    } else {
-      value.forEach((item, index) => {
-        flatten(`${path}[${label(item) ?? index}]`, item, found);
-      });
-    }
-  } else if (isObject(value)) {
+  if (isObject(value)) {
     for (const [name, item] of Object.entries(value)) flatten(`${path}.${name}`, item, found);
-  } else if (value !== null && value !== undefined) {
-    found.set(path, text(value));
+  } else if (!Array.isArray(value)) {
+    if (value !== null && value !== undefined) found.set(path, text(value));
+  } else if (value.some((item) => typeof item === 'object')) {
+    // An item is known by its name, if it has one.
+    for (const [index, item] of value.entries())
+      flatten(`${path}[${text(at(item, 'Name') ?? at(item, 'Key') ?? index)}]`, item, found);
+  } else {
+    // Lists of plain values are sets.
+    found.set(path, value.map(text).sort().join(', '));
   }
-}
-
-/** What an item of a list is known by. */
-function label(item: Json): string | undefined {
-  const name = at(item, 'Name') ?? at(item, 'Key');
-  return typeof name === 'string' ? name : undefined;
 }
 
 function isObject(value: Json | undefined): value is { [name: string]: Json } {

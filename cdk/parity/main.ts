@@ -21,15 +21,10 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const PYTHON = path('../../.local/tools/deploy-venv/bin/python');
 
 /** A template as CloudFormation gets it from SAM, and its parameters. */
-interface Translated {
-  readonly parameters: { readonly [name: string]: Json };
-  readonly template: Template;
-}
+type Translated = { readonly template: Template; readonly parameters: { readonly [name: string]: Json } };
 
 /** What SAM makes of `template.yaml`, by name: for each stage of `samconfig.toml`, and for the parameters of `variants`. */
-function translated(variants: { readonly [name: string]: { readonly [parameter: string]: string } }): {
-  readonly [name: string]: Translated;
-} {
+function translated(variants: object): { readonly [name: string]: Translated } {
   if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
   const output = execFileSync(PYTHON, ['tests/deploy/translate.py'], {
     cwd: path('../..'),
