@@ -230,7 +230,14 @@ function together(own: readonly OwnSettings[]): OwnSettings {
 }
 
 function acknowledgeRights({ handler }: OperationFunction, { rights = [] }: OwnSettings): void {
-  if (handler.role && rights.length > 0) {
-    acknowledge(handler.role, 'IAM5', 'Its operation declares these rights, beside its code.');
+  for (const { actions, resources } of rights) {
+    const findings = [
+      ...actions.map((action) => `Action::${action}`),
+      ...resources.map((arn) => `Resource::${arn.replaceAll(/\$\{([^}]+)\}/g, '<$1>')}`),
+    ];
+    for (const finding of findings.filter((finding) => finding.includes('*'))) {
+      if (handler.role)
+        acknowledge(handler.role, 'IAM5', 'Its operation declares this right, beside its code.', finding);
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** What functions have: what is said of all, of those of a role, of one operation where it is declared, and here. */
 
-import { Duration, Size, type Stack } from 'aws-cdk-lib';
+import { type App, Duration, Size, type Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { type ISubnet, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -10,6 +10,7 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
 import { CatalogApi } from '../lib/catalog-api.ts';
 import { type DefaultOptions, IntegrationsBuilder, type None, type Pattern } from '../lib/integrations.ts';
@@ -238,7 +239,7 @@ const OWN_OF_SEARCH: Partial<OwnOfOperations> = {
       {
         sid: 'ReadIt',
         actions: ['s3:GetObject'],
-        resources: ['arn:${AWS::Partition}:s3:::a-bucket-of-${AWS::AccountId}/*'],
+        resources: ['arn:${AWS::Partition}:s3:::pictures/*'],
       },
     ],
   },
@@ -247,7 +248,7 @@ const RIGHT = {
   Sid: 'ReadIt',
   Effect: 'Allow',
   Action: 's3:GetObject',
-  Resource: { 'Fn::Sub': 'arn:${AWS::Partition}:s3:::a-bucket-of-${AWS::AccountId}/*' },
+  Resource: { 'Fn::Sub': 'arn:${AWS::Partition}:s3:::pictures/*' },
 };
 
 describe('what an operation declares', () => {
@@ -267,7 +268,7 @@ describe('what an operation declares', () => {
     expect(aliases.filter(Boolean)).toEqual([2]);
     const roles = Object.values(template.findResources('AWS::IAM::Role'))
       .flatMap(({ Properties }) => Properties.Policies ?? [])
-      .filter(({ PolicyDocument }) => JSON.stringify(PolicyDocument).includes('a-bucket-of'));
+      .filter(({ PolicyDocument }) => JSON.stringify(PolicyDocument).includes('pictures'));
     expect(roles.map(({ PolicyName }) => PolicyName)).toEqual(['search-products']);
     expect(roles[0].PolicyDocument.Statement).toContainEqual(RIGHT);
   });
@@ -291,6 +292,27 @@ describe('what an operation declares', () => {
     expect(names).toContain('ConnectAsReaderAndWriter');
   });
 });
+
+test.each<Pattern>(['isolated', 'shared'])(
+  'rights that operations declare need no other word in pattern %s',
+  (pattern) => {
+    const { stack, platform } = ground();
+    const app = stack.node.root as App;
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+    const other = new Role(stack, 'Other', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    other.addToPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::others/*'] }));
+    IntegrationsBuilder.in(stack, pattern, { ...OWN, ...OWN_OF_SEARCH })
+      .withDefaultOptions({ platform: platform() })
+      .build();
+    let said = '';
+    try {
+      app.synth();
+    } catch (error) {
+      said = String(error);
+    }
+    expect(said.match(/IAM5\[.*\]/g)).toEqual(['IAM5[Resource::arn:aws:s3:::others/*]']);
+  },
+);
 
 test('versions stay when the next one comes', () => {
   const { template } = build((builder) => builder, { pattern: 'shared' });
