@@ -86,11 +86,25 @@ fn carry_out(steps: Vec<Step>) -> Result<()> {
     Ok(())
 }
 
+/// How functions are compiled.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// Small and fast.
+    Release,
+    /// Soon.
+    Quick,
+}
+
 /// What compiles `functions` for Lambda, at once, into `target/lambda`.
-pub(crate) fn build<'a>(functions: impl IntoIterator<Item = &'a str>) -> Result<Command> {
+pub(crate) fn build<'a>(profile: Profile, functions: impl IntoIterator<Item = &'a str>) -> Result<Command> {
     let mut build = tool("cargo-lambda")?;
+    build.args(["lambda", "build"]);
+    match profile {
+        Profile::Release => build.arg("--release"),
+        Profile::Quick => build.args(["--profile", "quick"]),
+    };
     // Where the stack looks for them, wherever cargo builds to.
-    build.args(["lambda", "build", "--release", "--arm64", "--lambda-dir", "target/lambda"]);
+    build.args(["--arm64", "--lambda-dir", "target/lambda"]);
     for function in functions {
         build.args(["--bin", function]);
     }
@@ -145,7 +159,9 @@ fn before(arguments: &Arguments, functions: &[String]) -> Result<Vec<Step>> {
         validate.args(["validate", "--lint", "--config-env", &stage]);
         steps.push(Step { why: "no time is lost on a template that AWS would refuse", command: validate });
     }
-    let build = build(functions.iter().map(String::as_str))?;
+    // What staging tries is what prod gets.
+    let profile = if arguments.stage == Stage::Dev { Profile::Quick } else { Profile::Release };
+    let build = build(profile, functions.iter().map(String::as_str))?;
     steps.push(Step { why: "every function, for arm64", command: build });
     Ok(steps)
 }
@@ -222,8 +238,9 @@ mod tests {
         steps.iter().map(|step| shown(&step.command)).collect()
     }
 
-    fn build_of_two() -> String {
-        let build = "cargo-lambda lambda build --release --arm64 --lambda-dir target/lambda";
+    fn build_of_two(stage: Stage) -> String {
+        let profile = if stage == Stage::Dev { "--profile quick" } else { "--release" };
+        let build = format!("cargo-lambda lambda build {profile} --arm64 --lambda-dir target/lambda");
         format!("{PROGRAMS}/{build} --bin get-product --bin migrate")
     }
 
@@ -241,7 +258,7 @@ mod tests {
                 [
                     format!("{PROGRAMS}/python tests/deploy/preflight.py --stage {stage}"),
                     format!("{PROGRAMS}/sam validate --lint --config-env {stage}"),
-                    build_of_two(),
+                    build_of_two(stage),
                     deploy,
                     format!("{PROGRAMS}/python tests/deploy/smoke.py --stage {stage}"),
                 ]
@@ -265,7 +282,7 @@ mod tests {
                     format!(
                         "{PROGRAMS}/python tests/deploy/preflight.py --stage {stage} --stack {stack} --template {template}"
                     ),
-                    build_of_two(),
+                    build_of_two(stage),
                     format!("npm run --prefix cdk deploy -- {stack} --require-approval {approval}"),
                     format!("{PROGRAMS}/python tests/deploy/smoke.py --stack {stack}"),
                 ]

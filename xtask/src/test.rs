@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Result, bail};
 use tools::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, python};
 
+use crate::deploy::Profile;
+
 /// How long each fuzz target is driven; plain `cargo test` takes a second.
 const FUZZ_SECONDS: &str = "60";
 
@@ -38,7 +40,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
         // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
-        crate::run(&mut crate::deploy::build(["get-product"])?)?;
+        crate::run(&mut crate::deploy::build(Profile::Release, ["get-product"])?)?;
     }
     // Not the functions' binaries: their tests are in their libraries.
     let targets: &[_] =

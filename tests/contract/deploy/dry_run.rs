@@ -35,10 +35,11 @@ fn functions() -> BTreeSet<&'static str> {
     OPERATIONS.iter().map(|operation| operation.name).chain(["migrate"]).collect()
 }
 
-/// What compiles all of them, once.
-fn build() -> String {
+/// What compiles all of them, once; soon where things are tried, small where they are used.
+fn build(stage: &str) -> String {
+    let profile = if stage == "dev" { "--profile quick" } else { "--release" };
     let bins: String = functions().iter().map(|function| format!(" --bin {function}")).collect();
-    format!("{PROGRAMS}/cargo-lambda lambda build --release --arm64 --lambda-dir target/lambda{bins}")
+    format!("{PROGRAMS}/cargo-lambda lambda build {profile} --arm64 --lambda-dir target/lambda{bins}")
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn with_sam() {
         expected.extend([
             format!("{PROGRAMS}/python tests/deploy/preflight.py --stage {stage}"),
             format!("{PROGRAMS}/sam validate --lint --config-env {stage}"),
-            build(),
+            build(stage),
             format!("{PROGRAMS}/python tests/deploy/smoke.py --stage {stage}"),
         ]);
         assert_eq!(commands, expected);
@@ -95,7 +96,7 @@ fn with_cdk() {
                 "{PROGRAMS}/python tests/deploy/preflight.py --stage {stage} --stack {stack} \
                  --template .local/preflight/{stack}.template.json"
             ),
-            build(),
+            build(stage),
             format!("npm run --prefix cdk deploy -- {stack} --require-approval {approval}"),
             format!("{PROGRAMS}/python tests/deploy/smoke.py --stack {stack}"),
         ]);

@@ -65,7 +65,7 @@ fn kind(id: &str) -> String {
 const CHANGES: &[(&str, &str, &str)] = &[
     ("AlarmEmail", "bob@example.com", "AlarmSubscription, Budget"),
     ("AllowedIpRanges", "203.0.113.0/24", "Api"),
-    ("ApiKeys", "false", "Api, ApiKey, HealthAlarm, HealthCheck, HealthCheckRole, UsagePlan, UsagePlanKey"),
+    ("ApiKeys", "false", "Api, ApiKey, UsagePlan, UsagePlanKey"),
     ("AuthMode", "cognito", "Api"),
     ("AvailabilityZones", "us-east-1b,us-east-1d", "SubnetA, SubnetB"),
     ("BackupRetentionDays", "14", "Cluster"),

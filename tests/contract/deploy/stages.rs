@@ -237,6 +237,7 @@ fn health_is_checked_from_outside_and_by_an_alarm() {
         (&[][..], true),
         (&[("AuthMode", "cognito")], false),
         (&[("ApiKeys", "true")], false),
+        (&[("AllowedIpRanges", "198.51.100.0/24")], false),
         (&[("AuthMode", "none")], true),
         (&[("Profile", "scale-to-zero")], false),
     ] {
