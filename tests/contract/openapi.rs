@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Atelier, Setup, atelier, atelier_with, block_on, clients::python};
+use harness::{Atelier, Setup, atelier, atelier_with, block_on, clients::python, copy_what_generate_reads};
 use http::Method;
 use local::{
     gateway::{
@@ -281,9 +281,7 @@ fn generate_names_a_stale_file_and_renews_it() {
     block_on(async {
         let copy = tempfile::tempdir().expect("a folder");
         let root = copy.path();
-        for file in ["Cargo.toml", "template.yaml"] {
-            std::fs::copy(checkout().join(file), root.join(file)).expect("a copy");
-        }
+        copy_what_generate_reads(root).expect("a copy");
         let git =
             run(Command::new("git").args(["init", "-q"]).current_dir(root), Duration::from_secs(60)).await;
         assert_success(&git);

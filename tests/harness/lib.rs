@@ -19,7 +19,7 @@ use std::{
     fs::OpenOptions,
     io::Write,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     sync::{
         LazyLock,
@@ -125,6 +125,21 @@ pub fn leave_out(what: &str, why: &anyhow::Error) {
             OpenOptions::new().append(true).create(true).open(file).expect("the list of what is left out");
         writeln!(file, "{line}").expect("a line in it");
     }
+}
+
+/// Copies to `root` the files of the checkout that `generate` reads.
+///
+/// # Errors
+/// When one cannot be read or written.
+pub fn copy_what_generate_reads(root: &Path) -> std::io::Result<()> {
+    let manifests =
+        api::OPERATIONS.iter().map(|operation| format!("functions/{}/Cargo.toml", operation.name));
+    for file in ["Cargo.toml", "template.yaml"].map(ToOwned::to_owned).into_iter().chain(manifests) {
+        let copy = root.join(&file);
+        std::fs::create_dir_all(copy.parent().unwrap_or(root))?;
+        std::fs::copy(local::stack::checkout().join(file), copy)?;
+    }
+    Ok(())
 }
 
 /// Runs `test` against an API of its own, on an empty catalogue.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use harness::copy_what_generate_reads;
 use local::stack::checkout;
 use serde_json::{Value, json};
 
@@ -25,16 +26,11 @@ resources = ["arn:${AWS::Partition}:s3:::pictures-of-${AWS::StackName}/*"]
 fn a_function_has_what_its_manifest_declares() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
-    for file in ["Cargo.toml", "template.yaml", "samconfig.toml"] {
-        fs::copy(checkout().join(file), root.join(file)).expect(file);
-    }
-    for operation in api::OPERATIONS {
-        let path = format!("functions/{}/Cargo.toml", operation.name);
-        let manifest = fs::read_to_string(checkout().join(&path)).expect(&path);
-        fs::create_dir_all(root.join(&path).parent().expect("a folder")).expect("a folder");
-        let own = if operation.name == "search-products" { MANIFEST } else { "" };
-        fs::write(root.join(&path), manifest + own).expect(&path);
-    }
+    copy_what_generate_reads(root).expect("a copy");
+    fs::copy(checkout().join("samconfig.toml"), root.join("samconfig.toml")).expect("a copy");
+    let manifest = root.join("functions/search-products/Cargo.toml");
+    let declared = fs::read_to_string(&manifest).expect("a manifest");
+    fs::write(&manifest, declared + MANIFEST).expect("it is written");
     for file in api::generated::files(root).expect("files") {
         file.write(root).expect(file.path);
     }
