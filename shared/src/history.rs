@@ -50,13 +50,13 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// The parameters of a statement for the columns operation, principal, request_id and reason.
-    pub fn parameters(&self) -> [Parameter<'_>; 4] {
+    /// The parameters of a statement for its columns, by their names.
+    pub(crate) fn named(&self) -> [(&'static str, Parameter<'_>); 4] {
         [
-            (&self.operation, Type::TEXT),
-            (&self.principal, Type::TEXT),
-            (&self.request_id, Type::TEXT),
-            (&self.reason, Type::TEXT),
+            ("operation", (&self.operation, Type::TEXT)),
+            ("principal", (&self.principal, Type::TEXT)),
+            ("request_id", (&self.request_id, Type::TEXT)),
+            ("reason", (&self.reason, Type::TEXT)),
         ]
     }
 }

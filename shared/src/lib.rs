@@ -18,6 +18,7 @@ pub mod product;
 pub mod search;
 pub mod secret;
 pub mod serve;
+pub mod stored;
 pub mod telemetry;
 pub mod text;
 pub mod time;

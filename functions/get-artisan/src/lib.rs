@@ -28,10 +28,5 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
-    app.read::<Artisan>(id, GET_ARTISAN).await?.reply(request)
+    app.get::<Artisan>(id).await?.reply(request)
 }
-
-const GET_ARTISAN: &str = "
-select id, given_name, family_name, biography, version, created_at, updated_at
-from artisans
-where id = $1";

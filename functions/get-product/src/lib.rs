@@ -28,10 +28,5 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn get_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
-    app.read::<Product>(id, GET_PRODUCT).await?.reply(request)
+    app.get::<Product>(id).await?.reply(request)
 }
-
-const GET_PRODUCT: &str = "
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
-from products
-where id = $1";

@@ -7,6 +7,7 @@ use shared::{
     contract::{Listed, NotFound, Paging, Revalidation},
     db::{Select, Type},
     product::{OwnProductFilter, Product, ProductFilter, ProductSort},
+    stored::Stored,
 };
 
 /// The operation.
@@ -36,7 +37,7 @@ pub async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply
     let page = query.page(&format!("{} {}", OPERATION.name, artisan.0));
     query.finish()?;
 
-    let mut select = Select::new(LIST_PRODUCTS);
+    let mut select = Select::new(Product::statements().select());
     filter.apply(&mut select);
     sort.apply(&mut select, &page, &app.cursor_keys)?;
     let rows = app.database.read(select.sql(), &select.parameters()).await?;
@@ -48,10 +49,6 @@ pub async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply
     let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
     page.reply(request, &app.cursor_keys, products, |last| sort.position(last))
 }
-
-const LIST_PRODUCTS: &str = "
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
-from products";
 
 const FIND_ARTISAN: &str = "
 select id

@@ -6,6 +6,7 @@ use shared::{
     artisan::{Artisan, ArtisanFilter, ArtisanSort},
     contract::{Listed, Paging, Revalidation},
     db::Select,
+    stored::Stored,
 };
 
 /// The operation.
@@ -34,7 +35,7 @@ pub async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
     let page = query.page(OPERATION.name);
     query.finish()?;
 
-    let mut select = Select::new(LIST_ARTISANS);
+    let mut select = Select::new(Artisan::statements().select());
     filter.apply(&mut select);
     sort.apply(&mut select, &page, &app.cursor_keys)?;
     let rows = app.database.read(select.sql(), &select.parameters()).await?;
@@ -42,7 +43,3 @@ pub async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
     let artisans = rows.iter().map(Artisan::from_row).collect::<Result<Vec<_>, _>>()?;
     page.reply(request, &app.cursor_keys, artisans, |last| sort.position(last))
 }
-
-const LIST_ARTISANS: &str = "
-select id, given_name, family_name, biography, version, created_at, updated_at
-from artisans";

@@ -6,6 +6,7 @@ use shared::{
     contract::{Listed, Paging, Revalidation},
     db::Select,
     product::{Product, ProductFilter, ProductSort},
+    stored::Stored,
 };
 
 /// The operation.
@@ -35,7 +36,7 @@ pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
     let page = query.page(OPERATION.name);
     query.finish()?;
 
-    let mut select = Select::new(LIST_PRODUCTS);
+    let mut select = Select::new(Product::statements().select());
     filter.apply(&mut select);
     sort.apply(&mut select, &page, &app.cursor_keys)?;
     let rows = app.database.read(select.sql(), &select.parameters()).await?;
@@ -43,7 +44,3 @@ pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
     let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
     page.reply(request, &app.cursor_keys, products, |last| sort.position(last))
 }
-
-const LIST_PRODUCTS: &str = "
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
-from products";

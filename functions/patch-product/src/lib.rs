@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
     history::Record,
-    product::{Product, ProductId, ProductPatch, change},
+    product::{Product, ProductId, ProductPatch},
 };
 
 /// The operation.
@@ -30,10 +30,10 @@ pub static OPERATION: Operation = Operation {
     responses(Changed<Product>),
 )]
 pub async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
-    let id = request.path_parameter("id")?;
+    let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let record = Record::of(request, &OPERATION)?;
     let patch = ProductPatch::from_members(request.merge_patch()?)?;
-    let product = change(app, id, &preconditions, patch, &record).await?;
+    let product: Product = app.update(id, &patch.into_changes(), &preconditions, &record).await?;
     Ok(Reply::resource(&product))
 }

@@ -5,7 +5,7 @@ use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
     history::Record,
-    product::{NewProduct, Product, ProductId, change},
+    product::{NewProduct, Product, ProductId, ProductPatch},
 };
 
 /// The operation.
@@ -29,10 +29,10 @@ pub static OPERATION: Operation = Operation {
     responses(Changed<Product>),
 )]
 pub async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
-    let id = request.path_parameter("id")?;
+    let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let record = Record::of(request, &OPERATION)?;
-    let replacement = NewProduct::from_members(request.json()?)?;
-    let product = change(app, id, &preconditions, replacement.into(), &record).await?;
+    let replacement = ProductPatch::from(NewProduct::from_members(request.json()?)?);
+    let product: Product = app.update(id, &replacement.into_changes(), &preconditions, &record).await?;
     Ok(Reply::resource(&product))
 }

@@ -1,4 +1,4 @@
-//! Artisans: types and rules, and how they are listed and changed. No HTTP.
+//! Artisans: types and rules, and how they are stored and listed. No HTTP.
 
 mod listing;
 
@@ -13,10 +13,11 @@ use uuid::Uuid;
 use crate::{
     cache::Cached,
     contract::Example,
-    db::{self, Row},
-    http::{Creation, Members, Result, Versioned},
+    db::{self, Row, value},
+    http::{Creation, Members, Problem, Result, Versioned},
     id::id,
-    text::{Line, Paragraphs},
+    stored::{Changes, Column, Statements, Stored, Violation, statements_of},
+    text::{self, Line, Paragraphs},
     time::Moment,
 };
 
@@ -100,6 +101,39 @@ impl Cached for Artisan {
 
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         Self::from_row(row)
+    }
+}
+
+/// The constraint that a product's artisan exists.
+pub(crate) const OF_PRODUCTS: &str = "products_artisan_id_fkey";
+
+fn has_products() -> Problem {
+    Problem::conflict("The artisan still has products. Delete them, or give them to another artisan, first.")
+}
+
+impl Stored for Artisan {
+    const TABLE: &'static str = "artisans";
+    const COLUMNS: &'static [Column] = &[
+        Column::Member("given_name"),
+        Column::Derived("given_key"),
+        Column::Member("family_name"),
+        Column::Derived("family_key"),
+        Column::Member("biography"),
+    ];
+    const KEPT: &'static [Violation] = &[(OF_PRODUCTS, has_products)];
+
+    fn values(&self) -> Vec<value::Value> {
+        vec![
+            value::text(&self.given_name),
+            value::text(text::fold(&self.given_name)),
+            value::text(&self.family_name),
+            value::text(text::fold(&self.family_name)),
+            value::text(&self.biography),
+        ]
+    }
+
+    fn statements() -> &'static Statements {
+        statements_of!(Artisan)
     }
 }
 
@@ -209,5 +243,23 @@ impl ArtisanPatch {
             biography: members.patch_or_default("biography"),
         };
         members.finish(&READ_ONLY, || Some(patch))
+    }
+
+    /// The same, as it is stored.
+    pub fn into_changes(self) -> Changes {
+        let Self { given_name, family_name, biography } = self;
+        let mut changes = Changes::default();
+        if let Some(name) = given_name.map(String::from) {
+            changes.derive("given_key", value::text(text::fold(&name)));
+            changes.set("given_name", value::text(name));
+        }
+        if let Some(name) = family_name.map(String::from) {
+            changes.derive("family_key", value::text(text::fold(&name)));
+            changes.set("family_name", value::text(name));
+        }
+        if let Some(biography) = biography {
+            changes.set("biography", value::text(String::from(biography)));
+        }
+        changes
     }
 }

@@ -36,6 +36,8 @@ pub enum Error {
     Mismatch(tokio_postgres::Error),
     /// The pool is closed or misused.
     Pool(String),
+    /// A statement and its parameters do not go together. Nothing was sent.
+    Unbound(String),
 }
 
 /// A statement that writes and gave no rows.
@@ -78,7 +80,8 @@ impl Error {
             | Self::Cancelled
             | Self::Busy
             | Self::Mismatch(_)
-            | Self::Pool(_) => Attempt::Final,
+            | Self::Pool(_)
+            | Self::Unbound(_) => Attempt::Final,
         }
     }
 
@@ -102,7 +105,8 @@ impl Error {
             | Self::Unreachable(_)
             | Self::Cancelled
             | Self::Busy
-            | Self::Pool(_) => CarriedOut::No,
+            | Self::Pool(_)
+            | Self::Unbound(_) => CarriedOut::No,
         }
     }
 
@@ -110,7 +114,7 @@ impl Error {
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Answered(_, verdict) => verdict.is_passing(),
-            error => !matches!(error, Self::Mismatch(_) | Self::Pool(_)),
+            error => !matches!(error, Self::Mismatch(_) | Self::Pool(_) | Self::Unbound(_)),
         }
     }
 
@@ -203,30 +207,13 @@ impl fmt::Display for Error {
             Self::Answered(error, verdict) => write!(f, "{}: {}", verdict.words(), Cause(error)),
             Self::Mismatch(error) => write!(f, "a statement does not match its types: {}", Cause(error)),
             Self::Pool(error) => write!(f, "the connection pool failed: {error}"),
+            Self::Unbound(error) => f.write_str(error),
         }
     }
 }
 
 // Every cause is part of the message, so that no one has to walk the chain.
 impl error::Error for Error {}
-
-/// Turns a violated constraint into what the client did wrong.
-pub trait OnViolation<T> {
-    /// `problem`'s answer if `constraint` was violated, else the result as it is.
-    ///
-    /// # Errors
-    /// The problem, or the error's own.
-    fn on_violation(self, constraint: &str, problem: impl FnOnce() -> Problem) -> Result<T, Problem>;
-}
-
-impl<T> OnViolation<T> for Result<T, WriteError> {
-    fn on_violation(self, constraint: &str, problem: impl FnOnce() -> Problem) -> Result<T, Problem> {
-        self.map_err(|failure| {
-            let is_violated = failure.error.violated_constraint() == Some(constraint);
-            if is_violated { problem() } else { failure.into() }
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {

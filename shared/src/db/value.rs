@@ -13,9 +13,9 @@ pub fn text(value: impl Into<String>) -> Value {
     (Box::new(value.into()), Type::TEXT)
 }
 
-/// A `uuid`.
-pub fn uuid(value: Uuid) -> Value {
-    (Box::new(value), Type::UUID)
+/// A `uuid`, or null.
+pub fn uuid(value: impl Into<Option<Uuid>>) -> Value {
+    (Box::new(value.into()), Type::UUID)
 }
 
 /// An `integer`.

@@ -1,12 +1,10 @@
-//! Products: types and rules, and how they are listed and changed. No HTTP.
+//! Products: types and rules, and how they are stored and listed. No HTTP.
 
-mod change;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod listing;
 
-pub use change::change;
 pub use fields::{Currency, Description, Price, ProductId, ProductName};
 pub use listing::{OwnProductFilter, ProductFilter, ProductPosition, ProductSort};
 
@@ -17,22 +15,20 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    artisan::ArtisanId,
+    artisan::{ArtisanId, OF_PRODUCTS},
     cache::Cached,
     contract::Example,
-    db::{self, Row},
+    db::{self, Row, value},
     http::{Creation, Members, Patch, Problem, Result, Versioned},
+    stored::{Changes, Column, Statements, Stored, Violation, statements_of},
+    text,
     time::Moment,
 };
 
 /// Members that the service alone sets.
 const READ_ONLY: [&str; 4] = ["id", "version", "created_at", "updated_at"];
 
-/// The constraint that a product's artisan exists.
-pub const ARTISAN_FKEY: &str = "products_artisan_id_fkey";
-
-/// What a client is told who names an artisan that does not exist: 422.
-pub fn unknown_artisan() -> Problem {
+fn unknown_artisan() -> Problem {
     Problem::invalid_member("artisan_id", "names no artisan")
 }
 
@@ -112,6 +108,34 @@ impl Cached for Product {
 
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         Self::from_row(row)
+    }
+}
+
+impl Stored for Product {
+    const TABLE: &'static str = "products";
+    const COLUMNS: &'static [Column] = &[
+        Column::Member("artisan_id"),
+        Column::Member("name"),
+        Column::Derived("search_key"),
+        Column::Member("description"),
+        Column::Member("price"),
+        Column::Member("currency"),
+    ];
+    const REFUSED: &'static [Violation] = &[(OF_PRODUCTS, unknown_artisan)];
+
+    fn values(&self) -> Vec<value::Value> {
+        vec![
+            value::uuid(self.artisan_id.map(|id| id.0)),
+            value::text(&self.name),
+            value::text(text::fold(&self.name)),
+            value::text(&self.description),
+            value::int8(self.price),
+            value::text(&self.currency),
+        ]
+    }
+
+    fn statements() -> &'static Statements {
+        statements_of!(Product)
     }
 }
 
@@ -249,6 +273,31 @@ impl ProductPatch {
             currency: members.patch_or_default("currency"),
         };
         members.finish(&READ_ONLY, || Some(patch))
+    }
+
+    /// The same, as it is stored.
+    pub fn into_changes(self) -> Changes {
+        let Self { artisan_id, name, description, price, currency } = self;
+        let mut changes = Changes::default();
+        match artisan_id {
+            Patch::Absent => {}
+            Patch::Null => changes.set("artisan_id", value::uuid(None)),
+            Patch::Value(id) => changes.set("artisan_id", value::uuid(id.0)),
+        }
+        if let Some(name) = name.map(String::from) {
+            changes.derive("search_key", value::text(text::fold(&name)));
+            changes.set("name", value::text(name));
+        }
+        if let Some(description) = description {
+            changes.set("description", value::text(String::from(description)));
+        }
+        if let Some(price) = price {
+            changes.set("price", value::int8(price.minor_units()));
+        }
+        if let Some(currency) = currency {
+            changes.set("currency", value::text(currency.code()));
+        }
+        changes
     }
 }
 
