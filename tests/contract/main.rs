@@ -35,6 +35,7 @@ mod rotation;
 mod router;
 mod sqlstates;
 mod statements;
+mod stored;
 mod telemetry;
 mod tls;
 mod trouble;

@@ -79,7 +79,30 @@ pub fn document() -> Result<Value, Gap> {
         "components": components,
     });
     tidy::tidy(&mut document);
-    Ok(document)
+    match dangling(&document, &document) {
+        None => Ok(document),
+        Some(reference) => Err(Gap(format!(
+            "nothing is at {reference}: a type that a handler names is not among those of api/src/document/components.rs"
+        ))),
+    }
+}
+
+/// The first `$ref` in `part` that leads to nothing in `document`.
+fn dangling<'a>(part: &'a Value, document: &Value) -> Option<&'a str> {
+    match part {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            let leads_nowhere = |reference: &&str| {
+                let pointer = reference.strip_prefix('#');
+                pointer.and_then(|pointer| document.pointer(pointer)).is_none()
+            };
+            reference
+                .filter(leads_nowhere)
+                .or_else(|| members.values().find_map(|member| dangling(member, document)))
+        }
+        Value::Array(items) => items.iter().find_map(|item| dangling(item, document)),
+        _ => None,
+    }
 }
 
 /// Where responses are, and those to HEAD.
@@ -195,4 +218,17 @@ fn correlation_id() -> Value {
         "schema": {"type": "string"},
         "example": "order-4711",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_that_leads_nowhere_is_named() {
+        let mut document = document().unwrap();
+        assert_eq!(dangling(&document, &document), None);
+        document["components"]["schemas"].as_object_mut().unwrap().remove("Artisan");
+        assert_eq!(dangling(&document, &document), Some("#/components/schemas/Artisan"));
+    }
 }
