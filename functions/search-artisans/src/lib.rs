@@ -1,5 +1,7 @@
 //! `GET /v1/artisans/search`: the artisans whose name contains a term, best match first.
 
+use std::sync::LazyLock;
+
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
@@ -7,6 +9,7 @@ use shared::{
     contract::{Listed, Paging, Revalidation},
     db::{Select, value},
     search::{Found, SearchTerm},
+    stored::Stored,
 };
 
 /// The operation.
@@ -35,8 +38,10 @@ pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
     query.finish()?;
     let term = term.unwrap_or_default();
 
-    let mut select =
-        Select::with(SEARCH_ARTISANS, vec![value::text(term.as_str()), value::text(term.contains_pattern())]);
+    let mut select = Select::with(
+        &SEARCH_ARTISANS,
+        vec![value::text(term.as_str()), value::text(term.contains_pattern())],
+    );
     if let Some((rank, family_name, given_name, id)) =
         page.position::<(i32, String, String, ArtisanId)>(&app.cursor_keys)?
     {
@@ -56,10 +61,12 @@ pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
     })
 }
 
-const SEARCH_ARTISANS: &str = "
+static SEARCH_ARTISANS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 select *
 from (
-  select id, given_name, family_name, biography, version, created_at, updated_at,
+  select {},
     case
       when $1 = any (string_to_array(search_key, E'\\n')) then 0
       when strpos(E'\\n' || search_key, E'\\n' || $1) > 0 then 1
@@ -67,4 +74,7 @@ from (
     end as rank
   from artisans
   where search_key like $2
-) found";
+) found",
+        Artisan::statements().columns()
+    )
+});

@@ -1,5 +1,7 @@
 //! `GET /v1/products/search`: the products whose name contains a term, best match first.
 
+use std::sync::LazyLock;
+
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
@@ -7,6 +9,7 @@ use shared::{
     db::{Select, value},
     product::{Product, ProductId},
     search::{Found, SearchTerm},
+    stored::Stored,
 };
 
 /// The operation.
@@ -36,8 +39,10 @@ pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
     query.finish()?;
     let term = term.unwrap_or_default();
 
-    let mut select =
-        Select::with(SEARCH_PRODUCTS, vec![value::text(term.as_str()), value::text(term.contains_pattern())]);
+    let mut select = Select::with(
+        &SEARCH_PRODUCTS,
+        vec![value::text(term.as_str()), value::text(term.contains_pattern())],
+    );
     if let Some((rank, name, id)) = page.position::<(i32, String, ProductId)>(&app.cursor_keys)? {
         select.filter(
             "(rank, name, id) > (?, ?, ?)",
@@ -55,10 +60,12 @@ pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
     })
 }
 
-const SEARCH_PRODUCTS: &str = "
+static SEARCH_PRODUCTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 select *
 from (
-  select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
+  select {},
     case
       when search_key = $1 then 0
       when starts_with(search_key, $1) then 1
@@ -66,4 +73,7 @@ from (
     end as rank
   from products
   where search_key like $2
-) found";
+) found",
+        Product::statements().columns()
+    )
+});

@@ -17,6 +17,7 @@ use crate::{
 /// The statements of a resource that are the same for every request.
 #[derive(Debug)]
 pub struct Statements {
+    columns: String,
     select: String,
     select_one: String,
     insert: Named,
@@ -26,9 +27,21 @@ pub struct Statements {
 impl Statements {
     /// The statements of `T`.
     pub fn of<T: Stored>() -> Self {
-        let select = format!("select {}\nfrom {}", read::<T>(""), T::TABLE);
+        let columns = read::<T>("");
+        let select = format!("select {columns}\nfrom {}", T::TABLE);
         let select_one = format!("{select}\nwhere id = $1");
-        Self { select, select_one, insert: Named::new(&insert::<T>()), delete: Named::new(&delete::<T>()) }
+        Self {
+            columns,
+            select,
+            select_one,
+            insert: Named::new(&insert::<T>()),
+            delete: Named::new(&delete::<T>()),
+        }
+    }
+
+    /// What a row is read by, for a SELECT of one's own.
+    pub fn columns(&self) -> &str {
+        &self.columns
     }
 
     /// Selects all rows, without an order.
@@ -38,7 +51,7 @@ impl Statements {
 
     /// Every statement of `T` as it is sent, for readers: a change is that of all members.
     pub fn shown<T: Stored>() -> String {
-        let Self { select, select_one, insert, delete } = Self::of::<T>();
+        let Self { select, select_one, insert, delete, .. } = Self::of::<T>();
         let update = Named::new(&update::<T>(T::COLUMNS.iter().copied()));
         let statements = [
             ("lists, before filters and order", select.as_str()),
