@@ -73,6 +73,12 @@ fn routes() -> impl Iterator<Item = (Route, &'static Operation)> {
     OPERATIONS.iter().flat_map(|&operation| operation.all_routes().map(move |route| (route, operation)))
 }
 
+/// The `operationId` of a route in the contract.
+fn operation_id<'d>(document: &'d Value, method: &Method, path: &str) -> &'d str {
+    let name = method.as_str().to_ascii_lowercase();
+    document["paths"][path][name]["operationId"].as_str().unwrap_or_default()
+}
+
 /// What IAM policies of callers allow: those who only read, those who also create and change, those who do everything.
 fn policies() -> Value {
     let statement = |id: &str, methods: &[Method]| {
@@ -137,8 +143,7 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
             operation.name
         );
         for Route { method, path, is_open } in operation.all_routes() {
-            let name = method.as_str().to_ascii_lowercase();
-            let id = document["paths"][path][&name]["operationId"].as_str().unwrap_or_default();
+            let id = operation_id(document, &method, path);
             let _ = writeln!(
                 text,
                 "      {{ method: '{method}', path: '{path}', isOpen: {is_open}, operationId: '{id}' }},"

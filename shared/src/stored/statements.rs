@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Changes, Column, Stored, Violation};
@@ -241,15 +242,13 @@ impl App {
     ) -> Result<T> {
         let statement = Named::new(&update::<T>(changes.columns()));
         let (now, attempt) = (Moment::now(), Uuid::now_v7());
-        let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
+        let conditions = preconditions.parameters(id);
         let mut named: Vec<(&str, Parameter<'_>)> = vec![
             ("id", (&id, Type::UUID)),
             ("now", (&now, Type::TIMESTAMPTZ)),
             ("attempt", (&attempt, Type::UUID)),
-            ("versions", (&versions, Type::INT8_ARRAY)),
-            ("unmodified_since", (&unmodified_since, Type::TIMESTAMPTZ)),
-            ("other_versions", (&other_versions, Type::INT8_ARRAY)),
         ];
+        named.extend(conditions_named(&conditions));
         named.extend(record.named());
         named.extend(
             changes.iter().map(|(column, (value, kind))| (column.name(), (&**value as _, kind.clone()))),
@@ -275,13 +274,9 @@ impl App {
         record: &Record<'_>,
     ) -> Result<Reply> {
         let statement = &T::statements().delete;
-        let (versions, unmodified_since, other_versions) = preconditions.parameters(id);
-        let mut named: Vec<(&str, Parameter<'_>)> = vec![
-            ("id", (&id, Type::UUID)),
-            ("versions", (&versions, Type::INT8_ARRAY)),
-            ("unmodified_since", (&unmodified_since, Type::TIMESTAMPTZ)),
-            ("other_versions", (&other_versions, Type::INT8_ARRAY)),
-        ];
+        let conditions = preconditions.parameters(id);
+        let mut named: Vec<(&str, Parameter<'_>)> = vec![("id", (&id, Type::UUID))];
+        named.extend(conditions_named(&conditions));
         named.extend(record.named());
         let parameters = statement.bind(&named)?;
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat: Repeat::Safe };
@@ -289,6 +284,17 @@ impl App {
         self.delete::<T>(id, statement, judge).await?;
         Ok(Reply::no_content())
     }
+}
+
+/// The parameters of `preconditions_hold`, by the names that they have here.
+fn conditions_named(
+    (versions, unmodified_since, other_versions): &(Option<Vec<i64>>, Option<Timestamp>, Option<Vec<i64>>),
+) -> [(&'static str, Parameter<'_>); 3] {
+    [
+        ("versions", (versions, Type::INT8_ARRAY)),
+        ("unmodified_since", (unmodified_since, Type::TIMESTAMPTZ)),
+        ("other_versions", (other_versions, Type::INT8_ARRAY)),
+    ]
 }
 
 /// What was written, unless a constraint that means something to the client was violated.

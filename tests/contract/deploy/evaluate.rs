@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use local::gateway::iam::is_match;
 use serde_json::{Map, Value, json};
 
-use super::Stage;
+use super::{STAGES, Stage};
 
 pub(super) type Parameters = BTreeMap<String, Value>;
 
@@ -25,6 +25,13 @@ impl<'a> From<&'a Stage> for Stack<'a> {
     fn from(Stage { parameters, template }: &'a Stage) -> Self {
         Self { template, parameters }
     }
+}
+
+/// The parameters of the stage of that name, with other values for some.
+pub(super) fn changed(stage: &str, changes: &[(&str, &str)]) -> Parameters {
+    let mut parameters = STAGES[stage].parameters.clone();
+    parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    parameters
 }
 
 impl Stack<'_> {

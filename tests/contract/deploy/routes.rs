@@ -9,7 +9,11 @@ use local::{gateway, stack::checkout};
 use serde_json::{Value, json};
 use shared::{Operation, Role, Route};
 
-use super::{STAGES, evaluate::Stack, logical_id, prod, resources};
+use super::{
+    STAGES,
+    evaluate::{Stack, changed},
+    logical_id, prod, resources,
+};
 
 fn api() -> &'static Value {
     &prod()["Resources"]["Api"]["Properties"]["Body"]
@@ -240,9 +244,8 @@ fn preflights_allow_what_those_on_this_machine_allow() {
     let allowed_origins = "https://shop.example".parse().expect("an origin");
     let allowed_headers = "x-shop,x-till".parse().expect("headers");
     let gateway = gateway::Options { allowed_origins, allowed_headers, ..gateway::Options::default() };
-    let mut parameters = STAGES["prod"].parameters.clone();
-    parameters.insert("CorsAllowedOrigins".to_owned(), json!("https://shop.example"));
-    parameters.insert("CorsAllowedHeaders".to_owned(), json!("x-shop,x-till"));
+    let cors = [("CorsAllowedOrigins", "https://shop.example"), ("CorsAllowedHeaders", "x-shop,x-till")];
+    let parameters = changed("prod", &cors);
     atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
         let stack = Stack { template: prod(), parameters: &parameters };
         for (path, methods) in api()["paths"].as_object().expect("paths") {

@@ -8,7 +8,7 @@ use shared::Role;
 
 use super::{
     STAGES,
-    evaluate::{Parameters, Stack, text},
+    evaluate::{Parameters, Stack, changed, text},
     logical_id, prod, resources, translated,
 };
 
@@ -45,13 +45,11 @@ fn what_must_not_be_deployed_is_refused() {
         ("dev", &[("DomainName", "api.example.com")], "DomainName needs CertificateArn"),
         ("dev", &[("MonthlyBudget", "50")], "MonthlyBudget needs an address in AlarmEmail"),
     ] {
-        let mut parameters = STAGES[stage].parameters.clone();
-        parameters.extend(change.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        let parameters = changed(stage, change);
         let refusals = refusals(&parameters);
         assert!(refusals.len() == 1 && refusals[0].contains(reason), "{stage} {change:?}: {refusals:?}");
     }
-    let mut open = STAGES["dev"].parameters.clone();
-    open.insert("AuthMode".to_owned(), json!("none"));
+    let open = changed("dev", &[("AuthMode", "none")]);
     assert_eq!(refusals(&open), Vec::<String>::new(), "to try things");
 }
 
@@ -156,11 +154,7 @@ fn data_is_encrypted_kept_and_protected() {
 /// SAM makes new versions of functions by what it knows, which parameters are not: by `Revision`, whatever has changed.
 #[test]
 fn a_new_revision_is_a_new_version_of_every_function() {
-    let variant = |revision: &str| {
-        let mut parameters = STAGES["dev"].parameters.clone();
-        parameters.insert("Revision".to_owned(), json!(revision));
-        parameters
-    };
+    let variant = |revision: &str| changed("dev", &[("Revision", revision)]);
     let variants = json!({"old": variant("1f0c8e5a9b3d7246"), "new": variant("7b3d72461f0c8e5a")});
     let translated = translated(&variants);
     let versions = |name: &str| {
@@ -223,8 +217,7 @@ fn nobody_forgets_who_is_told_of_trouble() {
         assert_eq!(pattern.is_match(address), is_taken, "{address}");
     }
     for (address, is_subscribed) in [("nobody", false), ("ann@example.com", true)] {
-        let mut parameters = STAGES["prod"].parameters.clone();
-        parameters.insert("AlarmEmail".to_owned(), json!(address));
+        let parameters = changed("prod", &[("AlarmEmail", address)]);
         let stack = Stack { template: prod(), parameters: &parameters };
         assert_eq!(stack.properties("AlarmSubscription").is_some(), is_subscribed, "{address}");
     }
@@ -241,8 +234,7 @@ fn health_is_checked_from_outside_and_by_an_alarm() {
         (&[("AuthMode", "none")], true),
         (&[("Profile", "scale-to-zero")], false),
     ] {
-        let mut parameters = STAGES["prod"].parameters.clone();
-        parameters.extend(change.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        let parameters = changed("prod", change);
         let stack = Stack { template: prod(), parameters: &parameters };
         for id in ["HealthCheck", "HealthCheckRole", "HealthAlarm"] {
             assert_eq!(stack.properties(id).is_some(), is_checked, "{id} {change:?}");
@@ -266,8 +258,7 @@ fn writers_have_the_cache_before_readers_and_after_them() {
     for (cache, has_cache, writes, reads) in
         [("false", false, false, false), ("writes", true, true, false), ("true", true, true, true)]
     {
-        let mut parameters = STAGES["prod"].parameters.clone();
-        parameters.insert("Cache".to_owned(), json!(cache));
+        let parameters = changed("prod", &[("Cache", cache)]);
         let stack = Stack { template: prod(), parameters: &parameters };
         assert_eq!(stack.properties("ValkeyCache").is_some(), has_cache, "{cache}");
         for operation in OPERATIONS {
@@ -288,12 +279,7 @@ fn writers_have_the_cache_before_readers_and_after_them() {
 /// Old versions of functions go on by the old way while new ones take the new way.
 #[test]
 fn both_ways_to_the_database_are_open_while_the_profile_changes() {
-    let stack_of = |profile: &str, both: &str| {
-        let mut parameters = STAGES["prod"].parameters.clone();
-        parameters.insert("Profile".to_owned(), json!(profile));
-        parameters.insert("BothPaths".to_owned(), json!(both));
-        parameters
-    };
+    let stack_of = |profile: &str, both: &str| changed("prod", &[("Profile", profile), ("BothPaths", both)]);
     let [direct, proxied] = ["<Cluster.DBClusterResourceId>", "<6 of <Proxy.DBProxyArn> at :>"];
     for (profile, both, host, ways) in [
         ("proxy", "false", "<Proxy.Endpoint>", &[proxied][..]),
@@ -321,8 +307,7 @@ fn both_ways_to_the_database_are_open_while_the_profile_changes() {
 #[test]
 fn the_network_is_in_the_zones_that_are_named() {
     let zones = |names: &str| {
-        let mut parameters = STAGES["prod"].parameters.clone();
-        parameters.insert("AvailabilityZones".to_owned(), json!(names));
+        let parameters = changed("prod", &[("AvailabilityZones", names)]);
         let stack = Stack { template: prod(), parameters: &parameters };
         ["SubnetA", "SubnetB"]
             .map(|id| text(&stack.properties(id).expect("a subnet")["AvailabilityZone"]))
@@ -352,9 +337,8 @@ fn events_reach_the_encrypted_topic() {
 /// Every group that an AWS service would make by itself is the stack's, and may use its key; and all are sent on.
 #[test]
 fn every_log_is_the_stacks_own_and_can_be_sent_elsewhere() {
-    let mut parameters = STAGES["prod"].parameters.clone();
-    parameters
-        .insert("LogDestinationArn".to_owned(), json!("arn:aws:firehose:region:account:deliverystream/logs"));
+    let parameters =
+        changed("prod", &[("LogDestinationArn", "arn:aws:firehose:region:account:deliverystream/logs")]);
     let stack = Stack { template: prod(), parameters: &parameters };
     let ids = resources(prod(), "AWS::Logs::LogGroup");
     let groups: Vec<_> = ids.keys().filter_map(|id| Some((*id, stack.properties(id)?))).collect();

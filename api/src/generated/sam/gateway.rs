@@ -9,7 +9,10 @@ use shared::{
     http::{EXPOSED_HEADERS, REQUEST_HEADERS},
 };
 
-use super::{super::routes, Anchors, is_reading, logical_id};
+use super::{
+    super::{operation_id, routes},
+    Anchors, is_reading, logical_id,
+};
 
 /// Every response of the gateway's own, with the status that it has.
 pub(crate) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
@@ -95,7 +98,7 @@ pub(super) fn paths(document: &Value) -> String {
 
 fn method(route: &Route, operation: &Operation, document: &Value, anchors: &mut Anchors) -> String {
     let name = route.method.as_str().to_ascii_lowercase();
-    let operation_id = document["paths"][route.path][&name]["operationId"].as_str().unwrap_or_default();
+    let operation_id = operation_id(document, &route.method, route.path);
     let mut members = vec![format!("operationId: {operation_id}")];
     let parameters: Vec<_> = route.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
     if !parameters.is_empty() {
