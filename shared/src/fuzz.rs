@@ -8,6 +8,5 @@ mod tests;
 
 pub use crate::{
     http::{conditional::fuzz::preconditions, cursor::fuzz::cursor, idempotency::fuzz::idempotency},
-    product::fuzz::merge_patch,
     serve::event::fuzz::event,
 };

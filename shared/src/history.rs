@@ -7,13 +7,12 @@ use ::http::HeaderName;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
-use uuid::Uuid;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    App, Operation, Problem, Request, Result,
-    contract::Example,
-    db::{self, Parameter, Row, Select, Type, value},
+    Operation, Problem, Request, Result,
+    contract::{Component, Example},
+    db::{self, Parameter, Row, Type},
     http::{Caller, Fault, FromParameter},
     text::Line,
     time::Moment,
@@ -97,7 +96,7 @@ const ATTR_CHAR: &[u8] = b"!#$&+-.^_`|~";
 
 /// A write, as history tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(example = Self::example)]
+#[schema(example = <Self as Example>::example)]
 pub struct HistoryEntry {
     /// The version that the write made; that of a deletion is one more than the last.
     #[schema(minimum = 1)]
@@ -118,7 +117,7 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
-    fn from_row(row: &Row) -> Result<Self, db::Error> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, db::Error> {
         Ok(Self {
             version: row.try_get("version")?,
             operation: row.try_get("operation")?,
@@ -127,6 +126,20 @@ impl HistoryEntry {
             request_id: row.try_get("request_id")?,
             reason: row.try_get("reason")?,
         })
+    }
+}
+
+impl Component for HistoryEntry {
+    fn name() -> String {
+        <Self as ToSchema>::name().into_owned()
+    }
+
+    fn schemas() -> Vec<(String, Value)> {
+        vec![(<Self as Component>::name(), serde_json::to_value(Self::schema()).unwrap_or_default())]
+    }
+
+    fn example() -> Value {
+        <Self as Example>::example()
     }
 }
 
@@ -143,29 +156,8 @@ impl Example for HistoryEntry {
     }
 }
 
-/// At most `rows` entries of the `product` or `artisan` (`resource`) with this id, newest first: those before the version
-/// `before`, or from the last one on.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn list(
-    app: &App,
-    resource: &'static str,
-    id: Uuid,
-    before: Option<i64>,
-    rows: i64,
-) -> Result<Vec<HistoryEntry>, db::Error> {
-    let mut select = Select::new(LIST_HISTORY);
-    select.filter("resource = ? and resource_id = ?", vec![value::text(resource), value::uuid(id)]);
-    if let Some(version) = before {
-        select.filter("version < ?", vec![value::int8(version)]);
-    }
-    select.end("order by version desc\nlimit ?", vec![value::int8(rows)]);
-    let rows = app.database.read(select.sql(), &select.parameters()).await?;
-    rows.iter().map(HistoryEntry::from_row).collect()
-}
-
-const LIST_HISTORY: &str = "
+/// Selects rows of the history, without conditions and order.
+pub(crate) const LIST_HISTORY: &str = "
 select version, operation, principal, at, request_id, reason
 from history";
 

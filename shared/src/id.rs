@@ -7,9 +7,10 @@ use utoipa::openapi::{
 };
 
 /// An id in examples.
-const EXAMPLE: &str = "01936b5e-7c00-7000-8000-00000000000a";
+pub(crate) const EXAMPLE: &str = "01936b5e-7c00-7000-8000-00000000000a";
 
-/// Makes the id type of a resource.
+/// Makes the type of a resource's id: `id! { /// A product's id. ProductId }`.
+#[macro_export]
 macro_rules! id {
     ($(#[$documentation:meta])* $name:ident) => {
         $(#[$documentation])*
@@ -30,36 +31,53 @@ macro_rules! id {
             }
         }
 
-        impl $crate::http::FromJson for $name {
-            fn from_json(value: &$crate::http::Json) -> Result<Self, String> {
-                use $crate::http::FromParameter;
-                Self::from_parameter(value.as_str().ok_or("must be a string")?)
+        impl From<uuid::Uuid> for $name {
+            fn from(id: uuid::Uuid) -> Self {
+                Self(id)
             }
         }
 
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        impl From<$name> for uuid::Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl $crate::resource::Member for $name {
+            type Column = uuid::Uuid;
+
+            const KIND: $crate::db::value::Kind = $crate::db::value::Kind::Uuid;
+
+            fn from_column(id: uuid::Uuid) -> Self {
+                Self(id)
+            }
+
+            fn value(&self) -> $crate::db::value::Value {
+                $crate::db::value::Value::Uuid(self.0)
+            }
+
+            fn accept(json: &$crate::http::Json) -> Result<Self, String> {
+                $crate::http::FromParameter::from_parameter(json.as_str().ok_or("must be a string")?)
+            }
+
+            fn accepted() -> $crate::contract::openapi::RefOr<$crate::contract::openapi::Schema> {
                 $crate::id::schema().into()
             }
         }
 
-        impl utoipa::ToSchema for $name {}
-
         /// The path parameter `id`.
-        impl utoipa::IntoParams for $name {
+        impl $crate::contract::IntoParams for $name {
             fn into_params(
-                _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-            ) -> Vec<utoipa::openapi::path::Parameter> {
+                _: impl Fn() -> Option<$crate::contract::openapi::path::ParameterIn>,
+            ) -> Vec<$crate::contract::openapi::path::Parameter> {
                 vec![$crate::id::path_parameter(stringify!($name))]
             }
         }
     };
 }
 
-pub(crate) use id;
-
 /// The schema of an id.
-pub(crate) fn schema() -> Object {
+pub fn schema() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
         .format(Some(SchemaFormat::Custom("uuid".to_owned())))
@@ -68,7 +86,7 @@ pub(crate) fn schema() -> Object {
 }
 
 /// The path parameter `id` of a resource whose id type is `name`.
-pub(crate) fn path_parameter(name: &str) -> Parameter {
+pub fn path_parameter(name: &str) -> Parameter {
     let mut parameter = Parameter::new("id");
     parameter.parameter_in = ParameterIn::Path;
     parameter.required = Required::True;

@@ -1,10 +1,9 @@
-//! The library that every function links: the platform (events, HTTP, database, telemetry) and the words of
-//! the domain. It knows no operation.
+//! The library that every function links: events, HTTP, database, cache, telemetry, and what follows from the description
+//! of a resource. It knows no operation and no resource.
 
 #![warn(missing_docs)]
 
 pub mod app;
-pub mod artisan;
 pub mod cache;
 pub mod contract;
 pub mod db;
@@ -12,13 +11,11 @@ pub mod db;
 pub mod fuzz;
 pub mod history;
 pub mod http;
-mod id;
+pub mod id;
 pub mod operation;
-pub mod product;
-pub mod search;
+pub mod resource;
 pub mod secret;
 pub mod serve;
-pub mod stored;
 pub mod telemetry;
 pub mod text;
 pub mod time;

@@ -2,21 +2,56 @@
 //! search.
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
+use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-use crate::http::{FromJson, FromParameter, Json};
+use crate::http::FromParameter;
 
 /// One line of 1 to `MAX` characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Line<const MAX: usize>(String);
 
 /// Paragraphs of 0 to `MAX` characters; empty by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Paragraphs<const MAX: usize>(String);
+
+impl<const MAX: usize> Line<MAX> {
+    /// The line that a row has, whatever it is.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The line itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> Paragraphs<MAX> {
+    /// The paragraphs that a row has, whatever they are.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Checks and makes paragraphs of a text.
+    ///
+    /// # Errors
+    /// The fact that is wrong, fit for a client.
+    pub fn new(text: &str) -> Result<Self, String> {
+        clean(text, Kind::Paragraphs, 0, MAX).map(Self)
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<const MAX: usize> From<Line<MAX>> for String {
     fn from(line: Line<MAX>) -> Self {
@@ -24,27 +59,9 @@ impl<const MAX: usize> From<Line<MAX>> for String {
     }
 }
 
-impl<const MAX: usize> From<Paragraphs<MAX>> for String {
-    fn from(paragraphs: Paragraphs<MAX>) -> Self {
-        paragraphs.0
-    }
-}
-
 impl<const MAX: usize> FromParameter for Line<MAX> {
     fn from_parameter(text: &str) -> Result<Self, String> {
         clean(text, Kind::Line, 1, MAX).map(Self)
-    }
-}
-
-impl<const MAX: usize> FromJson for Line<MAX> {
-    fn from_json(value: &Json) -> Result<Self, String> {
-        Self::from_parameter(value.as_str().ok_or("must be a string")?)
-    }
-}
-
-impl<const MAX: usize> FromJson for Paragraphs<MAX> {
-    fn from_json(value: &Json) -> Result<Self, String> {
-        clean(value.as_str().ok_or("must be a string")?, Kind::Paragraphs, 0, MAX).map(Self)
     }
 }
 
@@ -56,21 +73,15 @@ impl<const MAX: usize> PartialSchema for Line<MAX> {
 
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 
-impl<const MAX: usize> PartialSchema for Paragraphs<MAX> {
-    fn schema() -> RefOr<Schema> {
-        let text = text().pattern(Some(PARAGRAPHS)).max_length(Some(MAX));
-        text.description(Some(format!(
-            "0 to {MAX} characters; newlines and tabs are allowed, directional overrides are not."
-        )))
-        .build()
-        .into()
-    }
-}
-
-impl<const MAX: usize> ToSchema for Paragraphs<MAX> {}
-
 /// What [`clean`] accepts as [`Kind::Paragraphs`], as a pattern of ECMA-262, the length apart.
 const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202d\u202e]|\r\n)*$";
+
+/// The schema of what [`clean`] accepts as [`Kind::Paragraphs`] of at most `max` characters.
+pub(crate) fn paragraphs_schema(max: usize) -> ObjectBuilder {
+    text().pattern(Some(PARAGRAPHS)).max_length(Some(max)).description(Some(format!(
+        "0 to {max} characters; newlines and tabs are allowed, directional overrides are not."
+    )))
+}
 
 /// The schema of what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. A pattern says the length, since
 /// white space around the text does not count. That one of them must be visible is beyond patterns that every client
@@ -87,7 +98,7 @@ fn line_pattern(max: usize) -> String {
     format!(r"^[^\S{CONTROL}]*[^\s{CONTROL}]([^{CONTROL}]{{0,{between}}}[^\s{CONTROL}])?[^\S{CONTROL}]*$")
 }
 
-fn text() -> ObjectBuilder {
+pub(crate) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 

@@ -149,26 +149,22 @@ fn positions() -> Vec<Value> {
     let mut positions = vec![json!(null), json!(true), json!({}), json!([]), json!("Cup"), json!([[[]]])];
     positions.extend(integers.clone());
     for integer in &integers {
-        positions.push(json!({"p": [integer, id]}));
+        positions.extend([json!([integer, id]), json!({"p": [integer, id]})]);
         for text in texts {
             positions.push(json!([integer, text, id]));
             positions.push(json!([integer, text, text, id]));
         }
     }
-    positions.extend(times.map(|time| json!({"c": [time, id]})));
+    positions.extend(times.map(|time| json!([time, id])));
     for text in texts {
         positions.extend([
-            json!({"n": [text, id]}),
-            json!({"n": [text, text, id]}),
+            json!([text, id]),
+            json!([text, text, id]),
+            json!([null, id]),
             json!({"x": [text, id]}),
         ]);
     }
-    positions.extend([
-        json!({"p": [1, "7"]}),
-        json!({"p": [1]}),
-        json!({"c": [1, id]}),
-        json!({"n": [1, id]}),
-    ]);
+    positions.extend([json!([1, "7"]), json!([1]), json!([1, id, id]), json!([id])]);
     positions
 }
 

@@ -31,11 +31,12 @@ mod outages;
 mod plans;
 mod products;
 mod register;
+mod resources;
 mod rotation;
 mod router;
 mod sqlstates;
 mod statements;
-mod stored;
+
 mod telemetry;
 mod tls;
 mod trouble;

@@ -10,8 +10,17 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(Arguments { check }: Arguments) -> Result<()> {
+    generate(check.then_some("--check"))
+}
+
+/// Prints the statements of all resources.
+pub(crate) fn print_sql() -> Result<()> {
+    generate(Some("--sql"))
+}
+
+fn generate(option: Option<&str>) -> Result<()> {
     // With the features of the whole workspace, as everything else is built.
     crate::run(tools::cargo().args(["build", "--workspace", "--bin", "generate"]))?;
     let mut generate = std::process::Command::new(crate::target_folder()?.join("debug/generate"));
-    crate::run(generate.args(check.then_some("--check")).current_dir(crate::root()))
+    crate::run(generate.args(option).current_dir(crate::root()))
 }

@@ -29,6 +29,8 @@ enum Arguments {
     Deploy(deploy::Arguments),
     /// Write the contract, and whatever else follows from the register of operations
     Generate(generate::Arguments),
+    /// Print every statement that a resource sends to the database
+    Sql,
     /// Try inputs that reach new code, with libFuzzer
     Fuzz(fuzz::Arguments),
     /// Make the skeleton of an operation
@@ -51,6 +53,7 @@ fn main() -> Result<()> {
         Arguments::Test(arguments) => test::run(arguments),
         Arguments::Deploy(arguments) => deploy::run(&arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
+        Arguments::Sql => generate::print_sql(),
         Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),
         Arguments::Token(arguments) => token::run(arguments),

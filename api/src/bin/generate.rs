@@ -1,5 +1,6 @@
 //! Writes the files that follow from the register, or with `--check` says which ones are out of date, and whether the
-//! contract breaks clients of the last release in a way that CHANGELOG.md does not declare.
+//! contract breaks clients of the last release in a way that CHANGELOG.md does not declare. With `--sql` it prints the
+//! statements of all resources.
 
 use std::{env, process::ExitCode};
 
@@ -9,7 +10,11 @@ fn main() -> Result<ExitCode> {
     let is_check = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
         [] => false,
         [option] if option == "--check" => true,
-        _ => bail!("usage: generate [--check], in the root of the checkout"),
+        [option] if option == "--sql" => {
+            print!("{}", api::generated::statements());
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => bail!("usage: generate [--check | --sql], in the root of the checkout"),
     };
     let root = env::current_dir()?;
     let mut status = ExitCode::SUCCESS;

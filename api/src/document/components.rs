@@ -4,19 +4,18 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use shared::{
     Operation,
-    artisan::{Artisan, ArtisanPatch, NewArtisan},
     contract::Example,
-    history::HistoryEntry,
     http::{CarriedOut, Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
-    product::{Currency, NewProduct, Product, ProductPatch},
 };
 use utoipa::ToSchema;
 
+use super::answers::{Answer, Answers};
+
 /// Every component, with links to what `operations` do with a resource.
-pub(super) fn components(operations: &[&Operation]) -> Value {
+pub(super) fn components(operations: &[&Operation], answers: &Answers) -> Value {
     json!({
-        "schemas": schemas(),
-        "responses": responses(operations),
+        "schemas": schemas(answers),
+        "responses": responses(operations, answers),
         "headers": headers(),
         "securitySchemes": {
             "sigv4": {
@@ -35,16 +34,8 @@ const SIGV4: &str = "AWS Signature Version 4 for the service `execute-api` (AWS_
     `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN` with temporary credentials: the page signs each call in your browser, \
     the secret key never leaves it, and a reload forgets it.";
 
-fn schemas() -> Map<String, Value> {
-    let mut schemas = Map::new();
-    add::<Product>(&mut schemas);
-    add::<NewProduct>(&mut schemas);
-    add::<ProductPatch>(&mut schemas);
-    add::<Currency>(&mut schemas);
-    add::<Artisan>(&mut schemas);
-    add::<NewArtisan>(&mut schemas);
-    add::<ArtisanPatch>(&mut schemas);
-    add::<HistoryEntry>(&mut schemas);
+fn schemas(answers: &Answers) -> Map<String, Value> {
+    let mut schemas = answers.schemas.clone();
     add::<ProblemBody<'_>>(&mut schemas);
     add::<Fault>(&mut schemas);
     add::<CarriedOut>(&mut schemas);
@@ -53,9 +44,9 @@ fn schemas() -> Map<String, Value> {
     add::<get_health::Check>(&mut schemas);
     add::<get_health::CheckStatus>(&mut schemas);
     add::<get_health::Status>(&mut schemas);
-    schemas.insert("ProductPage".to_owned(), page::<Product>());
-    schemas.insert("ArtisanPage".to_owned(), page::<Artisan>());
-    schemas.insert("HistoryEntryPage".to_owned(), page::<HistoryEntry>());
+    for Answer { name, .. } in &answers.components {
+        schemas.insert(format!("{name}Page"), page(name));
+    }
     schemas
 }
 
@@ -64,7 +55,7 @@ fn add<T: ToSchema>(schemas: &mut Map<String, Value>) {
     schemas.insert(T::name().into_owned(), serde_json::to_value(T::schema()).unwrap_or_default());
 }
 
-fn page<T: ToSchema>() -> Value {
+fn page(name: &str) -> Value {
     json!({
         "type": "object",
         "description": "A page of a list.",
@@ -74,7 +65,7 @@ fn page<T: ToSchema>() -> Value {
                 "type": "array",
                 "description": "The items of this page.",
                 "maxItems": 100,
-                "items": schema(&T::name()),
+                "items": schema(name),
             },
             "next_cursor": {
                 "type": ["string", "null"],
@@ -84,11 +75,15 @@ fn page<T: ToSchema>() -> Value {
     })
 }
 
-fn responses(operations: &[&Operation]) -> Map<String, Value> {
+fn responses(operations: &[&Operation], answers: &Answers) -> Map<String, Value> {
     let mut responses = Map::new();
-    resource::<Product>(&mut responses, links(operations, "/v1/products/{id}"));
-    resource::<Artisan>(&mut responses, links(operations, "/v1/artisans/{id}"));
-    list::<HistoryEntry>(&mut responses);
+    for answer in &answers.components {
+        let path = answer.collection.as_ref().map(|collection| format!("/v1/{collection}/{{id}}"));
+        if let Some(path) = path {
+            resource(&mut responses, answer, links(operations, &path));
+        }
+        list(&mut responses, answer);
+    }
     let mut add = |name: &str, response: Value| responses.insert(name.to_owned(), response);
     let answer = |description: &str, extra: &[(&str, &str)], content: Value| {
         let mut response = json!({"description": description, "headers": with_common(extra)});
@@ -113,14 +108,13 @@ fn responses(operations: &[&Operation]) -> Map<String, Value> {
     responses
 }
 
-/// The responses with one `T`, with a new one, and with a page of them.
-fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Value) {
-    let name = T::name();
+/// The responses with one resource, and with a new one.
+fn resource(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answer, links: Value) {
     let what = name.to_lowercase();
     let validators = [("ETag", "ETag"), ("Last-Modified", "LastModified")];
-    let one = json!({"application/json": {"schema": schema(&name), "example": T::example()}});
+    let one = json!({"application/json": {"schema": schema(name), "example": example}});
     responses.insert(
-        name.to_string(),
+        name.clone(),
         json!({
             "description": format!("The {what}, as it is now."),
             "headers": with_common(&[&validators, CACHE].concat()),
@@ -139,12 +133,10 @@ fn resource<T: ToSchema + Example>(responses: &mut Map<String, Value>, links: Va
             "links": links,
         }),
     );
-    list::<T>(responses);
 }
 
-/// The response with a page of `T`.
-fn list<T: ToSchema + Example>(responses: &mut Map<String, Value>) {
-    let name = T::name();
+/// The response with a page of a list.
+fn list(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answer) {
     responses.insert(
         format!("{name}Page"),
         json!({
@@ -152,7 +144,7 @@ fn list<T: ToSchema + Example>(responses: &mut Map<String, Value>) {
             "headers": with_common(&[("ETag", "ETag"), ("Link", "Link")]),
             "content": {"application/json": {
                 "schema": schema(&format!("{name}Page")),
-                "example": {"items": [T::example()], "next_cursor": null},
+                "example": {"items": [example], "next_cursor": null},
             }},
         }),
     );

@@ -1,5 +1,6 @@
 //! The contract as an OpenAPI document, built of what the handlers, the types and the register declare.
 
+mod answers;
 mod components;
 mod openapi30;
 mod print;
@@ -13,6 +14,7 @@ pub use openapi30::to_3_0;
 pub use print::pretty;
 
 use crate::{Declared, OPERATIONS};
+use answers::Answers;
 
 /// What any operation may be answered by the gateway or by a function in trouble.
 const ANYWHERE: [(&str, &str); 7] = [
@@ -30,8 +32,12 @@ const ANYWHERE: [(&str, &str); 7] = [
 /// # Errors
 /// When a route of the register has no handler with attributes of its own, or the other way round.
 pub fn document() -> Result<Value, Gap> {
-    let declared = serde_json::to_value(Declared::openapi().paths).unwrap_or_default();
-    let mut components = components::components(OPERATIONS);
+    let openapi = Declared::openapi();
+    let mut declared = serde_json::to_value(openapi.paths).unwrap_or_default();
+    let bodies = openapi.components.map(|components| components.schemas);
+    let answers =
+        Answers::take(&mut declared, declared_paths(), serde_json::to_value(bodies).unwrap_or_default());
+    let mut components = components::components(OPERATIONS, &answers);
     let mut paths = json!({});
     for operation in OPERATIONS {
         for route in operation.all_routes() {
@@ -69,11 +75,7 @@ pub fn document() -> Result<Value, Gap> {
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [
-            {"name": "products", "description": "What the artisans make."},
-            {"name": "artisans", "description": "Who makes it."},
-            {"name": "service", "description": "The API itself."},
-        ],
+        "tags": tags(&answers),
         "security": [{"sigv4": []}],
         "paths": paths,
         "components": components,
@@ -82,9 +84,20 @@ pub fn document() -> Result<Value, Gap> {
     match dangling(&document, &document) {
         None => Ok(document),
         Some(reference) => Err(Gap(format!(
-            "nothing is at {reference}: a type that a handler names is not among those of api/src/document/components.rs"
+            "nothing is at {reference}: no type that a handler names brings it along (shared::contract::Component)"
         ))),
     }
+}
+
+/// The paths of all operations, in their order.
+fn declared_paths() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().flat_map(|operation| operation.routes).map(|route| route.path)
+}
+
+/// The collections, and the API itself.
+fn tags(answers: &Answers) -> Vec<Value> {
+    let collections = answers.collections().map(|(name, about)| json!({"name": name, "description": about}));
+    collections.chain([json!({"name": "service", "description": "The API itself."})]).collect()
 }
 
 /// The first `$ref` in `part` that leads to nothing in `document`.

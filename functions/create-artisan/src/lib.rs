@@ -1,9 +1,9 @@
 //! `POST /v1/artisans`: a new artisan.
 
+use domain::artisan::{Artisan, NewArtisan};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::{Artisan, NewArtisan},
     contract::{AuditReason, Created, IdempotencyKey},
     history::Record,
 };
@@ -32,6 +32,5 @@ pub async fn create_artisan(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
-    let artisan = NewArtisan::from_members(members)?.into_artisan();
-    app.insert(request, &claim, &record, &artisan).await
+    app.insert::<Artisan>(request, &claim, &record, &members.create()?).await
 }

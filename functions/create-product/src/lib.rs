@@ -1,11 +1,11 @@
 //! `POST /v1/products`: a new product.
 
+use domain::product::{NewProduct, Product};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Created, IdempotencyKey},
     history::Record,
-    product::{NewProduct, Product},
 };
 
 /// The operation.
@@ -32,6 +32,5 @@ pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
     let record = Record::of(request, &OPERATION)?;
-    let product = NewProduct::from_members(members)?.into_product();
-    app.insert(request, &claim, &record, &product).await
+    app.insert::<Product>(request, &claim, &record, &members.create()?).await
 }

@@ -1,9 +1,9 @@
 //! `DELETE /v1/artisans/{id}`: one artisan less.
 
+use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::{Artisan, ArtisanId},
     contract::{AuditReason, BadRequest, Conditions, Conflict, Deleted},
     history::Record,
 };

@@ -1,11 +1,11 @@
 //! `DELETE /v1/products/{id}`: one product less.
 
+use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, BadRequest, Conditions, Deleted},
     history::Record,
-    product::{Product, ProductId},
 };
 
 /// The operation.

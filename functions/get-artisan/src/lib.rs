@@ -1,9 +1,9 @@
 //! `GET /v1/artisans/{id}`: one artisan.
 
+use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::{Artisan, ArtisanId},
     contract::{BadRequest, NotFound, Read, Revalidation},
 };
 

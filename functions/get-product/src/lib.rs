@@ -1,10 +1,10 @@
 //! `GET /v1/products/{id}`: one product.
 
+use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
-    product::{Product, ProductId},
 };
 
 /// The operation.

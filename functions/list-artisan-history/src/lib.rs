@@ -1,12 +1,11 @@
 //! `GET /v1/artisans/{id}/history`: who changed an artisan, when and why, page by page.
 
+use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
-    artisan::ArtisanId,
+    App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, NotFound, Paging, Revalidation},
-    db::Type,
-    history::{self, HistoryEntry},
+    history::HistoryEntry,
 };
 
 /// The operation.
@@ -30,21 +29,5 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn list_artisan_history(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
-    let mut query = request.query();
-    let page = query.page(&format!("{} {id}", OPERATION.name));
-    query.finish()?;
-
-    let before = page.position(&app.cursor_keys)?;
-    let entries = history::list(app, "artisan", id, before, page.rows()).await?;
-    if entries.is_empty() {
-        // One that is older than the table has no history until its next change.
-        let artisan = app.database.read_optional(FIND_ARTISAN, &[(&id, Type::UUID)]).await?;
-        artisan.ok_or_else(|| Problem::not_found("artisan"))?;
-    }
-    page.reply(request, &app.cursor_keys, entries, |last| last.version)
+    app.history::<Artisan>(request, &OPERATION, id).await
 }
-
-const FIND_ARTISAN: &str = "
-select id
-from artisans
-where id = $1";

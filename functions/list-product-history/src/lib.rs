@@ -1,12 +1,11 @@
 //! `GET /v1/products/{id}/history`: who changed a product, when and why, page by page.
 
+use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, NotFound, Paging, Revalidation},
-    db::Type,
-    history::{self, HistoryEntry},
-    product::ProductId,
+    history::HistoryEntry,
 };
 
 /// The operation.
@@ -30,21 +29,5 @@ pub static OPERATION: Operation = Operation {
 )]
 pub async fn list_product_history(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
-    let mut query = request.query();
-    let page = query.page(&format!("{} {id}", OPERATION.name));
-    query.finish()?;
-
-    let before = page.position(&app.cursor_keys)?;
-    let entries = history::list(app, "product", id, before, page.rows()).await?;
-    if entries.is_empty() {
-        // One that is older than the table has no history until its next change.
-        let product = app.database.read_optional(FIND_PRODUCT, &[(&id, Type::UUID)]).await?;
-        product.ok_or_else(|| Problem::not_found("product"))?;
-    }
-    page.reply(request, &app.cursor_keys, entries, |last| last.version)
+    app.history::<Product>(request, &OPERATION, id).await
 }
-
-const FIND_PRODUCT: &str = "
-select id
-from products
-where id = $1";

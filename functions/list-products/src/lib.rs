@@ -1,12 +1,11 @@
 //! `GET /v1/products`: the products, filtered, sorted and page by page.
 
+use domain::product::Product;
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
-    db::Select,
-    product::{Product, ProductFilter, ProductSort},
-    stored::Stored,
+    resource::{Listing, contract::Lists},
 };
 
 /// The operation.
@@ -26,21 +25,10 @@ pub static OPERATION: Operation = Operation {
     get,
     path = OPERATION.routes[0].path,
     tag = "products",
-    params(ProductFilter, ProductSort, Paging, Revalidation),
+    params(Lists<Product>, Paging, Revalidation),
     responses(Listed<Product>),
 )]
 pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
-    let mut query = request.query();
-    let filter = ProductFilter::from_query(&mut query);
-    let sort: ProductSort = query.optional("sort").unwrap_or_default();
-    let page = query.page(OPERATION.name);
-    query.finish()?;
-
-    let mut select = Select::new(Product::statements().select());
-    filter.apply(&mut select);
-    sort.apply(&mut select, &page, &app.cursor_keys)?;
-    let rows = app.database.read(select.sql(), &select.parameters()).await?;
-
-    let products = rows.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_keys, products, |last| sort.position(last))
+    let listing = Listing::<Product>::of(request, &OPERATION)?;
+    app.list(request, listing).await
 }

@@ -1,9 +1,9 @@
 //! `PATCH /v1/artisans/{id}`: a change of some of an artisan's members, as a JSON Merge Patch (RFC 7396).
 
+use domain::artisan::{Artisan, ArtisanId, ArtisanPatch};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
-    artisan::{Artisan, ArtisanId, ArtisanPatch},
     contract::{AuditReason, Changed, Conditions},
     history::Record,
 };
@@ -32,7 +32,7 @@ pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let record = Record::of(request, &OPERATION)?;
-    let patch = ArtisanPatch::from_members(request.merge_patch()?)?;
-    let artisan: Artisan = app.update(id, &patch.into_changes(), &preconditions, &record).await?;
+    let changes = request.merge_patch()?.patch::<Artisan>()?;
+    let artisan: Artisan = app.update(id, &changes, &preconditions, &record).await?;
     Ok(Reply::resource(&artisan))
 }

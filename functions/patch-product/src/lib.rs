@@ -1,11 +1,11 @@
 //! `PATCH /v1/products/{id}`: a change of some of a product's members, as a JSON Merge Patch (RFC 7396).
 
+use domain::product::{Product, ProductId, ProductPatch};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
     history::Record,
-    product::{Product, ProductId, ProductPatch},
 };
 
 /// The operation.
@@ -33,7 +33,7 @@ pub async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let record = Record::of(request, &OPERATION)?;
-    let patch = ProductPatch::from_members(request.merge_patch()?)?;
-    let product: Product = app.update(id, &patch.into_changes(), &preconditions, &record).await?;
+    let changes = request.merge_patch()?.patch::<Product>()?;
+    let product: Product = app.update(id, &changes, &preconditions, &record).await?;
     Ok(Reply::resource(&product))
 }

@@ -1,11 +1,11 @@
 //! `PUT /v1/products/{id}`: a product with all its members anew; what is left out gets its default.
 
+use domain::product::{NewProduct, Product, ProductId};
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
     history::Record,
-    product::{NewProduct, Product, ProductId, ProductPatch},
 };
 
 /// The operation.
@@ -32,7 +32,7 @@ pub async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
     let record = Record::of(request, &OPERATION)?;
-    let replacement = ProductPatch::from(NewProduct::from_members(request.json()?)?);
-    let product: Product = app.update(id, &replacement.into_changes(), &preconditions, &record).await?;
+    let changes = request.json()?.replace::<Product>()?;
+    let product: Product = app.update(id, &changes, &preconditions, &record).await?;
     Ok(Reply::resource(&product))
 }

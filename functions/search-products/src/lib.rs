@@ -1,15 +1,11 @@
 //! `GET /v1/products/search`: the products whose name contains a term, best match first.
 
-use std::sync::LazyLock;
-
+use domain::product::Product;
 use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
-    db::{Select, value},
-    product::{Product, ProductId},
-    search::{Found, SearchTerm},
-    stored::Stored,
+    resource::SearchTerm,
 };
 
 /// The operation.
@@ -33,47 +29,5 @@ pub static OPERATION: Operation = Operation {
     responses(Listed<Product>),
 )]
 pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
-    let mut query = request.query();
-    let term: Option<SearchTerm> = query.required("q");
-    let page = query.page(OPERATION.name);
-    query.finish()?;
-    let term = term.unwrap_or_default();
-
-    let mut select = Select::with(
-        &SEARCH_PRODUCTS,
-        vec![value::text(term.as_str()), value::text(term.contains_pattern())],
-    );
-    if let Some((rank, name, id)) = page.position::<(i32, String, ProductId)>(&app.cursor_keys)? {
-        select.filter(
-            "(rank, name, id) > (?, ?, ?)",
-            vec![value::int4(rank), value::text(name), value::uuid(id.0)],
-        );
-    }
-    select.end("order by rank, name, id\nlimit ?", vec![value::int8(page.rows())]);
-    let rows = app.database.read(select.sql(), &select.parameters()).await?;
-
-    let found =
-        rows.iter().map(|row| Found::from_row(row, Product::from_row)).collect::<Result<Vec<_>, _>>()?;
-    page.reply(request, &app.cursor_keys, found, |last| {
-        let product = &last.resource;
-        (last.rank, product.name.clone(), product.id)
-    })
+    app.search::<Product>(request, &OPERATION).await
 }
-
-static SEARCH_PRODUCTS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "
-select *
-from (
-  select {},
-    case
-      when search_key = $1 then 0
-      when starts_with(search_key, $1) then 1
-      else 2
-    end as rank
-  from products
-  where search_key like $2
-) found",
-        Product::statements().columns()
-    )
-});

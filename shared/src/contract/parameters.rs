@@ -1,19 +1,15 @@
 //! The parameters that operations share.
 
-use serde_json::Value;
 use utoipa::{
     IntoParams, PartialSchema,
     openapi::{
-        Object, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
+        ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::SchemaType,
     },
 };
 
-use crate::{
-    history::Reason,
-    http::{Choice, Limit},
-};
+use crate::{history::Reason, http::Limit};
 
 /// An entity tag list as [`Preconditions`](crate::http::Preconditions) reads it (RFC 9110, section 13.1.1).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
@@ -136,12 +132,6 @@ fn parameter(
 ) -> ParameterBuilder {
     let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
     parameter.description(Some(description)).schema(Some(schema))
-}
-
-/// The schema of a parameter that is one of a few words.
-pub fn choice<T: Choice>() -> Object {
-    let words = || T::CHOICES.iter().map(|(word, _)| *word);
-    text().enum_values(Some(words())).default(words().next().map(Value::from)).build()
 }
 
 fn text() -> ObjectBuilder {

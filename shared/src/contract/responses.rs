@@ -2,10 +2,17 @@
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
+use serde_json::json;
 use utoipa::{
-    IntoResponses, ToSchema,
-    openapi::{Ref, RefOr, Response},
+    IntoResponses,
+    openapi::{Ref, RefOr, Response, ResponseBuilder, extensions::Extensions},
 };
+
+use super::Component;
+
+/// The extension by which a response brings what it answers into the document: `answer` (`one`, `created` or `page`), and the
+/// name, schemas, example and collection of the component.
+pub const ANSWERS: &str = "x-answers";
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
@@ -14,13 +21,34 @@ fn responses<const N: usize>(components: [(&str, &str); N]) -> Responses {
     components.into_iter().map(reference).collect()
 }
 
+/// A response with `T` in the form of `answer`.
+fn answer<T: Component>(answer: &str) -> RefOr<Response> {
+    let component = json!({
+        "answer": answer,
+        "name": T::name(),
+        "schemas": T::schemas(),
+        "example": T::example(),
+        "collection": T::COLLECTION,
+    });
+    ResponseBuilder::new()
+        .extensions(Some(Extensions::builder().add(ANSWERS, component).build()))
+        .build()
+        .into()
+}
+
+/// `all`, with the response of that status.
+fn with(mut all: Responses, status: &str, response: RefOr<Response>) -> Responses {
+    all.insert(status.to_owned(), response);
+    all
+}
+
 /// 200 with one `T` and its validators, or 304, or 412.
 #[derive(Debug)]
 pub struct Read<T>(PhantomData<T>);
 
-impl<T: ToSchema> IntoResponses for Read<T> {
+impl<T: Component> IntoResponses for Read<T> {
     fn responses() -> Responses {
-        responses([("200", &T::name()), ("304", "NotModified"), ("412", "PreconditionFailed")])
+        with(responses([("304", "NotModified"), ("412", "PreconditionFailed")]), "200", answer::<T>("one"))
     }
 }
 
@@ -28,14 +56,10 @@ impl<T: ToSchema> IntoResponses for Read<T> {
 #[derive(Debug)]
 pub struct Listed<T>(PhantomData<T>);
 
-impl<T: ToSchema> IntoResponses for Listed<T> {
+impl<T: Component> IntoResponses for Listed<T> {
     fn responses() -> Responses {
-        responses([
-            ("200", &format!("{}Page", T::name())),
-            ("304", "NotModified"),
-            ("400", "BadRequest"),
-            ("412", "PreconditionFailed"),
-        ])
+        let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
+        with(responses(refusals), "200", answer::<T>("page"))
     }
 }
 
@@ -43,16 +67,12 @@ impl<T: ToSchema> IntoResponses for Listed<T> {
 #[derive(Debug)]
 pub struct Created<T>(PhantomData<T>);
 
-impl<T: ToSchema> IntoResponses for Created<T> {
+impl<T: Component> IntoResponses for Created<T> {
     fn responses() -> Responses {
-        let mut all = responses([
-            ("201", &format!("{}Created", T::name())),
-            ("409", "RequestInProgress"),
-            ("412", "NothingToMatch"),
-        ]);
+        let mut all = responses([("409", "RequestInProgress"), ("412", "NothingToMatch")]);
         all.extend(BadRequestBody::responses());
         all.extend(responses([("422", "InvalidBodyOrKey")]));
-        all
+        with(all, "201", answer::<T>("created"))
     }
 }
 
@@ -60,16 +80,23 @@ impl<T: ToSchema> IntoResponses for Created<T> {
 #[derive(Debug)]
 pub struct Changed<T>(PhantomData<T>);
 
-impl<T: ToSchema> IntoResponses for Changed<T> {
+impl<T: Component> IntoResponses for Changed<T> {
     fn responses() -> Responses {
-        let mut all = responses([
-            ("200", &T::name()),
-            ("404", "NotFound"),
-            ("412", "PreconditionFailed"),
-            ("428", "PreconditionRequired"),
-        ]);
+        let refusals = [("404", "NotFound"), ("412", "PreconditionFailed"), ("428", "PreconditionRequired")];
+        let mut all = responses(refusals);
         all.extend(BadRequestBody::responses());
-        all
+        with(all, "200", answer::<T>("one"))
+    }
+}
+
+/// 200 with one `T` that is no representation of a resource of its own, or is made of one: an action's answer, which no
+/// condition can be about.
+#[derive(Debug)]
+pub struct Answered<T>(PhantomData<T>);
+
+impl<T: Component> IntoResponses for Answered<T> {
+    fn responses() -> Responses {
+        with(responses([("400", "BadRequest")]), "200", answer::<T>("one"))
     }
 }
 

@@ -138,12 +138,33 @@ impl Error {
         self.driver()?.as_db_error()
     }
 
-    /// Name of the constraint that the statement violated, if it did.
-    pub fn violated_constraint(&self) -> Option<&str> {
-        match self {
-            Self::Answered(error, Verdict::Refused) => error.as_db_error()?.constraint(),
-            _ => None,
-        }
+    /// The constraint that the statement violated, if it did.
+    pub fn violated(&self) -> Option<Violated<'_>> {
+        let Self::Answered(error, Verdict::Refused) = self else { return None };
+        let error = error.as_db_error()?;
+        Some(Violated { constraint: error.constraint()?, table: error.table()?, code: error.code() })
+    }
+}
+
+/// A constraint that a statement violated.
+#[derive(Debug)]
+pub struct Violated<'a> {
+    /// Its name.
+    pub constraint: &'a str,
+    /// The table that it belongs to: of a foreign key, the one that refers to the other.
+    pub table: &'a str,
+    code: &'a SqlState,
+}
+
+impl Violated<'_> {
+    /// Whether it is a foreign key.
+    pub fn is_reference(&self) -> bool {
+        *self.code == SqlState::FOREIGN_KEY_VIOLATION
+    }
+
+    /// Whether it is a unique constraint.
+    pub fn is_unique(&self) -> bool {
+        *self.code == SqlState::UNIQUE_VIOLATION
     }
 }
 

@@ -34,7 +34,7 @@ use circuit::Circuit;
 use connect::{CANCEL_TIMEOUT, Fitness, Manager};
 pub use connection_string::ConnectionString;
 pub use credentials::{Credentials, Place, Source};
-pub use error::{Attempt, Error, WriteError};
+pub use error::{Attempt, Error, Violated, WriteError};
 pub use named::Named;
 pub use secrets_manager::SecretsManager;
 pub use select::Select;

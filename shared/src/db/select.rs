@@ -1,8 +1,8 @@
-//! A SELECT that grows conditions. Each value becomes a typed parameter; only static text becomes SQL.
+//! A SELECT that grows conditions. Each value becomes a typed parameter; only text of the program's own becomes SQL.
 
 use std::fmt::Write;
 
-use super::{Parameter, ToSql, value::Value};
+use super::{Parameter, value::Value};
 
 /// A SELECT with its parameters.
 pub struct Select {
@@ -14,7 +14,7 @@ pub struct Select {
 impl Select {
     /// A SELECT that begins with `sql`, which has no WHERE clause.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql: sql.to_owned(), parameters: Vec::new(), has_condition: false }
+        Self::with(sql, Vec::new())
     }
 
     /// A SELECT that begins with `sql`, which refers to `parameters` as `$1`, `$2`, ... and has no WHERE clause
@@ -43,7 +43,7 @@ impl Select {
 
     /// The statement's parameters.
     pub fn parameters(&self) -> Vec<Parameter<'_>> {
-        self.parameters.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+        self.parameters.iter().map(Value::parameter).collect()
     }
 
     fn push(&mut self, text: &'static str, values: Vec<Value>) {
@@ -63,14 +63,13 @@ impl Select {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::value;
 
     #[test]
     fn numbers_its_parameters_in_order() {
         let mut select = Select::new("select id from products");
-        select.filter("name = ?", vec![value::text("a")]);
-        select.filter("(price, id) > (?, ?)", vec![value::int8(1), value::int8(2)]);
-        select.end("order by price\nlimit ?", vec![value::int8(3)]);
+        select.filter("name = ?", vec![Value::from("a")]);
+        select.filter("(price, id) > (?, ?)", vec![Value::Int8(1), Value::Int8(2)]);
+        select.end("order by price\nlimit ?", vec![Value::Int8(3)]);
         assert_eq!(
             select.sql(),
             "select id from products\nwhere name = $1\n  and (price, id) > ($2, $3)\norder by price\nlimit $4"

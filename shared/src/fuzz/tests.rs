@@ -22,7 +22,10 @@ use proptest::{
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-use crate::http::MAX_BODY_BYTES;
+use crate::{
+    http::MAX_BODY_BYTES,
+    resource::{laws::merge_patch, sample::Cup},
+};
 
 type Target = fn(&[u8]) -> &'static str;
 
@@ -52,7 +55,7 @@ fn preconditions() {
 
 #[test]
 fn merge_patches() {
-    drive(super::merge_patch, merge_patch_inputs, &["applied", "invalid", "repeated", "refused"]);
+    drive(merge_patch::<Cup>, merge_patch_inputs, &["applied", "invalid", "repeated", "refused"]);
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn the_largest_bodies_are_read_in_time() {
     for (kind, size) in (0..LARGE_KINDS).flat_map(|kind| [(kind, MAX_BODY_BYTES), (kind, MAX_BODY_BYTES + 1)])
     {
         let body = large_body(kind, size);
-        judge(super::merge_patch, &body).unwrap();
+        judge(merge_patch::<Cup>, &body).unwrap();
         judge(super::idempotency, &[b"key\n", &body[..]].concat()).unwrap();
     }
 }

@@ -9,26 +9,6 @@ use super::{
     json::{Entries, write_canonical_object},
 };
 
-/// A type that checks and makes itself of a JSON value: parsed at the edge, valid ever after.
-pub trait FromJson: Sized {
-    /// Makes a value of `value`, which is never null.
-    ///
-    /// # Errors
-    /// The fact that is wrong, fit for a client: "must be a string".
-    fn from_json(value: &Json) -> Result<Self, String>;
-}
-
-/// A member of a merge patch (RFC 7396): absent, null and a value are three things.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Patch<T> {
-    /// Leave it as it is.
-    Absent,
-    /// Remove it.
-    Null,
-    /// Set it.
-    Value(T),
-}
-
 /// The members of a JSON object that are still to be read, and the faults found so far.
 #[derive(Debug)]
 pub struct Members {
@@ -62,55 +42,17 @@ impl Members {
         Ok(Self { members, faults })
     }
 
-    /// The member `name`, which must be there and not null.
-    pub fn required<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        match self.take(name) {
-            Some(value) => self.read(name, &value),
-            None => self.fault(name, "is required"),
-        }
+    /// Takes the member `name`; none if it is absent.
+    pub fn take(&mut self, name: &str) -> Option<Json> {
+        let index = self.members.iter().position(|(member, _)| member == name)?;
+        let (_, value) = self.members.remove(index);
+        self.members.retain(|(member, _)| member != name);
+        Some(value)
     }
 
-    /// The member `name`, or the default when it is absent.
-    pub fn or_default<T: FromJson + Default>(&mut self, name: &str) -> Option<T> {
-        match self.take(name) {
-            Some(value) => self.read(name, &value),
-            None => Some(T::default()),
-        }
-    }
-
-    /// The member `name`, where null and absence mean none.
-    pub fn nullable<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        match self.take(name) {
-            None | Some(Json::Null) => None,
-            Some(value) => self.read(name, &value),
-        }
-    }
-
-    /// The member `name` of a merge patch.
-    pub fn patch<T: FromJson>(&mut self, name: &str) -> Patch<T> {
-        match self.take(name) {
-            None => Patch::Absent,
-            Some(Json::Null) => Patch::Null,
-            Some(value) => self.read(name, &value).map_or(Patch::Absent, Patch::Value),
-        }
-    }
-
-    /// The member `name` of a merge patch, for a member that cannot be removed.
-    pub fn patch_required<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        match self.patch(name) {
-            Patch::Absent => None,
-            Patch::Null => self.fault(name, "must not be null: it cannot be removed"),
-            Patch::Value(value) => Some(value),
-        }
-    }
-
-    /// The member `name` of a merge patch, for a member that has a default when it is removed.
-    pub fn patch_or_default<T: FromJson + Default>(&mut self, name: &str) -> Option<T> {
-        match self.patch(name) {
-            Patch::Absent => None,
-            Patch::Null => Some(T::default()),
-            Patch::Value(value) => Some(value),
-        }
+    /// Notes that the member `name` is wrong: `detail` is the fact, fit for a client.
+    pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+        self.faults.push(Fault::member(name, detail));
     }
 
     /// Ends the reading, and makes the value of what was read. Members that were not read are unknown, or in
@@ -142,29 +84,8 @@ impl Members {
     }
 
     /// The names of all members, repeated ones included.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| name.as_str())
-    }
-
-    fn take(&mut self, name: &str) -> Option<Json> {
-        let index = self.members.iter().position(|(member, _)| member == name)?;
-        let (_, value) = self.members.remove(index);
-        self.members.retain(|(member, _)| member != name);
-        Some(value)
-    }
-
-    fn read<T: FromJson>(&mut self, name: &str, value: &Json) -> Option<T> {
-        let result = if value.is_null() { Err("must not be null".to_owned()) } else { T::from_json(value) };
-        match result {
-            Ok(value) => Some(value),
-            Err(detail) => self.fault(name, detail),
-        }
-    }
-
-    fn fault<T>(&mut self, name: &str, detail: impl Into<String>) -> Option<T> {
-        self.faults.push(Fault::member(name, detail));
-        None
     }
 }
 
@@ -190,33 +111,18 @@ fn without_place(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    struct Text;
-
-    impl FromJson for Text {
-        fn from_json(value: &Json) -> Result<Self, String> {
-            value.as_str().map(|_| Self).ok_or_else(|| "must be a string".to_owned())
-        }
-    }
-
     fn faults(body: &str) -> String {
         let mut members = Members::parse(body.as_bytes()).unwrap();
-        members.required::<Text>("name");
-        members.patch_required::<Text>("title");
+        members.take("name");
+        members.take("title");
+        members.refuse("title", "must be short");
         format!("{:?}", members.finish(&["id"], || Some(())).unwrap_err())
     }
 
     #[test]
     fn reports_all_faults_at_once_with_their_pointers() {
         let faults = faults(r#"{"name": 1, "title": null, "id": 2, "a/b": 3}"#);
-        for expected in [
-            "/name",
-            "must be a string",
-            "/title",
-            "cannot be removed",
-            "is read-only",
-            "/a~1b",
-            "not a known",
-        ] {
+        for expected in ["/title", "must be short", "is read-only", "/a~1b", "not a known"] {
             assert!(faults.contains(expected), "{expected} is missing in {faults}");
         }
     }

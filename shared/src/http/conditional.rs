@@ -16,11 +16,11 @@ use uuid::Uuid;
 use super::{Fault, Problem, Reply, Result, date};
 use crate::db::{Repeat, Row, Written};
 
-/// Goes up when the JSON of an unchanged resource changes: then no old tag matches any more.
-const REPRESENTATION: u32 = 1;
-
 /// A resource whose every change has a version of its own.
 pub trait Versioned {
+    /// Another one when the JSON of an unchanged resource is another: then no old tag matches any more.
+    const REPRESENTATION: u32;
+
     /// Its id.
     fn id(&self) -> Uuid;
     /// 1 at creation, one more with every change.
@@ -40,9 +40,9 @@ pub struct Validators {
 
 impl Validators {
     /// The validators of `resource`.
-    pub fn of(resource: &impl Versioned) -> Self {
+    pub fn of<T: Versioned>(resource: &T) -> Self {
         let last_modified = to_the_second(resource.updated_at());
-        Self { tag: tag(resource.id(), resource.version()), last_modified: Some(last_modified) }
+        Self { tag: tag::<T>(resource.id(), resource.version()), last_modified: Some(last_modified) }
     }
 
     /// The validators of what has no version of its own, such as a page of a list: by every byte of its `content`.
@@ -69,14 +69,14 @@ fn abbreviated(hash: Sha256) -> String {
 }
 
 /// The tag of a version: id, version, representation.
-fn tag(id: Uuid, version: i64) -> String {
-    format!("{}.{version}.{REPRESENTATION}", id.simple())
+fn tag<T: Versioned>(id: Uuid, version: i64) -> String {
+    format!("{}.{version}.{:x}", id.simple(), T::REPRESENTATION)
 }
 
 /// The version of `id` that `tag` stands for.
-fn version_of(id: Uuid, tag: &str) -> Option<i64> {
+fn version_of<T: Versioned>(id: Uuid, tag: &str) -> Option<i64> {
     let version = tag.split('.').nth(1)?.parse().ok()?;
-    (self::tag(id, version) == tag).then_some(version)
+    (self::tag::<T>(id, version) == tag).then_some(version)
 }
 
 /// An entity tag in a request.
@@ -153,14 +153,17 @@ impl Preconditions {
 
     /// The preconditions of a write to the resource `id`, as the parameters of `preconditions_hold`: the versions of
     /// `If-Match`, the time of `If-Unmodified-Since`, the versions of `If-None-Match`.
-    pub fn parameters(&self, id: Uuid) -> (Option<Vec<i64>>, Option<Timestamp>, Option<Vec<i64>>) {
+    pub fn parameters<T: Versioned>(
+        &self,
+        id: Uuid,
+    ) -> (Option<Vec<i64>>, Option<Timestamp>, Option<Vec<i64>>) {
         let mut versions = match &self.if_match {
             None | Some(Tags::Any) => None,
             // Strong comparison: a weak tag matches nothing.
             Some(Tags::List(tags)) => Some(
                 tags.iter()
                     .filter(|tag| !tag.is_weak)
-                    .filter_map(|tag| version_of(id, &tag.opaque))
+                    .filter_map(|tag| version_of::<T>(id, &tag.opaque))
                     .collect(),
             ),
         };
@@ -171,7 +174,7 @@ impl Preconditions {
         let other_versions = match &self.if_none_match {
             None => None,
             Some(Tags::List(tags)) => {
-                Some(tags.iter().filter_map(|tag| version_of(id, &tag.opaque)).collect())
+                Some(tags.iter().filter_map(|tag| version_of::<T>(id, &tag.opaque)).collect())
             }
             Some(Tags::Any) => {
                 // False for whatever exists: no version fulfils it.
@@ -187,11 +190,11 @@ impl Preconditions {
     ///
     /// # Errors
     /// 404 or 412.
-    pub fn judge_deletion(&self, deleted: Written, what: &str) -> Result<()> {
+    pub fn judge_deletion<T: Versioned>(&self, deleted: Written, what: &str) -> Result<()> {
         if deleted.row.is_none() && deleted.was_repeated {
             return Ok(());
         }
-        self.judge(deleted.row, what).map(|_| ())
+        self.judge::<T>(deleted.row, what).map(|_| ())
     }
 
     /// The row that a conditional write returned, which has `id`, `version` and `holds`: whether the preconditions
@@ -199,14 +202,16 @@ impl Preconditions {
     ///
     /// # Errors
     /// 404 without a row, 412 with the current `ETag` when the preconditions did not hold.
-    pub fn judge(&self, row: Option<Row>, what: &str) -> Result<Row> {
+    pub fn judge<T: Versioned>(&self, row: Option<Row>, what: &str) -> Result<Row> {
         let row = row.ok_or_else(|| Problem::not_found(what))?;
         if row.try_get("holds").map_err(crate::db::Error::from)? {
             return Ok(row);
         }
         let id = row.try_get("id").map_err(crate::db::Error::from)?;
         let version = row.try_get("version").map_err(crate::db::Error::from)?;
-        Err(Problem::precondition_failed(HeaderValue::try_from(format!("\"{}\"", tag(id, version))).ok()))
+        Err(Problem::precondition_failed(
+            HeaderValue::try_from(format!("\"{}\"", tag::<T>(id, version))).ok(),
+        ))
     }
 }
 
@@ -301,7 +306,7 @@ fn parse_tags(text: &str) -> Option<Vec<EntityTag>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{fuzz::Cup, *};
 
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
         list.iter()
@@ -378,9 +383,10 @@ mod tests {
     fn a_write_is_told_the_versions_that_its_tags_stand_for() {
         let id = Uuid::from_u128(7);
         let of = |list: &[(&'static str, &str)]| {
-            Preconditions::from_headers(&headers(list)).unwrap().parameters(id)
+            Preconditions::from_headers(&headers(list)).unwrap().parameters::<Cup>(id)
         };
-        let (first, second, foreign) = (tag(id, 1), tag(id, 2), tag(Uuid::from_u128(8), 3));
+        let (first, second, foreign) =
+            (tag::<Cup>(id, 1), tag::<Cup>(id, 2), tag::<Cup>(Uuid::from_u128(8), 3));
         let list = format!("\"{first}\", W/\"{second}\", \"{foreign}\", \"x\"");
         assert_eq!(of(&[("if-match", &list)]).0, Some(vec![1]));
         assert_eq!(of(&[("if-none-match", &list)]).2, Some(vec![1, 2]));
@@ -397,12 +403,12 @@ mod tests {
             id: u128, version in 1..i64::MAX, other_id: u128, other_version in 1..i64::MAX,
         ) {
             let (id, other_id) = (Uuid::from_u128(id), Uuid::from_u128(other_id));
-            prop_assert_eq!(version_of(id, &tag(id, version)), Some(version));
+            prop_assert_eq!(version_of::<Cup>(id, &tag::<Cup>(id, version)), Some(version));
             if id != other_id {
-                prop_assert_eq!(version_of(other_id, &tag(id, version)), None);
+                prop_assert_eq!(version_of::<Cup>(other_id, &tag::<Cup>(id, version)), None);
             }
             if version != other_version {
-                prop_assert_ne!(tag(id, version), tag(id, other_version));
+                prop_assert_ne!(tag::<Cup>(id, version), tag::<Cup>(id, other_version));
             }
         }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// First byte of every cursor. Goes up when the meaning of a position changes, so that old cursors are refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of the authentication code that a cursor carries; forging one takes 2^128 tries.
 const TAG_BYTES: usize = 16;

@@ -15,7 +15,7 @@ mod query;
 mod reply;
 mod request;
 
-pub use body::{FromJson, Members, Patch};
+pub use body::Members;
 pub use caller::Caller;
 pub(crate) use caller::digest;
 pub use conditional::{Preconditions, Validators, Versioned};
@@ -25,7 +25,7 @@ pub use idempotency::{Claim, Creation, SECONDS_TO_LIVE};
 pub use json::Json;
 pub use page::{Limit, Page, PageRequest};
 pub use problem::{Body as ProblemBody, CarriedOut, Fault, KINDS, Kind, Problem};
-pub use query::{Choice, FromParameter, Query};
+pub use query::{FromParameter, Query};
 pub use reply::Reply;
 pub use request::{Gateway, MAX_BODY_BYTES, Request};
 

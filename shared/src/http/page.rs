@@ -70,25 +70,18 @@ impl PageRequest {
         Self { limit, cursor, binding }
     }
 
-    /// The position to go on from: the last item of the page before; none for the first page.
+    /// The position to go on from, the last item of the page before, as `read` makes it of what the cursor holds; none for
+    /// the first page.
     ///
     /// # Errors
-    /// 400 when the cursor was changed or was made for another query.
-    pub fn position<P: DeserializeOwned>(&self, keys: &CursorKeys) -> Result<Option<P>> {
-        self.position_where(keys, |_| true)
-    }
-
-    /// As [`position`](Self::position), for a list whose positions are of several kinds: only one that `fits` is accepted.
-    ///
-    /// # Errors
-    /// As for [`position`](Self::position).
-    pub fn position_where<P: DeserializeOwned>(
+    /// 400 when the cursor was changed or was made for another query, or when `read` makes nothing of it.
+    pub fn position<J: DeserializeOwned, P>(
         &self,
         keys: &CursorKeys,
-        fits: impl FnOnce(&P) -> bool,
+        read: impl FnOnce(J) -> Option<P>,
     ) -> Result<Option<P>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        match keys.decode(&self.binding, cursor).filter(fits) {
+        match keys.decode(&self.binding, cursor).and_then(read) {
             Some(position) => Ok(Some(position)),
             None => {
                 let fault = Fault::parameter("cursor", "is not a cursor of this query");

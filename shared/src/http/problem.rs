@@ -225,7 +225,7 @@ impl Problem {
     }
 
     /// 409: the state of things does not allow it.
-    pub fn conflict(detail: &'static str) -> Self {
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CONFLICT, detail)
     }
 

@@ -14,22 +14,6 @@ pub trait FromParameter: Sized {
     fn from_parameter(text: &str) -> Result<Self, String>;
 }
 
-/// A parameter that is one of a few words.
-pub trait Choice: Copy + 'static {
-    /// The words and what they mean; the first is the default.
-    const CHOICES: &'static [(&'static str, Self)];
-}
-
-impl<T: Choice> FromParameter for T {
-    fn from_parameter(text: &str) -> Result<Self, String> {
-        let chosen = T::CHOICES.iter().find(|(word, _)| *word == text);
-        chosen.map(|&(_, choice)| choice).ok_or_else(|| {
-            let words: Vec<_> = T::CHOICES.iter().map(|(word, _)| *word).collect();
-            format!("must be one of {}", words.join(", "))
-        })
-    }
-}
-
 /// The query parameters that are still to be read, and the faults found so far.
 #[derive(Debug)]
 pub struct Query<'a> {
@@ -45,6 +29,16 @@ impl<'a> Query<'a> {
 
     /// The parameter `name`, if it is there.
     pub fn optional<T: FromParameter>(&mut self, name: &'static str) -> Option<T> {
+        self.optional_as(name, T::from_parameter)
+    }
+
+    /// The parameter `name`, if it is there, as `read` makes it of its decoded text. What `read` says is wrong with it is
+    /// told to the client.
+    pub fn optional_as<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         self.known.push(name);
         let mut values = self.parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         let value = values.next()?;
@@ -52,7 +46,7 @@ impl<'a> Query<'a> {
             self.faults.push(Fault::parameter(name, "must not appear more than once"));
             return None;
         }
-        match T::from_parameter(value) {
+        match read(value) {
             Ok(value) => Some(value),
             Err(detail) => {
                 self.faults.push(Fault::parameter(name, detail));

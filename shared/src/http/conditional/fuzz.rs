@@ -13,9 +13,11 @@ const HEADERS: [HeaderName; 4] =
     [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// What the preconditions are about: its tag is `"00000000000000000000000000000007.2.1"`.
-struct Cup;
+pub(super) struct Cup;
 
 impl Versioned for Cup {
+    const REPRESENTATION: u32 = 1;
+
     fn id(&self) -> Uuid {
         Uuid::from_u128(7)
     }
@@ -137,7 +139,7 @@ fn would_write(preconditions: &Preconditions, own: &str) -> bool {
 
 /// `preconditions_hold` of the database, for the parameters that it is given.
 fn holds(preconditions: &Preconditions) -> bool {
-    let (versions, unmodified_since, other_versions) = preconditions.parameters(Cup.id());
+    let (versions, unmodified_since, other_versions) = preconditions.parameters::<Cup>(Cup.id());
     let version = Cup.version();
     versions.is_none_or(|versions| versions.contains(&version))
         && unmodified_since.is_none_or(|since| changed_at() <= since)

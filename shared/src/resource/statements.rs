@@ -1,48 +1,51 @@
 //! The statements, and what is made of what they return.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Changes, Column, Stored, Violation};
+use super::{Changes, Described, Resource, body::columns, listing::Ordered, refused, search};
 use crate::{
     App,
     app::Answered,
-    db::{Named, Parameter, Repeat, Statement, Type, WriteError, Written},
+    db::{Named, Parameter, Repeat, Statement, Type},
     history::Record,
-    http::{Claim, Preconditions, Problem, Reply, Request, Result, SECONDS_TO_LIVE},
+    http::{Claim, Preconditions, Reply, Request, Result, SECONDS_TO_LIVE},
     time::Moment,
 };
 
-/// The statements of a resource that are the same for every request.
+/// The statements of a resource: the same for every request, and written once for a process.
 #[derive(Debug)]
 pub struct Statements {
-    columns: String,
     select: String,
     select_one: String,
+    exists: String,
+    search: String,
     insert: Named,
+    update: Named,
     delete: Named,
+    /// The orders of its lists.
+    pub(super) orders: Vec<Ordered>,
+    /// The order of what a search finds.
+    matches: Ordered,
 }
 
 impl Statements {
     /// The statements of `T`.
-    pub fn of<T: Stored>() -> Self {
+    pub fn of<T: Resource>() -> Self {
         let columns = read::<T>("");
         let select = format!("select {columns}\nfrom {}", T::TABLE);
         let select_one = format!("{select}\nwhere id = $1");
         Self {
-            columns,
             select,
             select_one,
+            exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
+            search: search::select::<T>(&columns),
             insert: Named::new(&insert::<T>()),
+            update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
+            orders: T::ORDERS.iter().map(Ordered::of::<T>).collect(),
+            matches: search::ordered::<T>(),
         }
-    }
-
-    /// What a row is read by, for a SELECT of one's own.
-    pub fn columns(&self) -> &str {
-        &self.columns
     }
 
     /// Selects all rows, without an order.
@@ -50,31 +53,49 @@ impl Statements {
         &self.select
     }
 
-    /// Every statement of `T` as it is sent, for readers: a change is that of all members.
-    pub fn shown<T: Stored>() -> String {
-        let Self { select, select_one, insert, delete, .. } = Self::of::<T>();
-        let update = Named::new(&update::<T>(T::COLUMNS.iter().copied()));
-        let statements = [
-            ("lists, before filters and order", select.as_str()),
-            ("read", &select_one),
-            ("create", insert.sql()),
-            ("change", update.sql()),
-            ("delete", delete.sql()),
-        ];
-        let shown = statements.map(|(what, sql)| format!("-- {}: {what}\n{sql};\n", T::TABLE));
-        shown.join("\n")
+    /// Selects the id of the row with the id `$1`.
+    pub(super) fn exists(&self) -> &str {
+        &self.exists
+    }
+
+    /// Selects what a term finds, and in what order that is.
+    pub(super) fn search(&self) -> (&str, &Ordered) {
+        (&self.search, &self.matches)
+    }
+
+    /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
+    pub fn shown<T: Resource>() -> String {
+        let Self { select, select_one, exists, search, insert, update, delete, orders, matches } =
+            Self::of::<T>();
+        let after = |Ordered { after, by, .. }: &Ordered| {
+            format!("{}, after a cursor where {after}", by.replace('\n', " "))
+        };
+        let filters =
+            T::FILTERS.iter().map(|filter| format!("-- {}: where {}\n", filter.name, filter.condition()));
+        let orders = T::ORDERS.iter().zip(&orders);
+        let orders = orders.map(|(order, sql)| format!("-- sort={}: {}\n", order.word, after(sql)));
+        let list = filters.chain(orders).collect::<String>() + &select;
+        let mut statements = vec![("list", list), ("read", select_one), ("look whether it is there", exists)];
+        if !T::MATCHES.is_empty() {
+            statements.push(("search", format!("-- {}\n{search}", after(&matches))));
+        }
+        for (what, statement) in [("create", &insert), ("change", &update), ("delete", &delete)] {
+            statements.push((what, statement.sql().to_owned()));
+        }
+        let shown = statements.into_iter().map(|(what, sql)| format!("-- {}: {what}\n{sql};\n", T::TABLE));
+        shown.collect::<Vec<_>>().join("\n")
     }
 }
 
 /// What is read of a row: its members and what every row has, each after `prefix`.
-fn read<T: Stored>(prefix: &str) -> String {
-    let members = T::COLUMNS.iter().filter(|column| matches!(column, Column::Member(_))).map(|it| it.name());
+fn read<T: Described>(prefix: &str) -> String {
+    let members = T::FIELDS.iter().map(|field| field.name);
     let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The row of history of what the query `changed` returns.
-fn recorded<T: Stored>(changed: &str) -> String {
+fn recorded<T: Described>(changed: &str) -> String {
     format!(
         "recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
@@ -85,8 +106,9 @@ fn recorded<T: Stored>(changed: &str) -> String {
     )
 }
 
-fn insert<T: Stored>() -> String {
-    let names: Vec<_> = T::COLUMNS.iter().map(|column| column.name()).collect();
+fn insert<T: Described>() -> String {
+    let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
+    let names: Vec<_> = fields.flatten().collect();
     format!(
         "with claim as materialized (
   select is_new, fingerprint, created_id, created_at
@@ -109,24 +131,21 @@ from claim",
 }
 
 /// Locks the row, changes it if the preconditions hold and anything is other than it is, and returns it as it is then.
-fn update<T: Stored>(columns: impl Iterator<Item = Column>) -> String {
+fn update<T: Described>() -> String {
     let table = T::TABLE;
     let mut set = String::new();
-    let (mut old, mut new) = (Vec::new(), Vec::new());
-    for column in columns {
-        let name = column.name();
-        let _ = write!(set, "\n    {name} = :{name},");
+    let mut differences = Vec::new();
+    for field in T::FIELDS {
+        let name = field.name;
+        let is_sent = format!("'{name}' = any (:members)");
         // What follows from a member changes with it.
-        if let Column::Member(_) = column {
-            old.push(format!("current.{name}"));
-            new.push(format!(":{name}"));
+        for column in [Some(name), field.derived.map(|(column, _)| column)].into_iter().flatten() {
+            set.push_str(&format!(
+                "\n    {column} = case when {is_sent} then :{column} else {table}.{column} end,"
+            ));
         }
+        differences.push(format!("({is_sent} and current.{name} is distinct from :{name})"));
     }
-    let is_change = if old.is_empty() {
-        "false".to_owned()
-    } else {
-        format!("({}) is distinct from ({})", old.join(", "), new.join(", "))
-    };
     let row = read::<T>("");
     format!(
         "with current as (
@@ -148,7 +167,9 @@ fn update<T: Stored>(columns: impl Iterator<Item = Column>) -> String {
     and current.holds
     and not current.is_done
     -- Compared with the locked row: the statement's own view of the table may be older.
-    and {is_change}
+    and (
+      {differs}
+    )
   returning {returned}
 ), {recorded}
 select {row}, true as holds
@@ -158,12 +179,13 @@ select {row}, holds or is_done
 from current
 where not exists (select from changed)",
         name = T::NAME,
+        differs = differences.join("\n      or "),
         returned = read::<T>(&format!("{table}.")),
         recorded = recorded::<T>("changed"),
     )
 }
 
-fn delete<T: Stored>() -> String {
+fn delete<T: Described>() -> String {
     let table = T::TABLE;
     format!(
         "with current as (
@@ -190,7 +212,7 @@ impl App {
     ///
     /// # Errors
     /// 404 when there is none; 503 when neither can answer.
-    pub async fn get<T: Stored>(&self, id: Uuid) -> Result<Answered<T>> {
+    pub async fn get<T: Resource>(&self, id: Uuid) -> Result<Answered<T>> {
         self.read(id, &T::statements().select_one).await
     }
 
@@ -198,8 +220,8 @@ impl App {
     /// it, or with what the first one has created.
     ///
     /// # Errors
-    /// As [`Claim::settle`], and those of [`Stored::REFUSED`].
-    pub async fn insert<T: Stored + Clone>(
+    /// As [`Claim::settle`], and those of [`Resource::REFUSED`].
+    pub async fn insert<T: Resource>(
         &self,
         request: &Request,
         claim: &Claim,
@@ -207,58 +229,59 @@ impl App {
         created: &T,
     ) -> Result<Reply> {
         let statement = &T::statements().insert;
-        let (id, version) = (created.id(), created.version());
-        let now = created.updated_at();
-        let values = created.values();
+        let head = created.head();
+        let columns = columns::<T>(created.values());
         let mut named: Vec<(&str, Parameter<'_>)> = vec![
-            ("id", (&id, Type::UUID)),
-            ("version", (&version, Type::INT8)),
-            ("now", (&now, Type::TIMESTAMPTZ)),
+            ("id", (&head.id, Type::UUID)),
+            ("version", (&head.version, Type::INT8)),
+            ("now", (&head.updated_at, Type::TIMESTAMPTZ)),
             ("caller", (&claim.caller, Type::TEXT)),
             ("key", (&claim.key, Type::TEXT)),
             ("fingerprint", (&claim.fingerprint, Type::BYTEA)),
             ("seconds_to_live", (&SECONDS_TO_LIVE, Type::INT8)),
         ];
         named.extend(record.named());
-        let columns = T::COLUMNS.iter().map(|column| column.name());
-        named.extend(columns.zip(&values).map(|(name, (value, kind))| (name, (&**value as _, kind.clone()))));
+        named.extend(columns.iter().map(|(name, value)| (*name, value.parameter())));
         let parameters = statement.bind(&named)?;
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat: Repeat::Safe };
-        let settle = |written| claim.settle(refused(written, T::REFUSED)?.row, request, created.clone());
-        self.create::<T>(id, statement, settle).await
+        let settle = |written| {
+            let written = refused::change::<T>(written)?;
+            claim.settle(written.row, request, created.clone())
+        };
+        self.create::<T>(head.id, statement, settle).await
     }
 
     /// Makes `changes` to the resource `id` if `preconditions` hold, in one round trip, and returns it as it is then, with
     /// `record` in its history. Changes to what is so already leave version and time as they are.
     ///
     /// # Errors
-    /// 404, 412, and those of [`Stored::REFUSED`].
-    pub async fn update<T: Stored>(
+    /// 404, 412, and those of [`Resource::REFUSED`].
+    pub async fn update<T: Resource>(
         &self,
         id: Uuid,
         changes: &Changes,
         preconditions: &Preconditions,
         record: &Record<'_>,
     ) -> Result<T> {
-        let statement = Named::new(&update::<T>(changes.columns()));
+        let statement = &T::statements().update;
         let (now, attempt) = (Moment::now(), Uuid::now_v7());
-        let conditions = preconditions.parameters(id);
+        let conditions = preconditions.parameters::<T>(id);
+        let (members, columns) = (changes.names::<T>(), changes.columns::<T>());
         let mut named: Vec<(&str, Parameter<'_>)> = vec![
             ("id", (&id, Type::UUID)),
             ("now", (&now, Type::TIMESTAMPTZ)),
             ("attempt", (&attempt, Type::UUID)),
+            ("members", (&members, Type::TEXT_ARRAY)),
         ];
         named.extend(conditions_named(&conditions));
         named.extend(record.named());
-        named.extend(
-            changes.iter().map(|(column, (value, kind))| (column.name(), (&**value as _, kind.clone()))),
-        );
+        named.extend(columns.iter().map(|(name, value)| (*name, value.parameter())));
         let parameters = statement.bind(&named)?;
         let repeat = preconditions.repeat();
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat };
         let judge = |written| {
-            let row = preconditions.judge(refused(written, T::REFUSED)?.row, T::NAME)?;
-            Ok(T::from_row(&row)?)
+            let row = preconditions.judge::<T>(refused::change::<T>(written)?.row, T::NAME)?;
+            Ok(T::read(&row)?)
         };
         self.change(id, statement, judge).await
     }
@@ -266,21 +289,21 @@ impl App {
     /// Deletes the resource `id` if `preconditions` hold, with `record` in its history.
     ///
     /// # Errors
-    /// 404, 412, and those of [`Stored::KEPT`].
-    pub async fn remove<T: Stored>(
+    /// 404, 412, and those of [`Resource::KEPT`].
+    pub async fn remove<T: Resource>(
         &self,
         id: Uuid,
         preconditions: &Preconditions,
         record: &Record<'_>,
     ) -> Result<Reply> {
         let statement = &T::statements().delete;
-        let conditions = preconditions.parameters(id);
+        let conditions = preconditions.parameters::<T>(id);
         let mut named: Vec<(&str, Parameter<'_>)> = vec![("id", (&id, Type::UUID))];
         named.extend(conditions_named(&conditions));
         named.extend(record.named());
         let parameters = statement.bind(&named)?;
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat: Repeat::Safe };
-        let judge = |written| preconditions.judge_deletion(refused(written, T::KEPT)?, T::NAME);
+        let judge = |written| preconditions.judge_deletion::<T>(refused::deletion::<T>(written)?, T::NAME);
         self.delete::<T>(id, statement, judge).await?;
         Ok(Reply::no_content())
     }
@@ -295,68 +318,4 @@ fn conditions_named(
         ("unmodified_since", (unmodified_since, Type::TIMESTAMPTZ)),
         ("other_versions", (other_versions, Type::INT8_ARRAY)),
     ]
-}
-
-/// What was written, unless a constraint that means something to the client was violated.
-fn refused(written: Result<Written, WriteError>, violations: &[Violation]) -> Result<Written> {
-    written.map_err(|failure| {
-        let violated = failure.error.violated_constraint();
-        let known = violations.iter().find(|(constraint, _)| Some(*constraint) == violated);
-        known.map_or_else(|| Problem::from(failure), |(_, problem)| problem())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::{
-        artisan::{Artisan, ArtisanPatch, NewArtisan},
-        contract::Example,
-        http::Members,
-        product::{NewProduct, Product, ProductPatch},
-    };
-
-    fn members(example: &serde_json::Value) -> Members {
-        Members::parse(example.to_string().as_bytes()).unwrap()
-    }
-
-    /// A column that is left out anywhere would be stored at creation and never changed, or the other way round.
-    fn assert_complete<T: Stored>(created: &T, changes: &Changes) {
-        assert_eq!(created.values().len(), T::COLUMNS.len(), "{}", T::TABLE);
-        let names =
-            |columns: &mut dyn Iterator<Item = Column>| columns.map(Column::name).collect::<BTreeSet<_>>();
-        assert_eq!(
-            names(&mut changes.columns()),
-            names(&mut T::COLUMNS.iter().copied()),
-            "{}: what a change of all members sets",
-            T::TABLE
-        );
-        let value = |name: &str| {
-            let at = T::COLUMNS.iter().position(|column| column.name() == name).unwrap();
-            created.values().swap_remove(at)
-        };
-        for (column, (changed, kind)) in changes.iter() {
-            let (created, created_kind) = value(column.name());
-            assert_eq!(*kind, created_kind, "{}", column.name());
-            assert_eq!(format!("{changed:?}"), format!("{created:?}"), "{}", column.name());
-        }
-    }
-
-    #[test]
-    fn a_change_of_all_members_sets_what_a_creation_stores() {
-        let new = || NewProduct::from_members(members(&NewProduct::example())).unwrap();
-        assert_complete(&new().into_product(), &ProductPatch::from(new()).into_changes());
-        let new = || members(&NewArtisan::example());
-        let patch = ArtisanPatch::from_members(new()).unwrap();
-        assert_complete(&NewArtisan::from_members(new()).unwrap().into_artisan(), &patch.into_changes());
-    }
-
-    #[test]
-    fn a_change_of_nothing_is_none() {
-        let sql = update::<Product>(std::iter::empty());
-        assert!(sql.contains("and false") && sql.contains("set\n    version ="), "{sql}");
-        assert!(!Statements::shown::<Artisan>().contains(" :"), "every name is a number");
-    }
 }

@@ -1,0 +1,271 @@
+//! What the contract (OpenAPI) says of a resource: its schemas and the parameters of its lists. None of this runs in a
+//! function.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use serde_json::{Map, Value, json};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Schema, Type,
+        extensions::Extensions,
+        path::{Parameter, ParameterIn},
+        schema::SchemaType,
+    },
+};
+
+use super::{Filter, Member, Resource, key};
+use crate::contract::{Component, query};
+
+/// The extension in which a schema stands that is made without `utoipa`: the document has it in the place of its carrier.
+pub const CARRIED: &str = "x-schema";
+
+/// What the contract says of a member.
+pub struct MemberSchema {
+    name: &'static str,
+    about: &'static str,
+    accepted: Value,
+    answered: Value,
+    component: Option<(&'static str, RefOr<Schema>)>,
+    is_nullable: bool,
+    default: Option<Value>,
+}
+
+impl MemberSchema {
+    /// The member `name` of the type `T`, of which `about` is said.
+    pub fn of<T: Member>(name: &'static str, about: &'static str, default: Option<T>) -> Self {
+        let component = T::component().map(|name| (name, T::accepted()));
+        let accepted =
+            component.as_ref().map_or_else(T::accepted, |(name, _)| Ref::from_schema_name(*name).into());
+        Self {
+            name,
+            about: about.trim(),
+            accepted: plain(&accepted),
+            answered: plain(&T::answered()),
+            component,
+            is_nullable: T::IS_NULLABLE,
+            default: default.map(|default| serde_json::to_value(default).unwrap_or_default()),
+        }
+    }
+
+    /// The schema of a query parameter of its type.
+    fn parameter(&self) -> RefOr<Schema> {
+        carried(self.accepted.clone())
+    }
+
+    /// `schema`, with what is said of this member.
+    fn described(&self, schema: &Value, is_nullable: bool, more: &str) -> Value {
+        let mut schema = schema.clone();
+        let said = format!("{}{more}", self.about.trim_end_matches('.'));
+        if schema["$ref"].is_string() {
+            schema["description"] = format!("{said}.").into();
+            return if is_nullable { json!({"oneOf": [schema, {"type": "null"}]}) } else { schema };
+        }
+        let general = schema["description"].as_str().map(|general| format!(" {general}")).unwrap_or_default();
+        schema["description"] = format!("{said}.{general}").into();
+        if is_nullable {
+            schema["type"] = json!([schema["type"], "null"]);
+        }
+        schema
+    }
+}
+
+/// A schema of `utoipa` as JSON, which it can always be written as.
+fn plain(schema: &RefOr<Schema>) -> Value {
+    serde_json::to_value(schema).unwrap_or_default()
+}
+
+/// A schema that carries `schema`.
+fn carried(schema: Value) -> RefOr<Schema> {
+    let carrier = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+    carrier.extensions(Some(Extensions::builder().add(CARRIED, schema).build())).build().into()
+}
+
+/// The schema of an object with `members`, of which those named in `required` cannot be left out.
+fn object(about: &str, members: Map<String, Value>, required: &[&str], example: Value) -> Value {
+    let mut schema = json!({
+        "description": about,
+        "type": "object",
+        "properties": members,
+        "example": example,
+    });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn answered<T: Resource>() -> Value {
+    let mut members = Map::new();
+    let id = json!({
+        "description": format!("The {}'s id, a UUIDv7.", T::NAME),
+        "type": "string",
+        "format": "uuid",
+        "examples": [crate::id::EXAMPLE],
+    });
+    members.insert("id".to_owned(), id);
+    let mut required = vec!["id"];
+    for member in T::schemas() {
+        required.push(member.name);
+        members.insert(member.name.to_owned(), member.described(&member.answered, member.is_nullable, ""));
+    }
+    let version = json!({"description": "1 at creation, one more with every change.", "type": "integer", "format": "int64", "minimum": 1});
+    members.insert("version".to_owned(), version);
+    for (name, about) in [("created_at", "When it was created."), ("updated_at", "When it was changed last.")]
+    {
+        members
+            .insert(name.to_owned(), json!({"description": about, "type": "string", "format": "date-time"}));
+    }
+    required.extend(["version", "created_at", "updated_at"]);
+    object(T::ABOUT.trim(), members, &required, answered_example::<T>())
+}
+
+/// What is answered of the example: with defaults, and with what the service sets.
+fn answered_example<T: Resource>() -> Value {
+    let mut example = json!({"id": T::EXAMPLE_ID});
+    let given = T::example();
+    for member in T::schemas() {
+        let value = given.get(member.name).cloned().or(member.default);
+        example[member.name] = value.unwrap_or_default();
+    }
+    example["version"] = 1.into();
+    example["created_at"] = "2026-11-21T09:30:00Z".into();
+    example["updated_at"] = "2026-11-21T09:30:00Z".into();
+    example
+}
+
+impl<T: Resource> Component for T {
+    const COLLECTION: Option<&'static str> = Some(T::TABLE);
+
+    fn name() -> String {
+        T::TYPE.to_owned()
+    }
+
+    fn schemas() -> Vec<(String, Value)> {
+        vec![(T::TYPE.to_owned(), answered::<T>())]
+    }
+
+    fn example() -> Value {
+        answered_example::<T>()
+    }
+}
+
+/// The body of a request that creates or replaces a `T`.
+#[derive(Debug)]
+pub struct New<T>(PhantomData<T>);
+
+/// The body of a request that changes some members of a `T`.
+#[derive(Debug)]
+pub struct Patch<T>(PhantomData<T>);
+
+impl<T: Resource> PartialSchema for New<T> {
+    fn schema() -> RefOr<Schema> {
+        let mut members = Map::new();
+        let mut required = Vec::new();
+        for member in T::schemas() {
+            let mut schema = member.described(&member.accepted, member.is_nullable, "");
+            match &member.default {
+                Some(default) => schema["default"] = default.clone(),
+                None if !member.is_nullable => required.push(member.name),
+                None => {}
+            }
+            members.insert(member.name.to_owned(), schema);
+        }
+        let about = format!("What a client says of {}, in full.", with_article(T::NAME));
+        let mut schema = object(&about, members, &required, T::example());
+        schema["additionalProperties"] = false.into();
+        carried(schema)
+    }
+}
+
+impl<T: Resource> PartialSchema for Patch<T> {
+    fn schema() -> RefOr<Schema> {
+        let mut members = Map::new();
+        for member in T::schemas() {
+            let more = match &member.default {
+                Some(Value::String(default)) if default.is_empty() => "; null empties it".to_owned(),
+                Some(Value::String(default)) => format!("; null sets {default}"),
+                Some(default) => format!("; null sets {default}"),
+                None if member.is_nullable => "; null for none".to_owned(),
+                None => String::new(),
+            };
+            let is_nullable = member.is_nullable || member.default.is_some();
+            members.insert(member.name.to_owned(), member.described(&member.accepted, is_nullable, &more));
+        }
+        let about = format!(
+            "A change of some of {}'s members; what is left out stays as it is.",
+            with_article(T::NAME)
+        );
+        let mut schema = object(&about, members, &[], T::patch_example());
+        schema["additionalProperties"] = false.into();
+        carried(schema)
+    }
+}
+
+impl<T: Resource> ToSchema for New<T> {
+    fn name() -> Cow<'static, str> {
+        format!("New{}", T::TYPE).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        components::<T>(schemas);
+    }
+}
+
+impl<T: Resource> ToSchema for Patch<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Patch", T::TYPE).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        components::<T>(schemas);
+    }
+}
+
+/// Adds the schemas that members refer to.
+fn components<T: Resource>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    for member in T::schemas() {
+        schemas.extend(member.component.map(|(name, schema)| (name.to_owned(), schema)));
+    }
+}
+
+/// "a product", "an artisan".
+fn with_article(name: &str) -> String {
+    format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
+/// The parameters that filter and order a list of `T`.
+#[derive(Debug)]
+pub struct Lists<T>(PhantomData<T>);
+
+/// The same, of a list of those that belong to an `Owner`.
+#[derive(Debug)]
+pub struct ListsWithin<T, Owner>(PhantomData<(T, Owner)>);
+
+impl<T: Resource> IntoParams for Lists<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::<T>(|_| true)
+    }
+}
+
+impl<T: Resource, Owner: Resource> IntoParams for ListsWithin<T, Owner> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let owner = key::reference::<T, Owner>();
+        parameters::<T>(|filter| filter.member != owner)
+    }
+}
+
+fn parameters<T: Resource>(is_wanted: impl Fn(&Filter) -> bool) -> Vec<Parameter> {
+    let schemas = T::schemas();
+    let filters = T::FILTERS.iter().filter(|filter| is_wanted(filter)).filter_map(|filter| {
+        let member = schemas.iter().find(|member| member.name == filter.member)?;
+        Some(query(filter.name, filter.about, member.parameter()))
+    });
+    let words = T::ORDERS.iter().map(|order| order.word);
+    let sort = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .default(words.clone().next().map(Value::from))
+        .enum_values(Some(words))
+        .build();
+    filters.chain([query("sort", "The order; `-` is descending.", sort)]).collect()
+}

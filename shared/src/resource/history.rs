@@ -1,0 +1,42 @@
+//! The history of a resource, page by page.
+
+use uuid::Uuid;
+
+use super::Resource;
+use crate::{
+    App, Operation,
+    db::{Select, value::Value},
+    history::{HistoryEntry, LIST_HISTORY},
+    http::{Reply, Request, Result},
+};
+
+impl App {
+    /// The reply of `operation` to `request`: the changes of the `T` with this id, newest first.
+    ///
+    /// # Errors
+    /// 400 with all faults of the query; 404 when there never was such a resource; 503 when the database cannot answer.
+    pub async fn history<T: Resource>(
+        &self,
+        request: &Request,
+        operation: &Operation,
+        id: Uuid,
+    ) -> Result<Reply> {
+        let mut query = request.query();
+        let page = query.page(&format!("{} {id}", operation.name));
+        query.finish()?;
+
+        let mut select = Select::new(LIST_HISTORY);
+        select.filter("resource = ? and resource_id = ?", vec![Value::from(T::NAME), Value::Uuid(id)]);
+        if let Some(version) = page.position(&self.cursor_keys, |version: i64| Some(version))? {
+            select.filter("version < ?", vec![Value::Int8(version)]);
+        }
+        select.end("order by version desc\nlimit ?", vec![Value::Int8(page.rows())]);
+        let rows = self.database.read(select.sql(), &select.parameters()).await?;
+        if rows.is_empty() {
+            // One that is older than the table has no history until its next change.
+            self.expect::<T>(id).await?;
+        }
+        let entries = rows.iter().map(HistoryEntry::from_row).collect::<Result<Vec<_>, _>>()?;
+        page.reply(request, &self.cursor_keys, entries, |last| last.version)
+    }
+}

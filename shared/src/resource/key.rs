@@ -1,0 +1,92 @@
+//! Members and columns by their names, which are looked up while the program is compiled: a description that names what
+//! there is not does not compile.
+
+#![expect(clippy::panic, reason = "an error of the compiler, where a description names what there is not")]
+
+use super::{Described, Field};
+use crate::db::value::{Kind, Value};
+
+/// A column that rows are ordered or filtered by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) is_nullable: bool,
+    place: Place,
+}
+
+/// Where the value of a key is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    CreatedAt,
+    UpdatedAt,
+    Field(usize),
+}
+
+impl Key {
+    /// The column `name` of `T`; there is none at compile time if there is no such column.
+    pub(super) const fn of<T: Described>(name: &'static str) -> Self {
+        if is_same(name, "created_at") {
+            return Self { name, kind: Kind::Moment, is_nullable: false, place: Place::CreatedAt };
+        }
+        if is_same(name, "updated_at") {
+            return Self { name, kind: Kind::Moment, is_nullable: false, place: Place::UpdatedAt };
+        }
+        let index = position(T::FIELDS, name);
+        let Field { kind, is_nullable, .. } = T::FIELDS[index];
+        Self { name, kind, is_nullable, place: Place::Field(index) }
+    }
+
+    /// Its value.
+    pub(super) fn value(self, resource: &impl Described) -> Value {
+        match self.place {
+            Place::CreatedAt => Value::Moment(resource.head().created_at),
+            Place::UpdatedAt => Value::Moment(resource.head().updated_at),
+            Place::Field(index) => resource.values().swap_remove(index),
+        }
+    }
+}
+
+/// The place of the member `name` among `fields`.
+pub(super) const fn position(fields: &[Field], name: &str) -> usize {
+    let mut index = 0;
+    while index < fields.len() {
+        if is_same(fields[index].name, name) {
+            return index;
+        }
+        index += 1;
+    }
+    panic!("a description names a member that there is not")
+}
+
+/// The member of `T` that refers to an `Owner`: `<owner>_id`.
+pub(super) const fn reference<T: Described, Owner: Described>() -> &'static str {
+    let mut index = 0;
+    while index < T::FIELDS.len() {
+        let name = T::FIELDS[index].name;
+        if let Some((owner, id)) = name.split_at_checked(Owner::NAME.len())
+            && is_same(owner, Owner::NAME)
+            && is_same(id, "_id")
+        {
+            return name;
+        }
+        index += 1;
+    }
+    panic!("no member refers to the owner")
+}
+
+/// `==` at compile time.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}

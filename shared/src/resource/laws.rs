@@ -1,0 +1,154 @@
+//! What holds for every resource, whatever its description says: for tests, which panic where it does not.
+
+#![expect(clippy::expect_used, reason = "a law says by a panic what does not hold")]
+
+use ::http::{HeaderValue, header};
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::{Changes, READ_ONLY, Resource};
+use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request, Result};
+
+/// How deep serde_json reads, which keeps the stack bounded.
+const MAX_DEPTH: usize = 127;
+
+/// The members of `T` that a client may set.
+pub fn writable<T: Resource>() -> Vec<&'static str> {
+    T::FIELDS.iter().map(|field| field.name).collect()
+}
+
+/// The examples are accepted, and no two columns or words are the same.
+///
+/// # Panics
+/// Where that is not so.
+pub fn is_sound<T: Resource>() {
+    members(&T::example()).and_then(Members::create::<T>).expect("the example is accepted");
+    members(&T::patch_example()).and_then(Members::patch::<T>).expect("the example of a patch is accepted");
+    let columns = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
+    let is_of_every_table = [&READ_ONLY[..], &["changed_by_request"]].concat();
+    let mut names: Vec<_> = columns.flatten().chain(is_of_every_table).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "{}: two columns have one name", T::TYPE);
+    let mut words: Vec<_> = T::ORDERS.iter().map(|order| order.word).collect();
+    words.extend(T::FILTERS.iter().map(|filter| filter.name));
+    words.extend(["limit", "cursor", "sort", "q"]);
+    let count = words.len();
+    words.sort_unstable();
+    words.dedup();
+    let shared =
+        T::ORDERS.iter().filter(|order| T::FILTERS.iter().any(|filter| filter.name == order.word)).count();
+    assert_eq!(words.len() + shared, count, "{}: two filters or two orders have one name", T::TYPE);
+    for filter in T::FILTERS {
+        assert_eq!(
+            filter.condition().matches('?').count(),
+            1,
+            "{}: one value for `{}`",
+            T::TYPE,
+            filter.name
+        );
+    }
+}
+
+/// A change of all members sets what a creation stores, and nothing else.
+///
+/// # Panics
+/// Where that is not so.
+pub fn a_replacement_sets_everything<T: Resource>() {
+    let created: T = members(&T::example()).and_then(Members::create).expect("the example is accepted");
+    let changes = Changes::to(&created);
+    assert_eq!(changes.names::<T>(), writable::<T>(), "{}", T::TYPE);
+    assert_eq!(changes.columns::<T>(), super::body::columns::<T>(created.values()), "{}", T::TYPE);
+}
+
+/// Reads `bytes` as the body of a merge patch, and applies it to the example. Returns how far they came.
+///
+/// # Panics
+/// Where the patch does not mean what RFC 7396 says.
+pub fn merge_patch<T: Resource>(bytes: &[u8]) -> &'static str {
+    let Ok(members) = parse(bytes) else { return "refused" };
+    assert!(bytes.len() <= MAX_BODY_BYTES, "{} bytes are accepted", bytes.len());
+    let Ok(patch) = serde_json::from_slice::<Value>(bytes) else {
+        let _: IgnoredAny = serde_json::from_slice(bytes).expect("what was read is JSON");
+        // A number that no double can hold, and no member.
+        assert!(members.patch::<T>().is_err(), "an infinite number is accepted");
+        return "invalid";
+    };
+    assert!(depth(&patch) <= MAX_DEPTH, "{} levels are accepted", depth(&patch));
+    if patch.as_object().is_some_and(|patch| patch.len() != members.names().count()) {
+        assert!(members.patch::<T>().is_err(), "repeated members are accepted: {patch}");
+        return "repeated";
+    }
+    a_patch_is_a_merge_then_a_check::<T>(&patch, &with_nulls::<T>());
+    if a_patch_is_a_merge_then_a_check::<T>(&patch, &T::example()) { "applied" } else { "invalid" }
+}
+
+/// `patch` means what RFC 7396 says: merge it into `target`, then check the result like a new resource. One thing is
+/// stricter: members that nobody knows, or may set, are refused even where null removes nothing. Returns whether it is
+/// accepted.
+///
+/// # Panics
+/// Where that is not so.
+pub fn a_patch_is_a_merge_then_a_check<T: Resource>(patch: &Value, target: &Value) -> bool {
+    let existing: T = members(target).and_then(Members::create).expect("a resource");
+    let merged = members(&rfc_7396(target.clone(), patch)).and_then(Members::create::<T>);
+    let patched = members(patch).and_then(Members::patch::<T>);
+    let names_foreign = patch
+        .as_object()
+        .is_some_and(|patch| patch.keys().any(|name| !writable::<T>().contains(&name.as_str())));
+    match (patched, merged) {
+        (Ok(changes), Ok(merged)) => {
+            assert_eq!(changes.apply(existing.values()), merged.values(), "{patch}");
+            return true;
+        }
+        (Err(_), Err(_)) => {}
+        (Err(_), Ok(_)) => assert!(names_foreign, "refused: {patch}"),
+        (Ok(_), Err(problem)) => unreachable!("accepted: {patch} {problem:?}"),
+    }
+    false
+}
+
+/// The example without what can be null.
+pub fn with_nulls<T: Resource>() -> Value {
+    let mut example = T::example();
+    for field in T::FIELDS.iter().filter(|field| field.is_nullable) {
+        example[field.name] = Value::Null;
+    }
+    example
+}
+
+/// The algorithm of RFC 7396, section 2, line by line.
+pub fn rfc_7396(target: Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else { return patch.clone() };
+    let mut target = if let Value::Object(target) = target { target } else { Map::new() };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            let member = target.remove(name).unwrap_or(Value::Null);
+            target.insert(name.clone(), rfc_7396(member, value));
+        }
+    }
+    Value::Object(target)
+}
+
+fn members(body: &Value) -> Result<Members> {
+    parse(body.to_string().as_bytes())
+}
+
+/// The members of a PATCH with this body.
+fn parse(body: &[u8]) -> Result<Members> {
+    let mut http = ::http::Request::new(Bytes::copy_from_slice(body));
+    http.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"));
+    Request::new(http, Gateway::default()).merge_patch()
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}

@@ -1,0 +1,269 @@
+//! Lists: filtered, ordered and page by page.
+
+use std::{fmt::Write as _, marker::PhantomData};
+
+use uuid::Uuid;
+
+use super::{
+    Resource, Statements,
+    key::{self, Key},
+};
+use crate::{
+    App, Operation,
+    db::{Select, value::Value},
+    http::{PageRequest, Problem, Query, Reply, Request, Result},
+};
+
+/// A filter of a list: a query parameter that, where it is given, restricts what is listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// The name of the parameter.
+    pub name: &'static str,
+    /// What the contract says of it.
+    pub about: &'static str,
+    /// The member whose type it has.
+    pub member: &'static str,
+    condition: &'static str,
+    index: usize,
+}
+
+impl Filter {
+    /// The filter `name` of a list of `T`, of the type of `member`: rows for which `condition` is true, where `?` stands
+    /// for what the client has given.
+    pub const fn new<T: Resource>(
+        name: &'static str,
+        member: &'static str,
+        condition: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self { name, about, member, condition, index: key::position(T::FIELDS, member) }
+    }
+
+    /// Its condition, in SQL: `?` stands for what the client has given.
+    pub fn condition(&self) -> &'static str {
+        self.condition
+    }
+}
+
+/// An order of a list. The id decides between equals; null is after everything else, or before it in a descending order.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The value of the parameter `sort` that asks for it.
+    pub word: &'static str,
+    keys: &'static [&'static str],
+    is_descending: bool,
+}
+
+impl Order {
+    /// The order of a list of `T` by these columns, which is called `word`; `-` before a column is descending, and stands
+    /// before all of them or before none.
+    pub const fn new<T: Resource>(word: &'static str, keys: &'static [&'static str]) -> Self {
+        let is_reverse = is_descending(keys[0]);
+        let mut index = 0;
+        while index < keys.len() {
+            assert!(
+                is_descending(keys[index]) == is_reverse,
+                "an order descends by all of its columns or by none"
+            );
+            let _ = Key::of::<T>(bare(keys[index]));
+            index += 1;
+        }
+        Self { word, keys, is_descending: is_reverse }
+    }
+
+    pub(super) fn keys<T: Resource>(&self) -> Vec<Key> {
+        self.keys.iter().map(|key| Key::of::<T>(bare(key))).collect()
+    }
+}
+
+const fn is_descending(key: &str) -> bool {
+    !key.is_empty() && key.as_bytes()[0] == b'-'
+}
+
+/// The name of the column, without the sign before it.
+const fn bare(key: &'static str) -> &'static str {
+    if is_descending(key) { key.split_at(1).1 } else { key }
+}
+
+/// An order as SQL.
+#[derive(Debug)]
+pub(super) struct Ordered {
+    pub(super) keys: Vec<Key>,
+    /// Which rows come after a position.
+    pub(super) after: String,
+    /// ORDER BY and LIMIT.
+    pub(super) by: String,
+}
+
+impl Ordered {
+    pub(super) fn of<T: Resource>(order: &Order) -> Self {
+        Self::new(&[], order.keys::<T>(), order.is_descending)
+    }
+
+    /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and what it is else, so that one
+    /// comparison of rows holds for all, and one index serves it.
+    pub(super) fn new(first: &[&str], keys: Vec<Key>, is_descending: bool) -> Self {
+        let mut columns: Vec<_> = first.iter().map(|&column| column.to_owned()).collect();
+        let mut values = vec!["?".to_owned(); first.len()];
+        for Key { name, kind, is_nullable, .. } in &keys {
+            if *is_nullable {
+                let any = kind.any();
+                columns.extend([format!("({name} is null)"), format!("coalesce({name}, {any})")]);
+                values.extend(["?".to_owned(), format!("coalesce(?, {any})")]);
+            } else {
+                columns.push((*name).to_owned());
+                values.push("?".to_owned());
+            }
+        }
+        columns.push("id".to_owned());
+        values.push("?".to_owned());
+        let (sign, direction) = if is_descending { ("<", " desc") } else { (">", "") };
+        let after = format!("({}) {sign} ({})", columns.join(", "), values.join(", "));
+        let mut by = String::from("order by ");
+        for (index, column) in columns.iter().enumerate() {
+            let _ = write!(by, "{}{column}{direction}", if index == 0 { "" } else { ", " });
+        }
+        by.push_str("\nlimit ?");
+        Self { keys, after, by }
+    }
+
+    /// The values of a position in SQL: those of the keys and the id, as `json` of a cursor has them.
+    pub(super) fn read(&self, json: &[serde_json::Value]) -> Option<Vec<Value>> {
+        let (id, keys) = json.split_last()?;
+        if keys.len() != self.keys.len() {
+            return None;
+        }
+        let mut values = Vec::new();
+        for (key, json) in self.keys.iter().zip(keys) {
+            let value = key.kind.read(json).filter(|value| key.is_nullable || !value.is_null())?;
+            if key.is_nullable {
+                values.push(Value::Bool(value.is_null()));
+            }
+            values.push(value);
+        }
+        values.push(Value::Uuid(id.as_str()?.parse().ok()?));
+        Some(values)
+    }
+
+    /// The position of `resource`.
+    pub(super) fn position(&self, resource: &impl Resource) -> Vec<Value> {
+        let keys = self.keys.iter().map(|key| key.value(resource));
+        keys.chain([Value::Uuid(resource.head().id)]).collect()
+    }
+}
+
+/// A page of a list of `T`, as a request asks for it.
+#[derive(Debug)]
+pub struct Listing<T> {
+    conditions: Vec<(&'static str, Value)>,
+    order: usize,
+    page: PageRequest,
+    resource: PhantomData<T>,
+}
+
+impl<T: Resource> Listing<T> {
+    /// The list that `request` asks `operation` for.
+    ///
+    /// # Errors
+    /// 400 with all faults of the query.
+    pub fn of(request: &Request, operation: &Operation) -> Result<Self> {
+        Self::read(request, operation.name, None)
+    }
+
+    /// The same, of those alone that belong to the `Owner` with this id, which their member `<owner>_id` refers to.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn within<Owner: Resource>(request: &Request, operation: &Operation, id: Uuid) -> Result<Self> {
+        let member = const { key::reference::<T, Owner>() };
+        Self::read(request, &format!("{} {id}", operation.name), Some((member, id)))
+    }
+
+    fn read(request: &Request, list: &str, owner: Option<(&'static str, Uuid)>) -> Result<Self> {
+        let mut query = request.query();
+        let mut conditions = Vec::new();
+        for filter in T::FILTERS {
+            if let Some((member, id)) = owner.filter(|(member, _)| *member == filter.member) {
+                let _ = member;
+                conditions.push((filter.condition, Value::Uuid(id)));
+            } else if let Some(value) =
+                query.optional_as(filter.name, |text| T::FIELDS[filter.index].accept_text(text))
+            {
+                conditions.push((filter.condition, value));
+            }
+        }
+        let order = sort::<T>(&mut query);
+        let page = query.page(list);
+        query.finish()?;
+        Ok(Self { conditions, order, page, resource: PhantomData })
+    }
+}
+
+/// Which of the orders `query` asks for.
+fn sort<T: Resource>(query: &mut Query<'_>) -> usize {
+    let find = |text: &str| {
+        T::ORDERS.iter().position(|order| order.word == text).ok_or_else(|| {
+            let words: Vec<_> = T::ORDERS.iter().map(|order| order.word).collect();
+            format!("must be one of {}", words.join(", "))
+        })
+    };
+    query.optional_as("sort", find).unwrap_or_default()
+}
+
+impl App {
+    /// The reply with the page that `listing` asks for.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is none of this list; 503 when the database cannot answer.
+    pub async fn list<T: Resource>(&self, request: &Request, listing: Listing<T>) -> Result<Reply> {
+        let rows = self.listed(&listing).await?;
+        self.page(request, listing, rows)
+    }
+
+    /// The same, of what belongs to the `Owner` with this id.
+    ///
+    /// # Errors
+    /// 404 when there is no such owner, and those of [`list`](Self::list).
+    pub async fn list_within<T: Resource, Owner: Resource>(
+        &self,
+        request: &Request,
+        listing: Listing<T>,
+        owner: Uuid,
+    ) -> Result<Reply> {
+        let rows = self.listed(&listing).await?;
+        if rows.is_empty() {
+            self.expect::<Owner>(owner).await?;
+        }
+        self.page(request, listing, rows)
+    }
+
+    /// Nothing, if there is a `T` with this id.
+    ///
+    /// # Errors
+    /// 404 when there is none; 503 when the database cannot answer.
+    pub async fn expect<T: Resource>(&self, id: Uuid) -> Result<()> {
+        let id = Value::Uuid(id);
+        let found = self.database.read_optional(T::statements().exists(), &[id.parameter()]).await?;
+        found.map(|_| ()).ok_or_else(|| Problem::not_found(T::NAME))
+    }
+
+    async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<T>> {
+        let statements: &'static Statements = T::statements();
+        let order = &statements.orders[listing.order];
+        let mut select = Select::new(statements.select());
+        for (condition, value) in &listing.conditions {
+            select.filter(condition, vec![value.clone()]);
+        }
+        if let Some(position) = listing.page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))? {
+            select.filter(&order.after, position);
+        }
+        select.end(&order.by, vec![Value::Int8(listing.page.rows())]);
+        let rows = self.database.read(select.sql(), &select.parameters()).await?;
+        Ok(rows.iter().map(T::read).collect::<Result<_, _>>()?)
+    }
+
+    fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: Vec<T>) -> Result<Reply> {
+        let order = &T::statements().orders[listing.order];
+        listing.page.reply(request, &self.cursor_keys, rows, |last| order.position(last))
+    }
+}

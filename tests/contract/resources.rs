@@ -1,0 +1,225 @@
+//! What holds for every resource, by what it says of itself: its table, and what clients can do with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::Visitor;
+use harness::{Atelier, atelier};
+use http::Method;
+use serde_json::{Value, json};
+use shared::resource::{Resource, laws};
+
+/// What every table has besides, and who changes it.
+const COMMON: [&str; 5] = ["id", "version", "created_at", "updated_at", "changed_by_request"];
+
+/// The columns of a table that statements write; the others the database makes itself.
+async fn written(atelier: &Atelier, table: &str) -> BTreeSet<String> {
+    let question = "select column_name::text from information_schema.columns
+        where table_schema = 'public' and table_name = $1 and is_generated = 'NEVER'";
+    let rows = atelier.database().await.query(question, &[&table]).await.expect("columns");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The columns that every resource describes, with what every table has, by table.
+#[derive(Default)]
+struct Described(Vec<(&'static str, BTreeSet<String>)>);
+
+impl Visitor for Described {
+    fn visit<T: Resource>(&mut self) {
+        let own = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
+        let columns = own.flatten().chain(COMMON).map(str::to_owned).collect();
+        self.0.push((T::TABLE, columns));
+    }
+}
+
+#[test]
+fn every_column_of_a_table_is_described_and_there_are_no_others() {
+    atelier(async |atelier| {
+        let mut described = Described::default();
+        domain::visit(&mut described);
+        for (table, columns) in described.0 {
+            assert_eq!(
+                written(atelier, table).await,
+                columns,
+                "{table}: columns, and those that are described"
+            );
+        }
+    });
+}
+
+/// A resource as a client knows it.
+struct Known {
+    name: &'static str,
+    table: &'static str,
+    example: Value,
+    with_nulls: Value,
+    patch: Value,
+    /// Members that must be sent.
+    required: Vec<&'static str>,
+    orders: Vec<&'static str>,
+    is_searched: bool,
+}
+
+#[derive(Default)]
+struct All(Vec<Known>);
+
+impl Visitor for All {
+    fn visit<T: Resource>(&mut self) {
+        let is_required = |field: &&shared::resource::Field| field.default.is_none() && !field.is_nullable;
+        self.0.push(Known {
+            name: T::NAME,
+            table: T::TABLE,
+            example: T::example(),
+            with_nulls: laws::with_nulls::<T>(),
+            patch: T::patch_example(),
+            required: T::FIELDS.iter().filter(is_required).map(|field| field.name).collect(),
+            orders: T::ORDERS.iter().map(|order| order.word).collect(),
+            is_searched: !T::MATCHES.is_empty(),
+        });
+    }
+}
+
+fn all() -> Vec<Known> {
+    let mut all = All::default();
+    domain::visit(&mut all);
+    all.0
+}
+
+/// What the contract has of `method` below `/v1/<table>`.
+fn has(contract: &Value, method: &str, table: &str, rest: &str) -> bool {
+    contract["paths"][format!("/v1/{table}{rest}")][method].is_object()
+}
+
+/// Creates what `body` refers to, and puts its id there.
+async fn with_references(atelier: &Atelier, all: &[Known], mut body: Value) -> Value {
+    for known in all {
+        let member = format!("{}_id", known.name);
+        if body[&member].is_string() {
+            let example = Box::pin(with_references(atelier, all, known.example.clone())).await;
+            body[&member] = create(atelier, known.table, &example).await["id"].clone();
+        }
+    }
+    body
+}
+
+async fn create(atelier: &Atelier, table: &str, body: &Value) -> Value {
+    let json = [("content-type", "application/json")];
+    let created = atelier.client().send(Method::POST, &format!("/v1/{table}"), &json, body.to_string()).await;
+    created.expect(201).json()
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// `resource` has the members of `sent`.
+fn assert_has(resource: &Value, sent: &Value) {
+    for (name, value) in sent.as_object().expect("an object") {
+        assert_eq!(resource[name], *value, "{name} of {resource}");
+    }
+}
+
+#[test]
+fn every_resource_is_created_read_changed_and_deleted_with_a_history() {
+    atelier(async |atelier| {
+        let (all, contract) = (all(), api::document::document().expect("the contract"));
+        for known in &all {
+            let table = known.table;
+            let example = with_references(atelier, &all, known.example.clone()).await;
+            let created = create(atelier, table, &example).await;
+            assert_has(&created, &example);
+            let path = format!("/v1/{table}/{}", harness::id(&created));
+            let read = atelier.client().get(&path).await.expect(200);
+            assert_eq!(read.json(), created);
+
+            let patched = atelier.client().patch(&path, &known.patch).await.expect(200).json();
+            assert_eq!(patched["version"], 2, "{patched}");
+            let changed = known.patch.as_object().expect("an object");
+            for (name, value) in changed.iter().filter(|(_, value)| !value.is_null()) {
+                assert_eq!(patched[name], *value, "{name} of {patched}");
+            }
+            let again = atelier.client().patch(&path, &known.patch).await.expect(200).json();
+            assert_eq!(again, patched, "what is so already changes nothing");
+            // Each member alone: one that a change forgets is as it was, and another version says nothing of it.
+            let mut last = again;
+            for (name, value) in example.as_object().expect("an object") {
+                let changed = atelier.client().patch(&path, &json!({name: value})).await.expect(200).json();
+                let is_other = last[name] != *value;
+                assert_eq!(
+                    changed["version"].as_i64(),
+                    last["version"].as_i64().map(|it| it + i64::from(is_other))
+                );
+                assert_eq!(changed[name], *value, "{name} of {changed}");
+                last = changed;
+            }
+            if has(&contract, "put", table, "/{id}") {
+                let json = [("content-type", "application/json")];
+                let body = known.with_nulls.to_string();
+                let replaced =
+                    atelier.client().send(Method::PUT, &path, &json, body).await.expect(200).json();
+                assert_has(&replaced, &known.with_nulls);
+            }
+            for name in &known.required {
+                let mut body = example.clone();
+                body.as_object_mut().expect("an object").remove(*name);
+                let json = [("content-type", "application/json")];
+                let path = format!("/v1/{table}");
+                let refused = atelier.client().send(Method::POST, &path, &json, body.to_string());
+                assert_eq!(refused.await.faults(422), [format!("/{name}")]);
+            }
+
+            let history = atelier.walk(&format!("{path}/history?limit=1")).await;
+            let current = atelier.client().get(&path).await.expect(200).json();
+            assert_eq!(history[0]["version"], current["version"]);
+            assert_eq!(json!(history.len()), current["version"], "an entry for each version");
+            atelier.client().send(Method::DELETE, &path, &[], "").await.expect(204);
+            atelier.client().get(&path).await.expect(404);
+        }
+    });
+}
+
+#[test]
+fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
+    atelier(async |atelier| {
+        let all = all();
+        for known in &all {
+            let bodies =
+                [&known.example, &known.with_nulls, &known.example, &known.with_nulls, &known.with_nulls];
+            for body in bodies {
+                let body = with_references(atelier, &all, body.clone()).await;
+                create(atelier, known.table, &body).await;
+            }
+        }
+        for Known { table, orders, is_searched, example, .. } in &all {
+            let rows: i64 = {
+                let count = format!("select count(*) from {table}");
+                atelier.database().await.query_one(&count, &[]).await.expect("a count").get(0)
+            };
+            let mut by_order = BTreeMap::new();
+            for order in orders {
+                let walked = atelier.walk(&format!("/v1/{table}?limit=2&sort={order}")).await;
+                let ids: Vec<_> = walked.iter().map(|item| harness::id(item).to_owned()).collect();
+                let seen: BTreeSet<_> = ids.iter().cloned().collect();
+                assert_eq!(
+                    (ids.len(), seen.len()),
+                    (usize::try_from(rows).unwrap(), ids.len()),
+                    "{table} {order}"
+                );
+                by_order.insert(*order, ids);
+            }
+            for (order, ids) in &by_order {
+                if let Some(ascending) = order.strip_prefix('-').and_then(|bare| by_order.get(bare)) {
+                    assert!(ids.iter().eq(ascending.iter().rev()), "{table}: {order} is not the reverse");
+                }
+            }
+            if *is_searched {
+                let texts = example.as_object().expect("an object").values().filter_map(Value::as_str);
+                let mut found = false;
+                for text in texts.filter(|text| text.chars().count() <= 64) {
+                    let path = format!("/v1/{table}/search?limit=1&q={}", encoded(text));
+                    found |= !atelier.walk(&path).await.is_empty();
+                }
+                assert!(found, "{table}: no text of the example is found");
+            }
+        }
+    });
+}
