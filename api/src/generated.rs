@@ -14,22 +14,25 @@ use shared::{
     resource::{Resource, Statements},
 };
 
-use crate::{OPERATIONS, document};
+use crate::{
+    OPERATIONS, document,
+    samples::{self, Routes},
+};
 
 use own::Own;
 
 /// A generated file, or one with a generated part.
 pub struct Generated {
     /// The path from the root of the checkout.
-    pub path: &'static str,
-    /// What the whole file must be.
-    pub content: String,
+    pub path: String,
+    /// What the whole file must be; `None` if nothing makes it any more, and it must go.
+    pub content: Option<String>,
 }
 
 /// Every generated file for the checkout at `root`.
 ///
 /// # Errors
-/// When the register and the handlers disagree, or a file with a generated part is not there.
+/// When the register and the handlers disagree, a file with a generated part is not there, or a sample request is wrong.
 pub fn files(root: &Path) -> Result<Vec<Generated>> {
     let document = document::document()?;
     let mut paths: Vec<_> = routes().map(|(route, _)| route.path).collect();
@@ -45,25 +48,53 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
         ("api/statements.sql", statements()),
         ("template.yaml", sam::template(&template, &document, root)?),
     ];
-    Ok(content.into_iter().map(|(path, content)| Generated { path, content }).collect())
+    let content = content.map(|(path, content)| Generated { path: path.to_owned(), content: Some(content) });
+    Ok(content.into_iter().chain(events(root)?).collect())
+}
+
+/// Where the events are.
+const EVENTS: &str = "events";
+
+/// The events of all sample requests, and those whose request is gone.
+fn events(root: &Path) -> Result<Vec<Generated>> {
+    let routes = Routes::new()?;
+    let mut events = Vec::new();
+    for sample in samples::all(root)? {
+        let path = format!("{EVENTS}/{}.json", sample.name);
+        events.push(Generated { path, content: Some(routes.event(&sample)?) });
+    }
+    for entry in fs::read_dir(root.join(EVENTS)).into_iter().flatten() {
+        let path = format!("{EVENTS}/{}", entry?.file_name().to_string_lossy());
+        if path.ends_with(".json") && !events.iter().any(|event| event.path == path) {
+            events.push(Generated { path, content: None });
+        }
+    }
+    Ok(events)
 }
 
 impl Generated {
     /// Whether the file of the checkout at `root` is this.
     pub fn is_current(&self, root: &Path) -> bool {
-        fs::read_to_string(root.join(self.path)).is_ok_and(|content| content == self.content)
+        let path = root.join(&self.path);
+        match &self.content {
+            Some(content) => fs::read_to_string(path).is_ok_and(|it| it == *content),
+            None => !path.exists(),
+        }
     }
 
-    /// Writes the file.
+    /// Writes the file, or removes it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When that fails.
     pub fn write(&self, root: &Path) -> Result<()> {
-        let path = root.join(self.path);
+        let path = root.join(&self.path);
+        let Some(content) = &self.content else {
+            return fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()));
+        };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, &self.content).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod document;
 pub mod generated;
+pub mod samples;
 
 use shared::Operation;
 use utoipa::OpenApi;

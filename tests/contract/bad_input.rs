@@ -1,8 +1,11 @@
 //! Bad input: each gets its status, a pointer to the fault, and writes nothing.
 
+use api::samples::{Routes, Sample};
 use harness::{Atelier, atelier};
 use http::Method;
 use serde_json::json;
+
+use crate::events::{self, SAMPLES};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -258,6 +261,11 @@ fn bad_parameters_are_400_with_every_fault() {
 
 #[test]
 fn a_bad_id_is_400() {
+    let routes = Routes::new().expect("routes");
+    let with_route = |sample: &'static Sample| (sample, routes.find(sample).expect("a route").route.path);
+    let samples = SAMPLES.iter().filter(|sample| sample.method != Method::HEAD).map(with_route);
+    let samples: Vec<_> = samples.filter(|(_, route)| route.contains('{')).collect();
+    assert!(samples.len() >= 9, "{samples:?}");
     atelier(async |atelier| {
         for id in [
             "7",
@@ -266,10 +274,15 @@ fn a_bad_id_is_400() {
             "%7B0190d6b8-0000-7000-8000-000000000000%7D",
             "%00",
         ] {
-            let path = format!("/v1/products/{id}");
-            assert_eq!(atelier.client().get(&path).await.faults(400), ["id"], "{id}");
-            assert_eq!(atelier.client().delete(&path).await.faults(400), ["id"], "{id}");
-            assert_eq!(atelier.client().patch(&path, &json!({})).await.faults(400), ["id"], "{id}");
+            for (sample, route) in &samples {
+                let path = route.split('/').map(|part| if part.starts_with('{') { id } else { part });
+                let sample = Sample { target: path.collect::<Vec<_>>().join("/"), ..(*sample).clone() };
+                let answer = events::send(atelier.client(), &sample, sample.method.clone(), &[]).await;
+                let parameters =
+                    route.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+                let expected: Vec<_> = parameters.take(1).collect();
+                assert_eq!(answer.faults(400), expected, "{} {id}", sample.name);
+            }
         }
     });
 }

@@ -4,6 +4,8 @@ use harness::{Atelier, Response, Setup, artisan_path, atelier, atelier_with, pro
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::events::{self, SAMPLES};
+
 /// A resource with a body that replaces or changes it.
 struct Subject {
     path: String,
@@ -255,33 +257,13 @@ fn a_replacement_sets_every_member() {
     });
 }
 
-/// Every method and path of the register, with a body where there is one.
-async fn every_route(atelier: &Atelier) -> Vec<(Method, String, Value)> {
-    let mut routes = Vec::new();
-    for operation in api::OPERATIONS {
-        for route in operation.all_routes() {
-            let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-            let artisan =
-                atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
-            let path = route
-                .path
-                .replace("/v1/artisans/{id}", &artisan_path(&artisan))
-                .replace("/v1/products/{id}", &product_path(&product));
-            let query = if path.ends_with("/search") { "?q=a" } else { "" };
-            let body = match path.starts_with("/v1/products") {
-                true => json!({"name": "Cup", "price": 1}),
-                false => json!({"given_name": "Hanako", "family_name": "Sato"}),
-            };
-            routes.push((route.method, format!("{path}{query}"), body));
-        }
-    }
-    routes
-}
-
 #[test]
 fn a_malformed_condition_is_400_whatever_the_method() {
     atelier(async |atelier| {
-        for (method, path, body) in every_route(atelier).await {
+        // Those that have conditions of their own would have two of them.
+        let samples = SAMPLES.iter().filter(|it| !it.headers.iter().any(|(name, _)| name.starts_with("If-")));
+        let heads = samples.clone().filter(|it| it.method == Method::GET).map(|it| (Method::HEAD, it));
+        for (method, sample) in samples.map(|it| (it.method.clone(), it)).chain(heads) {
             for condition in [
                 ("if-match", "nonsense"),
                 ("if-match", ""),
@@ -289,10 +271,12 @@ fn a_malformed_condition_is_400_whatever_the_method() {
                 ("if-none-match", "nonsense"),
                 ("if-none-match", "\"a\" \"b\""),
             ] {
-                let response = send(atelier, &method, &path, condition, &body).await;
+                let response = events::send(atelier.client(), sample, method.clone(), &[condition]).await;
                 match method == Method::HEAD {
                     true => drop(response.expect(400)),
-                    false => assert_eq!(response.faults(400), [condition.0], "{method} {path} {condition:?}"),
+                    false => {
+                        assert_eq!(response.faults(400), [condition.0], "{} {condition:?}", sample.name);
+                    }
                 }
             }
         }

@@ -1,40 +1,29 @@
 //! The sample events: each is sent to its binary as Lambda sends it.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, sync::LazyLock, time::Duration};
 
+use api::samples::Sample;
 use bytes::Bytes;
-use harness::{Atelier, atelier};
+use harness::{Atelier, Client, Response, atelier};
+use http::Method;
 use local::{lambda::InvokeError, stack::checkout};
 use serde_json::Value;
 
-/// Every sample and the status of its answer.
-pub(crate) const SAMPLES: &[(&str, u16)] = &[
-    ("list-products", 200),
-    ("search-products", 200),
-    ("create-product", 201),
-    ("create-product.idempotent", 201),
-    ("create-product.invalid", 422),
-    ("get-product", 200),
-    ("get-product.head", 200),
-    ("get-product.not-found", 404),
-    ("get-product.not-modified", 304),
-    ("replace-product", 200),
-    ("replace-product.precondition-failed", 412),
-    ("patch-product", 200),
-    ("delete-product", 204),
-    ("list-product-history", 200),
-    ("list-artisans", 200),
-    ("search-artisans", 200),
-    ("create-artisan", 201),
-    ("get-artisan", 200),
-    ("patch-artisan", 200),
-    ("delete-artisan", 204),
-    ("list-artisan-products", 200),
-    ("list-artisan-history", 200),
-    ("get-health", 200),
-    ("get-openapi", 200),
-    ("get-openapi.docs", 200),
-];
+/// The sample requests of all operations, with the status of each.
+pub(crate) static SAMPLES: LazyLock<Vec<Sample>> =
+    LazyLock::new(|| api::samples::all(checkout()).expect("the sample requests"));
+
+/// Sends a sample over HTTP, with `method` and `headers` besides its own.
+pub(crate) async fn send(
+    client: &Client,
+    sample: &Sample,
+    method: Method,
+    headers: &[(&str, &str)],
+) -> Response {
+    let own = sample.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let headers: Vec<_> = own.chain(headers.iter().copied()).collect();
+    client.send(method, &sample.target, &headers, sample.body.clone().unwrap_or_default()).await
+}
 
 /// The product and the artisan that the samples refer to.
 pub(crate) const FIXTURE: &str = "
@@ -64,11 +53,11 @@ async fn invoke(atelier: &Atelier, sample: &str) -> Value {
 
 #[test]
 fn every_sample_is_answered_with_its_status() {
-    for (sample, status) in SAMPLES {
+    for Sample { name, status, .. } in SAMPLES.iter() {
         atelier(async |atelier| {
             atelier.database().await.batch_execute(FIXTURE).await.expect("the fixture");
-            let answer = invoke(atelier, sample).await;
-            assert_eq!(answer["statusCode"], *status, "{sample}: {answer}");
+            let answer = invoke(atelier, name).await;
+            assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
         });
     }
 }
@@ -78,10 +67,10 @@ fn every_file_is_a_sample_and_every_operation_has_one() {
     let files = fs::read_dir(checkout().join("events")).expect("events/");
     let files: BTreeSet<_> =
         files.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    assert_eq!(files, SAMPLES.iter().map(|(sample, _)| format!("{sample}.json")).collect());
+    assert_eq!(files, SAMPLES.iter().map(|sample| format!("{}.json", sample.name)).collect());
     for operation in api::OPERATIONS {
         assert!(
-            SAMPLES.iter().any(|(sample, _)| *sample == operation.name),
+            SAMPLES.iter().any(|sample| sample.name == operation.name),
             "{} has no sample",
             operation.name
         );

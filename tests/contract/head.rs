@@ -1,24 +1,11 @@
 //! HEAD, which every GET has beside it (RFC 9110, section 9.3.2): the same status and headers, and no body.
 
-use harness::{Atelier, artisan_path, atelier, product_path};
+use harness::atelier;
 use http::{HeaderMap, Method};
 use local::stack::checkout;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// A path of every GET, with the parameters that it needs, and its template.
-async fn paths(atelier: &Atelier) -> Vec<(String, &'static str)> {
-    let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
-    let product = json!({"name": "Cup", "price": 1, "artisan_id": artisan["id"]});
-    let (artisan, product) = (artisan_path(&artisan), product_path(&atelier.create_product(product).await));
-    let gets = api::OPERATIONS.iter().flat_map(|operation| operation.routes);
-    let gets = gets.filter(|route| route.method == Method::GET);
-    let path = |template: &'static str| {
-        let query = if template.ends_with("/search") { "?q=a" } else { "" };
-        let path = template.replace("/v1/artisans/{id}", &artisan).replace("/v1/products/{id}", &product);
-        (format!("{path}{query}"), template)
-    };
-    gets.map(|route| path(route.path)).collect()
-}
+use crate::events::{self, SAMPLES, again};
 
 /// The headers that are the same for each request of the same.
 fn steady(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -34,26 +21,26 @@ fn steady(headers: &HeaderMap) -> Vec<(String, String)> {
 #[test]
 fn every_get_has_a_head_with_its_headers_and_without_a_body() {
     atelier(async |atelier| {
-        let paths = paths(atelier).await;
-        assert!(paths.len() >= 12, "{paths:?}");
-        for (path, template) in paths {
-            let get = atelier.client().get(&path).await.expect(200);
+        again(atelier).await;
+        let samples = SAMPLES.iter().filter(|sample| sample.method == Method::GET && sample.status == 200);
+        let samples: Vec<_> = samples.collect();
+        assert!(samples.len() >= 12, "{samples:?}");
+        for sample in samples {
+            let get = events::send(atelier.client(), sample, Method::GET, &[]).await.expect(200);
             let tag = get.header("etag");
-            for headers in [vec![], vec![("if-none-match", tag)], vec![("if-match", "\"x\"")]] {
+            for headers in [&[][..], &[("if-none-match", tag)], &[("if-match", "\"x\"")]] {
                 // Health has no validators: nothing to compare with.
-                if template == "/health" && !headers.is_empty() {
+                if sample.path() == "/health" && !headers.is_empty() {
                     continue;
                 }
-                let get = atelier.client().send(Method::GET, &path, &headers, "").await;
-                let head = atelier.client().send(Method::HEAD, &path, &headers, "").await;
-                assert_eq!(head.status, get.status, "{path} {headers:?}");
-                assert_eq!(steady(&head.headers), steady(&get.headers), "{path} {headers:?}");
-                assert_eq!(head.body, "", "{path}");
+                let get = events::send(atelier.client(), sample, Method::GET, headers).await;
+                let head = events::send(atelier.client(), sample, Method::HEAD, headers).await;
+                assert_eq!(head.status, get.status, "{} {headers:?}", sample.target);
+                assert_eq!(steady(&head.headers), steady(&get.headers), "{} {headers:?}", sample.target);
+                assert_eq!(head.body, "", "{}", sample.target);
             }
-            let slash = format!("{}/", path.split('?').next().unwrap_or_default());
-            if !path.contains('?') {
-                atelier.client().send(Method::HEAD, &slash, &[], "").await.expect(200);
-            }
+            let slash = sample.target.replacen(sample.path(), &format!("{}/", sample.path()), 1);
+            atelier.client().send(Method::HEAD, &slash, &[], "").await.expect(200);
         }
         for (path, status) in [("/v1/products?limit=0", 400), ("/v1/artisans/search", 400)] {
             let head = atelier.client().send(Method::HEAD, path, &[], "").await.expect(status);

@@ -1,6 +1,7 @@
 //! The contract as a document: current, valid by tools that others wrote, and kept by the running API.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -27,7 +28,7 @@ fn document() -> Value {
 fn generated_files_are_current() {
     let root = checkout();
     let files = api::generated::files(root).expect("the register and the handlers agree");
-    let stale: Vec<_> = files.iter().filter(|file| !file.is_current(root)).map(|file| file.path).collect();
+    let stale: Vec<_> = files.iter().filter(|file| !file.is_current(root)).map(|file| &file.path).collect();
     assert!(stale.is_empty(), "out of date: {stale:?}; `cargo xtask generate` renews them");
 }
 
@@ -297,5 +298,38 @@ fn generate_names_a_stale_file_and_renews_it() {
         assert!(generate(&[]).await.0);
         let (success, said) = generate(&["--check"]).await;
         assert!(success && !said.contains("out of date"), "{said}");
+
+        let [stale, gone, left_over] =
+            ["get-product.head", "get-health", "get-product.old"].map(|name| format!("events/{name}.json"));
+        std::fs::write(root.join(&stale), "{}").expect("it is written");
+        std::fs::remove_file(root.join(&gone)).expect("it goes");
+        std::fs::write(root.join(&left_over), "{}").expect("it is written");
+        let (success, said) = generate(&["--check"]).await;
+        assert!(!success, "{said}");
+        let named: Vec<_> = said.lines().filter_map(|line| Some(line.split_once(": `cargo")?.0)).collect();
+        let expected = [(&gone, "is out of date"), (&stale, "is out of date"), (&left_over, "is left over")];
+        assert_eq!(
+            BTreeSet::from_iter(named.iter().map(|it| (*it).to_owned())),
+            BTreeSet::from(expected.map(|(file, fault)| format!("{file} {fault}")))
+        );
+        assert!(generate(&[]).await.0);
+        assert!(generate(&["--check"]).await.0 && !root.join(&left_over).exists());
+
+        let requests = root.join("functions/get-health/requests.http");
+        let text = std::fs::read_to_string(&requests).expect("requests");
+        for (wrong, reason) in [
+            (text.replace("/health", "/heath"), "there is no route GET /heath, where get-health leads"),
+            (text.replace("/health", "/v1/products"), "get-health is a request to list-products"),
+            (text.replace("### get-health", "### health"), "health is not named after it"),
+            (text.replace("### get-health", "### get-health.two"), "no request is called get-health"),
+            (format!("{text}\n{text}"), "two requests have one name"),
+        ] {
+            std::fs::write(&requests, wrong).expect("it is written");
+            let (success, said) = generate(&["--check"]).await;
+            assert!(
+                !success && said.contains("functions/get-health/requests.http") && said.contains(reason),
+                "{said}"
+            );
+        }
     });
 }

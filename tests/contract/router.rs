@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use api::samples::Sample;
 use bytes::Bytes;
 use harness::{Atelier, LogBook, Setup, atelier_with};
 use local::{
@@ -102,7 +103,7 @@ fn the_writers_url_alone_is_enough_for_every_operation() {
 }
 
 async fn answers_every_sample(atelier: &Atelier, router: &Router) {
-    for (name, status) in SAMPLES {
+    for Sample { name, status, .. } in SAMPLES.iter() {
         again(atelier).await;
         let answer = router.sample(name).await;
         assert_eq!(answer["statusCode"], *status, "{name}: {answer}");

@@ -22,12 +22,16 @@ fn main() -> Result<ExitCode> {
         if file.is_current(&root) {
             continue;
         }
+        let (fault, cure, done) = match file.content {
+            Some(_) => ("is out of date", "renews", "wrote"),
+            None => ("is left over", "removes", "removed"),
+        };
         if is_check {
-            eprintln!("{} is out of date: `cargo xtask generate` renews it", file.path);
+            eprintln!("{} {fault}: `cargo xtask generate` {cure} it", file.path);
             status = ExitCode::FAILURE;
         } else {
             file.write(&root)?;
-            eprintln!("· wrote {}", file.path);
+            eprintln!("· {done} {}", file.path);
         }
     }
     if is_check {

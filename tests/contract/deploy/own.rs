@@ -32,7 +32,7 @@ fn a_function_has_what_its_manifest_declares() {
     let declared = fs::read_to_string(&manifest).expect("a manifest");
     fs::write(&manifest, declared + MANIFEST).expect("it is written");
     for file in api::generated::files(root).expect("files") {
-        file.write(root).expect(file.path);
+        file.write(root).expect(&file.path);
     }
 
     let mut python = deployer("python");
