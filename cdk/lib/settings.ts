@@ -196,7 +196,7 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     profile: 'proxy',
     minCapacity: 0.5,
     maxCapacity: 4,
-    maxConnections: 200,
+    maxConnections: 400,
     readerConcurrency: 10,
     writerConcurrency: 5,
     documentConcurrency: 2,
@@ -213,8 +213,8 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     profile: 'proxy',
     minCapacity: 0.5,
     maxCapacity: 16,
-    // Reserved concurrency times one connection each stays below 80 % of these.
-    maxConnections: 400,
+    // Reserved concurrency times one connection each stays below 80 % of these, with room for as many operations again.
+    maxConnections: 800,
     readerConcurrency: 20,
     writerConcurrency: 10,
     documentConcurrency: 5,

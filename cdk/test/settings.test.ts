@@ -32,7 +32,7 @@ test('what no type has seen is refused too', () => {
 
 test('functions want no more connections than the proxy has', () => {
   expect(() => checked({ ...STAGES.prod, readerConcurrency: 0 })).toThrow('its connections are counted');
-  expect(() => checked({ ...STAGES.prod, readerConcurrency: 100 })).toThrow(/want \d+ connections at once, of 320/);
+  expect(() => checked({ ...STAGES.prod, readerConcurrency: 100 })).toThrow(/want \d+ connections at once, of 640/);
 });
 
 test('a budget has a reader', () => {

@@ -87,6 +87,15 @@ struct Stage {
     template: Value,
 }
 
+impl Stage {
+    /// How many executions at once are reserved for the function of an operation.
+    fn reserved(&self, operation: &Operation) -> u64 {
+        let function = evaluate::Stack::from(self).properties(&logical_id(operation)).expect("a function");
+        let reserved = evaluate::text(&function["ReservedConcurrentExecutions"]);
+        reserved.parse().expect("a reservation")
+    }
+}
+
 /// Every stage, by its name.
 static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
     let stages = translated(&json!({}));

@@ -10,6 +10,9 @@ from facts import Facts, Template
 from translate import stages, translated
 
 STAGES = stages()
+CONTRACT = json.loads(Path("api/openapi.json").read_text(encoding="utf-8"))
+# The parameter with the reserved concurrency of the functions that have a role of the database.
+CONCURRENCY = {"catalog_reader": "ReaderConcurrency", "catalog_writer": "WriterConcurrency", None: "DocumentConcurrency"}
 
 
 @functools.cache
@@ -53,7 +56,12 @@ class Evaluation(unittest.TestCase):
 
 class Stack(unittest.TestCase):
     def test_each_stage_is_what_it_is(self):
-        self.assertEqual({stage: sam(stage).reserved for stage in STAGES}, {"dev": 0, "staging": 137, "prod": 275})
+        operations = [operation for item in CONTRACT["paths"].values() for operation in item.values()]
+        roles = {operation["x-function"]: operation["x-database-role"] for operation in operations}
+        for stage, parameters in STAGES.items():
+            reserved = sum(int(parameters.get(CONCURRENCY[role], 0)) for role in roles.values())
+            self.assertEqual(sam(stage).reserved, reserved, stage)
+            self.assertEqual(reserved > 0, stage != "dev", stage)
         ways = {stage: sam(stage).way for stage in STAGES}
         self.assertEqual(ways, {"dev": "direct", "staging": "proxy", "prod": "proxy"})
         for stage in STAGES:

@@ -141,6 +141,6 @@ fn sam_sends_what_has_been_built_with_every_parameter_of_the_stage() {
         said.lines().filter_map(|line| line.trim().strip_prefix("Parameter overrides")?.split_once(": "));
     let (_, parameters) = parameters.next().expect("parameters");
     let parameters: Value = serde_json::from_str(parameters).expect("JSON");
-    assert_eq!((&parameters["Revision"], &parameters["MaxConnections"]), (&"1a2b3c".into(), &"200".into()));
+    assert_eq!((&parameters["Revision"], &parameters["MaxConnections"]), (&"1a2b3c".into(), &"400".into()));
     assert!(said.contains("[\"CAPABILITY_IAM\"]"), "the rest of samconfig.toml does not count: {said}");
 }

@@ -2,10 +2,11 @@
 
 use std::{path::Path, process::Output};
 
+use api::OPERATIONS;
 use harness::{Aws, block_on, clients};
 use local::stack::checkout;
 
-use super::{deployer, said};
+use super::{STAGES, deployer, said};
 
 /// What the checks say of `account`, for an app that has been synthesised or for a stage of SAM's.
 async fn preflight(account: &Aws, arguments: &[&str]) -> Output {
@@ -27,13 +28,14 @@ fn an_account_as_it_should_be_passes() {
         let output = preflight(&account, &["--stage", "prod"]).await;
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        let reserved: u64 = OPERATIONS.iter().map(|operation| STAGES["prod"].reserved(operation)).sum();
         assert_eq!(
             said.lines().collect::<Vec<_>>(),
             [
                 "ok credentials: arn:aws:sts::123456789012:user/moto in account 123456789012",
                 "ok region: eu-central-1",
                 "ok stack: atelier-prod does not exist yet",
-                "ok concurrency: 275 reserved, of 1000 that are free and a quota of 1000",
+                &format!("ok concurrency: {reserved} reserved, of 1000 that are free and a quota of 1000"),
                 "ok zones: eu-central-1a (euc1-az1)",
                 "ok zones: eu-central-1b (euc1-az2)",
                 "ok engine: aurora-postgresql 17.7 on db.serverless",

@@ -60,10 +60,8 @@ fn functions_cannot_open_more_connections_than_the_proxy_has() {
         let number = |name: &str| text(&stage.parameters[name]).parse::<u64>().expect("a number");
         let mut connections = 0;
         for operation in OPERATIONS.iter().filter(|operation| operation.role != Role::None) {
-            let function = Stack::from(stage).properties(&logical_id(operation)).expect("a function");
             // One connection each.
-            connections +=
-                text(&function["ReservedConcurrentExecutions"]).parse::<u64>().expect("a reservation");
+            connections += stage.reserved(operation);
         }
         let limit = number("MaxConnections") * number("ProxyConnectionsPercent") / 100;
         assert!(connections <= limit, "{name}: {connections} connections, the proxy has {limit}");
