@@ -24,3 +24,5 @@ pub use app::App;
 pub use http::{Problem, Reply, Request, Result};
 pub use operation::{Operation, Role, Route};
 pub use serve::{serve, serve_all};
+/// The type of ids, for operations that take one of no resource of ours.
+pub use uuid::Uuid;

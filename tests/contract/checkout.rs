@@ -116,14 +116,15 @@ fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedRece
     receiver
 }
 
-async fn run(command: &mut Command) -> Vec<u8> {
+/// The standard output of a command, which must succeed.
+pub(crate) async fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().await.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
 /// Copies this checkout's files to `copy`, with their times.
-async fn copy_files(copy: &Path) {
+pub(crate) async fn copy_files(copy: &Path) {
     let git = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let files = run(Command::new("git").args(git).current_dir(checkout())).await;
     fs::create_dir_all(copy.join(".local")).expect("a folder");
@@ -141,7 +142,7 @@ async fn copy_files(copy: &Path) {
 
 /// A target folder with all that this checkout has built, by hard links: as in a checkout that was copied with the times of
 /// its files, cargo finds nothing to build. What cargo writes in place is copied.
-async fn copy_built() -> TempDir {
+pub(crate) async fn copy_built() -> TempDir {
     let profile = programs().expect("the binaries");
     let target = profile.parent().expect("the target folder");
     let copy = tempfile::tempdir_in(target).expect("a folder");

@@ -4,10 +4,16 @@ use std::{collections::BTreeSet, fs, sync::LazyLock, time::Duration};
 
 use api::samples::Sample;
 use bytes::Bytes;
+use domain::Visitor;
 use harness::{Atelier, Client, Response, atelier};
 use http::Method;
 use local::{lambda::InvokeError, stack::checkout};
 use serde_json::Value;
+use shared::{
+    db::value::Value as DbValue,
+    resource::{Resource, columns, laws},
+};
+use tokio_postgres::types::ToSql;
 
 /// The sample requests of all operations, with the status of each.
 pub(crate) static SAMPLES: LazyLock<Vec<Sample>> =
@@ -25,17 +31,56 @@ pub(crate) async fn send(
     client.send(method, &sample.target, &headers, sample.body.clone().unwrap_or_default()).await
 }
 
-/// The product and the artisan that the samples refer to.
-pub(crate) const FIXTURE: &str = "
-    insert into products (id, name, search_key, price, currency, created_at, updated_at)
-    values ('01936b5e-7c00-7000-8000-000000000001', '備前焼 湯呑', '備前焼 湯呑', 6600, 'JPY', now(), now());
-    insert into artisans (id, given_name, given_key, family_name, family_key, created_at, updated_at)
-    values ('01936b5e-7c00-7000-8000-000000000002', '花子', '花子', '佐藤', '佐藤', now(), now());";
+/// The id of what examples refer to, and that of what the samples read and change, which nothing refers to.
+const IDS: [&str; 2] = ["01936b5e-7c00-7000-8000-000000000001", "01936b5e-7c00-7000-8000-000000000002"];
+
+/// The rows that the samples refer to: two examples of each resource.
+#[derive(Default)]
+struct Fixture {
+    inserts: Vec<(String, Vec<DbValue>)>,
+    tables: Vec<&'static str>,
+}
+
+impl Visitor for Fixture {
+    fn visit<T: Resource>(&mut self) {
+        for id in IDS {
+            let columns = columns::<T>(laws::example::<T>().values());
+            let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+            let values: Vec<_> = (1..=names.len()).map(|number| format!("${number}")).collect();
+            let insert = format!(
+                "insert into {} (id, {}, created_at, updated_at) values ('{id}', {}, now(), now())",
+                T::TABLE,
+                names.join(", "),
+                values.join(", ")
+            );
+            self.inserts.push((insert, columns.into_iter().map(|(_, value)| value).collect()));
+        }
+        self.tables.push(T::TABLE);
+    }
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let mut fixture = Self::default();
+        domain::visit(&mut fixture);
+        fixture
+    }
+
+    async fn insert(&self, atelier: &Atelier) {
+        let database = atelier.database().await;
+        for (insert, values) in &self.inserts {
+            let parameters: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+            database.execute(insert, &parameters).await.expect("a row");
+        }
+    }
+}
 
 /// Empties the catalogue of `atelier`, but for what the samples refer to.
 pub(crate) async fn again(atelier: &Atelier) {
-    let again = format!("truncate products, artisans, history, idempotency_keys cascade; {FIXTURE}");
-    atelier.database().await.batch_execute(&again).await.expect("the fixture");
+    let fixture = Fixture::new();
+    let truncate = format!("truncate {}, history, idempotency_keys cascade", fixture.tables.join(", "));
+    atelier.database().await.batch_execute(&truncate).await.expect("an empty catalogue");
+    fixture.insert(atelier).await;
 }
 
 async fn invoke(atelier: &Atelier, sample: &str) -> Value {
@@ -55,7 +100,7 @@ async fn invoke(atelier: &Atelier, sample: &str) -> Value {
 fn every_sample_is_answered_with_its_status() {
     for Sample { name, status, .. } in SAMPLES.iter() {
         atelier(async |atelier| {
-            atelier.database().await.batch_execute(FIXTURE).await.expect("the fixture");
+            Fixture::new().insert(atelier).await;
             let answer = invoke(atelier, name).await;
             assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
         });
@@ -210,7 +255,7 @@ fn whatever_stands_in_the_place_of_a_member_is_answered_and_what_is_not_needed_c
         .any(|needed| pointer.starts_with(needed))
     };
     atelier(async |atelier| {
-        atelier.database().await.batch_execute(FIXTURE).await.expect("the fixture");
+        Fixture::new().insert(atelier).await;
         let mut answers = 0;
         for (operation, event, status) in [
             ("list-products", http_event(), 200),

@@ -25,6 +25,7 @@ mod iam;
 mod idempotency;
 mod limits;
 mod migrations;
+mod new;
 mod old_rows;
 mod openapi;
 mod outages;

@@ -33,7 +33,7 @@ enum Arguments {
     Sql,
     /// Try inputs that reach new code, with libFuzzer
     Fuzz(fuzz::Arguments),
-    /// Make the skeleton of an operation
+    /// Make an operation that builds, answers and passes every test
     New(new::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
     #[command(disable_help_flag = true)]

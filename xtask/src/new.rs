@@ -1,8 +1,15 @@
-//! `cargo xtask new <operation> <METHOD> <route>`: the skeleton of an operation, which builds and answers.
+//! `cargo xtask new <operation> <METHOD> <route>`: an operation that builds, answers and passes every test.
 
-use std::{fs, path::Path};
+mod edits;
+mod operation;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
+
+use edits::Edits;
+use operation::{Operation, Routed};
+
+/// The id in sample requests to a resource that has none yet.
+const ID: &str = "01936b5e-7c00-7000-8000-000000000002";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -14,168 +21,58 @@ pub(crate) struct Arguments {
     route: String,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(Arguments { operation, method, route }: &Arguments) -> Result<()> {
     let root = crate::root();
-    let Names { operation, handler, id, method, route, role } = Names::new(arguments)?;
-    let folder = root.join("functions").join(operation);
-    ensure!(!folder.exists(), "functions/{operation} is there already");
+    let operation = Operation::new(operation, method, route)?;
+    let mut edits = Edits::new(&root);
+    let id = Routed::read(&edits.read("Cargo.toml")?)?.sample_id(&root, route);
+    let request = operation.request(id.as_deref().unwrap_or(ID));
+    operation.add(&mut edits, operation.skeleton(), request)?;
+    edits.write()?;
+    finish(&[&operation])?;
 
-    let register = root.join("api/src/lib.rs");
-    let entry = format!("    {handler}::{{{handler}}},\n");
-    let registered = insert_before_last(&fs::read_to_string(&register)?, "}", &entry)
-        .context("api/src/lib.rs does not end with the list of operations")?;
-    let manifest = root.join("api/Cargo.toml");
-    let dependency = format!("{operation} = {{ path = \"../functions/{operation}\" }}\n");
-    let depended = insert_before_last(&fs::read_to_string(&manifest)?, "shared.workspace", &dependency)
-        .context("api/Cargo.toml has no line that begins with `shared.workspace`")?;
-
-    fs::create_dir_all(folder.join("src"))?;
-    for (file, text) in [
-        ("Cargo.toml", include_str!("new/Cargo.toml.template")),
-        ("src/main.rs", include_str!("new/main.rs.template")),
-        ("src/lib.rs", include_str!("new/lib.rs.template")),
-    ] {
-        let text = text
-            .replace("OPERATION_NAME", operation)
-            .replace("HANDLER", &handler)
-            .replace("OPERATION_ID", &id)
-            .replace("METHOD", method)
-            .replace("DOCUMENTED", &method.to_lowercase())
-            .replace("PARAMETERS", &documented_parameters(route))
-            .replace("ROUTE", route)
-            .replace("ROLE", role);
-        write(&folder.join(file), &text)?;
-    }
-    write(&root.join(format!("events/{operation}.json")), &event(method, route))?;
-    write(&register, &registered)?;
-    write(&manifest, &depended)?;
-    crate::generate::run(crate::generate::Arguments { check: false })?;
-
+    let Operation { name, .. } = &operation;
     println!(
         "
-{id} answers 200 with an empty object. Left to do:
-  1. functions/{operation}/src/lib.rs: the handler and its SQL, and what its attributes say of them
-  2. events/{operation}.json: a request that succeeds, and the status expected of it in tests/contract/events.rs
-  3. tests/contract/: black-box tests of what a client relies on
-  4. migrations/: a numbered file, if it needs a change of the schema"
+{} answers, does nothing yet, and passes every test. What it is to do is yours:
+  functions/{name}/src/lib.rs: the handler and its SQL, and what its attributes say of them
+  functions/{name}/requests.http: requests, each with the status that is expected of it
+  tests/contract/: what a client relies on
+  migrations/: a numbered file, if it needs a change of the schema
+and then `cargo xtask generate` and `cargo xtask test`. docs/adding-an-operation.md goes through it.",
+        operation.id()
     );
     Ok(())
 }
 
-struct Names<'a> {
-    operation: &'a str,
-    handler: String,
-    id: String,
-    method: &'a str,
-    route: &'a str,
-    role: &'static str,
-}
-
-impl<'a> Names<'a> {
-    fn new(Arguments { operation, method, route }: &'a Arguments) -> Result<Self> {
-        let is_name = operation.split('-').count() >= 2
-            && operation
-                .split('-')
-                .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()));
-        ensure!(is_name, "an operation is named with a verb and a noun in lower case: archive-product");
-        let role = match method.as_str() {
-            "GET" => "Reader",
-            "POST" | "PUT" | "PATCH" | "DELETE" => "Writer",
-            _ => bail!("METHOD is one of GET, POST, PUT, PATCH, DELETE"),
-        };
-        let is_route = route.starts_with('/')
-            && route[1..].split('/').all(|segment| {
-                let name = segment.strip_prefix('{').map_or(Some(segment), |rest| rest.strip_suffix('}'));
-                name.is_some_and(|name| {
-                    !name.is_empty() && !name.contains(['{', '}', '?', '#', '"', '\\', ' '])
-                })
-            });
-        ensure!(
-            is_route,
-            "a route is a path whose parameters are whole segments: /v1/products/{{id}}/archive"
-        );
-        let mut id = String::new();
-        for (index, word) in operation.split('-').enumerate() {
-            let (first, rest) = word.split_at(1);
-            id += &if index == 0 { first.to_owned() } else { first.to_uppercase() };
-            id += rest;
-        }
-        Ok(Self { operation, handler: operation.replace('-', "_"), id, method, route, role })
-    }
-}
-
-/// `text` with `addition` before the last line that begins with `mark`.
-fn insert_before_last(text: &str, mark: &str, addition: &str) -> Option<String> {
-    let at = text.rfind(&format!("\n{mark}"))? + 1;
-    Some(format!("{}{addition}{}", &text[..at], &text[at..]))
-}
-
-/// The parameters of the route as attributes of the handler.
-fn documented_parameters(route: &str) -> String {
-    let names = route.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-    names
-        .map(|name| format!("(\"{name}\" = String, Path), "))
-        .collect::<String>()
-        .trim_end_matches(", ")
-        .to_owned()
-}
-
-/// A REST event for the route, with a UUID for each of its parameters.
-fn event(method: &str, route: &str) -> String {
-    const ID: &str = "01936b5e-7c00-7000-8000-000000000001";
-    let mut path = String::new();
-    let mut parameters = Vec::new();
-    for segment in route[1..].split('/') {
-        path.push('/');
-        match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-            Some(name) => {
-                parameters.push(format!("\"{name}\": \"{ID}\""));
-                path.push_str(ID);
-            }
-            None => path.push_str(segment),
-        }
-    }
-    let parameters = match parameters.as_slice() {
-        [] => "null".to_owned(),
-        parameters => format!("{{{}}}", parameters.join(", ")),
-    };
-    let body = if method == "GET" || method == "DELETE" { "null" } else { "\"{}\"" };
-    include_str!("new/event.json.template")
-        .replace("METHOD", method)
-        .replace("ROUTE", route)
-        .replace("PARAMETERS", &parameters)
-        .replace("PATH", &path)
-        .replace("BODY", body)
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("wrote {}", path.strip_prefix(crate::root()).unwrap_or(path).display());
-    Ok(())
+/// Formats new operations and the register, whose lines are as long as the names in them, and builds and writes what follows from the register
+/// that has them.
+fn finish(operations: &[&Operation]) -> Result<()> {
+    let packages = operations.iter().flat_map(|operation| ["-p", &operation.name]);
+    crate::run(tools::cargo().args(["fmt", "-p", "api"]).args(packages))?;
+    crate::generate::run(crate::generate::Arguments { check: false })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arguments(operation: &str, method: &str, route: &str) -> Arguments {
-        Arguments { operation: operation.to_owned(), method: method.to_owned(), route: route.to_owned() }
+    fn operation(name: &str, method: &str, route: &str) -> Operation {
+        Operation::new(name, method, route).unwrap()
     }
 
     #[test]
     fn one_name_gives_all_the_others() {
-        let arguments = arguments("list-artisan-products", "GET", "/v1/artisans/{id}/products");
-        let names = Names::new(&arguments).unwrap();
+        let operation = operation("list-artisan-products", "GET", "/v1/artisans/{id}/products");
         assert_eq!(
-            (names.handler.as_str(), names.id.as_str()),
-            ("list_artisan_products", "listArtisanProducts")
+            (operation.handler().as_str(), operation.id().as_str(), operation.tag()),
+            ("list_artisan_products", "listArtisanProducts", "artisans")
         );
-        assert_eq!(names.role, "Reader");
     }
 
     #[test]
     fn refuses_names_methods_and_routes_that_cannot_work() {
-        for (operation, method, route) in [
+        for (name, method, route) in [
             ("archive", "POST", "/v1/x"),
             ("Archive-product", "POST", "/v1/x"),
             ("archive-", "POST", "/v1/x"),
@@ -185,19 +82,66 @@ mod tests {
             ("archive-product", "POST", "/v1/a{id}"),
             ("archive-product", "POST", "/v1//x"),
         ] {
-            assert!(
-                Names::new(&arguments(operation, method, route)).is_err(),
-                "{operation} {method} {route}"
-            );
+            assert!(Operation::new(name, method, route).is_err(), "{name} {method} {route}");
         }
     }
 
     #[test]
-    fn parameters_of_the_route_are_documented() {
+    fn refuses_what_is_there_already() {
+        let root = crate::root();
+        for (name, method, route, reason) in [
+            ("get-product", "GET", "/v1/p", "functions/get-product/Cargo.toml is there already"),
+            ("read-product", "GET", "/v1/products/{id}", "GET /v1/products/{id} is get-product already"),
+            (
+                "read-picture",
+                "GET",
+                "/v1/products/{sku}/x",
+                "{sku} of /v1/products/{sku}/x is called {id} in ",
+            ),
+        ] {
+            let operation = operation(name, method, route);
+            let error = operation.add(&mut Edits::new(&root), String::new(), String::new()).unwrap_err();
+            assert!(error.to_string().starts_with(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_new_is_beside_its_like() {
+        let root = crate::root();
+        let added = |name: &str, method: &str, route: &str, file: &str| {
+            let mut edits = Edits::new(&root);
+            operation(name, method, route).add(&mut edits, String::new(), String::new()).unwrap();
+            edits.read(file).unwrap()
+        };
+        let follows = |text: &str, line: &str| {
+            let mut lines = text.lines().skip_while(|it| !it.contains(line)).skip(1);
+            lines.next().unwrap().trim().to_owned()
+        };
+        let archive = |file| added("archive-product", "POST", "/v1/products/{id}/archive", file);
         assert_eq!(
-            documented_parameters("/v1/a/{id}/b/{other}"),
-            "(\"id\" = String, Path), (\"other\" = String, Path)"
+            follows(&archive("api/src/lib.rs"), "    list_product_history::{"),
+            "archive_product::{archive_product},"
         );
-        assert_eq!(documented_parameters("/v1/a"), "");
+        assert_eq!(
+            follows(&archive("api/Cargo.toml"), "archive-product"),
+            "create-artisan = { path = \"../functions/create-artisan\" }"
+        );
+        let list = |file| added("list-workshops", "GET", "/v1/workshops", file);
+        assert_eq!(follows(&list("api/src/lib.rs"), "list_workshops"), "get_health::{get_health},");
+        let tags = list("api/src/document/tags.rs");
+        let tags = tags.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(tags.contains(r#"("workshops", "Workshops."), (SERVICE, "#), "{tags}");
+        assert!(list("CHANGELOG.md").contains("\n- `listWorkshops`: `GET /v1/workshops`.\n"));
+    }
+
+    #[test]
+    fn sample_requests_find_what_those_of_the_same_resource_find() {
+        let root = crate::root();
+        let routed = Routed::read(&Edits::new(&root).read("Cargo.toml").unwrap()).unwrap();
+        let id = |route: &str| routed.sample_id(&root, route);
+        assert_eq!(id("/v1/artisans/{id}/portrait").unwrap(), "01936b5e-7c00-7000-8000-000000000002");
+        assert_eq!((id("/v1/workshops/{id}"), id("/v1/artisans")), (None, None));
+        let request = operation("archive-product", "POST", "/v1/products/{id}/archive").request("7");
+        assert_eq!(request, "### archive-product\n# @status 204\nPOST /v1/products/7/archive\n");
     }
 }

@@ -43,13 +43,6 @@ impl Answers {
         answers
     }
 
-    /// The resource that is found below `/v1/<collection>`, and what its schema says of it.
-    pub(super) fn collections(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.components.iter().filter_map(|answer| {
-            Some((answer.collection.as_deref()?, self.schemas[&answer.name]["description"].as_str()?))
-        })
-    }
-
     fn register(&mut self, response: &mut Value) {
         let Some(mut brought) = response.get_mut(ANSWERS).map(Value::take) else { return };
         let name = brought["name"].as_str().unwrap_or_default().to_owned();

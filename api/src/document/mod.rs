@@ -4,6 +4,7 @@ mod answers;
 mod components;
 mod openapi30;
 mod print;
+mod tags;
 mod tidy;
 
 use serde_json::{Map, Value, json};
@@ -30,7 +31,8 @@ const ANYWHERE: [(&str, &str); 7] = [
 /// The document, as OpenAPI 3.1.
 ///
 /// # Errors
-/// When a route of the register has no handler with attributes of its own, or the other way round.
+/// When a route of the register has no handler with attributes of its own, or the other way round, or what one names
+/// is not in the document.
 pub fn document() -> Result<Value, Gap> {
     let openapi = Declared::openapi();
     let mut declared = serde_json::to_value(openapi.paths).unwrap_or_default();
@@ -75,7 +77,7 @@ pub fn document() -> Result<Value, Gap> {
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": tags(&answers),
+        "tags": tags::described(&paths)?,
         "security": [{"sigv4": []}],
         "paths": paths,
         "components": components,
@@ -92,12 +94,6 @@ pub fn document() -> Result<Value, Gap> {
 /// The paths of all operations, in their order.
 fn declared_paths() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().flat_map(|operation| operation.routes).map(|route| route.path)
-}
-
-/// The collections, and the API itself.
-fn tags(answers: &Answers) -> Vec<Value> {
-    let collections = answers.collections().map(|(name, about)| json!({"name": name, "description": about}));
-    collections.chain([json!({"name": "service", "description": "The API itself."})]).collect()
 }
 
 /// The first `$ref` in `part` that leads to nothing in `document`.
@@ -161,6 +157,10 @@ fn complete(
     if operation.routes.iter().any(|route| route.path == path && route.is_open) {
         declared["security"] = json!([]);
     }
+    // In the place of a tag that is not declared utoipa has the name of the crate.
+    if declared["tags"] == json!([operation.name.replace('-', "_")]) {
+        declared["tags"] = json!([tags::of(path)]);
+    }
     if let Some(parameters) = declared["parameters"].as_array_mut() {
         parameters.push(correlation_id());
     } else {
@@ -182,8 +182,10 @@ fn complete(
     };
     if is_head {
         for response in responses.values_mut() {
-            let reference = response["$ref"].as_str().unwrap_or_default();
-            *response = json!({"$ref": reference.replace(RESPONSES, HEAD_RESPONSES)});
+            match response["$ref"].as_str() {
+                Some(component) => *response = json!({"$ref": component.replace(RESPONSES, HEAD_RESPONSES)}),
+                None => drop(response.as_object_mut().map(|response| response.remove("content"))),
+            }
         }
         let id = declared["operationId"].as_str().unwrap_or_default();
         declared["operationId"] = head_id(id).into();

@@ -70,8 +70,8 @@ fn patched(field: &Field, members: &mut Members) -> Option<Value> {
     accepted.map_err(|detail| members.refuse(field.name, detail)).ok()
 }
 
-/// The columns of the members with these `values`, each with that which follows from it.
-pub(super) fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'static str, Value)> {
+/// The columns of the members with these `values`, in the order of the fields, each with that which follows from it.
+pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'static str, Value)> {
     let mut columns = Vec::new();
     for (field, value) in T::FIELDS.iter().zip(values) {
         let derived = field.derive(&value);

@@ -18,12 +18,20 @@ pub fn writable<T: Resource>() -> Vec<&'static str> {
     T::FIELDS.iter().map(|field| field.name).collect()
 }
 
+/// The example as it is created now.
+///
+/// # Panics
+/// When it is not accepted.
+pub fn example<T: Resource>() -> T {
+    members(&T::example()).and_then(Members::create).expect("the example is accepted")
+}
+
 /// The examples are accepted, and no two columns or words are the same.
 ///
 /// # Panics
 /// Where that is not so.
 pub fn is_sound<T: Resource>() {
-    members(&T::example()).and_then(Members::create::<T>).expect("the example is accepted");
+    example::<T>();
     members(&T::patch_example()).and_then(Members::patch::<T>).expect("the example of a patch is accepted");
     let columns = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
     let is_of_every_table = [&READ_ONLY[..], &["changed_by_request"]].concat();
@@ -57,10 +65,10 @@ pub fn is_sound<T: Resource>() {
 /// # Panics
 /// Where that is not so.
 pub fn a_replacement_sets_everything<T: Resource>() {
-    let created: T = members(&T::example()).and_then(Members::create).expect("the example is accepted");
+    let created = example::<T>();
     let changes = Changes::to(&created);
     assert_eq!(changes.names::<T>(), writable::<T>(), "{}", T::TYPE);
-    assert_eq!(changes.columns::<T>(), super::body::columns::<T>(created.values()), "{}", T::TYPE);
+    assert_eq!(changes.columns::<T>(), super::columns::<T>(created.values()), "{}", T::TYPE);
 }
 
 /// Reads `bytes` as the body of a merge patch, and applies it to the example. Returns how far they came.

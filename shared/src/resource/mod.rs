@@ -27,7 +27,7 @@ mod statements;
 mod tests;
 mod types;
 
-pub use body::{Changes, accept};
+pub use body::{Changes, accept, columns};
 pub use listing::{Filter, Listing, Order};
 pub use member::{Field, Member, column, representation};
 pub use refused::Violation;

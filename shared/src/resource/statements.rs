@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Changes, Described, Resource, body::columns, listing::Ordered, refused, search};
+use super::{Changes, Described, Resource, columns, listing::Ordered, refused, search};
 use crate::{
     App,
     app::Answered,

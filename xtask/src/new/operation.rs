@@ -1,0 +1,269 @@
+//! An operation: its names, its files, and its places in the register, the manifest of `api`, the tags and the changelog.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::edits::{Edits, before_last, in_changelog, sorted_below};
+
+/// What every operation has, from which everything else follows.
+pub(crate) struct Operation {
+    /// The name of the folder, the crate, the binary and the function, such as `archive-product`.
+    pub(crate) name: String,
+    /// The method, in upper case.
+    pub(crate) method: String,
+    /// The path template.
+    pub(crate) route: String,
+}
+
+/// The tag of what belongs to no resource.
+const SERVICE: &str = "service";
+
+impl Operation {
+    /// The operation with these names.
+    ///
+    /// # Errors
+    /// When one of them cannot work.
+    pub(crate) fn new(name: &str, method: &str, route: &str) -> Result<Self> {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_name = name.split('-').count() >= 2 && name.split('-').all(is_word);
+        ensure!(is_name, "an operation is named with a verb and a noun in lower case: archive-product");
+        if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) {
+            bail!("METHOD is one of GET, POST, PUT, PATCH, DELETE");
+        }
+        let is_segment = |segment: &str| {
+            let name = segment.strip_prefix('{').map_or(Some(segment), |rest| rest.strip_suffix('}'));
+            name.is_some_and(|name| {
+                !name.is_empty() && !name.contains(['{', '}', '?', '#', '"', '\\', ' ', '%'])
+            })
+        };
+        ensure!(
+            route.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment)),
+            "a route is a path whose parameters are whole segments: /v1/products/{{id}}/archive"
+        );
+        Ok(Self { name: name.to_owned(), method: method.to_owned(), route: route.to_owned() })
+    }
+
+    /// The name of the crate in code, and of the handler.
+    pub(crate) fn handler(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// The `operationId`.
+    pub(crate) fn id(&self) -> String {
+        let mut id = String::new();
+        for (index, word) in self.name.split('-').enumerate() {
+            let (first, rest) = word.split_at(1);
+            id += &if index == 0 { first.to_owned() } else { first.to_uppercase() };
+            id += rest;
+        }
+        id
+    }
+
+    /// The tag of the documentation, as `api` gives it to the route: what it is an operation on.
+    pub(crate) fn tag(&self) -> &str {
+        tag(&self.route)
+    }
+
+    /// The names of the route's parameters.
+    fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.route.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    fn reads(&self) -> bool {
+        self.method == "GET"
+    }
+
+    /// The status of what the skeleton answers.
+    fn status(&self) -> u16 {
+        if self.reads() { 200 } else { 204 }
+    }
+
+    /// The code of an operation that answers and does nothing.
+    pub(crate) fn skeleton(&self) -> String {
+        let mut imports =
+            vec!["App", "Operation", "Reply", "Request", "Result", "Role", "Route", "contract::BadRequest"];
+        let documented = |name: &str| {
+            format!(
+                "(\"{name}\" = String, Path, format = \"uuid\", description = \"The id of the {}.\")",
+                name_of(name, self)
+            )
+        };
+        let parameters: Vec<_> = self.parameters().map(documented).collect();
+        let parameters = match parameters.as_slice() {
+            [] => String::new(),
+            all => format!("    params(\n        {},\n    ),\n", all.join(",\n        ")),
+        };
+        if !parameters.is_empty() {
+            imports.push("Uuid");
+        }
+        let reads =
+            self.parameters().map(|name| format!("    request.path_parameter::<Uuid>(\"{name}\")?;\n"));
+        let (response, reply) = match self.reads() {
+            true => (
+                "status = 200, description = \"An empty object.\", content_type = \"application/json\", body = Object",
+                r#"document("application/json", "{}")"#,
+            ),
+            false => ("status = 204, description = \"Nothing was done.\"", "no_content()"),
+        };
+        include_str!("lib.rs.template")
+            .replace("IMPORTS", &imports.join(", "))
+            .replace("OPERATION_ID", &self.id())
+            .replace("HANDLER", &self.handler())
+            .replace("SUMMARY", &capitalised(&self.name.replace('-', " ")))
+            .replace("METHOD", &self.method)
+            .replace("DOCUMENTED", &self.method.to_lowercase())
+            .replace("PARAMETERS", &parameters)
+            .replace("RESPONSE", response)
+            .replace("ROUTE", &self.route)
+            .replace("ROLE", if self.reads() { "Reader" } else { "Writer" })
+            .replace("REQUEST", if parameters.is_empty() { "_request" } else { "request" })
+            .replace("READS", &reads.collect::<String>())
+            .replace("REPLY", reply)
+    }
+
+    /// A request to the skeleton, with `id` for each parameter.
+    pub(crate) fn request(&self, id: &str) -> String {
+        let segment = |segment| if str::starts_with(segment, "{") { id } else { segment };
+        let path: Vec<_> = self.route.split('/').map(segment).collect();
+        format!("### {}\n# @status {}\n{} {}\n", self.name, self.status(), self.method, path.join("/"))
+    }
+
+    /// Adds the operation with this code and these sample requests to the checkout at `root`: its folder, and a line
+    /// wherever operations are listed by hand.
+    ///
+    /// # Errors
+    /// When it is there already, its route is taken, or a list is not where it is expected.
+    pub(crate) fn add(&self, edits: &mut Edits, code: String, requests: String) -> Result<()> {
+        let Self { name, method, route } = self;
+        let routed = Routed::read(&edits.read("Cargo.toml")?)?;
+        routed.ensure_is_free(method, route)?;
+        let handler = self.handler();
+        let folder = format!("functions/{name}");
+        edits.create(
+            &format!("{folder}/Cargo.toml"),
+            include_str!("Cargo.toml.template").replace("OPERATION_NAME", name),
+        )?;
+        edits.create(
+            &format!("{folder}/src/main.rs"),
+            include_str!("main.rs.template").replace("HANDLER", &handler),
+        )?;
+        edits.create(&format!("{folder}/src/lib.rs"), code)?;
+        edits.create(&format!("{folder}/requests.http"), requests)?;
+        edits.change("api/Cargo.toml", |manifest| {
+            let dependency = format!("{name} = {{ path = \"../{folder}\" }}");
+            sorted_below(manifest, "[dependencies]", &dependency)
+        })?;
+        edits.change("api/src/lib.rs", |register| self.registered(register, &routed))?;
+        let described = capitalised(self.tag()) + ".";
+        edits.change("api/src/document/tags.rs", |tags| with_tag(tags, self.tag(), &described))?;
+        edits.change("CHANGELOG.md", |changelog| {
+            in_changelog(changelog, &format!("- `{}`: `{method} {route}`.", self.id()))
+        })
+    }
+
+    /// The register with this operation after the last one on the same resource; that of a new resource is before those
+    /// of the service.
+    fn registered(&self, register: &str, routed: &Routed) -> Result<String> {
+        let entry = format!("    {0}::{{{0}}},\n", self.handler());
+        let line_of = |name: &str| format!("\n    {}::{{", name.replace('-', "_"));
+        let places =
+            |tag| routed.of(tag).filter_map(|name| register.find(&line_of(name))).collect::<Vec<_>>();
+        let at = match (places(self.tag()).into_iter().max(), places(SERVICE).into_iter().min()) {
+            (Some(last), _) => last + 1 + register[last + 1..].find('\n').context("it has no end")? + 1,
+            (None, Some(service)) => service + 1,
+            (None, None) => return before_last(register, "}", &entry),
+        };
+        Ok(format!("{}{entry}{}", &register[..at], &register[at..]))
+    }
+}
+
+/// The table of tags with `tag` before that of the service, unless it is there already.
+pub(crate) fn with_tag(tags: &str, tag: &str, description: &str) -> Result<String> {
+    const SERVICE_TAG: &str = "(SERVICE, ";
+    if tag == SERVICE || tags.contains(&format!("(\"{tag}\", ")) {
+        return Ok(tags.to_owned());
+    }
+    ensure!(tags.contains(SERVICE_TAG), "there is no {SERVICE_TAG}");
+    Ok(tags.replacen(SERVICE_TAG, &format!("(\"{tag}\", \"{description}\"), {SERVICE_TAG}"), 1))
+}
+
+fn capitalised(words: &str) -> String {
+    let (first, rest) = words.split_at_checked(1).unwrap_or_default();
+    first.to_uppercase() + rest
+}
+
+/// What the parameter `name` is the id of: `products/{id}` has that of a product.
+fn name_of(name: &str, operation: &Operation) -> String {
+    let parameter = format!("{{{name}}}");
+    let segments: Vec<_> = operation.route.split('/').collect();
+    let before = segments.windows(2).find(|pair| pair[1] == parameter).map_or("resource", |pair| pair[0]);
+    before.strip_suffix('s').unwrap_or(before).to_owned()
+}
+
+/// The tag that `api` gives to a route without one of its own.
+fn tag(route: &str) -> &str {
+    let mut segments = route.split('/').skip(1);
+    let version = segments.next().and_then(|segment| segment.strip_prefix('v')).unwrap_or_default();
+    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+    segments.next().filter(|_| is_version).unwrap_or(SERVICE)
+}
+
+/// The routes of the register, as the generated part of the workspace's manifest has them.
+pub(crate) struct Routed(BTreeMap<String, Vec<Method>>);
+
+#[derive(Deserialize)]
+struct Method {
+    method: String,
+    function: String,
+}
+
+impl Routed {
+    /// Those in the manifest `Cargo.toml` of the workspace.
+    pub(crate) fn read(manifest: &str) -> Result<Self> {
+        let manifest: toml::Value = toml::from_str(manifest).context("Cargo.toml")?;
+        let router = ["workspace", "metadata", "lambda", "watch", "router"]
+            .iter()
+            .try_fold(&manifest, |table, name| table.get(name))
+            .context("Cargo.toml has no routes of `cargo lambda watch`")?;
+        Ok(Self(router.clone().try_into().context("the routes in Cargo.toml")?))
+    }
+
+    /// The operations with this tag.
+    pub(crate) fn of<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = &'a str> {
+        let routes = self.0.iter().filter(move |(path, _)| self::tag(path) == tag);
+        routes.flat_map(|(_, methods)| methods).map(|method| method.function.as_str())
+    }
+
+    /// Fails when `method` on `route` is another operation's, or when API Gateway would refuse the route: below one path
+    /// all parameters have one name.
+    fn ensure_is_free(&self, method: &str, route: &str) -> Result<()> {
+        let taken = self.0.get(route).into_iter().flatten().find(|it| it.method == method);
+        if let Some(taken) = taken {
+            bail!("{method} {route} is {} already", taken.function);
+        }
+        for path in self.0.keys() {
+            let differing = path.split('/').zip(route.split('/')).find(|(theirs, ours)| theirs != ours);
+            if let Some((theirs, ours)) = differing
+                && theirs.starts_with('{')
+                && ours.starts_with('{')
+            {
+                bail!("{ours} of {route} is called {theirs} in {path}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The id that sample requests to the resource of `route` have, so that a new one finds what the others find.
+    pub(crate) fn sample_id(&self, root: &Path, route: &str) -> Option<String> {
+        const LENGTH: usize = 36;
+        let (before, _) = route.split_once('{')?;
+        self.of(tag(route)).find_map(|name| {
+            let text = fs::read_to_string(root.join(format!("functions/{name}/requests.http"))).ok()?;
+            let (_, after) = text.split_once(&format!(" {before}"))?;
+            let id = after.get(..LENGTH)?;
+            id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-').then(|| id.to_owned())
+        })
+    }
+}
