@@ -1,6 +1,7 @@
 //! The contract, tested from outside: real binaries, a real PostgreSQL, real HTTP.
 
 mod access_log;
+mod adopt;
 mod artisans;
 mod bad_input;
 mod browser;

@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask dev`, `test`, `fuzz`, `generate`, `new` and `token`.
+//! The project's commands: `cargo xtask dev`, `test`, `fuzz`, `generate`, `new`, `adopt` and `token`.
 //!
-//! This crate links nothing of the project but `tools`, so that it is there in seconds and a change of the project never
+//! This crate links nothing of the project but its name and `tools`, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
+mod adopt;
 mod deploy;
 mod dev;
 mod fuzz;
@@ -16,7 +17,7 @@ use std::{env, os::unix::process::CommandExt, path::PathBuf, process::Command};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
-/// Atelier's commands.
+/// The project's commands.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Arguments {
@@ -35,6 +36,8 @@ enum Arguments {
     Fuzz(fuzz::Arguments),
     /// Make an operation that builds, answers and passes every test
     New(new::Arguments),
+    /// Give this checkout another name, wherever it stands
+    Adopt(adopt::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
     #[command(disable_help_flag = true)]
     Token(token::Arguments),
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
         Arguments::Sql => generate::print_sql(),
         Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),
+        Arguments::Adopt(arguments) => adopt::run(&arguments),
         Arguments::Token(arguments) => token::run(arguments),
     }
 }

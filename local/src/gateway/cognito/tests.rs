@@ -76,7 +76,7 @@ fn refuses_claims_that_do_not_fit() {
         (json!({"token_use": "id"}), "no access token"),
         (json!({"token_use": null}), "no access token"),
         (json!({"scope": "openid atelier/write"}), "none of the scopes atelier/read"),
-        (json!({"scope": "atelier/reader xatelier/read"}), "none of the scopes"),
+        (json!({"scope": "atelier/reader x-atelier/read"}), "none of the scopes"),
         (json!({"scope": ""}), "none of the scopes"),
         (json!({"scope": null}), "none of the scopes"),
         (json!({"scope": ["atelier/read"]}), "none of the scopes"),
