@@ -92,10 +92,10 @@ class Stack(unittest.TestCase):
         template["Resources"]["GetProduct"]["Properties"]["ReservedConcurrentExecutions"] = 21
         self.assertEqual(Facts(template, parameters).reserved, sam("prod").reserved + 1)
 
-    @unittest.skipUnless("ATELIER_SYNTHESISED" in os.environ, "the app has not been synthesised")
+    @unittest.skipUnless("TEST_SYNTHESISED" in os.environ, "the app has not been synthesised")
     def test_the_cdk_app_asks_the_same_of_an_account(self):
         for stage in STAGES:
-            file = Path(os.environ["ATELIER_SYNTHESISED"]) / f"atelier-cdk-{stage}.template.json"
+            file = Path(os.environ["TEST_SYNTHESISED"]) / f"atelier-cdk-{stage}.template.json"
             facts = Facts(json.loads(file.read_text(encoding="utf-8")), {})
             self.assertEqual(known(facts), known(sam(stage)))
             self.assertTrue(facts.bootstrap.startswith("/cdk-bootstrap/"))

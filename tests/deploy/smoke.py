@@ -23,7 +23,7 @@ from translate import stack_of
 # A database that sleeps takes 15 s to wake, 30 s after a day.
 READY_WITHIN_SECONDS = 120
 # Firewalls often block requests without one.
-USER_AGENT = "atelier-smoke-test/1"
+USER_AGENT = "smoke-test/1"
 
 
 class Api:
@@ -44,7 +44,7 @@ class Api:
                 raise SystemExit("there are no AWS credentials to sign with")
             SigV4Auth(credentials, "execute-api", self.session.region_name).add_auth(request)
         elif signed and self.auth == "cognito":
-            request.headers["Authorization"] = os.environ["ATELIER_TOKEN"]
+            request.headers["Authorization"] = os.environ["SMOKE_TOKEN"]
         url = urlsplit(request.url)
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         connection = kind(url.netloc, timeout=35)

@@ -54,7 +54,7 @@ pub use traffic::{Logins, Traffic};
 pub use tunnel::Tunnel;
 
 /// Database that has been migrated once; those of the tests are copies of it.
-const TEMPLATE: &str = "atelier_template";
+const TEMPLATE: &str = "migrated";
 
 /// One runtime for all tests: what they share must outlive each of them.
 static RUNTIME: LazyLock<Runtime> =
@@ -109,7 +109,7 @@ pub struct Atelier {
 
 /// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
 pub fn is_large() -> bool {
-    std::env::var_os("ATELIER_LARGE").is_some()
+    std::env::var_os("TEST_LARGE").is_some()
 }
 
 /// Says that a test leaves out `what` on this machine, and why. `cargo xtask test` repeats it at the end of the run,
@@ -120,7 +120,7 @@ pub fn is_large() -> bool {
 pub fn leave_out(what: &str, why: &anyhow::Error) {
     let line = format!("{what}: {why:#}");
     eprintln!("· left out: {line}");
-    if let Some(file) = std::env::var_os("ATELIER_LEFT_OUT") {
+    if let Some(file) = std::env::var_os("TEST_LEFT_OUT") {
         let mut file =
             OpenOptions::new().append(true).create(true).open(file).expect("the list of what is left out");
         writeln!(file, "{line}").expect("a line in it");
@@ -217,7 +217,7 @@ pub async fn start_cache(arguments: Vec<String>) -> anyhow::Result<redis::Server
 
 fn next_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    format!("atelier_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Atelier {

@@ -77,7 +77,7 @@ impl Atelier {
     /// When the server does not take it over.
     pub async fn show(&self, certificate: Option<&Certificate>) {
         // A name of its own for each, so that a new connection tells which one the server has read.
-        let name = format!("atelier-{}", uuid::Uuid::now_v7().simple());
+        let name = format!("test-{}", uuid::Uuid::now_v7().simple());
         let database = self.database().await;
         let run = async |sql: String| database.batch_execute(&sql).await.expect("a superuser's statement");
         if let Some(Certificate { certificate, key }) = certificate {

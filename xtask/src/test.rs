@@ -47,15 +47,15 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = tools::cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
-    if env::var_os("ATELIER_FUZZ_SECONDS").is_none() {
-        test.env("ATELIER_FUZZ_SECONDS", FUZZ_SECONDS);
+    if env::var_os("FUZZ_SECONDS").is_none() {
+        test.env("FUZZ_SECONDS", FUZZ_SECONDS);
     }
     if large {
-        test.env("ATELIER_LARGE", "1");
+        test.env("TEST_LARGE", "1");
     }
     tools::choose_postgres(&mut test, &postgres);
     let left_out = LeftOut::begin()?;
-    test.env("ATELIER_LEFT_OUT", &left_out.file);
+    test.env("TEST_LEFT_OUT", &left_out.file);
     crate::run(&mut test)?;
     left_out.report()
 }

@@ -11,8 +11,8 @@ use tokio_postgres::{Client, NoTls};
 use super::account::is_alive;
 use super::*;
 
-const OWNER_REPORT: &str = "ATELIER_TEST_OWNER_REPORT";
-const OWNER_FOLDER: &str = "ATELIER_TEST_OWNER_FOLDER";
+const OWNER_REPORT: &str = "TEST_OWNER_REPORT";
+const OWNER_FOLDER: &str = "TEST_OWNER_FOLDER";
 
 fn quiet(_: &str) {}
 

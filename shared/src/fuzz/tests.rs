@@ -1,6 +1,6 @@
-//! Drives every target for `ATELIER_FUZZ_SECONDS` (1 unless it is set) with inputs that are nearly valid, shrinks what
+//! Drives every target for `FUZZ_SECONDS` (1 unless it is set) with inputs that are nearly valid, shrinks what
 //! fails, and takes an input that hangs for a failure. The inputs are the same each time, so that what fails belongs to
-//! the change that is tested; `ATELIER_FUZZ_SEED`, any number, makes others.
+//! the change that is tested; `FUZZ_SEED`, any number, makes others.
 
 use std::{
     any::Any,
@@ -112,9 +112,8 @@ fn drive<S: Strategy<Value = Vec<u8>> + 'static>(
     inputs: fn() -> S,
     reached: &'static [&'static str],
 ) {
-    let seconds =
-        std::env::var("ATELIER_FUZZ_SECONDS").map_or(1, |text| text.parse().expect("whole seconds"));
-    let seed: u64 = std::env::var("ATELIER_FUZZ_SEED").map_or(0, |text| text.parse().expect("a number"));
+    let seconds = std::env::var("FUZZ_SECONDS").map_or(1, |text| text.parse().expect("whole seconds"));
+    let seed: u64 = std::env::var("FUZZ_SEED").map_or(0, |text| text.parse().expect("a number"));
     let (sender, receiver) = channel();
     let driver = thread::spawn(move || {
         let (until, at_last) = (Duration::from_secs(seconds), Duration::from_secs(seconds + 30));

@@ -64,7 +64,7 @@ fn cdk_needs_its_bootstrap_besides() {
         );
         // Both ways ask the same of an account.
         let mut facts = deployer("python");
-        facts.args(["tests/deploy/facts_test.py", "--verbose"]).env("ATELIER_SYNTHESISED", folder.path());
+        facts.args(["tests/deploy/facts_test.py", "--verbose"]).env("TEST_SYNTHESISED", folder.path());
         said(&mut facts).await;
     });
 }

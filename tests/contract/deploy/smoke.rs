@@ -64,7 +64,7 @@ fn every_request_of_the_smoke_test_names_it() {
             assert_ne!(client.read_buf(&mut head).await.expect("a request"), 0, "it ends");
         }
         let head = String::from_utf8(head).expect("text");
-        assert!(head.contains("\r\nUser-Agent: atelier-smoke-test/1\r\n"), "{head}");
+        assert!(head.contains("\r\nUser-Agent: smoke-test/1\r\n"), "{head}");
         client.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await.expect("it listens");
         assert!(!smoke.wait().await.expect("it ends").success());
     });

@@ -14,7 +14,7 @@ pub const DEPLOYED_POSTGRES: &str = "17";
 pub const POSTGRES_VERSIONS: [&str; 4] = ["15", "16", "17", "18"];
 
 /// Names the chosen major version to the processes of a test run.
-const CHOICE: &str = "ATELIER_TEST_POSTGRES";
+const CHOICE: &str = "TEST_POSTGRES";
 
 /// The folder of the programs of PostgreSQL `major`, which has TLS, ICU and the usual extensions.
 ///
