@@ -44,6 +44,7 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
         ("api/openapi-3.0.json", document::pretty(&document::to_3_0(&document), &paths)),
         ("api/policies.json", document::pretty(&policies(), &[])),
         ("cdk/lib/generated/operations.gen.ts", operations_ts(&document, root)?),
+        ("cdk/lib/generated/project.gen.ts", project_ts()),
         ("Cargo.toml", with_router(&manifest)?),
         ("api/statements.sql", statements()),
         ("template.yaml", sam::template(&template, &document, root)?),
@@ -221,6 +222,25 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     }
     text.push_str("} as const;\n");
     Ok(text)
+}
+
+/// The project's name as the CDK app reads it.
+fn project_ts() -> String {
+    let mut text =
+        String::from("// Generated from the project's name by `cargo xtask generate`: do not edit.\n");
+    for (name, value, meaning) in [
+        ("NAME", project::NAME, "The name of stacks, scopes, the database and the like."),
+        ("TITLE", project::TITLE, "The name for people to read."),
+        (
+            "METRICS_NAMESPACE",
+            project::METRICS_NAMESPACE,
+            "The CloudWatch namespace of the functions' metrics.",
+        ),
+    ] {
+        // JSON is TypeScript.
+        let _ = writeln!(text, "\n/** {meaning} */\nexport const {name} = {};", json!(value));
+    }
+    text
 }
 
 const ROUTER: &str =

@@ -27,6 +27,7 @@ use local::{
     redis, sample,
     stack::{Stack, StackOptions, checkout, programs, user_pool_folder, write_watch_environment},
 };
+use project::NAME;
 use shared::{
     app::dotenv,
     http::{AllowedHeaders, AllowedOrigins},
@@ -239,9 +240,9 @@ async fn database(arguments: &Arguments, server: &mut Option<Server>) -> Result<
         programs: postgres::Programs::Machine,
     };
     let server = server.insert(Server::start(options, &say).await?);
-    let url = server.url("atelier");
-    if !exists(&server.url("postgres"), "atelier").await? {
-        postgres::create_database(&server.url("postgres"), "atelier", None).await?;
+    let url = server.url(NAME);
+    if !exists(&server.url("postgres"), NAME).await? {
+        postgres::create_database(&server.url("postgres"), NAME, None).await?;
     }
     Ok(url)
 }

@@ -205,8 +205,8 @@ pub async fn write_watch_environment(file: &Path, database_url: &str) -> Result<
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-const READER: &str = "atelier_local_reader";
-const WRITER: &str = "atelier_local_writer";
+const READER: &str = concat!(project::name!(), "_local_reader");
+const WRITER: &str = concat!(project::name!(), "_local_writer");
 
 /// The folder of the binaries that were built with the program that is running: its own, or the one above for a
 /// test, which cargo puts into `deps`.

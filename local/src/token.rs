@@ -17,7 +17,7 @@ struct Arguments {
     /// Who bears it
     #[arg(long, default_value = "local-user")]
     sub: String,
-    /// What it is good for; can be repeated. By default atelier/read and atelier/write
+    /// What it is good for; can be repeated. By default the scopes for reading and for writing
     #[arg(long)]
     scope: Vec<String>,
     /// For how long it is good

@@ -6,7 +6,7 @@ use local::{
 };
 
 pub(crate) fn print(url: &str, auth: &Auth) {
-    println!("\nAtelier serves on {url}\n");
+    println!("\n{} serves on {url}\n", project::TITLE);
     for operation in api::OPERATIONS {
         for route in operation.routes {
             println!("  {:<6} {:<28} {}", route.method.as_str(), route.path, operation.id);

@@ -205,7 +205,7 @@ fn after(arguments: &Arguments, revision: impl Fn() -> Result<String>) -> Result
 /// The stack of the CDK app's stage: not that of SAM's, whose resources have other logical ids, so that CloudFormation
 /// would replace all of them.
 fn cdk_stack(stage: Stage) -> String {
-    format!("atelier-cdk-{stage}")
+    format!("{}-cdk-{stage}", project::NAME)
 }
 
 /// The functions of the stack: every folder of `functions/` but that of the one which holds all of them.
@@ -271,7 +271,7 @@ mod tests {
         for (stage, approval) in
             [(Stage::Dev, "never"), (Stage::Staging, "never"), (Stage::Prod, "any-change")]
         {
-            let stack = format!("atelier-cdk-{stage}");
+            let stack = cdk_stack(stage);
             let template = format!(".local/preflight/{stack}.template.json");
             assert_eq!(
                 commands(stage, Tool::Cdk, false, &[]),

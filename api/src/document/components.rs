@@ -518,7 +518,7 @@ fn headers() -> Value {
         "CacheStatus": text(
             false,
             "What the service's cache did for this read (RFC 9211); absent where there is none. `detail=database-unavailable`: the answer may be older than the last change.",
-            "atelier; hit; ttl=57",
+            concat!(project::name!(), "; hit; ttl=57"),
         ),
         "CacheControl": text(true, "Whether and how the answer may be kept.", "private, no-cache"),
         "AmznErrorType": text(

@@ -70,7 +70,7 @@ pub fn document() -> Result<Value, Gap> {
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Atelier",
+            "title": project::TITLE,
             "summary": "A catalogue of artisans and their products.",
             "description": include_str!("description.md"),
             "version": env!("CARGO_PKG_VERSION"),

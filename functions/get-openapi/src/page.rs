@@ -41,6 +41,7 @@ impl Page {
         };
         let html = format!(
             include_str!("docs.html"),
+            title = project::TITLE,
             region = region.filter(is_region).unwrap_or(DEFAULT_REGION),
             swagger_ui_licence = include_str!("../assets/swagger-ui/LICENSE"),
             swagger_ui_notice = include_str!("../assets/swagger-ui/NOTICE"),

@@ -28,7 +28,7 @@ use crate::{embedded, forget_with, migrate_with, response};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The resource's id, ever the same: with another one CloudFormation would delete the resource of before.
-const SCHEMA: &str = "atelier-schema";
+const SCHEMA: &str = concat!(project::name!(), "-schema");
 
 /// Longest reason, in characters: an answer may have 4,096 bytes.
 const REASON_CHARACTERS: usize = 800;

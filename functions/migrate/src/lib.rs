@@ -29,8 +29,15 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// Key of the advisory lock: "atelier" in ASCII. Whoever holds it migrates.
-const LOCK: i64 = 0x61_74_65_6c_69_65_72;
+/// Key of the advisory lock: the project's name in ASCII, or its first eight letters. Whoever holds it migrates.
+const LOCK: i64 = {
+    let (name, mut key, mut index) = (project::NAME.as_bytes(), 0, 0);
+    while index < name.len() && index < size_of::<i64>() {
+        key = key << 8 | name[index] as i64;
+        index += 1;
+    }
+    key
+};
 
 /// How long to wait for another migration of the same database.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -192,5 +199,17 @@ fn may_pass(error: &db::Error) -> bool {
     match error.code() {
         Some(code) => *code == tokio_postgres::error::SqlState::CANNOT_CONNECT_NOW,
         None => !matches!(error, db::Error::Tls(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_named_after_the_project() {
+        let key = LOCK.to_be_bytes();
+        let name = str::from_utf8(&key).unwrap().trim_start_matches('\0');
+        assert!(!name.is_empty() && project::NAME.starts_with(name), "{name}");
     }
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use project::NAME;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -186,7 +187,7 @@ fn substitute(wanted: &Path) -> PathBuf {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    PathBuf::from(format!("/var/tmp/atelier-{hash:016x}"))
+    PathBuf::from(format!("/var/tmp/{NAME}-{hash:016x}"))
 }
 
 async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
@@ -194,7 +195,8 @@ async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
     if !account.can_enter(&parent).await? {
         parent = PathBuf::from("/var/tmp");
     }
-    let folder = tempfile::Builder::new().prefix("atelier-postgres-").tempdir_in(parent)?;
+    let folder =
+        tempfile::Builder::new().prefix(concat!(project::name!(), "-postgres-")).tempdir_in(parent)?;
     if account.is_nobody() {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     }

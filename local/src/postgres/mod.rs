@@ -33,7 +33,7 @@ pub use urls::{connect, create_database, drop_database, with_database, with_user
 
 pub use tools::Say;
 
-const SUPERUSER: &str = "atelier";
+const SUPERUSER: &str = project::NAME;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// How long the watchdog may take to stop the server before it is stopped without it. A fast shutdown takes a moment.
@@ -171,7 +171,7 @@ impl Server {
         bail!("no free port found for PostgreSQL:\n{}", server.end_of_log())
     }
 
-    /// The connection URL of the superuser to a database: `postgresql://atelier:<password>@127.0.0.1:<port>/<database>`.
+    /// The connection URL of the superuser to a database: `postgresql://<name>:<password>@127.0.0.1:<port>/<database>`.
     pub fn url(&self, database: &str) -> String {
         let mut url = self.url.clone();
         // Neither can fail: the URL has a host, and so it can have a port and a path.

@@ -96,7 +96,7 @@ impl Server {
     }
 
     async fn start_with(program: Program, arguments: Vec<String>, say: Say<'_>) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("atelier-redis-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix(concat!(project::name!(), "-redis-")).tempdir()?;
         say(&format!("{} from {}", program.version, program.path.display()));
         let mut server = Self { program, arguments, folder, port: 0, pid: 0, watchdog: None };
         for _ in 0..PORT_ATTEMPTS {

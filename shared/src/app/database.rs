@@ -1,5 +1,7 @@
 //! The database's part of the configuration: where it is, and who we are there.
 
+use project::NAME;
+
 use super::ConfigFaults;
 use crate::{
     db::{ConnectionString, Credentials, Place, SecretsManager, Source},
@@ -82,7 +84,7 @@ fn cursor_secret(source: &Source) -> Option<Secret> {
     let Source::Url(config) = source else { return None };
     let password = config.get_password().filter(|password| !password.is_empty())?;
     let (hosts, name) = (config.get_hosts(), config.get_dbname());
-    Some(Secret::new(format!("atelier cursors of {hosts:?} {name:?} {password:?}")))
+    Some(Secret::new(format!("{NAME} cursors of {hosts:?} {name:?} {password:?}")))
 }
 
 fn place(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Place {

@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use ::http::{HeaderName, HeaderValue, header};
+use project::NAME;
 use uuid::Uuid;
 
 use super::App;
@@ -61,11 +62,11 @@ impl<T: Cached> Answered<T> {
             Source::Database => reply,
             Source::Forwarded { why, is_stored } => {
                 let stored = if is_stored { "; stored" } else { "" };
-                reply.with_text_header(CACHE_STATUS, &format!("atelier; fwd={why}{stored}"))
+                reply.with_text_header(CACHE_STATUS, &format!("{NAME}; fwd={why}{stored}"))
             }
             Source::Cache { age, ttl_seconds, is_fallback } => {
                 let detail = if is_fallback { "; detail=database-unavailable" } else { "" };
-                let status = format!("atelier; hit; ttl={ttl_seconds}{detail}");
+                let status = format!("{NAME}; hit; ttl={ttl_seconds}{detail}");
                 let age = HeaderValue::from(age.as_secs());
                 reply.with_text_header(CACHE_STATUS, &status).with_header(header::AGE, age)
             }

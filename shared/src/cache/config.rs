@@ -77,7 +77,7 @@ impl CacheConfig {
         let credentials = (variable("CACHE_USERNAME"), variable("CACHE_PASSWORD"));
         match target(&url, credentials, is_cluster, roots) {
             Ok(target) => {
-                let prefix = variable("CACHE_PREFIX").unwrap_or_else(|| "atelier".to_owned());
+                let prefix = variable("CACHE_PREFIX").unwrap_or_else(|| project::NAME.to_owned());
                 Some(Self { target, patience, prefix, limits })
             }
             Err(fault) => {

@@ -75,7 +75,7 @@
 //! went, outcome unknown, is 503 rather than old; writers take their token only once they have a connection to the
 //! database, so an outage does not make rows unreadable.
 //!
-//! `Age` says how old the answer is. `Cache-Status` (RFC 9211) says `atelier; hit; ttl=N` for a value that was not
+//! `Age` says how old the answer is. `Cache-Status` (RFC 9211) says `hit; ttl=N` for a value that was not
 //! asked of the database, `fwd=uri-miss`, `fwd=stale` or `fwd=miss` where the database answered, and `hit; ttl=-N;
 //! detail=database-unavailable` for the fallback: section 2.1 calls a stale response that is used because the
 //! origin cannot be reached a hit, section 2.4 gives it a negative `ttl`, and `fwd-status` is for a status that a

@@ -35,7 +35,7 @@ impl Kind {
 
     /// `type`: a URN, since there is nothing to be fetched.
     pub fn urn(&self) -> String {
-        format!("urn:problem-type:atelier:{}", self.name)
+        format!(concat!("urn:problem-type:", project::name!(), ":{}"), self.name)
     }
 }
 

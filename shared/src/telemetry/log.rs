@@ -329,7 +329,7 @@ mod tests {
         let line: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!((&line["level"], &line["field_level"]), (&"WARN".into(), &"mine".into()));
         assert_eq!((&line["message"], &line["a\"b\n"]), (&"\"quoted\"\n\u{1b}[31m".into(), &1.5.into()));
-        assert_eq!((&line["service"], &line["location"]), (&"atelier".into(), &"shared::db:7".into()));
+        assert_eq!((&line["service"], &line["location"]), (&project::NAME.into(), &"shared::db:7".into()));
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct SampleRate {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            service: "atelier".to_owned(),
-            metrics_namespace: "Atelier".to_owned(),
+            service: project::NAME.to_owned(),
+            metrics_namespace: project::METRICS_NAMESPACE.to_owned(),
             level: LevelFilter::INFO,
             sample_rate: None,
             xray_daemon: None,
@@ -166,12 +166,12 @@ mod tests {
         for (name, taken, refused) in [
             (
                 "POWERTOOLS_SERVICE_NAME",
-                ["atelier", "my service (blue)", "a:b", "~", &long(1_024)],
+                ["my-service", "my service (blue)", "a:b", "~", &long(1_024)],
                 ["\u{5de5}\u{623f}", " ", "\t", "a\nb", "a\u{7f}", ":x", &long(1_025), &long(2_000)],
             ),
             (
                 "POWERTOOLS_METRICS_NAMESPACE",
-                ["Atelier", "shop/atelier.v1-x_#:", "AWSome/x", "My Shop", &long(255)],
+                ["Mine", "store/mine.v1-x_#:", "AWSome/x", "My Store", &long(255)],
                 ["AWS/Lambda", "aws/x", "a(b)", "\u{5de5}", "  ", ":x", "a\tb", &long(256)],
             ),
         ] {

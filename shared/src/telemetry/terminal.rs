@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn an_access_line_is_short() {
         let json = r#"{"level":"INFO","location":"shared::serve:1","message":"request","timestamp":"2026-11-21T14:44:00.123Z",
-            "service":"atelier","operation":"get-product","cold_start":true,"correlation_id":"c","method":"GET",
+            "service":"catalogue","operation":"get-product","cold_start":true,"correlation_id":"c","method":"GET",
             "path":"/v1/products/7","status":200,"duration_ms":3.4321,"database_ms":1.2,"cache_ms":0.0}"#;
         assert_eq!(
             plain(json),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use project::{METRICS_NAMESPACE, NAME};
 use serde_json::json;
 use shared::{Operation, Role, Route};
 
@@ -142,7 +143,7 @@ fn variables(access: Option<&Access>) -> String {
           DATABASE_URL: ''
           DB_AUTH: iam
           DB_HOST: !If [IsProxied, !GetAtt Proxy.Endpoint, !GetAtt Cluster.Endpoint.Address]
-          DB_NAME: atelier
+          DB_NAME: {NAME}
           DB_USER: {user}
           CURSOR_KEY: !Sub '{{{{resolve:secretsmanager:${{CursorKey}}:SecretString}}}}'
           CACHE_URL: !If [{cache}, !Sub 'rediss://${{ValkeyCache.Endpoint.Address}}:${{ValkeyCache.Endpoint.Port}}', !Ref AWS::NoValue]
@@ -235,7 +236,7 @@ fn alarm(operation: &Operation, anchors: &mut Anchors) -> String {
 ",
         operation_id = operation.id,
         failures = failures.trim_start(),
-        answers = metric("answers", "Namespace: Atelier, MetricName: Failure", &answers),
+        answers = metric("answers", &format!("Namespace: {METRICS_NAMESPACE}, MetricName: Failure"), &answers),
         crashes = metric("crashes", "Namespace: AWS/Lambda, MetricName: Errors", &crashes),
         throttles = metric("throttles", "Namespace: AWS/Lambda, MetricName: Throttles", &throttles),
     )

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use http::Method;
+use project::{READ_SCOPE, WRITE_SCOPE};
 use serde_json::Value;
 use shared::{
     Operation, Route,
@@ -123,13 +124,14 @@ fn method(route: &Route, operation: &Operation, document: &Value, anchors: &mut 
         members.push(format!("requestBody:{value}"));
     }
     if !route.is_open {
-        let scope = if is_reading(&route.method) { "read" } else { "write" };
+        let (scope, anchor) =
+            if is_reading(&route.method) { (READ_SCOPE, "may_read") } else { (WRITE_SCOPE, "may_write") };
         let security = format!(
             "
-                - !If [IsIam, {{sigv4: []}}, !If [IsCognito, {{cognito: [atelier/{scope}]}}, !Ref AWS::NoValue]]
+                - !If [IsIam, {{sigv4: []}}, !If [IsCognito, {{cognito: [{scope}]}}, !Ref AWS::NoValue]]
                 - !If [NeedsApiKey, {{api_key: []}}, !Ref AWS::NoValue]"
         );
-        members.push(format!("security:{}", anchors.value(&format!("may_{scope}"), &security)));
+        members.push(format!("security:{}", anchors.value(anchor, &security)));
     }
     let uri = anchors.value(
         "call",

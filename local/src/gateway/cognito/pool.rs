@@ -11,6 +11,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use project::{NAME, READ_SCOPE, WRITE_SCOPE};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -18,9 +19,7 @@ use uuid::Uuid;
 use super::{Cognito, Requirements};
 use crate::lambda::REGION;
 
-const CLIENT_ID: &str = "atelier-local";
-const READ_SCOPE: &str = "atelier/read";
-const WRITE_SCOPE: &str = "atelier/write";
+const CLIENT_ID: &str = concat!(project::name!(), "-local");
 
 /// A user pool.
 pub struct UserPool {
@@ -88,7 +87,7 @@ impl UserPool {
 
     /// The pool's URL.
     pub fn issuer() -> String {
-        format!("https://cognito-idp.{REGION}.amazonaws.com/{REGION}_atelier")
+        format!("https://cognito-idp.{REGION}.amazonaws.com/{REGION}_{NAME}")
     }
 
     /// What the API asks of the pool's tokens: reading and writing are a scope each.
