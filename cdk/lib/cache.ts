@@ -5,6 +5,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { NAME } from './generated/project.gen.ts';
 import type { Network } from './network.ts';
 
 export interface CacheProps {
@@ -47,8 +48,7 @@ export class Cache extends Construct {
       userId: name,
       userName: name,
       engine: 'valkey',
-      accessString:
-        'on ~atelier* -@all +@read +@write +@hash +@scripting +@connection +time +cluster|slots +cluster|shards -@dangerous',
+      accessString: `on ~${NAME}* -@all +@read +@write +@hash +@scripting +@connection +time +cluster|slots +cluster|shards -@dangerous`,
       authenticationMode: { Type: 'password', Passwords: [password] },
     });
     const users = new CfnUserGroup(this, 'CacheUsers', {

@@ -51,6 +51,7 @@ import {
   OPERATIONS,
   type OperationId,
 } from './generated/operations.gen.ts';
+import { NAME, TITLE } from './generated/project.gen.ts';
 import {
   type AnyIntegrations,
   type Integrations,
@@ -135,7 +136,7 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     const accessLog = logGroup(this, 'AccessLogGroup', `/aws/apigateway/${stackName}`, props);
     this.restApi = new RestApi(this, 'Api', {
       restApiName: stackName,
-      description: `Atelier, stage ${props.stageName}`,
+      description: `${TITLE}, stage ${props.stageName}`,
       endpointTypes: [EndpointType.REGIONAL],
       cloudWatchRole: false,
       ...(props.allowedIpRanges.length > 0 ? { policy: ipPolicy(props) } : {}),
@@ -484,7 +485,7 @@ function body(method: string, model: IModel, requestValidator: IRequestValidator
 function authorization(access: Access, authorizer: IAuthorizer | undefined, route: Route): MethodOptions {
   if (access.authMode === 'iam') return { authorizationType: AuthorizationType.IAM };
   if (!authorizer) return { authorizationType: AuthorizationType.NONE };
-  const scope = isReading(route.method) ? 'atelier/read' : 'atelier/write';
+  const scope = `${NAME}/${isReading(route.method) ? 'read' : 'write'}`;
   return { authorizationType: AuthorizationType.COGNITO, authorizer, authorizationScopes: [scope] };
 }
 

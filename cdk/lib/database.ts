@@ -16,6 +16,7 @@ import {
 } from 'aws-cdk-lib/aws-rds';
 import { Construct, type IDependable } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { NAME } from './generated/project.gen.ts';
 import { type LogSettings, logGroup } from './logs.ts';
 import type { Network } from './network.ts';
 import type { Capacity, Options } from './settings.ts';
@@ -30,7 +31,7 @@ export const USERS: { readonly [role in DatabaseRole]: string } = {
 };
 
 /** The name of the database in its cluster. */
-export const DATABASE_NAME = 'atelier';
+export const DATABASE_NAME = NAME;
 
 export type DatabaseProps = Capacity &
   Pick<
@@ -88,7 +89,7 @@ export class Database extends Construct {
     this.cluster = new DatabaseCluster(this, 'Cluster', {
       engine,
       defaultDatabaseName: DATABASE_NAME,
-      credentials: { username: 'atelier_owner' },
+      credentials: { username: `${NAME}_owner` },
       // RDS keeps the password in Secrets Manager and rotates it every seven days.
       manageMasterUserPassword: true,
       iamAuthentication: true,

@@ -21,6 +21,7 @@ import { Construct } from 'constructs';
 import type { Database } from './database.ts';
 import { alarmServices } from './encryption.ts';
 import { OPERATIONS } from './generated/operations.gen.ts';
+import { METRICS_NAMESPACE } from './generated/project.gen.ts';
 import type { AlarmEmail } from './settings.ts';
 
 export interface ObservabilityProps {
@@ -147,7 +148,7 @@ export class Observability extends Construct {
     const dimensionsMap = { service: stackName, operation: OPERATIONS.getHealth.functionName };
     const period = Duration.minutes(15);
     const sum = (metricName: string) =>
-      new Metric({ namespace: 'Atelier', metricName, dimensionsMap, period, statistic: Stats.SUM });
+      new Metric({ namespace: METRICS_NAMESPACE, metricName, dimensionsMap, period, statistic: Stats.SUM });
     this.alarm('HealthAlarm', {
       alarmDescription: 'For a quarter of an hour /health has not answered well, or nobody could call it.',
       metric: new MathExpression({
@@ -234,8 +235,9 @@ export class Observability extends Construct {
   /** Draws the API and the database. */
   addDashboard(stageName: string, { cluster }: Database): void {
     const { region, stackName } = Stack.of(this);
+    const schema = `{${METRICS_NAMESPACE},service,operation}`;
     const search = (metrics: string, statistic: string) => [
-      [{ expression: `SEARCH('{Atelier,service,operation} service="${stackName}" ${metrics}', '${statistic}')` }],
+      [{ expression: `SEARCH('${schema} service="${stackName}" ${metrics}', '${statistic}')` }],
     ];
     const api = ['ApiName', stackName, 'Stage', stageName];
     const again = ['.', '.', '.', '.'];
@@ -293,7 +295,7 @@ export class Observability extends Construct {
   /** What CloudWatch's Metrics Insights finds of all functions in five minutes. */
   private query(what: string): MathExpression {
     return new MathExpression({
-      expression: `SELECT ${what} FROM SCHEMA("Atelier", service, operation) WHERE service = '${Stack.of(this).stackName}'`,
+      expression: `SELECT ${what} FROM SCHEMA("${METRICS_NAMESPACE}", service, operation) WHERE service = '${Stack.of(this).stackName}'`,
       period: Duration.minutes(5),
     });
   }

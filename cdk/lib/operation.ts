@@ -8,6 +8,7 @@ import { Construct, type IDependable } from 'constructs';
 import { DATABASE_NAME, type DatabaseRole, USERS } from './database.ts';
 import { type CommonOptions, functionName, rustFunction } from './function.ts';
 import type { OPERATIONS, OperationId } from './generated/operations.gen.ts';
+import { METRICS_NAMESPACE } from './generated/project.gen.ts';
 import type { Platform } from './platform.ts';
 import type { DeploymentPreference } from './settings.ts';
 
@@ -147,7 +148,7 @@ export class OperationFunction extends Construct implements OperationIntegration
         period: Duration.minutes(1),
         expression: 'FILL(answers, 0) + FILL(crashes, 0) + FILL(throttles, 0)',
         usingMetrics: {
-          answers: sum('Atelier', 'Failure', { service: stackName, operation: binary }),
+          answers: sum(METRICS_NAMESPACE, 'Failure', { service: stackName, operation: binary }),
           crashes: sum('AWS/Lambda', 'Errors', { FunctionName: functionName(this, props) }),
           throttles: sum('AWS/Lambda', 'Throttles', { FunctionName: functionName(this, props) }),
         },

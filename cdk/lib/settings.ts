@@ -10,7 +10,7 @@ import { OPERATION_IDS, OWN } from './operations.ts';
 export type Access =
   /** Signature Version 4: callers are IAM principals. */
   | { readonly authMode: 'iam' }
-  /** Access tokens of a user pool with the scopes `atelier/read` and `atelier/write`. */
+  /** Access tokens of a user pool with the scopes `<name>/read` and `<name>/write`. */
   | { readonly authMode: 'cognito'; readonly userPoolArn: string }
   /** Everybody. */
   | { readonly authMode: 'none' };

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Template as Synthesised } from 'aws-cdk-lib/assertions';
-import { AtelierStack } from '../lib/atelier-stack.ts';
+import { ApiStack } from '../lib/api-stack.ts';
 import { type Settings, STAGES } from '../lib/settings.ts';
 import { emptyApp } from '../test/stacks.ts';
 import { ALLOWED } from './allowed.ts';
@@ -36,7 +36,7 @@ function translated(variants: object): { readonly [name: string]: Translated } {
 }
 
 function ofCdk(stackName: string, settings: Settings): Facts {
-  const stack = new AtelierStack(emptyApp(), stackName, { settings });
+  const stack = new ApiStack(emptyApp(), stackName, { settings });
   const template = linked(Synthesised.fromStack(stack).toJSON() as Template);
   return facts(new Evaluator(template, { stackName, parameters: {}, rename: cdkNames(stack) }));
 }
@@ -50,7 +50,7 @@ const used = new Set<RegExp>();
 let failures = 0;
 
 for (const [name, settings] of compared) {
-  const stackName = `atelier-${name}`;
+  const stackName = `parity-${name}`;
   const template = templates[name];
   if (!template) throw new Error(`no translation for ${name}`);
   const sam = facts(new Evaluator(template.template, { ...template, stackName, rename: samName }));

@@ -1,6 +1,7 @@
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
 import { Cache } from '../lib/cache.ts';
+import { NAME } from '../lib/generated/project.gen.ts';
 import { ground } from './stacks.ts';
 
 const { stack, network, key } = ground();
@@ -17,7 +18,7 @@ test('the cache is encrypted and bounded', () => {
 
 test('its user can do nothing dangerous, and touch no other keys', () => {
   template.hasResourceProperties('AWS::ElastiCache::User', {
-    AccessString: Match.stringLikeRegexp('^on ~atelier\\* -@all .* -@dangerous$'),
+    AccessString: Match.stringLikeRegexp(`^on ~${NAME}\\* -@all .* -@dangerous$`),
   });
 });
 

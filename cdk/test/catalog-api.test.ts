@@ -5,6 +5,7 @@ import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { describe, expect, test } from 'vitest';
 import { CatalogApi, type CatalogApiProps } from '../lib/catalog-api.ts';
 import { CORS_HEADERS, EXPOSED_HEADERS, OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
+import { NAME } from '../lib/generated/project.gen.ts';
 import type { Pattern } from '../lib/integrations.ts';
 import { OPERATION_IDS } from '../lib/operations.ts';
 import { DEFAULTS } from '../lib/settings.ts';
@@ -177,8 +178,8 @@ describe('routes', () => {
     const access = { authMode: 'cognito', userPoolArn: 'arn:aws:cognito-idp:eu-central-1:1:userpool/eu-central-1_x' };
     const { template } = build('isolated', { access: access as never, apiKeys: true });
     for (const [HttpMethod, AuthorizationScopes] of [
-      ['DELETE', ['atelier/write']],
-      ['HEAD', ['atelier/read']],
+      ['DELETE', [`${NAME}/write`]],
+      ['HEAD', [`${NAME}/read`]],
     ] as const) {
       template().hasResourceProperties('AWS::ApiGateway::Method', {
         HttpMethod,

@@ -1,7 +1,7 @@
 /** Each setting, changed alone: something in the template changes, and versions of exactly the functions that read it. */
 
 import { describe, expect, test } from 'vitest';
-import { AtelierStack } from '../lib/atelier-stack.ts';
+import { ApiStack } from '../lib/api-stack.ts';
 import { OPERATIONS } from '../lib/generated/operations.gen.ts';
 import { constructId, type Role } from '../lib/operation.ts';
 import { OPERATION_IDS } from '../lib/operations.ts';
@@ -73,7 +73,7 @@ interface Resources {
 }
 
 function resources(change: object): Resources {
-  const stack = new AtelierStack(emptyApp(), 'test', { settings: { ...BASE, ...change } as Settings });
+  const stack = new ApiStack(emptyApp(), 'test', { settings: { ...BASE, ...change } as Settings });
   // As `Template.fromStack`, without the library's validation, which takes four times as long.
   return stack.resolve((stack as unknown as { _toCloudFormation(): object })._toCloudFormation()).Resources;
 }

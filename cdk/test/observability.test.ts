@@ -1,6 +1,7 @@
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { RestApi } from 'aws-cdk-lib/aws-apigateway';
 import { describe, expect, test } from 'vitest';
+import { METRICS_NAMESPACE } from '../lib/generated/project.gen.ts';
 import { Observability } from '../lib/observability.ts';
 import type { AlarmEmail } from '../lib/settings.ts';
 import { Waf } from '../lib/waf.ts';
@@ -57,7 +58,7 @@ describe('alarms', () => {
     ['SUM(CacheError)', 20],
     ['MAX(Latency)', 80],
   ])('watch %s of all functions', (what, Threshold) => {
-    const Expression = `SELECT ${what} FROM SCHEMA("Atelier", service, operation) WHERE service = 'test'`;
+    const Expression = `SELECT ${what} FROM SCHEMA("${METRICS_NAMESPACE}", service, operation) WHERE service = 'test'`;
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       Threshold,
       Metrics: Match.arrayWith([Match.objectLike({ Expression, Period: 300 })]),

@@ -22,6 +22,7 @@ import { render } from 'velocityjs';
 import { describe, expect, test } from 'vitest';
 import { CatalogApi } from '../lib/catalog-api.ts';
 import { OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
+import { NAME } from '../lib/generated/project.gen.ts';
 import type { Overrides } from '../lib/integrations.ts';
 import type { FunctionOptions } from '../lib/operation.ts';
 import { OPERATION_IDS } from '../lib/operations.ts';
@@ -245,7 +246,7 @@ describe("an authoriser of one's own", () => {
       { access: COGNITO },
     );
     expect(method('getProduct').AuthorizationScopes).toBeUndefined();
-    expect(method('listProducts').AuthorizationScopes).toEqual(['atelier/read']);
+    expect(method('listProducts').AuthorizationScopes).toEqual([`${NAME}/read`]);
   });
 
   test('can be a function', () => {
@@ -290,11 +291,11 @@ describe("an authoriser of one's own", () => {
   });
 
   test("needs no word about the stage's own", () => {
-    const options = { authorizationScopes: ['atelier/admin'] };
+    const options = { authorizationScopes: ['my-api/admin'] };
     const { method } = build(() => ({ overrides: { getProduct: { integration, options } } }), { access: COGNITO });
     expect(method('getProduct')).toMatchObject({
       AuthorizationType: 'COGNITO_USER_POOLS',
-      AuthorizationScopes: ['atelier/admin'],
+      AuthorizationScopes: ['my-api/admin'],
     });
   });
 });

@@ -8,7 +8,7 @@ import { CfnManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
-import { AtelierStack } from '../lib/atelier-stack.ts';
+import { ApiStack } from '../lib/api-stack.ts';
 import { BINARIES, compiled, PLACEHOLDERS } from '../lib/code.ts';
 import { OPERATIONS } from '../lib/generated/operations.gen.ts';
 import { constructId } from '../lib/operation.ts';
@@ -140,7 +140,7 @@ describe('logs', () => {
     const statements: { Sid?: string; Condition: { ArnLike: object } }[] = key?.Properties.KeyPolicy.Statement ?? [];
     const statement = statements.find(({ Sid }) => Sid === 'Logs');
     const arns = JSON.stringify(statement?.Condition.ArnLike);
-    for (const name of ['*atelier-prod*', 'API-Gateway-Execution-Logs_*/prod', '/aws/rds/cluster/*'])
+    for (const name of ['*test-prod*', 'API-Gateway-Execution-Logs_*/prod', '/aws/rds/cluster/*'])
       expect(arns).toContain(`:log-group:${name}"`);
   });
 
@@ -168,7 +168,7 @@ describe('the way to the database', () => {
       profile === 'proxy' ? { profile, minCapacity: 0.5 as const } : { profile, minCapacity: 0 as const };
     const { template } = synthesised({ ...STAGES.staging, ...capacity, bothPaths });
     const [reader] = Object.values(
-      template.findResources('AWS::Lambda::Function', { Properties: { FunctionName: 'atelier-staging-get-product' } }),
+      template.findResources('AWS::Lambda::Function', { Properties: { FunctionName: 'test-staging-get-product' } }),
     );
     const [role] = Object.values(template.findResources('AWS::IAM::Role')).filter(({ Properties }) =>
       Properties.Policies?.some(({ PolicyName }: { PolicyName: string }) => PolicyName === 'get-product'),
@@ -322,7 +322,7 @@ describe('code', () => {
   });
 
   test('for another processor is an error, for arm64 is not', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'atelier-'));
+    const folder = mkdtempSync(join(tmpdir(), 'cdk-'));
     const build = (machine: number) => {
       mkdirSync(join(folder, 'get-product'), { recursive: true });
       const elf = Buffer.alloc(64);
@@ -352,7 +352,7 @@ describe("AWS Solutions' rules", () => {
   test.each(Object.entries(VARIANTS))('have nothing left to say about %s', (name, settings) => {
     const app = emptyApp();
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-    new AtelierStack(app, name, { settings });
+    new ApiStack(app, name, { settings });
     expect(() => synth(app)).not.toThrow();
   });
 

@@ -5,7 +5,7 @@ import { App, type Environment, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { AtelierStack } from '../lib/atelier-stack.ts';
+import { ApiStack } from '../lib/api-stack.ts';
 import { PLACEHOLDERS } from '../lib/code.ts';
 import { Database, type DatabaseProps } from '../lib/database.ts';
 import type { Pattern } from '../lib/integrations.ts';
@@ -51,13 +51,13 @@ export function ground(props: Partial<DatabaseProps> = {}) {
   return { stack, key, logs, network, database, platform };
 }
 
-const SYNTHESISED = new Map<Settings, { stack: AtelierStack; template: Template }>();
+const SYNTHESISED = new Map<Settings, { stack: ApiStack; template: Template }>();
 
 /** A whole stack and its template, made once for the same `settings`: nothing may be added to it. */
 export function synthesised(settings: Settings, pattern: Pattern = 'isolated') {
   const known = pattern === 'isolated' ? SYNTHESISED.get(settings) : undefined;
   if (known) return known;
-  const stack = new AtelierStack(emptyApp(), `atelier-${settings.stage}`, { settings, pattern });
+  const stack = new ApiStack(emptyApp(), `test-${settings.stage}`, { settings, pattern });
   const made = { stack, template: Template.fromStack(stack) };
   if (pattern === 'isolated') SYNTHESISED.set(settings, made);
   return made;

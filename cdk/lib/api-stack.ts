@@ -6,6 +6,7 @@ import { CatalogApi } from './catalog-api.ts';
 import { Database } from './database.ts';
 import { StackKey } from './encryption.ts';
 import { OPERATIONS } from './generated/operations.gen.ts';
+import { TITLE } from './generated/project.gen.ts';
 import type { Pattern } from './integrations.ts';
 import { Migration } from './migration.ts';
 import { Network } from './network.ts';
@@ -14,27 +15,27 @@ import { Platform } from './platform.ts';
 import { checked, type Settings } from './settings.ts';
 import { Waf } from './waf.ts';
 
-export interface AtelierStackProps extends StackProps {
+export interface ApiStackProps extends StackProps {
   readonly settings: Settings;
   /** How operations are spread over functions: `isolated`, unless it says otherwise. */
   readonly pattern?: Pattern;
 }
 
 /** The whole API of one stage, with all that it needs. */
-export class AtelierStack extends Stack {
+export class ApiStack extends Stack {
   readonly api: CatalogApi;
   readonly network: Network;
   readonly database: Database;
   readonly cache: Cache | undefined;
   readonly observability: Observability;
 
-  constructor(scope: Construct, id: string, { settings: given, pattern = 'isolated', ...props }: AtelierStackProps) {
+  constructor(scope: Construct, id: string, { settings: given, pattern = 'isolated', ...props }: ApiStackProps) {
     const settings = checked(given);
     if (pattern === 'shared' && settings.cache === 'writes') {
       throw new Error('pattern shared has one function, which reads and writes: cache is true or false');
     }
     super(scope, id, {
-      description: 'Atelier: a catalogue API, one function per operation.',
+      description: `${TITLE}: a catalogue API, one function per operation.`,
       terminationProtection: settings.stage === 'prod',
       ...props,
     });

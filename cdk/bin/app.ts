@@ -1,4 +1,4 @@
-/** Every stage of Atelier: `cdk deploy atelier-cdk-dev`. */
+/** Every stage, as a stack of its own: `cdk deploy <name>-cdk-dev`. */
 
 import { App } from 'aws-cdk-lib';
 import { stages } from '../lib/stages.ts';
