@@ -1,9 +1,13 @@
-//! `cargo xtask adopt` in a copy of the checkout: nothing has the old name any more, and the way back leads to the same
-//! files.
+//! `cargo xtask adopt` in a copy of the checkout: nothing has the old name any more, the way back leads to the same
+//! files, and a fork under another name takes fixes as the documentation says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use harness::{block_on, is_large};
+use local::stack::checkout;
 use project::NAME;
 use tokio::process::Command;
 
@@ -19,21 +23,31 @@ impl Copy {
     async fn of_this(built: &Path) -> Self {
         let copy = Self { checkout: built.join("checkout"), target: built.to_owned() };
         copy_files(&copy.checkout).await;
-        copy.git(&["init", "--quiet"]).await;
+        copy.git(&["init", "--quiet", "--initial-branch", "main"]).await;
         copy
     }
 
     async fn git(&self, arguments: &[&str]) -> String {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]);
-        let output = run(git.args(arguments).current_dir(&self.checkout)).await;
+        let output = run(self.command("git").args(arguments)).await;
         String::from_utf8(output).expect("text")
     }
 
+    /// A program that works in the copy, by git's settings for it alone.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.checkout).env("CARGO_TARGET_DIR", &self.target);
+        command.env_remove("CARGO_MANIFEST_DIR").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "test")
+                .env(format!("GIT_{role}_EMAIL"), "test@localhost");
+        }
+        command
+    }
+
     fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut cargo = Command::new("cargo");
-        cargo.args(arguments).current_dir(&self.checkout).env("CARGO_TARGET_DIR", &self.target);
-        cargo.env_remove("CARGO_MANIFEST_DIR");
+        let mut cargo = self.command("cargo");
+        cargo.args(arguments);
         cargo
     }
 
@@ -56,8 +70,8 @@ impl Copy {
     /// Every tracked path, and every line of a tracked file, that has `name` in any spelling, even inside of a word; but
     /// for licences and notices.
     async fn mentions(&self, name: &str) -> Vec<String> {
-        let mut grep = Command::new("git");
-        grep.args(["grep", "--ignore-case", "--line-number", "-e", name]).current_dir(&self.checkout);
+        let mut grep = self.command("git");
+        grep.args(["grep", "--ignore-case", "--line-number", "-e", name]);
         // It fails where it finds nothing.
         let grep = grep.output().await.expect("git runs");
         assert!(grep.stderr.is_empty(), "{}", String::from_utf8_lossy(&grep.stderr));
@@ -101,6 +115,52 @@ fn a_name_is_replaced_everywhere_and_the_old_one_comes_back() {
         }
         copy.adopt(NAME).await;
         assert_eq!(copy.commit().await, original, "the way back leads elsewhere");
+    });
+}
+
+#[test]
+fn a_fork_takes_fixes_as_the_documentation_says() {
+    block_on(async {
+        let page = fs::read_to_string(checkout().join("docs/taking-it-as-a-base.md")).expect("the page");
+        let (_, section) = page.split_once("## Take fixes\n").expect("the section");
+        let commands = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
+        let (commands, _) =
+            commands.and_then(|all| all.split_once("cargo xtask generate")).expect("commands before those");
+        let edit = |copy: &Copy, file: &str, from: &str, to: &str| {
+            let file = copy.checkout.join(file);
+            let text = fs::read_to_string(&file).expect("a file");
+            assert!(text.contains(from), "{from} in {text}");
+            fs::write(&file, text.replacen(from, to, 1)).expect("it is saved");
+        };
+
+        let built = copy_built().await;
+        let upstream = Copy::of_this(built.path()).await;
+        upstream.commit().await;
+        let fork = Copy { checkout: built.path().join("fork"), target: built.path().to_owned() };
+        let address = upstream.checkout.to_str().expect("a path in UTF-8");
+        upstream.git(&["clone", "--quiet", "--no-tags", "--origin", "upstream", address, "../fork"]).await;
+        let name = "q".repeat(6);
+        fork.adopt(&name).await;
+        fork.commit().await;
+        fork.git(&["branch", "upstream-adopted"]).await;
+        // What a fork changes, in a line with the name among others, and what is mended meanwhile, in another one.
+        edit(&fork, "README.md", "A catalogue API", "A library's API");
+        edit(&fork, "README.md", "| `CACHE_PREFIX` | first part", "| `CACHE_PREFIX` | beginning");
+        fork.commit().await;
+        edit(&upstream, "README.md", "| `CACHE_USERNAME`", "| `CACHE_USER`");
+        edit(&upstream, "samconfig.toml", &format!("\"{NAME}-dev\""), &format!("\"{NAME}-first\""));
+        upstream.commit().await;
+
+        let mut shell = fork.command("sh");
+        run(shell.args(["-euc", commands]).env("NAME", &name)).await;
+        let text = |file: &str| fs::read_to_string(fork.checkout.join(file)).expect("a file");
+        let readme = text("README.md");
+        for part in ["A library's API", "| beginning", "| `CACHE_USER`"] {
+            assert!(readme.contains(part), "{part} in {readme}");
+        }
+        assert!(text("samconfig.toml").contains(&format!("\"{name}-first\"")));
+        assert_eq!(fork.git(&["status", "--porcelain"]).await, "");
+        assert_eq!(fork.mentions(NAME).await, [""; 0]);
     });
 }
 
