@@ -57,9 +57,7 @@ fn a_function_that_is_killed_during_a_request_is_502_and_replaced() {
             let client = atelier.client().clone();
             async move { client.get("/misbehave/stall").await }
         });
-        while !atelier.log().iter().any(|line| line.contains("stalling")) {
-            tokio::task::yield_now().await;
-        }
+        atelier.logged("stalling").await;
         let pid = atelier.functions().environments("misbehave")[0].pid;
         let killed = tokio::process::Command::new("kill").args(["-9", &pid.to_string()]).status().await;
         assert!(killed.expect("kill runs").success());

@@ -316,12 +316,17 @@ impl Atelier {
         self.log.lines()
     }
 
-    /// The `count` access lines of requests, once they are there.
+    /// The access lines of requests so far.
+    pub fn requests(&self) -> Vec<serde_json::Value> {
+        self.log.requests()
+    }
+
+    /// Waits for a line that contains `text`, which a function writes before it answers.
     ///
     /// # Panics
-    /// As [`LogBook::requests`].
-    pub async fn requests(&self, count: usize) -> Vec<serde_json::Value> {
-        self.log.requests(count).await
+    /// As [`LogBook::logged`].
+    pub async fn logged(&self, text: &str) {
+        self.log.logged(text).await;
     }
 
     /// The test's own PostgreSQL server.

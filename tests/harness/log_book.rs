@@ -1,4 +1,5 @@
-//! What functions have written, and a way to wait for it: an answer comes by another pipe than the log.
+//! What functions have written. The local Lambda passes on an answer after the lines that were written before it, so a test
+//! that has the answer reads its lines here; it waits only for what is written in the middle of a request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use local::lambda::{LogLine, LogSink};
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-/// How long lines may take on a busy machine.
+/// How long a line may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The lines of some functions.
@@ -25,20 +26,21 @@ impl LogBook {
         self.0.borrow().clone()
     }
 
-    /// The `count` access lines of requests, once they are there.
+    /// The access lines of requests so far.
+    pub fn requests(&self) -> Vec<Value> {
+        let lines = self.lines();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
+        lines.filter(|line| line["message"] == "request").collect()
+    }
+
+    /// Waits for a line that contains `text`.
     ///
     /// # Panics
-    /// When there are fewer in the end, or more.
-    pub async fn requests(&self, count: usize) -> Vec<Value> {
+    /// When there is none in the end.
+    pub async fn logged(&self, text: &str) {
         let mut lines = self.0.subscribe();
-        let _ = timeout(LIMIT, lines.wait_for(|lines| requests(lines).len() >= count)).await;
-        let requests = requests(&self.0.borrow());
-        assert_eq!(requests.len(), count, "{requests:?}");
-        requests
+        let logged = lines.wait_for(|lines| lines.iter().any(|line| line.text.contains(text)));
+        let is_there = timeout(LIMIT, logged).await.is_ok_and(|logged| logged.is_ok());
+        assert!(is_there, "no line with {text:?} within {LIMIT:?}");
     }
-}
-
-fn requests(lines: &[LogLine]) -> Vec<Value> {
-    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
-    lines.filter(|line| line["message"] == "request").collect()
 }

@@ -1,6 +1,7 @@
 //! One execution environment: a process, its Runtime API, and a supervisor that sees it end.
 
 use std::{
+    io,
     net::Ipv4Addr,
     process::{ExitStatus, Stdio},
     sync::{
@@ -16,7 +17,6 @@ use tokio::{
     net::TcpListener,
     process::{Child, Command},
     sync::{Notify, oneshot, watch},
-    task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
 use uuid::Uuid;
@@ -37,7 +37,7 @@ const SIGKILL_BIT: u64 = 1 << (9 - 1);
 /// A started execution environment.
 pub(super) struct Instance {
     pub(super) pid: u32,
-    pub(super) log: Arc<Log>,
+    pub(super) log: Log,
     desk: Arc<Desk>,
     invocations: AtomicU64,
     to_kill: Notify,
@@ -63,17 +63,18 @@ impl Instance {
         function: &Function,
         sink: LogSink,
         on_exit: impl FnOnce(&Arc<Self>, &str) + Send + 'static,
-    ) -> std::io::Result<Arc<Self>> {
+    ) -> io::Result<Arc<Self>> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
+        let ((stdout, to_stdout), (stderr, to_stderr)) = (io::pipe()?, io::pipe()?);
         let child = Command::new(&function.program)
             .args(&function.arguments)
             .env_clear()
             .envs(variables::of(function, listener.local_addr()?))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(to_stdout)
+            .stderr(to_stderr)
             // Ctrl-C in a terminal is for us; its own group also lets us kill what the function has started.
             .process_group(0)
             .kill_on_drop(true)
@@ -81,7 +82,7 @@ impl Instance {
         let pid = child.id().unwrap_or_default();
         let instance = Arc::new(Self {
             pid,
-            log: Arc::new(Log::new(&function.name, pid, sink)),
+            log: Log::new(&function.name, pid, sink, [stdout.into(), stderr.into()])?,
             desk: Desk::new(),
             invocations: AtomicU64::new(0),
             to_kill: Notify::new(),
@@ -133,7 +134,11 @@ impl Instance {
         });
         tokio::select! {
             biased;
-            Ok(reply) = &mut replied => Outcome::Answered(reply),
+            Ok(reply) = &mut replied => {
+                // Whoever has the answer finds in the log what was written before it.
+                self.log.catch_up();
+                Outcome::Answered(reply)
+            }
             status = self.exited() => match replied.try_recv() {
                 Ok(reply) => Outcome::Answered(reply),
                 Err(_) if self.desk.event_was_read() => Outcome::Crashed { status },
@@ -187,18 +192,18 @@ impl Instance {
         listener: TcpListener,
         on_exit: impl FnOnce(&Arc<Self>, &str) + Send,
     ) {
-        let mut pipes = JoinSet::new();
-        if let Some(stdout) = child.stdout.take() {
-            pipes.spawn(self.log.clone().forward(stdout));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            pipes.spawn(self.log.clone().forward(stderr));
-        }
+        let mut forwarding = tokio::spawn({
+            let instance = self.clone();
+            async move { instance.log.forward().await }
+        });
         let (stop, stopped) = oneshot::channel();
         let runtime_api = tokio::spawn(self.desk.clone().serve(listener, stopped));
 
         let status = self.watch(&mut child).await;
-        let _ = timeout(LAST_LINES_LIMIT, async { while pipes.join_next().await.is_some() {} }).await;
+        if timeout(LAST_LINES_LIMIT, &mut forwarding).await.is_err() {
+            forwarding.abort();
+        }
+        self.log.finish();
         let _ = stop.send(());
         let _ = runtime_api.await;
         on_exit(&self, &status);
@@ -207,7 +212,7 @@ impl Instance {
 
     /// Waits for the end of the process, killing its group when told to.
     async fn watch(&self, child: &mut Child) -> String {
-        let describe = |status: std::io::Result<ExitStatus>| match status {
+        let describe = |status: io::Result<ExitStatus>| match status {
             Ok(status) => status.to_string(),
             Err(error) => format!("unknown exit status: {error}"),
         };

@@ -66,6 +66,14 @@ def run(event, headers, raw):
         print("to stdout", flush=True)
         print("to stderr", file=sys.stderr, flush=True)
         return answer({})
+    if do == "log-much":
+        for number in range(int(ask["lines"])):
+            os.write(1, b"out %d\n" % number)
+            os.write(2, b"err %d\n" % number)
+        return answer({})
+    if do == "log-long":
+        os.write(1, b"x" * int(ask["bytes"]) + b"\nunfinished")
+        return answer({})
     if do == "exit":
         for number in range(30):
             print("line", number, flush=True)

@@ -1,6 +1,10 @@
 //! Execution environments: real processes, started, reused, killed, replaced.
 
-use std::{collections::HashMap, collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use crate::support::{Bench, Meeting, PATIENCE, body, exists, function, invoke, kill, signal};
 use bytes::Bytes;
@@ -406,6 +410,40 @@ async fn forwards_both_streams_line_by_line() {
     let texts: HashSet<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, HashSet::from(["to stdout", "to stderr"]));
     assert!(lines.iter().all(|line| line.environment == pid && line.function == "f"));
+}
+
+/// A thread for each pipe, whose reader is kept busy, and one for the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn has_forwarded_what_a_function_wrote_when_its_answer_is_there() {
+    let forwarded = Arc::new(Mutex::new(Vec::new()));
+    let sink = forwarded.clone();
+    let functions = Functions::new(
+        vec![function("f", &[])],
+        Arc::new(move |line| {
+            std::thread::sleep(Duration::from_millis(1));
+            sink.lock().unwrap().push(line.text);
+        }),
+    );
+    for _ in 0..5 {
+        invoke(&functions, "f", json!({"do": "log-much", "lines": "50"})).await.unwrap();
+        let lines = std::mem::take(&mut *forwarded.lock().unwrap());
+        for stream in ["out ", "err "] {
+            let numbers = lines.iter().filter_map(|line| line.strip_prefix(stream)?.parse().ok());
+            assert_eq!(numbers.collect::<Vec<usize>>(), (0..50).collect::<Vec<_>>(), "{stream}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn splits_a_long_line_and_ends_the_last_one_with_the_process() {
+    let mut bench = Bench::of(1);
+    let limit = 256 * 1024;
+    bench.body(json!({"do": "log-long", "bytes": limit + 7})).await;
+    let lengths: Vec<_> = bench.seen().iter().map(|line| line.text.len()).collect();
+    assert_eq!(lengths, [limit, 7], "a line without its end waits for it");
+    kill(bench.pids()[0]);
+    bench.logged("ended while it was idle").await;
+    assert_eq!(bench.seen()[2].text, "unfinished");
 }
 
 #[tokio::test]

@@ -81,6 +81,11 @@ impl Bench {
         body(&self.invoke(event).await.unwrap())
     }
 
+    /// Every line so far.
+    pub fn seen(&self) -> Vec<LogLine> {
+        self.seen.lock().unwrap().clone()
+    }
+
     /// Waits for a line with this text.
     pub async fn logged(&mut self, text: &str) -> LogLine {
         let wait = async {

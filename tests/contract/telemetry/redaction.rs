@@ -145,7 +145,7 @@ fn nor_is_anything_of_a_foreign_event() {
             let _ =
                 atelier.functions().invoke("get-product", Bytes::from(event.to_string()), WORD, wait).await;
         }
-        atelier.requests(6).await;
+        assert_eq!(atelier.requests().len(), 6, "{:?}", atelier.log());
         is_silent(atelier);
     });
 }
