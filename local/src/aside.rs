@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use tokio::{sync::mpsc, task::spawn_blocking};
-
-use crate::postgres::Say;
+use tools::Say;
 
 /// The result of `work`, each of whose lines is passed on to `say` as it comes.
 pub(crate) async fn aside<T: Send + 'static>(

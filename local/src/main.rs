@@ -1,5 +1,6 @@
 //! `cargo xtask dev`: the whole API on this machine, until Ctrl-C.
 
+mod say;
 mod tour;
 mod watch;
 
@@ -34,6 +35,8 @@ use shared::{
     telemetry::terminal,
 };
 use tokio::signal::unix::{SignalKind, signal};
+
+use say::say;
 
 /// Serve the whole API on this machine: every request runs in a real Lambda binary, against a real PostgreSQL.
 ///
@@ -336,8 +339,4 @@ fn print(line: &str) {
 /// A page's origin as the functions will read it.
 fn origin(text: &str) -> Result<String, String> {
     text.parse::<AllowedOrigins>().map(|origins| origins.to_string())
-}
-
-fn say(line: &str) {
-    eprintln!("· {line}");
 }

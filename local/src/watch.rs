@@ -14,7 +14,7 @@ use local::{
 use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
 use tokio::{process::Command, sync::mpsc, time::timeout};
 
-use crate::say;
+use crate::say::say;
 
 /// What functions are made of.
 const BUILT: [&str; 3] = ["functions", "shared", "Cargo.toml"];

@@ -1,16 +1,14 @@
 //! Who calls, and whether this method is theirs to call: one authoriser for all methods of the stage but the open ones,
 //! which have none (API Gateway's authorisation type NONE): there, credentials are neither asked for nor looked at.
 
-use http::{HeaderName, request::Parts};
+use http::HeaderName;
 
 use super::{
-    Stage,
+    claim::Claim,
     cognito::Cognito,
     errors::GatewayError,
-    event::Identity,
-    exchange::Exchange,
     iam::{self, Iam},
-    routes::Matched,
+    identity::Identity,
 };
 
 /// The stage's authoriser.
@@ -23,16 +21,6 @@ pub enum Auth {
     Iam(Iam),
     /// Those who have a token of a user pool.
     Cognito(Cognito),
-}
-
-/// The authoriser of open routes.
-static OPEN: Auth = Auth::None;
-
-impl Stage {
-    /// The authoriser of `route`.
-    pub(super) fn auth(&self, route: &Matched<'_>) -> &Auth {
-        if route.is_open { &OPEN } else { &self.options.auth }
-    }
 }
 
 impl Auth {
@@ -51,24 +39,13 @@ impl Auth {
             Self::Iam(_) => iam::passes_parameter(name),
         }
     }
-}
 
-/// What an authoriser gets to see of a request.
-pub(super) struct Claim<'a> {
-    pub(super) stage: &'a Stage,
-    pub(super) exchange: &'a Exchange,
-    pub(super) head: &'a Parts,
-    /// Signatures cover it.
-    pub(super) body: &'a [u8],
-}
-
-impl Claim<'_> {
-    /// The caller, if `auth` lets it call.
-    pub(super) fn authorise(&self, auth: &Auth) -> Result<Identity, GatewayError> {
-        match auth {
-            Auth::None => Ok(Identity::anonymous()),
-            Auth::Iam(iam) => iam.authorise(self),
-            Auth::Cognito(cognito) => cognito.authorise(self),
+    /// The caller, if it may call.
+    pub(super) fn authorise(&self, claim: &Claim<'_>) -> Result<Identity, GatewayError> {
+        match self {
+            Self::None => Ok(Identity::anonymous()),
+            Self::Iam(iam) => iam.authorise(claim),
+            Self::Cognito(cognito) => cognito.authorise(claim),
         }
     }
 }

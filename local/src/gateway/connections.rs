@@ -11,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Stage, pipeline};
+use super::{pipeline, stage::Stage};
 
 /// Serves until `stopping` is true, then drains.
 pub(super) async fn serve(listener: TcpListener, stage: Arc<Stage>, stopping: watch::Receiver<bool>) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 
-use super::{Stage, exchange::Exchange};
+use super::{exchange::Exchange, stage::Stage};
 
 /// For how long a browser may remember the answer: no browser remembers it for longer than Chromium does.
 const MAX_AGE_SECONDS: u64 = 7_200;

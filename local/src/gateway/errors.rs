@@ -38,7 +38,7 @@ impl GatewayError {
     }
 
     /// The same error, worth another try after this time.
-    pub(super) fn retry_after(self, seconds: u64) -> Self {
+    fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
     }
 
@@ -87,6 +87,12 @@ impl GatewayError {
     /// The function had no free environment: API Gateway gives Lambda's 429 on as 500.
     pub(super) fn throttled(cause: String) -> Self {
         Self::internal(cause)
+    }
+
+    /// A throttle has no room; there is some after this time.
+    pub(super) fn too_many_requests(retry_after_seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
+            .retry_after(retry_after_seconds)
     }
 
     pub(super) fn integration_timed_out(function: &str) -> Self {

@@ -9,11 +9,13 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{
-    Auth, Stage, access_log,
-    cognito::Claims,
+    access_log,
+    auth::Auth,
     errors::GatewayError,
     exchange::{self, Exchange},
+    identity::{Claims, Identity},
     routes::Matched,
+    stage::Stage,
 };
 
 /// Headers that end at the gateway. `Content-Length` speaks of the bytes on the wire, not of the event's body.
@@ -27,36 +29,6 @@ const ENDING: [HeaderName; 8] = [
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
 ];
-
-/// Who calls; without an authoriser nobody in particular.
-#[derive(Serialize, Default)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Identity {
-    pub(super) cognito_identity_pool_id: Option<String>,
-    pub(super) account_id: Option<String>,
-    pub(super) cognito_identity_id: Option<String>,
-    pub(super) caller: Option<String>,
-    pub(super) principal_org_id: Option<String>,
-    pub(super) access_key: Option<String>,
-    pub(super) cognito_authentication_type: Option<String>,
-    pub(super) cognito_authentication_provider: Option<String>,
-    pub(super) user_arn: Option<String>,
-    pub(super) user: Option<String>,
-    /// Left out where no key is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) api_key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) api_key_id: Option<String>,
-    /// Of a user pool's token; they have a place of their own.
-    #[serde(skip)]
-    pub(super) claims: Option<Claims>,
-}
-
-impl Identity {
-    pub(super) fn anonymous() -> Self {
-        Self::default()
-    }
-}
 
 /// What an event is made of.
 pub(super) struct Input<'a> {

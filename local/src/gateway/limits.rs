@@ -1,13 +1,14 @@
 //! Who and how many are let through, whoever they are: address ranges, API keys, throttles, quotas. All of it is off
 //! by default.
 
+use std::net::IpAddr;
+
 use http::{Method, StatusCode};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    Stage,
     errors::GatewayError,
     routes::Matched,
     throttle::{Buckets, Throttle},
@@ -39,6 +40,22 @@ pub struct MethodThrottle {
     pub path: String,
     /// Its throttle.
     pub throttle: Throttle,
+}
+
+impl Limits {
+    /// Applies the resource policy. It speaks before anything says what there is: `resource` is the ARN of what is called.
+    pub(super) fn admit_address(&self, address: IpAddr, resource: &str) -> Result<(), GatewayError> {
+        // A socket for both families has clients of the older one as `::ffff:192.0.2.1`.
+        let address = address.to_canonical();
+        if self.source_ips.is_empty() || self.source_ips.iter().any(|range| range.contains(&address)) {
+            return Ok(());
+        }
+        let detail = format!(
+            "User: anonymous is not authorized to perform: execute-api:Invoke on resource: {resource} with an explicit deny"
+        );
+        Err(GatewayError::new(StatusCode::FORBIDDEN, "AccessDeniedException", detail)
+            .because(format!("{address} is not among the addresses that may call")))
+    }
 }
 
 fn method<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
@@ -75,44 +92,9 @@ impl Meters {
     ) -> Result<(), GatewayError> {
         self.methods
             .take(&(method.clone(), route.resource.template.clone()), now)
-            .map_err(|seconds| too_many_requests(seconds).because("the method's throttle"))?;
+            .map_err(|seconds| GatewayError::too_many_requests(seconds).because("the method's throttle"))?;
         self.stage
             .take(&(), now)
-            .map_err(|seconds| too_many_requests(seconds).because("the stage's throttle"))
+            .map_err(|seconds| GatewayError::too_many_requests(seconds).because("the stage's throttle"))
     }
-}
-
-pub(super) fn too_many_requests(retry_after_seconds: u64) -> GatewayError {
-    let error =
-        GatewayError::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests");
-    error.retry_after(retry_after_seconds)
-}
-
-/// Applies the resource policy. It speaks before anything says what there is.
-pub(super) fn admit_address(
-    stage: &Stage,
-    address: std::net::IpAddr,
-    method: &Method,
-    path: &str,
-) -> Result<(), GatewayError> {
-    let allowed = &stage.options.limits.source_ips;
-    // A socket for both families has clients of the older one as `::ffff:192.0.2.1`.
-    let address = address.to_canonical();
-    if allowed.is_empty() || allowed.iter().any(|range| range.contains(&address)) {
-        return Ok(());
-    }
-    let options = &stage.options;
-    let shown = options.account_id.len().saturating_sub(4);
-    let resource = format!(
-        "arn:aws:execute-api:{}:********{}:{}/{}/{method}{path}",
-        options.region,
-        options.account_id.get(shown..).unwrap_or_default(),
-        options.api_id,
-        options.stage,
-    );
-    let detail = format!(
-        "User: anonymous is not authorized to perform: execute-api:Invoke on resource: {resource} with an explicit deny"
-    );
-    Err(GatewayError::new(StatusCode::FORBIDDEN, "AccessDeniedException", detail)
-        .because(format!("{address} is not among the addresses that may call")))
 }

@@ -15,8 +15,8 @@ use crate::lambda::{
 };
 
 use super::{
-    Stage, answer, auth::Claim, cors, errors::GatewayError, event, exchange::Exchange, hosts, limits,
-    routes::Matched,
+    answer, claim::Claim, cors, errors::GatewayError, event, exchange::Exchange, hosts, routes::Matched,
+    stage::Stage,
 };
 
 /// API Gateway's quota for a request's body: 10 MB.
@@ -53,7 +53,8 @@ async fn process(
 ) -> Result<Response<Full<Bytes>>, GatewayError> {
     let now = exchange.received;
     let host = hosts::host(head, stage.address, &stage.options.allowed_hosts)?;
-    limits::admit_address(stage, exchange.peer.ip(), &head.method, head.uri.path())?;
+    let resource = stage.resource_arn(head);
+    stage.options.limits.admit_address(exchange.peer.ip(), &resource)?;
     if let Some(response) = cors::preflight(stage, exchange, head) {
         return Ok(response);
     }
@@ -61,7 +62,9 @@ async fn process(
     exchange.resource = Some(route.resource.template.clone());
     let body = read(stage, &head.headers, body).await?;
 
-    let mut identity = Claim { stage, exchange, head, body: &body }.authorise(stage.auth(&route))?;
+    let region = &stage.options.region;
+    let claim = Claim { region, resource: &resource, exchange, head, body: &body };
+    let mut identity = stage.auth(&route).authorise(&claim)?;
 
     (exchange.caller, exchange.user) = (identity.caller.clone(), identity.user.clone());
     if !route.is_open

@@ -8,10 +8,21 @@ use anyhow::{Context, bail};
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use super::Route;
-
 /// All but the unreserved characters of RFC 3986: what stays encoded in the one spelling that paths are matched in.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One method of one resource and the function behind it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The HTTP method; HEAD is not derived from GET.
+    pub method: Method,
+    /// The resource's template: `/v1/products/{id}`, or `/files/{path+}` for all that is below.
+    pub path: String,
+    /// The function's name.
+    pub function: String,
+    /// Whether everybody may call it: no authoriser and no API key, whatever the stage has.
+    pub is_open: bool,
+}
 
 /// The routes of an API.
 pub(super) struct Routes {

@@ -12,7 +12,6 @@ use serde::Deserialize;
 
 use super::{
     errors::GatewayError,
-    limits::too_many_requests,
     throttle::{Buckets, Throttle},
 };
 
@@ -83,7 +82,7 @@ impl Usage {
             return Err(limit_exceeded(&key.id));
         }
         self.buckets.take(&key.id, now).map_err(|seconds| {
-            too_many_requests(seconds).because(format!("the throttle of key {}", key.id))
+            GatewayError::too_many_requests(seconds).because(format!("the throttle of key {}", key.id))
         })?;
         *count += 1;
         Ok(())

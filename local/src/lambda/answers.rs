@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::{RESPONSE_LIMIT_BYTES, runtime_api::Invocation};
+use super::invocation::{Invocation, RESPONSE_LIMIT_BYTES};
 
 pub(super) type Answer = Response<Full<Bytes>>;
 

@@ -22,9 +22,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    ACCOUNT_ID, Function,
+    function::{ACCOUNT_ID, Function},
+    invocation::{Invocation, Reply},
     logs::{Log, LogSink},
-    runtime_api::{Desk, Invocation, Reply},
+    runtime_api::Desk,
     variables,
 };
 
@@ -33,6 +34,17 @@ const LAST_LINES_LIMIT: Duration = Duration::from_millis(500);
 
 /// SIGKILL in the signal masks of `/proc`. Every fatal signal is turned into one for each thread.
 const SIGKILL_BIT: u64 = 1 << (9 - 1);
+
+/// An execution environment at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// The process id.
+    pub pid: u32,
+    /// Whether it initialises or runs an invocation.
+    pub busy: bool,
+    /// Events handed to it so far.
+    pub invocations: u64,
+}
 
 /// A started execution environment.
 pub(super) struct Instance {

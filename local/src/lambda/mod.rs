@@ -4,6 +4,8 @@
 mod answers;
 mod environment;
 mod error;
+mod function;
+mod invocation;
 mod logs;
 mod pool;
 mod runtime_api;
@@ -12,58 +14,21 @@ mod wire;
 
 pub(crate) mod body;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{task::JoinSet, time::timeout};
 
+pub use environment::Environment;
 pub use error::InvokeError;
+pub use function::{ACCOUNT_ID, Function, REGION};
+pub use invocation::{EVENT_LIMIT_BYTES, RESPONSE_LIMIT_BYTES};
 pub use logs::{LogLine, LogSink};
 use pool::Pool;
 
-/// The account in every ARN and event: AWS's own example value is longer to read and no more real.
-pub const ACCOUNT_ID: &str = "000000000000";
-/// The region of functions that do not set `AWS_REGION` themselves.
-pub const REGION: &str = "us-east-1";
-/// Largest event of a synchronous invocation: 6 MB, Lambda's quota.
-pub const EVENT_LIMIT_BYTES: usize = 6 * 1024 * 1024;
-/// Largest answer of a function: 6 MB and the 100 bytes that Lambda leaves for its own envelope.
-pub const RESPONSE_LIMIT_BYTES: usize = 6_291_556;
-
 /// How long `shutdown` waits for processes that were told to end.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
-
-/// A function as it is configured: the program and the limits of its environments.
-#[derive(Clone, Debug)]
-pub struct Function {
-    /// The name that `Functions::invoke` knows it by; `AWS_LAMBDA_FUNCTION_NAME`.
-    pub name: String,
-    /// The executable that speaks the Runtime API.
-    pub program: PathBuf,
-    /// Its arguments, usually none.
-    pub arguments: Vec<String>,
-    /// Its variables; they win over those that Lambda sets. Nothing else is inherited but `PATH`, `HOME` and
-    /// `RUST_BACKTRACE`.
-    pub environment: Vec<(String, String)>,
-    /// The function's time-out; initialisation does not count.
-    pub timeout: Duration,
-    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MiB; told to the function, not enforced.
-    pub memory_mb: u32,
-    /// The reserved concurrency: never more processes than this.
-    pub max_environments: usize,
-}
-
-/// An execution environment at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Environment {
-    /// The process id.
-    pub pid: u32,
-    /// Whether it initialises or runs an invocation.
-    pub busy: bool,
-    /// Events handed to it so far.
-    pub invocations: u64,
-}
 
 /// Raises this process's limit of open files to what it may be: an environment takes five or six, and the usual limit of
 /// an ordinary user is 1,024, or 256 on macOS.

@@ -20,8 +20,9 @@ use tokio::{
 };
 
 use super::{
-    Environment, Function, InvokeError,
-    environment::{Instance, Outcome},
+    environment::{Environment, Instance, Outcome},
+    error::InvokeError,
+    function::Function,
     logs::LogSink,
 };
 

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -20,27 +19,15 @@ use tokio::{
 };
 
 use super::{
-    InvokeError, RESPONSE_LIMIT_BYTES,
     answers::{self, Answer},
     body::{self, BodyError},
+    error::InvokeError,
+    invocation::{Invocation, RESPONSE_LIMIT_BYTES, Reply},
     wire::{WatchedStream, Wire},
 };
 
 /// How long connections of a dead process may take to end; its children could hold one open.
 const CLOSING_LIMIT: Duration = Duration::from_millis(500);
-
-/// What the function made of an event.
-pub(super) type Reply = Result<Bytes, InvokeError>;
-
-/// An event on its way to a runtime.
-pub(super) struct Invocation {
-    pub(super) request_id: String,
-    pub(super) event: Bytes,
-    pub(super) deadline_epoch_ms: u128,
-    pub(super) function_arn: String,
-    pub(super) trace_id: String,
-    pub(super) reply: oneshot::Sender<Reply>,
-}
 
 /// Between the pool and the runtime of one environment.
 pub(super) struct Desk {

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr};
 
 use uuid::Uuid;
 
-use super::{Function, REGION};
+use super::function::{Function, REGION};
 
 /// What a process keeps of ours; everything else would make it depend on the machine.
 const KEPT: [&str; 3] = ["PATH", "HOME", "RUST_BACKTRACE"];

@@ -1,12 +1,15 @@
-//! The account that PostgreSQL runs under: this process's own, or `nobody` where that is root, which PostgreSQL refuses.
+//! The account that PostgreSQL runs under: this process's own, or `nobody` where that is root, which PostgreSQL refuses;
+//! and the folders that it can reach.
 
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
+use tools::Say;
 
 #[derive(Clone, Copy)]
 pub(super) struct Account {
@@ -71,6 +74,44 @@ pub(super) async fn is_alive(pid: &str) -> bool {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", r#"kill -0 "$1" 2>/dev/null"#, "sh", pid]).stderr(Stdio::null());
     shell.status().await.is_ok_and(|status| status.success())
+}
+
+/// The folder `wanted`, made if need be, or a substitute in /var/tmp if the account cannot get there.
+pub(super) async fn reachable_folder(wanted: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
+    let wanted = std::path::absolute(wanted)?;
+    fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))?;
+    if !account.is_nobody() {
+        return Ok(wanted);
+    }
+    let passable = Permissions::from_mode(0o755);
+    fs::set_permissions(&wanted, passable.clone())?;
+    if account.can_enter(&wanted).await? {
+        return Ok(wanted);
+    }
+    // Only if empty; its presence would promise data that is elsewhere.
+    let _ = fs::remove_dir(&wanted);
+    let folder = substitute(&wanted);
+    say(&format!(
+        "{} is closed to `nobody`, who runs PostgreSQL: using {}",
+        wanted.display(),
+        folder.display()
+    ));
+    if let Err(error) = fs::create_dir(&folder) {
+        // Anybody can make folders in /var/tmp, and this process is root.
+        let ours = folder.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == 0);
+        ensure!(ours, "cannot make {}: {error}", folder.display());
+    }
+    fs::set_permissions(&folder, passable)?;
+    Ok(folder)
+}
+
+/// The same for the same path at every start, hence a hash of it (64-bit FNV-1a; std promises no stable one).
+pub(super) fn substitute(wanted: &Path) -> PathBuf {
+    let bytes = wanted.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    PathBuf::from(format!("/var/tmp/atelier-{hash:016x}"))
 }
 
 async fn id(arguments: &[&str]) -> Result<u32> {

@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use tools::{
-    output,
+    Say, output,
     python::{Environment, Packages},
 };
 
-use super::{Say, account::Account, home};
+use super::account::{Account, reachable_folder};
 use crate::aside::aside;
 
 const OLDEST: u32 = 15;
@@ -47,7 +47,7 @@ impl Binaries {
             }
         }
         say(&format!("this machine has no PostgreSQL {OLDEST} or newer"));
-        let tools = home::reachable_folder(tools, account, say).await?;
+        let tools = reachable_folder(tools, account, say).await?;
         let found = aside(say, move |say| {
             let programs = POSTGRESQL.install_below(&tools, say)?;
             POSTGRESQL.ask(&programs, FIND)
@@ -61,7 +61,7 @@ impl Binaries {
             return Self::inspect(folder, account).await;
         }
         let installation = folder.parent().context("a folder of programs is in an installation")?.to_owned();
-        let copy = home::reachable_folder(&installation, account, say).await?;
+        let copy = reachable_folder(&installation, account, say).await?;
         let complete = copy.join("complete");
         let version = output(Command::new(folder.join("postgres")).arg("--version"))?;
         let lock = tools::lock(&copy.with_extension("lock"))?;

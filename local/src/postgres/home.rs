@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, PipeWriter, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,17 +11,27 @@ use anyhow::{Context, Result, bail, ensure};
 use project::NAME;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
+use tools::Say;
 
-use super::account::{Account, is_alive};
+use super::account::{Account, is_alive, reachable_folder, substitute};
 use super::binaries::Binaries;
-use super::postmaster::Postmaster;
-use super::{DataFolder, GONE_WITHIN, SUPERUSER, Say};
+use super::postmaster::{GONE_WITHIN, Postmaster};
+
+pub(super) const SUPERUSER: &str = NAME;
 
 /// pg_trgm sees no letters but ASCII's where the character type is not a UTF-8 one; macOS may lack the first.
 const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8"], &["--locale=en_US.UTF-8", "--lc-collate=C"]];
 
 /// Removes the folder of a temporary server when the last holder of its standard input's other end is gone.
 const BROOM: &str = r#"cat >/dev/null; rm -rf -- "$1""#;
+
+/// Where a server keeps its files.
+pub enum DataFolder {
+    /// In this folder, from one start to the next, until [`remove_data`].
+    Kept(PathBuf),
+    /// In a new folder, removed when the server and its owner are gone.
+    Temporary,
+}
 
 pub(super) struct Home {
     pub(super) folder: PathBuf,
@@ -150,44 +160,6 @@ pub async fn remove_data(folder: &Path, say: Say<'_>) -> Result<()> {
         say(&format!("removed {}", folder.display()));
     }
     Ok(())
-}
-
-/// The folder `wanted`, made if need be, or a substitute in /var/tmp if the account cannot get there.
-pub(super) async fn reachable_folder(wanted: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
-    let wanted = std::path::absolute(wanted)?;
-    fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))?;
-    if !account.is_nobody() {
-        return Ok(wanted);
-    }
-    let passable = Permissions::from_mode(0o755);
-    fs::set_permissions(&wanted, passable.clone())?;
-    if account.can_enter(&wanted).await? {
-        return Ok(wanted);
-    }
-    // Only if empty; its presence would promise data that is elsewhere.
-    let _ = fs::remove_dir(&wanted);
-    let folder = substitute(&wanted);
-    say(&format!(
-        "{} is closed to `nobody`, who runs PostgreSQL: using {}",
-        wanted.display(),
-        folder.display()
-    ));
-    if let Err(error) = fs::create_dir(&folder) {
-        // Anybody can make folders in /var/tmp, and this process is root.
-        let ours = folder.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == 0);
-        ensure!(ours, "cannot make {}: {error}", folder.display());
-    }
-    fs::set_permissions(&folder, passable)?;
-    Ok(folder)
-}
-
-/// The same for the same path at every start, hence a hash of it (64-bit FNV-1a; std promises no stable one).
-fn substitute(wanted: &Path) -> PathBuf {
-    let bytes = wanted.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    PathBuf::from(format!("/var/tmp/{NAME}-{hash:016x}"))
 }
 
 async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {

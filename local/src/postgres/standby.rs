@@ -5,7 +5,10 @@ use std::{fs, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 use anyhow::{Context, Result, ensure};
 use tokio_postgres::NoTls;
 
-use super::{DataFolder, Home, Server};
+use super::{
+    Server,
+    home::{DataFolder, Home},
+};
 
 /// What the primary writes for itself alone: its process id and options, and the log, which the standby streams.
 const OF_THE_PRIMARY: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_wal"];

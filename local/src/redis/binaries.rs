@@ -6,9 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use tools::output;
+use tools::{Say, output};
 
-use crate::{aside::aside, postgres::Say};
+use crate::aside::aside;
 
 /// Names of the server, best first.
 const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];

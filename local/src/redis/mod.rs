@@ -21,8 +21,8 @@ use tokio::{
     process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
+use tools::Say;
 
-use crate::postgres::Say;
 use binaries::Program;
 
 const READY_WITHIN: Duration = Duration::from_secs(10);

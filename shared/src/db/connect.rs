@@ -19,11 +19,7 @@ use tokio::{
 use tokio_postgres::{Client, NoTls, Row, config::Host, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{
-    Error, Parameter,
-    credentials::{Credentials, Stage},
-    tls,
-};
+use super::{Error, Parameter, credentials::Credentials, secrets_manager::Stage, tls};
 use crate::telemetry::{self, Step};
 
 /// Longest wait for one host. Longer than a healthy handshake ever takes, short enough for a client.

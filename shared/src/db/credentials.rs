@@ -8,7 +8,10 @@ use std::{
 
 use tokio_postgres::config::SslMode;
 
-use super::{iam, secrets_manager::SecretsManager};
+use super::{
+    iam,
+    secrets_manager::{SecretsManager, Stage},
+};
 use crate::secret::Secret;
 
 /// How long a secret is used before it is fetched again. A rotation is noticed earlier, by the refused password.
@@ -46,35 +49,6 @@ pub struct Place {
     pub port: Option<u16>,
     /// The database.
     pub name: Option<String>,
-}
-
-/// A version of a secret, by its staging label.
-///
-/// A rotation sets the new password first and moves the labels after: until then only the pending version opens the
-/// database. When it moves the labels first, only the previous one does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The version in use.
-    Current,
-    /// The version that a rotation is about to bring into use.
-    Pending,
-    /// The version that was in use before.
-    Previous,
-}
-
-impl Stage {
-    /// The order in which versions are tried after the cached one was refused. The last is the first again: a rotation
-    /// may set the password, or move the labels, between two of these attempts, and then none of them is right.
-    pub const AFTER_REFUSAL: [Self; 4] = [Self::Current, Self::Pending, Self::Previous, Self::Current];
-
-    /// The label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Current => "AWSCURRENT",
-            Self::Pending => "AWSPENDING",
-            Self::Previous => "AWSPREVIOUS",
-        }
-    }
 }
 
 /// Credentials that could not be had.

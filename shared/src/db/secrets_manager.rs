@@ -10,7 +10,6 @@ use aws_sdk_secretsmanager::{
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
-use super::credentials::Stage;
 use crate::{
     secret::Secret,
     telemetry::{self, Cause, Step},
@@ -22,6 +21,35 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The roots that AWS endpoints chain to (Amazon Trust Services). The system's store has a hundred more, which takes
 /// longer to read than the call.
 const AMAZON_ROOTS: &str = include_str!("../../certificates/amazon-roots.pem");
+
+/// A version of a secret, by its staging label.
+///
+/// A rotation sets the new password first and moves the labels after: until then only the pending version opens the
+/// database. When it moves the labels first, only the previous one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The version in use.
+    Current,
+    /// The version that a rotation is about to bring into use.
+    Pending,
+    /// The version that was in use before.
+    Previous,
+}
+
+impl Stage {
+    /// The order in which versions are tried after the cached one was refused. The last is the first again: a rotation
+    /// may set the password, or move the labels, between two of these attempts, and then none of them is right.
+    pub const AFTER_REFUSAL: [Self; 4] = [Self::Current, Self::Pending, Self::Previous, Self::Current];
+
+    /// The label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
 
 /// A secret.
 pub struct SecretsManager {

@@ -10,13 +10,15 @@ mod json;
 mod log;
 pub mod metrics;
 mod settings;
+mod steps;
 pub mod terminal;
 mod trace;
 
 pub use cause::Cause;
-pub use invocation::{Invocation, Measures, Named, Step, StepTimer, Verb, statement, step};
+pub use invocation::{Invocation, Measures, Named, StepTimer, statement, step};
 pub use log::{init, init_all};
 pub use settings::{SampleRate, Settings};
+pub use steps::{Step, Verb};
 pub use trace::Daemon;
 
 use std::time::Duration;

@@ -20,8 +20,8 @@ use std::{
 };
 
 use super::{
-    invocation::{Described, Step},
     json,
+    steps::{Described, Step},
 };
 
 /// First line of each datagram.

@@ -2,10 +2,7 @@
 
 mod pool;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use http::{HeaderMap, Method, StatusCode, header};
@@ -16,11 +13,12 @@ use jsonwebtoken::{
 };
 use serde_json::{Map, Value};
 
-use super::{auth::Claim, errors::GatewayError, event::Identity};
+use super::{
+    claim::Claim,
+    errors::GatewayError,
+    identity::{Claims, Identity},
+};
 pub use pool::{Grant, UserPool};
-
-/// What a token says of its bearer, as text.
-pub(super) type Claims = BTreeMap<String, String>;
 
 /// What a token must be.
 #[derive(Clone, Debug, Default)]

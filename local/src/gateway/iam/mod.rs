@@ -30,7 +30,7 @@ use self::{
     refusal::Refusal,
     signature::{TERMINATOR, hex_sha256, is_same_secret, is_signature, string_to_sign},
 };
-use super::{auth::Claim, errors::GatewayError, event::Identity};
+use super::{claim::Claim, errors::GatewayError, identity::Identity};
 
 /// The service that requests to an API are signed for.
 const SERVICE: &str = "execute-api";
@@ -67,28 +67,18 @@ impl Iam {
 
     /// The caller, if it has signed this very request and may call the method.
     pub(super) fn authorise(&self, claim: &Claim<'_>) -> Result<Identity, GatewayError> {
-        let Claim { stage, exchange, head, body, .. } = claim;
-        let options = &stage.options;
+        let Claim { region, resource, exchange, head, body } = claim;
         let (method, path) = (head.method.as_str(), head.uri.path());
         let signed = Signed {
             sent: Sent { method, path, query: head.uri.query().unwrap_or_default(), headers: &head.headers },
             body,
             now: exchange.received,
-            region: &options.region,
+            region,
             service: SERVICE,
         };
         let principal = self.authenticate(&signed)?;
         if !principal.may(method, path) {
-            // API Gateway shows only the end of the account's number.
-            let account = options.account_id.get(8..).unwrap_or_default();
-            let (api, stage) = (&options.api_id, &options.stage);
-            Err(Refusal::AccessDenied {
-                user: principal.arn.clone(),
-                resource: format!(
-                    "arn:aws:execute-api:{}:********{account}:{api}/{stage}/{method}{path}",
-                    options.region
-                ),
-            })?;
+            Err(Refusal::AccessDenied { user: principal.arn.clone(), resource: (*resource).to_owned() })?;
         }
         Ok(Identity {
             account_id: Some(principal.account_id().to_owned()),

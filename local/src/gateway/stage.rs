@@ -1,0 +1,116 @@
+//! A stage: how it is configured, and what every request needs of it.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::request::Parts;
+use jiff::Timestamp;
+use shared::http::{AllowedHeaders, AllowedOrigins};
+
+use super::{
+    access_log::AccessSink,
+    auth::Auth,
+    hosts::HostName,
+    limits::{Limits, Meters},
+    routes::{Matched, Routes},
+};
+use crate::lambda::{ACCOUNT_ID, Functions, REGION};
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How the gateway runs; the default is API Gateway's quotas on a free port of this machine.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// `requestContext.stage`.
+    pub stage: String,
+    /// The region that the API claims to be in.
+    pub region: String,
+    /// `requestContext.accountId`.
+    pub account_id: String,
+    /// `requestContext.apiId`.
+    pub api_id: String,
+    /// Who may call what.
+    pub auth: Auth,
+    /// When a request was received, by which credentials and limits are judged.
+    pub clock: Clock,
+    /// The names that it answers to besides those of this machine.
+    pub allowed_hosts: Vec<HostName>,
+    /// The origins whose pages may call the API.
+    pub allowed_origins: AllowedOrigins,
+    /// What such pages may send besides the headers that the contract and common clients have.
+    pub allowed_headers: AllowedHeaders,
+    /// Who and how many are let through, whoever they are.
+    pub limits: Limits,
+    /// Gets a line for every request that was answered.
+    pub access_log: Option<AccessSink>,
+    /// Whether a request is traced whose `X-Amzn-Trace-Id` does not say so: X-Ray's active tracing, of every request.
+    pub is_traced: bool,
+    /// How long a function may take to answer, the wait for a free environment included; then 504.
+    pub integration_timeout: Duration,
+    /// How long a request waits for a free environment; then 500, as for a throttled function.
+    pub queue_timeout: Duration,
+    /// How long a connection may be idle, or take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a body; then 408.
+    pub body_timeout: Duration,
+    /// How long `stop` waits for running requests.
+    pub stop_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            stage: "local".to_owned(),
+            region: REGION.to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
+            api_id: "atelier".to_owned(),
+            auth: Auth::None,
+            clock: Arc::new(Timestamp::now),
+            allowed_hosts: Vec::new(),
+            allowed_origins: AllowedOrigins::default(),
+            allowed_headers: AllowedHeaders::default(),
+            limits: Limits::default(),
+            access_log: None,
+            is_traced: false,
+            integration_timeout: Duration::from_secs(29),
+            queue_timeout: Duration::from_secs(20),
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            stop_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What every request needs.
+pub(super) struct Stage {
+    pub(super) options: Options,
+    pub(super) routes: Routes,
+    pub(super) functions: Functions,
+    pub(super) meters: Meters,
+    pub(super) address: SocketAddr,
+}
+
+/// The authoriser of open routes.
+static OPEN: Auth = Auth::None;
+
+impl Stage {
+    /// The authoriser of `route`.
+    pub(super) fn auth(&self, route: &Matched<'_>) -> &Auth {
+        if route.is_open { &OPEN } else { &self.options.auth }
+    }
+
+    /// The ARN of what a request calls, with the end of the account's number only: API Gateway shows a client no more.
+    pub(super) fn resource_arn(&self, head: &Parts) -> String {
+        let Options { region, account_id, api_id, stage, .. } = &self.options;
+        let account = account_id.get(account_id.len().saturating_sub(4)..).unwrap_or_default();
+        let (method, path) = (&head.method, head.uri.path());
+        format!("arn:aws:execute-api:{region}:********{account}:{api_id}/{stage}/{method}{path}")
+    }
+}
