@@ -26,6 +26,7 @@ mod iam;
 mod idempotency;
 mod limits;
 mod migrations;
+mod modules;
 mod new;
 mod old_rows;
 mod openapi;
@@ -38,7 +39,6 @@ mod rotation;
 mod router;
 mod sqlstates;
 mod statements;
-
 mod telemetry;
 mod tls;
 mod trouble;

@@ -70,7 +70,7 @@ impl Default for Options {
             stage: "local".to_owned(),
             region: REGION.to_owned(),
             account_id: ACCOUNT_ID.to_owned(),
-            api_id: "atelier".to_owned(),
+            api_id: project::NAME.to_owned(),
             auth: Auth::None,
             clock: Arc::new(Timestamp::now),
             allowed_hosts: Vec::new(),

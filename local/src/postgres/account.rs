@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use project::NAME;
 use tokio::process::Command;
 use tools::Say;
 
@@ -111,7 +112,7 @@ pub(super) fn substitute(wanted: &Path) -> PathBuf {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    PathBuf::from(format!("/var/tmp/atelier-{hash:016x}"))
+    PathBuf::from(format!("/var/tmp/{NAME}-{hash:016x}"))
 }
 
 async fn id(arguments: &[&str]) -> Result<u32> {
