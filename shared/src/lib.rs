@@ -11,7 +11,6 @@ pub mod db;
 pub mod fuzz;
 pub mod history;
 pub mod http;
-pub mod id;
 pub mod operation;
 pub mod resource;
 pub mod secret;

@@ -9,6 +9,7 @@ mod dev;
 mod fuzz;
 mod generate;
 mod new;
+mod new_resource;
 mod test;
 mod token;
 
@@ -36,6 +37,8 @@ enum Arguments {
     Fuzz(fuzz::Arguments),
     /// Make an operation that builds, answers and passes every test
     New(new::Arguments),
+    /// Make a whole resource: its table, its description and the standard operations
+    NewResource(new_resource::Arguments),
     /// Give this checkout another name, wherever it stands
     Adopt(adopt::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
@@ -59,6 +62,7 @@ fn main() -> Result<()> {
         Arguments::Sql => generate::print_sql(),
         Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),
+        Arguments::NewResource(arguments) => new_resource::run(&arguments),
         Arguments::Adopt(arguments) => adopt::run(&arguments),
         Arguments::Token(arguments) => token::run(arguments),
     }

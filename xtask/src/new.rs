@@ -5,8 +5,10 @@ mod operation;
 
 use anyhow::Result;
 
-use edits::Edits;
-use operation::{Operation, Routed};
+pub(crate) use edits::{Edits, in_changelog, sorted_below};
+pub(crate) use operation::{Operation, with_tag};
+
+use operation::Routed;
 
 /// The id in sample requests to a resource that has none yet.
 const ID: &str = "01936b5e-7c00-7000-8000-000000000002";
@@ -28,6 +30,7 @@ pub(crate) fn run(Arguments { operation, method, route }: &Arguments) -> Result<
     let id = Routed::read(&edits.read("Cargo.toml")?)?.sample_id(&root, route);
     let request = operation.request(id.as_deref().unwrap_or(ID));
     operation.add(&mut edits, operation.skeleton(), request)?;
+    operation.note(&mut edits)?;
     edits.write()?;
     finish(&[&operation])?;
 
@@ -47,7 +50,7 @@ and then `cargo xtask generate` and `cargo xtask test`. docs/adding-an-operation
 
 /// Formats new operations and the register, whose lines are as long as the names in them, and builds and writes what follows from the register
 /// that has them.
-fn finish(operations: &[&Operation]) -> Result<()> {
+pub(crate) fn finish(operations: &[&Operation]) -> Result<()> {
     let packages = operations.iter().flat_map(|operation| ["-p", &operation.name]);
     crate::run(tools::cargo().args(["fmt", "-p", "api"]).args(packages))?;
     crate::generate::run(crate::generate::Arguments { check: false })
@@ -110,7 +113,9 @@ mod tests {
         let root = crate::root();
         let added = |name: &str, method: &str, route: &str, file: &str| {
             let mut edits = Edits::new(&root);
-            operation(name, method, route).add(&mut edits, String::new(), String::new()).unwrap();
+            let operation = operation(name, method, route);
+            operation.add(&mut edits, String::new(), String::new()).unwrap();
+            operation.note(&mut edits).unwrap();
             edits.read(file).unwrap()
         };
         let follows = |text: &str, line: &str| {
@@ -139,7 +144,7 @@ mod tests {
         let root = crate::root();
         let routed = Routed::read(&Edits::new(&root).read("Cargo.toml").unwrap()).unwrap();
         let id = |route: &str| routed.sample_id(&root, route);
-        assert_eq!(id("/v1/artisans/{id}/portrait").unwrap(), "01936b5e-7c00-7000-8000-000000000002");
+        assert_eq!(id("/v1/artisans/{id}/portrait").unwrap(), ID);
         assert_eq!((id("/v1/workshops/{id}"), id("/v1/artisans")), (None, None));
         let request = operation("archive-product", "POST", "/v1/products/{id}/archive").request("7");
         assert_eq!(request, "### archive-product\n# @status 204\nPOST /v1/products/7/archive\n");

@@ -101,7 +101,7 @@ fn answered<T: Resource>() -> Value {
         "description": format!("The {}'s id, a UUIDv7.", T::NAME),
         "type": "string",
         "format": "uuid",
-        "examples": [crate::id::EXAMPLE],
+        "examples": [super::id::EXAMPLE],
     });
     members.insert("id".to_owned(), id);
     let mut required = vec!["id"];

@@ -14,10 +14,12 @@ mod body;
 pub mod contract;
 mod describe;
 mod history;
+pub mod id;
 mod key;
 pub mod laws;
 mod listing;
 mod member;
+mod order;
 mod refused;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -28,8 +30,9 @@ mod tests;
 mod types;
 
 pub use body::{Changes, accept, columns};
-pub use listing::{Filter, Listing, Order};
+pub use listing::{Filter, Listing};
 pub use member::{Field, Member, column, representation};
+pub use order::Order;
 pub use refused::Violation;
 pub use search::SearchTerm;
 pub use statements::Statements;

@@ -6,7 +6,7 @@ use utoipa::{
     openapi::path::{Parameter, ParameterIn},
 };
 
-use super::{Resource, key::Key, listing::Ordered};
+use super::Resource;
 use crate::{
     App, Operation,
     contract::required_query,
@@ -53,25 +53,6 @@ struct Found<T> {
     resource: T,
 }
 
-/// Selects the rows whose `search_key` contains `$1`, for which `$2` is the pattern, with their rank. Each line of a key is
-/// a text of its own.
-pub(super) fn select<T: Resource>(columns: &str) -> String {
-    format!(
-        "select *
-from (
-  select {columns},
-    case
-      when $1 = any (string_to_array(search_key, E'\\n')) then 0
-      when strpos(E'\\n' || search_key, E'\\n' || $1) > 0 then 1
-      else 2
-    end as rank
-  from {}
-  where search_key like $2
-) found",
-        T::TABLE
-    )
-}
-
 impl App {
     /// The reply of `operation` to `request`: a page of what a term finds, best match first.
     ///
@@ -107,12 +88,6 @@ impl App {
             [vec![Value::Int4(last.rank)], order.position(&last.resource)].concat()
         })
     }
-}
-
-/// The order of what is found: by rank, then by what the resource names, then by id.
-pub(super) fn ordered<T: Resource>() -> Ordered {
-    let keys = T::MATCHES.iter().map(|name| Key::of::<T>(name)).collect();
-    Ordered::new(&["rank"], keys, false)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Changes, Described, Resource, columns, listing::Ordered, refused, search};
+use super::{Changes, Described, Resource, columns, key::Key, order::Ordered, refused};
 use crate::{
     App,
     app::Answered,
@@ -39,12 +39,12 @@ impl Statements {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            search: search::select::<T>(&columns),
+            search: search::<T>(&columns),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
             orders: T::ORDERS.iter().map(Ordered::of::<T>).collect(),
-            matches: search::ordered::<T>(),
+            matches: matches::<T>(),
         }
     }
 
@@ -92,6 +92,31 @@ fn read<T: Described>(prefix: &str) -> String {
     let members = T::FIELDS.iter().map(|field| field.name);
     let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Selects the rows whose `search_key` contains `$1`, for which `$2` is the pattern, with their rank. Each line of a key is
+/// a text of its own.
+fn search<T: Resource>(columns: &str) -> String {
+    format!(
+        "select *
+from (
+  select {columns},
+    case
+      when $1 = any (string_to_array(search_key, E'\\n')) then 0
+      when strpos(E'\\n' || search_key, E'\\n' || $1) > 0 then 1
+      else 2
+    end as rank
+  from {}
+  where search_key like $2
+) found",
+        T::TABLE
+    )
+}
+
+/// The order of what is found: by rank, then by what the resource names, then by id.
+fn matches<T: Resource>() -> Ordered {
+    let keys = T::MATCHES.iter().map(|name| Key::of::<T>(name)).collect();
+    Ordered::new(&["rank"], keys, false)
 }
 
 /// The row of history of what the query `changed` returns.

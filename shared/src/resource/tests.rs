@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{listing::Ordered, sample::Cup, *};
+use super::{order::Ordered, sample::Cup, *};
 use crate::{db::value::Kind, http::Members};
 
 fn members(body: &serde_json::Value) -> Members {

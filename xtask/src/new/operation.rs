@@ -157,7 +157,15 @@ impl Operation {
         })?;
         edits.change("api/src/lib.rs", |register| self.registered(register, &routed))?;
         let described = capitalised(self.tag()) + ".";
-        edits.change("api/src/document/tags.rs", |tags| with_tag(tags, self.tag(), &described))?;
+        edits.change("api/src/document/tags.rs", |tags| with_tag(tags, self.tag(), &described))
+    }
+
+    /// Adds a line to the changelog.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(crate) fn note(&self, edits: &mut Edits) -> Result<()> {
+        let Self { method, route, .. } = self;
         edits.change("CHANGELOG.md", |changelog| {
             in_changelog(changelog, &format!("- `{}`: `{method} {route}`.", self.id()))
         })

@@ -61,7 +61,7 @@ macro_rules! id {
             }
 
             fn accepted() -> $crate::contract::openapi::RefOr<$crate::contract::openapi::Schema> {
-                $crate::id::schema().into()
+                $crate::resource::id::schema().into()
             }
         }
 
@@ -70,7 +70,7 @@ macro_rules! id {
             fn into_params(
                 _: impl Fn() -> Option<$crate::contract::openapi::path::ParameterIn>,
             ) -> Vec<$crate::contract::openapi::path::Parameter> {
-                vec![$crate::id::path_parameter(stringify!($name))]
+                vec![$crate::resource::id::path_parameter(stringify!($name))]
             }
         }
     };

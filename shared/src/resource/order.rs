@@ -1,0 +1,113 @@
+//! Orders of lists and searches, as SQL, and the positions in them that cursors hold.
+
+use std::fmt::Write as _;
+
+use super::{Resource, key::Key};
+use crate::db::value::Value;
+
+/// An order of a list. The id decides between equals; null is after everything else, or before it in a descending order.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The value of the parameter `sort` that asks for it.
+    pub word: &'static str,
+    keys: &'static [&'static str],
+    is_descending: bool,
+}
+
+impl Order {
+    /// The order of a list of `T` by these columns, which is called `word`; `-` before a column is descending, and stands
+    /// before all of them or before none.
+    pub const fn new<T: Resource>(word: &'static str, keys: &'static [&'static str]) -> Self {
+        let is_reverse = is_descending(keys[0]);
+        let mut index = 0;
+        while index < keys.len() {
+            assert!(
+                is_descending(keys[index]) == is_reverse,
+                "an order descends by all of its columns or by none"
+            );
+            let _ = Key::of::<T>(bare(keys[index]));
+            index += 1;
+        }
+        Self { word, keys, is_descending: is_reverse }
+    }
+
+    pub(super) fn keys<T: Resource>(&self) -> Vec<Key> {
+        self.keys.iter().map(|key| Key::of::<T>(bare(key))).collect()
+    }
+}
+
+const fn is_descending(key: &str) -> bool {
+    !key.is_empty() && key.as_bytes()[0] == b'-'
+}
+
+/// The name of the column, without the sign before it.
+const fn bare(key: &'static str) -> &'static str {
+    if is_descending(key) { key.split_at(1).1 } else { key }
+}
+
+/// An order as SQL.
+#[derive(Debug)]
+pub(super) struct Ordered {
+    pub(super) keys: Vec<Key>,
+    /// Which rows come after a position.
+    pub(super) after: String,
+    /// ORDER BY and LIMIT.
+    pub(super) by: String,
+}
+
+impl Ordered {
+    pub(super) fn of<T: Resource>(order: &Order) -> Self {
+        Self::new(&[], order.keys::<T>(), order.is_descending)
+    }
+
+    /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and what it is else, so that one
+    /// comparison of rows holds for all, and one index serves it.
+    pub(super) fn new(first: &[&str], keys: Vec<Key>, is_descending: bool) -> Self {
+        let mut columns: Vec<_> = first.iter().map(|&column| column.to_owned()).collect();
+        let mut values = vec!["?".to_owned(); first.len()];
+        for Key { name, kind, is_nullable, .. } in &keys {
+            if *is_nullable {
+                let any = kind.any();
+                columns.extend([format!("({name} is null)"), format!("coalesce({name}, {any})")]);
+                values.extend(["?".to_owned(), format!("coalesce(?, {any})")]);
+            } else {
+                columns.push((*name).to_owned());
+                values.push("?".to_owned());
+            }
+        }
+        columns.push("id".to_owned());
+        values.push("?".to_owned());
+        let (sign, direction) = if is_descending { ("<", " desc") } else { (">", "") };
+        let after = format!("({}) {sign} ({})", columns.join(", "), values.join(", "));
+        let mut by = String::from("order by ");
+        for (index, column) in columns.iter().enumerate() {
+            let _ = write!(by, "{}{column}{direction}", if index == 0 { "" } else { ", " });
+        }
+        by.push_str("\nlimit ?");
+        Self { keys, after, by }
+    }
+
+    /// The values of a position in SQL: those of the keys and the id, as `json` of a cursor has them.
+    pub(super) fn read(&self, json: &[serde_json::Value]) -> Option<Vec<Value>> {
+        let (id, keys) = json.split_last()?;
+        if keys.len() != self.keys.len() {
+            return None;
+        }
+        let mut values = Vec::new();
+        for (key, json) in self.keys.iter().zip(keys) {
+            let value = key.kind.read(json).filter(|value| key.is_nullable || !value.is_null())?;
+            if key.is_nullable {
+                values.push(Value::Bool(value.is_null()));
+            }
+            values.push(value);
+        }
+        values.push(Value::Uuid(id.as_str()?.parse().ok()?));
+        Some(values)
+    }
+
+    /// The position of `resource`.
+    pub(super) fn position(&self, resource: &impl Resource) -> Vec<Value> {
+        let keys = self.keys.iter().map(|key| key.value(resource));
+        keys.chain([Value::Uuid(resource.head().id)]).collect()
+    }
+}

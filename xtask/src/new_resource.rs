@@ -1,0 +1,433 @@
+//! `cargo xtask new-resource workshop name:line/200 opened_on:date artisan:reference`: a whole resource, with its table,
+//! its description and the standard operations.
+
+mod member;
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::new::{self, Edits, Operation};
+use member::{Kind, Member, is_name};
+
+/// The id that sample requests address, of a row that no other refers to.
+const SAMPLE: &str = "01936b5e-7c00-7000-8000-000000000002";
+
+/// The id that examples refer to.
+const REFERRED: &str = "01936b5e-7c00-7000-8000-000000000001";
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Name of the resource, in the singular: `workshop`
+    resource: String,
+    /// Members, each `name:type`: line/200, text/4000, integer, integer/0..100, boolean, date, reference; `?` after it: it
+    /// can be null. The first line is what searches look at
+    #[arg(required = true)]
+    members: Vec<String>,
+    /// Its plural, which is its table and its path: `workshops` unless it is given
+    #[arg(long)]
+    plural: Option<String>,
+}
+
+/// The names of a resource.
+struct Names {
+    /// `workshop`
+    name: String,
+    /// `workshops`
+    things: String,
+    /// `Workshop`
+    r#type: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let root = crate::root();
+    let name = arguments.resource.clone();
+    let things = arguments.plural.clone().unwrap_or_else(|| plural(&name));
+    let is_word = |word: &str| {
+        is_name(word) && !word.contains('_') && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    ensure!(is_word(&name) && is_word(&things), "a resource is named with one word in lower case: workshop");
+    ensure!(name != things, "the plural is another word: --plural");
+    let members = arguments.members.iter().map(|member| Member::parse(member)).collect::<Result<Vec<_>>>()?;
+    let mut known: Vec<_> = members.iter().map(|member| &member.name).collect();
+    known.sort();
+    let count = known.len();
+    known.dedup();
+    ensure!(known.len() == count, "two members have one name");
+    for member in &members {
+        if let Kind::Reference(to) = &member.kind {
+            ensure!(
+                root.join(format!("domain/src/{to}.rs")).exists(),
+                "{to}: there is no domain/src/{to}.rs that describes such a resource"
+            );
+        }
+    }
+    let names = Names { r#type: type_name(&name), name, things };
+
+    let mut edits = Edits::new(&root);
+    edits.create(&format!("domain/src/{}.rs", names.name), description(&names, &members))?;
+    edits.change("domain/src/lib.rs", |text| in_domain(text, &names))?;
+    let number = next_migration(&root.join("migrations"))?;
+    edits.create(&format!("migrations/V{number}__{}.sql", names.things), migration(&names, &members))?;
+    let operations = operations(&names, &members)?;
+    let described = format!("{}.", capitalised(&names.things));
+    edits.change("api/src/document/tags.rs", |tags| new::with_tag(tags, &names.things, &described))?;
+    for (operation, code, requests) in &operations {
+        operation.add(&mut edits, code.clone(), requests.clone())?;
+        edits.change(&format!("functions/{}/Cargo.toml", operation.name), |manifest| {
+            new::sorted_below(manifest, "[dependencies]", "domain.workspace = true")
+        })?;
+    }
+    edits.change("CHANGELOG.md", |changelog| {
+        let things = capitalised(&names.things);
+        new::in_changelog(
+            changelog,
+            &format!("- {things}: list, search, get, create, replace, patch, delete, and their history."),
+        )
+    })?;
+    edits.write()?;
+    let operations: Vec<_> = operations.iter().map(|(operation, ..)| operation).collect();
+    new::finish(&operations)?;
+    println!(
+        "
+/v1/{things} is there: listed, searched, read, created, replaced, patched and deleted, with a history.
+  domain/src/{name}.rs describes it; what it says of members are words of this command: say it better
+  migrations/V{number}__{things}.sql has its table
+Nothing is left to do. `cargo xtask test` tests it; docs/adding-a-resource.md says what follows from what.",
+        things = names.things,
+        name = names.name,
+    );
+    Ok(())
+}
+
+/// The usual plural.
+fn plural(name: &str) -> String {
+    match name.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if name.ends_with(['s', 'x', 'z']) || name.ends_with("ch") || name.ends_with("sh") => {
+            format!("{name}es")
+        }
+        _ => format!("{name}s"),
+    }
+}
+
+/// `Workshop`
+fn type_name(name: &str) -> String {
+    name.split('_').map(capitalised).collect()
+}
+
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+    first.to_uppercase() + rest
+}
+
+/// "a workshop", "an artisan".
+fn with_article(name: &str) -> String {
+    format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
+/// The member that searches look at: the first line.
+fn searched(members: &[Member]) -> Option<&str> {
+    members.iter().find(|member| matches!(member.kind, Kind::Line(_))).map(|member| member.name.as_str())
+}
+
+fn description(Names { name, things, r#type }: &Names, members: &[Member]) -> String {
+    let searched = searched(members);
+    let is_searched = |member: &Member| Some(member.name.as_str()) == searched;
+    let lines: String = members.iter().map(|member| member.described(is_searched(member))).collect();
+    let mut filters = String::new();
+    for member in members {
+        for (filter, condition, about) in member.filters(things) {
+            filters += &format!(
+                "        Filter::new::<Self>(\"{filter}\", \"{}\", \"{condition}\", \"{about}\"),\n",
+                member.name
+            );
+        }
+    }
+    let mut orders = String::new();
+    for member in members.iter().filter(|member| member.is_ordered(is_searched(member))) {
+        let column = &member.name;
+        orders += &format!("        Order::new::<Self>(\"{column}\", &[\"{column}\"]),\n");
+        if !is_searched(member) {
+            orders += &format!("        Order::new::<Self>(\"-{column}\", &[\"-{column}\"]),\n");
+        }
+    }
+    let object = |value: fn(&Member) -> String| {
+        let members = members.iter().map(|member| format!("\"{}\": {}", member.name, value(member)));
+        members.collect::<Vec<_>>().join(", ")
+    };
+    let changed =
+        members.iter().find(|member| !matches!(member.kind, Kind::Reference(_))).unwrap_or(&members[0]);
+    let matches = searched.map_or_else(String::new, |column| {
+        format!("    const MATCHES: &'static [&'static str] = &[\"{column}\"];\n")
+    });
+    let uses = |word: &str| lines.contains(word);
+    let mut types: Vec<&str> = vec!["Filter", "Order", "Resource", "contract"];
+    types.extend(
+        ["Day", "Whole"]
+            .into_iter()
+            .filter(|name| lines.contains(&format!(": {name}")) || uses(&format!("<{name}"))),
+    );
+    types.sort_unstable();
+    let mut texts: Vec<&str> = ["Line<", "Paragraphs<"]
+        .into_iter()
+        .filter(|name| uses(name))
+        .map(|name| name.trim_end_matches('<'))
+        .collect();
+    if searched.is_some() {
+        texts.push("self");
+    }
+    texts.sort_unstable_by_key(|name| *name != "self");
+    let texts =
+        if texts.is_empty() { String::new() } else { format!("    text::{{{}}},\n", texts.join(", ")) };
+    let mut references: Vec<_> = members
+        .iter()
+        .filter_map(|member| if let Kind::Reference(to) = &member.kind { Some(to.as_str()) } else { None })
+        .filter(|to| to != name)
+        .collect();
+    references.sort_unstable();
+    references.dedup();
+    let references: String =
+        references.iter().map(|to| format!("use crate::{to}::{}Id;\n", type_name(to))).collect();
+    let references = if references.is_empty() { references } else { format!("\n{references}") };
+    format!(
+        "//! {Things}.
+
+use serde_json::{{Value, json}};
+use shared::{{
+    id, resource,
+    resource::{{{types}}},
+{texts}}};
+{references}
+id! {{
+    /// {Article}'s id.
+    {type}Id
+}}
+
+resource! {{
+    /// {Article}.
+    pub struct {type}: \"{name}\" in \"{things}\" {{
+        id: {type}Id,
+{lines}    }}
+}}
+
+/// The body that creates or replaces {article}.
+pub type New{type} = contract::New<{type}>;
+
+/// The body that changes {article}.
+pub type {type}Patch = contract::Patch<{type}>;
+
+impl Resource for {type} {{
+    const FILTERS: &'static [Filter] = &[
+{filters}    ];
+    const ORDERS: &'static [Order] = &[
+        Order::new::<Self>(\"-created_at\", &[\"-created_at\"]),
+        Order::new::<Self>(\"created_at\", &[\"created_at\"]),
+{orders}    ];
+{matches}
+    fn example() -> Value {{
+        json!({{{example}}})
+    }}
+
+    fn patch_example() -> Value {{
+        json!({{\"{changed}\": {value}}})
+    }}
+}}
+",
+        Things = capitalised(things),
+        Article = capitalised(&with_article(name)),
+        article = with_article(name),
+        types = types.join(", "),
+        example = object(Member::example),
+        changed = changed.name,
+        value = changed.changed(),
+    )
+}
+
+/// `domain/src/lib.rs` with the resource: shown after all others, which it may refer to.
+fn in_domain(text: &str, Names { name, r#type, .. }: &Names) -> Result<String> {
+    let module = format!("pub mod {name};\n");
+    let at = text.find("pub mod ").context("no line begins with `pub mod `")?;
+    let text = format!("{}{module}{}", &text[..at], &text[at..]);
+    let at = text.find("use shared::").context("no line begins with `use shared::`")?;
+    let text = format!("{}use {name}::{type};\n{}", &text[..at], &text[at..]);
+    let last = text.rfind("    visitor.visit::<").context("no resource is shown to visitors")?;
+    let end = last + text[last..].find('\n').context("it has no end")? + 1;
+    Ok(format!("{}    visitor.visit::<{type}>();\n{}", &text[..end], &text[end..]))
+}
+
+/// The number of the next migration.
+fn next_migration(folder: &std::path::Path) -> Result<u32> {
+    let mut last = 0;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name
+            .strip_prefix('V')
+            .and_then(|rest| rest.split_once("__"))
+            .and_then(|(number, _)| number.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last + 1)
+}
+
+fn migration(Names { things, .. }: &Names, members: &[Member]) -> String {
+    let searched = searched(members);
+    let is_searched = |member: &Member| Some(member.name.as_str()) == searched;
+    let mut columns = String::new();
+    let mut indexes = format!("create index {things}_created_at_idx on {things} (created_at, id);\n");
+    for member in members {
+        columns += &format!("  {},\n", member.column(things));
+        if is_searched(member) {
+            let null = if member.is_optional { "" } else { " not null" };
+            columns += "  -- As it is searched: folded by the service, which folds the search term in the same way.\n";
+            columns += &format!("  search_key text collate \"C\"{null},\n");
+            indexes += &format!(
+                "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops);\n"
+            );
+        }
+        indexes.extend(member.indexes(things, is_searched(member)));
+    }
+    format!(
+        "-- {Things}.
+
+create table {things} (
+  id uuid primary key,
+{columns}  version bigint not null default 1,
+  created_at timestamptz not null constraint {things}_created_at_check
+    check (created_at between '0001-01-01 00:00:00+00' and '9999-12-30 00:00:00+00'),
+  updated_at timestamptz not null constraint {things}_updated_at_check
+    check (updated_at between '0001-01-01 00:00:00+00' and '9999-12-30 00:00:00+00'),
+  changed_by_request uuid
+);
+
+-- One index for each order and filter; each carries the id, which decides between equals.
+{indexes}
+grant select on {things} to catalog_reader;
+grant select, insert, update, delete on {things} to catalog_writer;
+",
+        Things = capitalised(things),
+    )
+}
+
+/// The standard operations, each with its code and its sample requests.
+fn operations(names: &Names, members: &[Member]) -> Result<Vec<(Operation, String, String)>> {
+    let Names { name, things, r#type } = names;
+    let body = |value: fn(&Member) -> String, members: &[&Member]| {
+        let members = members.iter().map(|member| format!("\"{}\": {}", member.name, value(member)));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+    };
+    let all: Vec<_> = members.iter().collect();
+    let changed =
+        members.iter().find(|member| !matches!(member.kind, Kind::Reference(_))).unwrap_or(&members[0]);
+    let json = |body: &str| format!("Content-Type: application/json\n\n{body}\n");
+    let searched = searched(members).map(|searched| searched.replace('_', " "));
+    let whole = format!("/v1/{things}");
+    let one = format!("{whole}/{{id}}");
+    let mut standard = vec![
+        (
+            format!("list-{things}"),
+            "GET",
+            whole.clone(),
+            200,
+            include_str!("new_resource/list.rs.template"),
+            String::new(),
+        ),
+        (
+            format!("search-{things}"),
+            "GET",
+            format!("{whole}/search"),
+            200,
+            include_str!("new_resource/search.rs.template"),
+            String::new(),
+        ),
+        (
+            format!("create-{name}"),
+            "POST",
+            whole.clone(),
+            201,
+            include_str!("new_resource/create.rs.template"),
+            json(&body(Member::example, &all)),
+        ),
+        (
+            format!("get-{name}"),
+            "GET",
+            one.clone(),
+            200,
+            include_str!("new_resource/get.rs.template"),
+            String::new(),
+        ),
+        (
+            format!("replace-{name}"),
+            "PUT",
+            one.clone(),
+            200,
+            include_str!("new_resource/replace.rs.template"),
+            json(&body(Member::example, &all)),
+        ),
+        (
+            format!("patch-{name}"),
+            "PATCH",
+            one.clone(),
+            200,
+            include_str!("new_resource/patch.rs.template"),
+            format!("Content-Type: application/merge-patch+json\n\n{}\n", body(Member::changed, &[changed])),
+        ),
+        (
+            format!("delete-{name}"),
+            "DELETE",
+            one.clone(),
+            204,
+            include_str!("new_resource/delete.rs.template"),
+            String::new(),
+        ),
+        (
+            format!("list-{name}-history"),
+            "GET",
+            format!("{one}/history"),
+            200,
+            include_str!("new_resource/history.rs.template"),
+            String::new(),
+        ),
+    ];
+    standard.retain(|(operation, ..)| searched.is_some() || !operation.starts_with("search-"));
+    let searched = searched.unwrap_or_default();
+    let made = standard.into_iter().map(|(operation, method, route, status, code, rest)| {
+        let operation = Operation::new(&operation, method, &route)?;
+        let code = code
+            .replace("OPERATION_ID", &operation.id())
+            .replace("HANDLER", &operation.handler())
+            .replace("THING_NAME", name)
+            .replace("A_THING", &with_article(name))
+            .replace("THINGS", things)
+            .replace("THING", r#type)
+            .replace("MODULE", name)
+            .replace("SEARCHED", &searched);
+        let query = if route.ends_with("/search") {
+            format!("?q={}", &searched[..searched.len().min(3)])
+        } else {
+            String::new()
+        };
+        let target = route.replace("{id}", SAMPLE) + &query;
+        let request = format!("### {}\n# @status {status}\n{method} {target}\n{rest}", operation.name);
+        Ok((operation, code, request))
+    });
+    made.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plurals_are_the_usual_ones() {
+        for (one, many) in [
+            ("workshop", "workshops"),
+            ("glaze", "glazes"),
+            ("city", "cities"),
+            ("box", "boxes"),
+            ("day", "days"),
+        ] {
+            assert_eq!(plural(one), many);
+        }
+    }
+}
