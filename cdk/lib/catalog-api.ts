@@ -215,13 +215,13 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
   }
 
   /**
-   * Lets pages of `origins`, such as `https://shop.example`, call the API besides those that may already. The functions
+   * Lets pages of `origins`, such as `https://store.example`, call the API besides those that may already. The functions
    * send the headers, the gateway answers preflights. No other origin may.
    */
   restrictCorsTo(...origins: string[]): void {
     for (const origin of origins) {
       if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-        throw new Error(`${JSON.stringify(origin)} is not an origin, such as "https://shop.example"`);
+        throw new Error(`${JSON.stringify(origin)} is not an origin, such as "https://store.example"`);
       }
     }
     if (this.#origins.length === 0 && origins.length > 0) this.addPreflights();

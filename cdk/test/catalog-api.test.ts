@@ -221,7 +221,7 @@ describe('grantInvokeAccess', () => {
 });
 
 describe('restrictCorsTo', () => {
-  const origin = 'https://shop.example';
+  const origin = 'https://store.example';
 
   test('lets pages of no origin call, unless it is told to', () => {
     const { template } = build();
@@ -252,11 +252,11 @@ describe('restrictCorsTo', () => {
   });
 
   test('adds headers to those that pages may send, and names those that they may read', () => {
-    const { api, template } = build('isolated', { corsAllowedHeaders: ['X-Shop', 'X-Till'] });
+    const { api, template } = build('isolated', { corsAllowedHeaders: ['X-Store', 'X-Till'] });
     api.restrictCorsTo(origin);
     const preflights = template().findResources('AWS::ApiGateway::Method', { Properties: { HttpMethod: 'OPTIONS' } });
     for (const preflight of Object.values(preflights)) {
-      expect(JSON.stringify(preflight)).toContain(`'${[...CORS_HEADERS, 'X-Shop', 'X-Till'].join(', ')}'`);
+      expect(JSON.stringify(preflight)).toContain(`'${[...CORS_HEADERS, 'X-Store', 'X-Till'].join(', ')}'`);
     }
     template().allResourcesProperties('AWS::ApiGateway::GatewayResponse', {
       ResponseParameters: Match.objectLike({
@@ -274,7 +274,7 @@ describe('restrictCorsTo', () => {
     expect(deployment([origin])).not.toEqual(deployment(['https://other.example']));
   });
 
-  test.each(['*', 'shop.example', 'https://shop.example/', 'https://shop.example/catalogue', 'null'])(
+  test.each(['*', 'store.example', 'https://store.example/', 'https://store.example/catalogue', 'null'])(
     'refuses %s',
     (text) => {
       expect(() => build().api.restrictCorsTo(text)).toThrow('is not an origin');

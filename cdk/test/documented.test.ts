@@ -26,10 +26,10 @@ declare const migration: Migration;
 declare const settings: Omit<CatalogApiProps, 'integrations'>;
 declare const reports: Bucket;
 declare const pool: UserPool;
-declare const shop: Role;
+declare const store: Role;
 declare const reader: Role;
 void [Duration, AwsIntegration, CognitoUserPoolsAuthorizer, MockIntegration, CatalogApi];
-void [platform, migration, settings, reports, pool, shop, reader];
+void [platform, migration, settings, reports, pool, store, reader];
 `;
 
 /** What the compiler has to say about `code` in a stack. */

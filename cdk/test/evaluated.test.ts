@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { STAGES } from '../lib/settings.ts';
 import { synthesised } from './stacks.ts';
 
-const ALLOWED = ['https://shop.example', 'https://admin.example'];
-const { template } = synthesised({ ...STAGES.dev, corsAllowedOrigins: ALLOWED, corsAllowedHeaders: ['X-Shop'] });
+const ALLOWED = ['https://store.example', 'https://admin.example'];
+const { template } = synthesised({ ...STAGES.dev, corsAllowedOrigins: ALLOWED, corsAllowedHeaders: ['X-Store'] });
 
 /** Text that breaks what does not quote it. */
 const AWKWARD = [
@@ -43,11 +43,11 @@ describe('a preflight', () => {
   }
 
   test.each<[string, { readonly [name: string]: string }, string | undefined]>([
-    ['an allowed origin', { Origin: 'https://shop.example' }, 'https://shop.example'],
+    ['an allowed origin', { Origin: 'https://store.example' }, 'https://store.example'],
     ['another allowed origin', { Origin: 'https://admin.example' }, 'https://admin.example'],
     ['a header in lower case', { origin: 'https://admin.example' }, 'https://admin.example'],
     ['a refused origin', { Origin: 'https://evil.example' }, undefined],
-    ['the beginning of an allowed origin', { Origin: 'https://shop' }, undefined],
+    ['the beginning of an allowed origin', { Origin: 'https://store' }, undefined],
     ['the whole list', { Origin: ALLOWED.join(',') }, undefined],
     ['an empty origin', { Origin: '' }, undefined],
     ['no origin', {}, undefined],
@@ -57,7 +57,7 @@ describe('a preflight', () => {
       const headers = answered(preflight, sent);
       expect(headers['Access-Control-Allow-Origin']).toBe(origin);
       expect(headers['Access-Control-Allow-Methods']).toMatch(/^([A-Z]+, )+OPTIONS$/);
-      expect(headers['Access-Control-Allow-Headers']).toMatch(/Content-Type, .*, X-Shop$/);
+      expect(headers['Access-Control-Allow-Headers']).toMatch(/Content-Type, .*, X-Store$/);
       expect(headers['Access-Control-Max-Age']).toBe('7200');
       // Caches keep the answers to different origins apart, whichever comes first.
       expect(headers.Vary).toBe('Origin');

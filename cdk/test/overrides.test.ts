@@ -328,11 +328,11 @@ test('an explicit record is taken as it is, and functions of this project among 
     key,
     stageName: 'dev',
     access: IAM,
-    corsAllowedOrigins: ['https://shop.example'],
+    corsAllowedOrigins: ['https://store.example'],
     integrations: { ...functions, getHealth: { integration, owner: 'platform team' } },
   });
   expect(api.integrations.getHealth.owner).toBe('platform team');
   Template.fromStack(stack).hasResourceProperties('AWS::Lambda::Function', {
-    Environment: { Variables: { CORS_ALLOWED_ORIGINS: 'https://shop.example' } },
+    Environment: { Variables: { CORS_ALLOWED_ORIGINS: 'https://store.example' } },
   });
 });

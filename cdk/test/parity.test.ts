@@ -3,7 +3,7 @@ import { Evaluator, type Json, type Template } from '../parity/evaluate.ts';
 import { facts, linked } from '../parity/facts.ts';
 
 const evaluator = (template: Partial<Template>, parameters: { [name: string]: string } = {}) =>
-  new Evaluator({ Resources: {}, ...template }, { stackName: 'shop', parameters, rename: (id) => id });
+  new Evaluator({ Resources: {}, ...template }, { stackName: 'store', parameters, rename: (id) => id });
 
 /** The facts of a template of one resource. */
 const told = (Type: string, Properties: { [name: string]: Json }, others: Template['Resources'] = {}) =>
@@ -16,8 +16,8 @@ describe('a value is the same, however it is written', () => {
     Resources: { Key: { Type: 'AWS::KMS::Key' } },
   };
   test.each<[Json, Json]>([
-    [{ 'Fn::Sub': 'x-${AWS::StackName}-${Key.Arn}-${!literal}' }, 'x-shop-${Key.Arn}-${literal}'],
-    [{ 'Fn::Join': ['-', ['x', { Ref: 'AWS::StackName' }, { 'Fn::GetAtt': ['Key', 'Arn'] }]] }, 'x-shop-${Key.Arn}'],
+    [{ 'Fn::Sub': 'x-${AWS::StackName}-${Key.Arn}-${!literal}' }, 'x-store-${Key.Arn}-${literal}'],
+    [{ 'Fn::Join': ['-', ['x', { Ref: 'AWS::StackName' }, { 'Fn::GetAtt': ['Key', 'Arn'] }]] }, 'x-store-${Key.Arn}'],
     [{ 'Fn::Sub': ['${A}/${B}', { A: '1', B: { Ref: 'Mode' } }] }, '1/a'],
     [{ 'Fn::If': ['IsA', 'yes', 'no'] }, 'yes'],
     [{ Kept: 1, Gone: { 'Fn::If': ['IsB', 1, { Ref: 'AWS::NoValue' }] } }, { Kept: 1 }],

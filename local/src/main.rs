@@ -65,7 +65,7 @@ struct Arguments {
     /// Origin whose pages may call the API, such as http://localhost:5173; can be repeated
     #[arg(long, value_name = "URL", value_parser = origin)]
     allow_origin: Vec<String>,
-    /// Header that such pages may send besides those of the API and of common clients, such as X-Shop; can be repeated,
+    /// Header that such pages may send besides those of the API and of common clients, such as X-Store; can be repeated,
     /// and adds to those of CORS_ALLOWED_HEADERS, which are separated by commas
     #[arg(long, value_name = "NAME")]
     allow_header: Vec<String>,

@@ -39,18 +39,18 @@ async function call(api) {
   for (const [name, value] of Object.entries({
     "Amz-Sdk-Invocation-Id": "6b5c3a1e-0f3f-4a7e-9d0d-0d9f5c1b7f3e",
     "Amz-Sdk-Request": "attempt=1; max=3",
-    "Baggage": "shop=1",
+    "Baggage": "store=1",
     "Cache-Control": "no-cache",
     "If-None-Match": '"x"',
     "Pragma": "no-cache",
     "Sentry-Trace": "771a43a4192642f0b136d5159a501700-7051c0dd6b0e4b0e-1",
     "Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "Tracestate": "shop=1",
+    "Tracestate": "store=1",
     "X-Amz-User-Agent": "aws-sdk-js/3.1175.0",
     "X-Amzn-Trace-Id": "Root=1-5759e988-bd862e3fe1be46a994272793",
     "X-Api-Key": "key",
     "X-Requested-With": "XMLHttpRequest",
-    "X-Shop": "1",
+    "X-Store": "1",
   })) {
     added[name] = (await ask("/v1/products", { headers: { [name]: value } })).status ?? "refused";
   }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use harness::{Setup, atelier_with};
+use harness::{Setup, service_with};
 use local::gateway;
 use serde_json::{Value, json};
 
@@ -34,8 +34,8 @@ fn every_request_is_one_line_of_json() {
     let access_log: gateway::AccessSink =
         Arc::new(move |line| log.lock().expect("no panic").push(line.to_json()));
     let gateway = gateway::Options { access_log: Some(access_log), ..gateway::Options::default() };
-    atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
-        let client = atelier.client();
+    service_with(Setup { gateway, ..Setup::default() }, async |service| {
+        let client = service.client();
         let responses = [
             client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201),
             client.get("/v1/products/search?q=secret").await.expect(200),

@@ -1,7 +1,7 @@
 //! Bad input: each gets its status, a pointer to the fault, and writes nothing.
 
 use api::samples::{Routes, Sample};
-use harness::{Atelier, atelier};
+use harness::{Service, service};
 use http::Method;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
 fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
-    atelier(async |atelier| {
+    service(async |service| {
         let long_name = json!({"name": "x".repeat(300), "price": 1}).to_string();
         let long_price = format!(r#"{{"name": "x", "price": {}}}"#, "9".repeat(400));
         let long_description = json!({"name": "x", "price": 1, "description": "x".repeat(4_001)}).to_string();
@@ -56,16 +56,16 @@ fn a_body_that_breaks_the_rules_is_422_with_every_fault() {
             (long_description.as_str(), vec!["/description"]),
         ] {
             let response =
-                atelier.client().send(Method::POST, "/v1/products", &[JSON], body.to_owned()).await;
+                service.client().send(Method::POST, "/v1/products", &[JSON], body.to_owned()).await;
             assert_eq!(response.faults(422), faults, "{body}");
         }
-        assert_eq!(atelier.count_products().await, 0);
+        assert_eq!(service.count_products().await, 0);
     });
 }
 
 #[test]
 fn a_price_is_an_integer_however_it_is_written() {
-    atelier(async |atelier| {
+    service(async |service| {
         for (written, price) in [
             ("100.0", 100_i64),
             ("1e2", 100),
@@ -77,11 +77,11 @@ fn a_price_is_an_integer_however_it_is_written() {
             let body = format!(r#"{{"name": "x", "price": {written}}}"#);
             let send = async |key: &str, body: String| {
                 let headers = [JSON, ("idempotency-key", key)];
-                atelier.client().send(Method::POST, "/v1/products", &headers, body).await
+                service.client().send(Method::POST, "/v1/products", &headers, body).await
             };
             let created = send(written, body).await.expect(201);
             assert!(created.body.contains(&format!("\"price\":{price},")), "{written}: {}", created.body);
-            let read = atelier.client().get(created.header("location")).await.expect(200);
+            let read = service.client().get(created.header("location")).await.expect(200);
             assert_eq!(read.body, created.body);
             // The same number is the same request.
             let again = send(written, json!({"name": "x", "price": price}).to_string()).await.expect(201);
@@ -92,7 +92,7 @@ fn a_price_is_an_integer_however_it_is_written() {
 
 #[test]
 fn a_body_that_is_not_json_is_400() {
-    atelier(async |atelier| {
+    service(async |service| {
         for body in [
             "",
             "{",
@@ -108,19 +108,19 @@ fn a_body_that_is_not_json_is_400() {
             "{\"price\": NaN}",
             "{\"price\": 0x10}",
         ] {
-            atelier.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(400);
+            service.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(400);
         }
         let not_utf8: &[u8] = b"{\"name\": \"\xff\xfe\", \"price\": 1}";
-        atelier.client().send(Method::POST, "/v1/products", &[JSON], not_utf8).await.problem(400);
+        service.client().send(Method::POST, "/v1/products", &[JSON], not_utf8).await.problem(400);
         let deep = format!("{{\"name\": {}", "[".repeat(20_000));
-        atelier.client().send(Method::POST, "/v1/products", &[JSON], deep).await.problem(400);
-        assert_eq!(atelier.count_products().await, 0);
+        service.client().send(Method::POST, "/v1/products", &[JSON], deep).await.problem(400);
+        assert_eq!(service.count_products().await, 0);
     });
 }
 
 #[test]
 fn a_body_of_another_media_type_is_415_and_says_which_is_accepted() {
-    atelier(async |atelier| {
+    service(async |service| {
         let body = r#"{"name": "x", "price": 1}"#;
         for headers in [
             vec![],
@@ -130,23 +130,23 @@ fn a_body_of_another_media_type_is_415_and_says_which_is_accepted() {
             vec![("content-type", "application/json"), ("content-type", "text/plain")],
             vec![("content-type", "application/merge-patch+json")],
         ] {
-            let response = atelier.client().send(Method::POST, "/v1/products", &headers, body).await;
+            let response = service.client().send(Method::POST, "/v1/products", &headers, body).await;
             assert_eq!(response.header("accept-post"), "application/json", "{headers:?}");
             response.problem(415);
         }
         let path = format!("/v1/products/{}", uuid::Uuid::now_v7());
         let json_patch = [("content-type", "application/json-patch+json")];
-        let response = atelier.client().send(Method::PATCH, &path, &json_patch, "[]").await;
+        let response = service.client().send(Method::PATCH, &path, &json_patch, "[]").await;
         assert!(response.header("accept-patch").contains("application/merge-patch+json"));
         response.problem(415);
-        assert_eq!(atelier.count_products().await, 0);
+        assert_eq!(service.count_products().await, 0);
     });
 }
 
 #[test]
 fn parameters_of_the_media_type_mean_nothing() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "x", "price": 1})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "x", "price": 1})).await;
         let path = harness::product_path(&product);
         for parameters in
             ["; charset=utf8", ";charset=us-ascii", "; charset=", "; charset=shift_jis", ";", "; q"]
@@ -154,7 +154,7 @@ fn parameters_of_the_media_type_mean_nothing() {
             let json = format!("application/json{parameters}");
             let merge_patch = format!("application/merge-patch+json{parameters}");
             let send = async |method, path: &str, content_type: &str, body: &'static [u8]| {
-                atelier.client().send(method, path, &[("content-type", content_type)], body).await
+                service.client().send(method, path, &[("content-type", content_type)], body).await
             };
             let body = "{\"name\": \"器\", \"price\": 1}".as_bytes();
             let created = send(Method::POST, "/v1/products", &json, body).await.expect(201);
@@ -170,8 +170,8 @@ fn parameters_of_the_media_type_mean_nothing() {
 
 #[test]
 fn many_faults_have_a_short_answer() {
-    atelier(async |atelier| {
-        let path = harness::product_path(&atelier.create_product(json!({"name": "x", "price": 1})).await);
+    service(async |service| {
+        let path = harness::product_path(&service.create_product(json!({"name": "x", "price": 1})).await);
         let fill = |member: &dyn Fn(usize) -> String| {
             let mut body = String::from("{");
             for index in 0.. {
@@ -195,7 +195,7 @@ fn many_faults_have_a_short_answer() {
             format!("{{\"{0}\":1,\"{0}\":1}}", "\\u0001".repeat(5_000)),
         ] {
             for (method, path) in [(Method::POST, "/v1/products"), (Method::PATCH, path.as_str())] {
-                let answer = atelier.client().send(method, path, &[JSON], body.clone()).await;
+                let answer = service.client().send(method, path, &[JSON], body.clone()).await;
                 let bytes = answer.body.len();
                 assert!(bytes < 64 * 1024, "{bytes} bytes for {:.60}", body);
                 let problem = answer.problem(422);
@@ -204,7 +204,7 @@ fn many_faults_have_a_short_answer() {
             }
         }
         let query: Vec<_> = (0..1_000).map(|index| format!("a{index}=1")).collect();
-        let answer = atelier.client().get(&format!("/v1/products?{}", query.join("&"))).await.problem(400);
+        let answer = service.client().get(&format!("/v1/products?{}", query.join("&"))).await.problem(400);
         assert_eq!(answer["errors"].as_array().map(Vec::len), Some(100));
         assert_eq!(answer["detail"], "See `errors` for the first 100 faults. There are 900 more.");
     });
@@ -212,20 +212,20 @@ fn many_faults_have_a_short_answer() {
 
 #[test]
 fn a_body_over_64_kib_is_413() {
-    atelier(async |atelier| {
+    service(async |service| {
         for bytes in [64 * 1024 + 1, 1024 * 1024] {
             let body = json!({"name": "x", "price": 1, "description": ""}).to_string();
             let body = body.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes)));
-            atelier.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(413);
+            service.client().send(Method::POST, "/v1/products", &[JSON], body).await.problem(413);
         }
-        assert_eq!(atelier.count_products().await, 0);
+        assert_eq!(service.count_products().await, 0);
     });
 }
 
 #[test]
 fn bad_parameters_are_400_with_every_fault() {
-    atelier(async |atelier| {
-        let cursor = a_cursor(atelier, "/v1/products?limit=1").await;
+    service(async |service| {
+        let cursor = a_cursor(service, "/v1/products?limit=1").await;
         for (path, faults) in [
             ("/v1/products?limit=-1".to_owned(), vec!["limit"]),
             ("/v1/products?limit=0".to_owned(), vec!["limit"]),
@@ -252,10 +252,10 @@ fn bad_parameters_are_400_with_every_fault() {
             ("/v1/products/search?q=%00".to_owned(), vec!["q"]),
             (format!("/v1/products/search?q={}", "x".repeat(65)), vec!["q"]),
         ] {
-            assert_eq!(atelier.client().get(&path).await.faults(400), faults, "{path}");
+            assert_eq!(service.client().get(&path).await.faults(400), faults, "{path}");
         }
-        atelier.client().get(&format!("/v1/products?limit=1&cursor={cursor}")).await.expect(200);
-        atelier.client().get(&format!("/v1/products?limit=5&cursor={cursor}")).await.expect(200);
+        service.client().get(&format!("/v1/products?limit=1&cursor={cursor}")).await.expect(200);
+        service.client().get(&format!("/v1/products?limit=5&cursor={cursor}")).await.expect(200);
     });
 }
 
@@ -266,7 +266,7 @@ fn a_bad_id_is_400() {
     let samples = SAMPLES.iter().filter(|sample| sample.method != Method::HEAD).map(with_route);
     let samples: Vec<_> = samples.filter(|(_, route)| route.contains('{')).collect();
     assert!(samples.len() >= 9, "{samples:?}");
-    atelier(async |atelier| {
+    service(async |service| {
         for id in [
             "7",
             "not-a-uuid",
@@ -277,7 +277,7 @@ fn a_bad_id_is_400() {
             for (sample, route) in &samples {
                 let path = route.split('/').map(|part| if part.starts_with('{') { id } else { part });
                 let sample = Sample { target: path.collect::<Vec<_>>().join("/"), ..(*sample).clone() };
-                let answer = events::send(atelier.client(), &sample, sample.method.clone(), &[]).await;
+                let answer = events::send(service.client(), &sample, sample.method.clone(), &[]).await;
                 let parameters =
                     route.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
                 let expected: Vec<_> = parameters.take(1).collect();
@@ -288,10 +288,10 @@ fn a_bad_id_is_400() {
 }
 
 /// The cursor after the first of two products.
-async fn a_cursor(atelier: &Atelier, path: &str) -> String {
+async fn a_cursor(service: &Service, path: &str) -> String {
     for name in ["Cup", "Dish"] {
-        atelier.client().post("/v1/products", &json!({"name": name, "price": 1})).await.expect(201);
+        service.client().post("/v1/products", &json!({"name": name, "price": 1})).await.expect(201);
     }
-    let page = atelier.client().get(path).await.expect(200).json();
+    let page = service.client().get(path).await.expect(200).json();
     page["next_cursor"].as_str().expect("a cursor").to_owned()
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use harness::{Atelier, Setup, atelier_with};
+use harness::{Service, Setup, service_with};
 use local::{
     gateway::{self, AccessLine},
     stack::checkout,
@@ -48,10 +48,10 @@ impl Site {
     }
 
     /// What the page at this site is given by the API.
-    async fn call(&self, atelier: &Atelier) -> Value {
+    async fn call(&self, service: &Service) -> Value {
         let script = checkout().join("tests/browser/cross-origin.mjs");
         let mut node = Command::new("node");
-        node.arg(Path::new(&script)).args([&self.origin(), atelier.client().url()]).kill_on_drop(true);
+        node.arg(Path::new(&script)).args([&self.origin(), service.client().url()]).kill_on_drop(true);
         let output = tokio::select! {
             output = node.output() => output.expect("Node.js, which the browser tests need, runs"),
             () = self.serve() => unreachable!("the site serves on"),
@@ -67,7 +67,7 @@ fn api_for(site: &Site) -> (Setup, Arc<Mutex<Vec<AccessLine>>>) {
     let log = Arc::clone(&lines);
     let gateway = gateway::Options {
         allowed_origins: site.origin().parse().expect("an origin"),
-        allowed_headers: "X-Shop".parse().expect("a header"),
+        allowed_headers: "X-Store".parse().expect("a header"),
         access_log: Some(Arc::new(move |line| log.lock().expect("no panic").push(line))),
         ..gateway::Options::default()
     };
@@ -78,21 +78,21 @@ fn api_for(site: &Site) -> (Setup, Arc<Mutex<Vec<AccessLine>>>) {
 fn a_page_of_an_allowed_origin_creates_a_product_and_reads_the_answer() {
     let site = harness::block_on(Site::new());
     let (setup, lines) = api_for(&site);
-    atelier_with(setup, async |atelier| {
-        let given = site.call(atelier).await;
+    service_with(setup, async |service| {
+        let given = site.call(service).await;
 
         let created = &given["created"];
         assert_eq!(created["status"], 201, "{given:#}");
         assert_eq!(created["headers"]["x-correlation-id"], "page-1");
         assert!(created["headers"]["x-amzn-requestid"].is_string(), "{created:#}");
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
         let methods: Vec<_> =
             lines.lock().expect("no panic").iter().take(2).map(|line| line.method.clone()).collect();
         assert_eq!(methods, ["OPTIONS", "POST"], "the browser asked first");
 
         // All headers that the contract speaks of are there for the page too.
         let location = created["headers"]["location"].as_str().expect("a location");
-        let answer = atelier.client().get(location).await.expect(200);
+        let answer = service.client().get(location).await.expect(200);
         assert_eq!(given["found"]["body"], answer.body);
         for name in ["content-type", "cache-control", "etag", "last-modified"] {
             let seen = given["found"]["headers"][name].as_str().unwrap_or_default();
@@ -114,8 +114,8 @@ fn a_page_of_an_allowed_origin_creates_a_product_and_reads_the_answer() {
 fn a_page_of_another_origin_gets_and_does_nothing() {
     let (allowed, other) = harness::block_on(async { (Site::new().await, Site::new().await) });
     let (setup, lines) = api_for(&allowed);
-    atelier_with(setup, async |atelier| {
-        let given = other.call(atelier).await;
+    service_with(setup, async |service| {
+        let given = other.call(service).await;
         for (what, outcome) in given.as_object().expect("outcomes") {
             if what == "added" {
                 let statuses = outcome.as_object().expect("headers").values();
@@ -124,7 +124,7 @@ fn a_page_of_another_origin_gets_and_does_nothing() {
                 assert_eq!(outcome["error"], "TypeError", "{what}: {given:#}");
             }
         }
-        assert_eq!(atelier.count_products().await, 0, "the browser did not even send it");
+        assert_eq!(service.count_products().await, 0, "the browser did not even send it");
         let lines = lines.lock().expect("no panic");
         assert!(lines.iter().all(|line| line.method != "POST"), "{lines:?}");
     });

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, atelier, atelier_with, id};
+use harness::{Service, Setup, id, service, service_with};
 use http::Method;
 use local::{
     gateway::{
@@ -55,9 +55,9 @@ fn event(caller: &Value) -> Value {
 }
 
 /// The id of the product that the answer to `event` is of, and whether the answer is a replay.
-async fn post(atelier: &Atelier, event: &Value) -> (String, bool) {
+async fn post(service: &Service, event: &Value) -> (String, bool) {
     let event = Bytes::from(event.to_string());
-    let answer = atelier.functions().invoke("create-product", event, "", Duration::from_secs(10)).await;
+    let answer = service.functions().invoke("create-product", event, "", Duration::from_secs(10)).await;
     let answer: Value = serde_json::from_slice(&answer.expect("an answer")).expect("JSON");
     assert_eq!(answer["statusCode"], 201, "{answer}");
     let product: Value =
@@ -67,28 +67,28 @@ async fn post(atelier: &Atelier, event: &Value) -> (String, bool) {
     (id(&product).to_owned(), headers.contains(&&json!("true")))
 }
 
-async fn principal_of(atelier: &Atelier, product: &str) -> Value {
-    let history = atelier.client().get(&format!("/v1/products/{product}/history")).await.expect(200).json();
+async fn principal_of(service: &Service, product: &str) -> Value {
+    let history = service.client().get(&format!("/v1/products/{product}/history")).await.expect(200).json();
     history["items"][0]["principal"].clone()
 }
 
 #[test]
 fn one_caller_has_one_product_by_one_key_and_two_callers_have_two() {
-    atelier(async |atelier| {
+    service(async |service| {
         let callers = callers();
         for caller in &callers {
             let name = &caller["caller"];
             let events = caller["events"].as_array().expect("events");
-            let (product, is_replayed) = post(atelier, &event(&events[0])).await;
+            let (product, is_replayed) = post(service, &event(&events[0])).await;
             assert!(!is_replayed, "{name} is answered what another was");
-            assert_eq!(principal_of(atelier, &product).await, events[0]["shown"], "{name}");
+            assert_eq!(principal_of(service, &product).await, events[0]["shown"], "{name}");
             for other in &events[1..] {
-                assert_eq!(post(atelier, &event(other)).await, (product.clone(), true), "{name}: {other}");
+                assert_eq!(post(service, &event(other)).await, (product.clone(), true), "{name}: {other}");
             }
         }
         let products = i64::try_from(callers.len()).expect("a few");
-        assert_eq!(atelier.count_products().await, products);
-        let log = atelier.log().join("\n");
+        assert_eq!(service.count_products().await, products);
+        let log = service.log().join("\n");
         let events = callers.iter().flat_map(|caller| caller["events"].as_array().expect("events"));
         for shown in events.map(|event| &event["shown"]).filter(|shown| !shown.is_null()) {
             assert!(log.contains(&format!(r#""caller":{shown},"#)), "{shown} is in no line of the log");
@@ -99,17 +99,17 @@ fn one_caller_has_one_product_by_one_key_and_two_callers_have_two() {
 
 #[test]
 fn a_long_or_odd_name_is_a_name() {
-    atelier(async |atelier| {
+    service(async |service| {
         let mut products = Vec::new();
         for name in ["a\u{0}b".to_owned(), "a\u{1}b".to_owned(), "湯呑".repeat(2_000), "湯呑".repeat(2_001)]
         {
             let caller = json!({"authorizer": {"principalId": name}});
-            let (product, is_replayed) = post(atelier, &event(&caller)).await;
+            let (product, is_replayed) = post(service, &event(&caller)).await;
             assert!(!is_replayed, "{name} is answered what another was");
-            assert_eq!(post(atelier, &event(&caller)).await, (product.clone(), true));
+            assert_eq!(post(service, &event(&caller)).await, (product.clone(), true));
             products.push(product);
         }
-        assert_eq!(principal_of(atelier, &products[0]).await, "authorizer a\u{fffd}b");
+        assert_eq!(principal_of(service, &products[0]).await, "authorizer a\u{fffd}b");
     });
 }
 
@@ -135,8 +135,8 @@ fn workers_of_one_role_share_their_keys_and_users_do_not() {
     let auth = Auth::Iam(Iam::new(principals.clone()));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        let url = atelier.client().url();
+    service_with(setup, async |service| {
+        let url = service.client().url();
         let now = SystemTime::now();
         let mut products = Vec::new();
         for principal in &principals {
@@ -151,7 +151,7 @@ fn workers_of_one_role_share_their_keys_and_users_do_not() {
             (again.0.as_str(), again.1.as_str()),
             "a message that comes again"
         );
-        assert_eq!(atelier.count_products().await, 3);
+        assert_eq!(service.count_products().await, 3);
         let get = format!("/v1/products/{}/history", first.0);
         let call = Call::new(url, "GET", &get, "").signed(&principals[2], now);
         let history = call.send(url).await.expect(200).json();
@@ -162,19 +162,19 @@ fn workers_of_one_role_share_their_keys_and_users_do_not() {
 #[test]
 fn holders_of_api_keys_do_not_share_theirs() {
     let keys = json!({"api_keys": [
-        {"id": "north", "value": "sesame-of-the-north-shop"}, {"id": "south", "value": "sesame-of-the-south-shop"},
+        {"id": "north", "value": "sesame-of-the-north-store"}, {"id": "south", "value": "sesame-of-the-south-store"},
     ]});
     let limits = serde_json::from_value(keys).expect("limits");
     let setup =
         Setup { gateway: gateway::Options { limits, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let call = async |method, path: &str, key: &str| {
             let headers =
                 [("content-type", "application/json"), ("idempotency-key", "k"), ("x-api-key", key)];
-            atelier.client().send(method, path, &headers, BODY).await
+            service.client().send(method, path, &headers, BODY).await
         };
         for (key, name) in
-            [("sesame-of-the-north-shop", "api-key north"), ("sesame-of-the-south-shop", "api-key south")]
+            [("sesame-of-the-north-store", "api-key north"), ("sesame-of-the-south-store", "api-key south")]
         {
             let created = call(Method::POST, "/v1/products", key).await.expect(201);
             assert_eq!(created.header("idempotency-replayed"), "");
@@ -183,8 +183,8 @@ fn holders_of_api_keys_do_not_share_theirs() {
             let history = call(Method::GET, &history, key).await.expect(200).json();
             assert_eq!(history["items"][0]["principal"], name);
         }
-        assert_eq!(atelier.count_products().await, 2);
-        assert!(!atelier.log().iter().any(|line| line.contains("sesame")), "a key's value is in the log");
+        assert_eq!(service.count_products().await, 2);
+        assert!(!service.log().iter().any(|line| line.contains("sesame")), "a key's value is in the log");
     });
 }
 
@@ -194,7 +194,7 @@ fn bearers_of_tokens_do_not_share_theirs() {
     let auth = Auth::Cognito(pool.authoriser().expect("an authoriser"));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let mut products = Vec::new();
         for (subject, lifetime) in [("ann", 600), ("ann", 1_200), ("bob", 600)] {
             let scopes = vec!["atelier/write".to_owned()];
@@ -207,7 +207,7 @@ fn bearers_of_tokens_do_not_share_theirs() {
                 ("authorization", token.as_str()),
             ];
             let answer =
-                atelier.client().send(Method::POST, "/v1/products", &headers, BODY).await.expect(201);
+                service.client().send(Method::POST, "/v1/products", &headers, BODY).await.expect(201);
             products.push(id(&answer.json()).to_owned());
         }
         assert_eq!(products[0], products[1], "another token of the same bearer");

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Client, atelier, block_on};
+use harness::{Client, block_on, service};
 use http::Method;
 use local::stack::{checkout, programs};
 use serde_json::json;
@@ -196,12 +196,12 @@ async fn caching(dev: &Dev) -> String {
 
 #[test]
 fn a_saved_file_serves_the_next_request_and_a_mistake_leaves_the_function_as_it_was() {
-    atelier(async |atelier| {
+    service(async |service| {
         let built = copy_built().await;
         let checkout = built.path().join("checkout");
         copy_files(&checkout).await;
 
-        let url = atelier.database_url();
+        let url = service.database_url();
         let mut dev = Dev::start(&checkout, built.path(), &[("DATABASE_URL", &url)], &["--watch"]).await;
         dev.said("watching").await;
         assert_eq!(caching(&dev).await, "no-store");

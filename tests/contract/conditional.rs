@@ -1,6 +1,6 @@
 //! Conditional requests (RFC 9110, section 13), for products and artisans alike.
 
-use harness::{Atelier, Response, Setup, artisan_path, atelier, atelier_with, product_path};
+use harness::{Response, Service, Setup, artisan_path, product_path, service, service_with};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ struct Subject {
     methods: Vec<(Method, Value)>,
 }
 
-async fn subjects(atelier: &Atelier) -> Vec<Subject> {
-    let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-    let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+async fn subjects(service: &Service) -> Vec<Subject> {
+    let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+    let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
     vec![
         Subject {
             path: product_path(&product),
@@ -32,56 +32,56 @@ async fn subjects(atelier: &Atelier) -> Vec<Subject> {
 }
 
 async fn send(
-    atelier: &Atelier,
+    service: &Service,
     method: &Method,
     path: &str,
     condition: (&str, &str),
     body: &Value,
 ) -> Response {
     let headers = [("content-type", "application/json"), condition];
-    atelier.client().send(method.clone(), path, &headers, body.to_string()).await
+    service.client().send(method.clone(), path, &headers, body.to_string()).await
 }
 
-async fn get(atelier: &Atelier, path: &str, headers: &[(&str, &str)]) -> Response {
-    atelier.client().send(Method::GET, path, headers, "").await
+async fn get(service: &Service, path: &str, headers: &[(&str, &str)]) -> Response {
+    service.client().send(Method::GET, path, headers, "").await
 }
 
 #[test]
 fn a_change_needs_the_tag_of_what_it_changes() {
-    atelier(async |atelier| {
-        for Subject { path, methods } in subjects(atelier).await {
+    service(async |service| {
+        for Subject { path, methods } in subjects(service).await {
             for (method, body) in methods {
-                let tag = atelier.client().get(&path).await.expect(200).header("etag").to_owned();
+                let tag = service.client().get(&path).await.expect(200).header("etag").to_owned();
                 let weak = format!("W/{tag}");
                 let other_version = tag.replacen('.', ".99", 1);
                 for refused in ["\"x\"", weak.as_str(), other_version.as_str(), "\"a\", \"b\""] {
-                    let response = send(atelier, &method, &path, ("if-match", refused), &body).await;
+                    let response = send(service, &method, &path, ("if-match", refused), &body).await;
                     assert_eq!(response.header("etag"), tag, "{method} {path} {refused}");
                     response.problem(412);
                 }
                 let listed = format!("\"x\", W/\"y\" ,{tag}");
-                let response = send(atelier, &method, &path, ("if-match", &listed), &body).await;
+                let response = send(service, &method, &path, ("if-match", &listed), &body).await;
                 let response = response.expect(if method == Method::DELETE { 204 } else { 200 });
                 assert_ne!(response.header("etag"), tag);
                 if method != Method::DELETE {
-                    let now = atelier.client().get(&path).await.expect(200);
+                    let now = service.client().get(&path).await.expect(200);
                     assert_eq!(now.header("etag"), response.header("etag"));
-                    send(atelier, &method, &path, ("if-match", &tag), &body).await.problem(412);
-                    send(atelier, &method, &path, ("if-match", "*"), &body).await.expect(200);
+                    send(service, &method, &path, ("if-match", &tag), &body).await.problem(412);
+                    send(service, &method, &path, ("if-match", "*"), &body).await.expect(200);
                 }
             }
             // A condition never hides that there is nothing: RFC 9110, section 13.2.1.
-            send(atelier, &Method::PATCH, &path, ("if-match", "\"x\""), &json!({})).await.problem(404);
-            send(atelier, &Method::DELETE, &path, ("if-match", "*"), &json!(null)).await.problem(404);
+            send(service, &Method::PATCH, &path, ("if-match", "\"x\""), &json!({})).await.problem(404);
+            send(service, &Method::DELETE, &path, ("if-match", "*"), &json!(null)).await.problem(404);
         }
     });
 }
 
 #[test]
 fn dates_and_none_match_hold_writes_back() {
-    atelier(async |atelier| {
-        for Subject { path, methods } in subjects(atelier).await {
-            let read = atelier.client().get(&path).await.expect(200);
+    service(async |service| {
+        for Subject { path, methods } in subjects(service).await {
+            let read = service.client().get(&path).await.expect(200);
             let (tag, modified) = (read.header("etag").to_owned(), read.header("last-modified").to_owned());
             for (method, body) in &methods {
                 for (header, value) in [
@@ -90,9 +90,9 @@ fn dates_and_none_match_hold_writes_back() {
                     ("if-none-match", format!("W/{tag}").as_str()),
                     ("if-none-match", "*"),
                 ] {
-                    send(atelier, method, &path, (header, value), body).await.problem(412);
+                    send(service, method, &path, (header, value), body).await.problem(412);
                 }
-                assert_eq!(atelier.client().get(&path).await.header("etag"), tag, "nothing was written");
+                assert_eq!(service.client().get(&path).await.header("etag"), tag, "nothing was written");
             }
             let (method, body) = &methods[0];
             // If-Match goes before If-Unmodified-Since, which is then not looked at.
@@ -101,10 +101,10 @@ fn dates_and_none_match_hold_writes_back() {
                 ("if-match", tag.as_str()),
                 ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
             ];
-            atelier.client().send(method.clone(), &path, &headers, body.to_string()).await.expect(200);
-            send(atelier, method, &path, ("if-none-match", &tag), body).await.expect(200);
-            send(atelier, method, &path, ("if-unmodified-since", "not a date"), body).await.expect(200);
-            send(atelier, method, &path, ("if-unmodified-since", "Fri, 31 Dec 2100 00:00:00 GMT"), body)
+            service.client().send(method.clone(), &path, &headers, body.to_string()).await.expect(200);
+            send(service, method, &path, ("if-none-match", &tag), body).await.expect(200);
+            send(service, method, &path, ("if-unmodified-since", "not a date"), body).await.expect(200);
+            send(service, method, &path, ("if-unmodified-since", "Fri, 31 Dec 2100 00:00:00 GMT"), body)
                 .await
                 .expect(200);
             assert!(!modified.is_empty());
@@ -115,7 +115,7 @@ fn dates_and_none_match_hold_writes_back() {
 /// Such as .NET's `DateTimeOffset.MinValue`, which clients send that want no overwriting at all.
 #[test]
 fn dates_before_1970_are_dates() {
-    atelier(async |atelier| {
+    service(async |service| {
         let dates = [
             "Wed, 31 Dec 1969 23:59:59 GMT",
             "Mon, 01 Jan 1900 00:00:00 GMT",
@@ -123,18 +123,18 @@ fn dates_before_1970_are_dates() {
             "Wednesday, 31-Dec-69 23:59:59 GMT",
             "Wed Dec 31 23:59:59 1969",
         ];
-        for Subject { path, methods } in subjects(atelier).await {
+        for Subject { path, methods } in subjects(service).await {
             for date in dates {
                 for (method, body) in &methods {
-                    send(atelier, method, &path, ("if-unmodified-since", date), body).await.problem(412);
+                    send(service, method, &path, ("if-unmodified-since", date), body).await.problem(412);
                 }
-                get(atelier, &path, &[("if-unmodified-since", date)]).await.problem(412);
-                get(atelier, &path, &[("if-modified-since", date)]).await.expect(200);
+                get(service, &path, &[("if-unmodified-since", date)]).await.problem(412);
+                get(service, &path, &[("if-modified-since", date)]).await.expect(200);
             }
             let last = ("if-unmodified-since", "Fri, 31 Dec 9999 23:59:59 GMT");
             for (method, body) in &methods {
                 let status = if method == Method::DELETE { 204 } else { 200 };
-                send(atelier, method, &path, last, body).await.expect(status);
+                send(service, method, &path, last, body).await.expect(status);
             }
         }
     });
@@ -142,9 +142,9 @@ fn dates_before_1970_are_dates() {
 
 #[test]
 fn a_read_that_has_it_already_is_304() {
-    atelier(async |atelier| {
-        for Subject { path, .. } in subjects(atelier).await {
-            let read = atelier.client().get(&path).await.expect(200);
+    service(async |service| {
+        for Subject { path, .. } in subjects(service).await {
+            let read = service.client().get(&path).await.expect(200);
             let (tag, modified) = (read.header("etag"), read.header("last-modified"));
             let weak = format!("W/{tag}");
             let listed = format!("\"x\", {tag}");
@@ -173,7 +173,7 @@ fn a_read_that_has_it_already_is_304() {
                 (vec![("if-match", "*, \"a\"")], 400),
             ] {
                 for method in [Method::GET, Method::HEAD] {
-                    let response = atelier.client().send(method.clone(), &path, &headers, "").await;
+                    let response = service.client().send(method.clone(), &path, &headers, "").await;
                     let response = response.expect(status);
                     if status == 304 {
                         assert_eq!(response.body, "");
@@ -188,11 +188,11 @@ fn a_read_that_has_it_already_is_304() {
 
 #[test]
 fn lists_and_searches_have_a_tag_that_changes_with_any_item() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Cuppo", "family_name": "Sato"})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Cuppo", "family_name": "Sato"})).await;
         let of_artisan = format!("{}/products", artisan_path(&artisan));
-        let product = atelier
+        let product = service
             .client()
             .patch(&product_path(&product), &json!({"artisan_id": artisan["id"]}))
             .await
@@ -204,12 +204,12 @@ fn lists_and_searches_have_a_tag_that_changes_with_any_item() {
             ("/v1/artisans", artisan_path(&artisan), json!({"biography": "a"})),
             ("/v1/artisans/search?q=cup", artisan_path(&artisan), json!({"biography": "b"})),
         ] {
-            let tag = atelier.client().get(list).await.expect(200).header("etag").to_owned();
+            let tag = service.client().get(list).await.expect(200).header("etag").to_owned();
             assert!(tag.starts_with('"') && tag.ends_with('"'), "{list}: {tag}");
-            let response = get(atelier, list, &[("if-none-match", &tag)]).await.expect(304);
+            let response = get(service, list, &[("if-none-match", &tag)]).await.expect(304);
             assert_eq!((response.body.as_str(), response.header("etag")), ("", tag.as_str()));
-            atelier.client().patch(&changed, &patch).await.expect(200);
-            let response = get(atelier, list, &[("if-none-match", &tag)]).await.expect(200);
+            service.client().patch(&changed, &patch).await.expect(200);
+            let response = get(service, list, &[("if-none-match", &tag)]).await.expect(200);
             assert_ne!(response.header("etag"), tag);
         }
     });
@@ -219,14 +219,14 @@ fn lists_and_searches_have_a_tag_that_changes_with_any_item() {
 fn if_match_can_be_demanded() {
     let setup =
         Setup { environment: vec![("REQUIRE_IF_MATCH".to_owned(), "true".to_owned())], ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        for Subject { path, methods } in subjects(atelier).await {
+    service_with(setup, async |service| {
+        for Subject { path, methods } in subjects(service).await {
             for (method, body) in methods {
-                let tag = atelier.client().get(&path).await.expect(200).header("etag").to_owned();
+                let tag = service.client().get(&path).await.expect(200).header("etag").to_owned();
                 let since = ("if-unmodified-since", "Fri, 31 Dec 2100 00:00:00 GMT");
-                send(atelier, &method, &path, since, &body).await.problem(428);
+                send(service, &method, &path, since, &body).await.problem(428);
                 let status = if method == Method::DELETE { 204 } else { 200 };
-                send(atelier, &method, &path, ("if-match", &tag), &body).await.expect(status);
+                send(service, &method, &path, ("if-match", &tag), &body).await.expect(status);
             }
         }
     });
@@ -234,11 +234,11 @@ fn if_match_can_be_demanded() {
 
 #[test]
 fn a_replacement_sets_every_member() {
-    atelier(async |atelier| {
+    service(async |service| {
         let body = json!({"name": "Cup", "price": 1, "description": "Blue", "currency": "EUR"});
-        let product = atelier.create_product(body).await;
+        let product = service.create_product(body).await;
         let path = product_path(&product);
-        let put = async |body: Value| send(atelier, &Method::PUT, &path, ("accept", "*/*"), &body).await;
+        let put = async |body: Value| send(service, &Method::PUT, &path, ("accept", "*/*"), &body).await;
         let replaced = put(json!({"name": "Mug", "price": 2})).await.expect(200).json();
         for (member, value) in [("name", "Mug"), ("description", ""), ("currency", "JPY")] {
             assert_eq!(replaced[member], value);
@@ -253,13 +253,13 @@ fn a_replacement_sets_every_member() {
         assert_eq!(put(json!({"name": "Mug", "price": 2, "version": 2})).await.faults(422), ["/version"]);
         let unknown = format!("/v1/products/{}", uuid::Uuid::now_v7());
         let body = json!({"name": "Mug", "price": 2});
-        send(atelier, &Method::PUT, &unknown, ("accept", "*/*"), &body).await.problem(404);
+        send(service, &Method::PUT, &unknown, ("accept", "*/*"), &body).await.problem(404);
     });
 }
 
 #[test]
 fn a_malformed_condition_is_400_whatever_the_method() {
-    atelier(async |atelier| {
+    service(async |service| {
         // Those that have conditions of their own would have two of them.
         let samples = SAMPLES.iter().filter(|it| !it.headers.iter().any(|(name, _)| name.starts_with("If-")));
         let heads = samples.clone().filter(|it| it.method == Method::GET).map(|it| (Method::HEAD, it));
@@ -271,7 +271,7 @@ fn a_malformed_condition_is_400_whatever_the_method() {
                 ("if-none-match", "nonsense"),
                 ("if-none-match", "\"a\" \"b\""),
             ] {
-                let response = events::send(atelier.client(), sample, method.clone(), &[condition]).await;
+                let response = events::send(service.client(), sample, method.clone(), &[condition]).await;
                 match method == Method::HEAD {
                     true => drop(response.expect(400)),
                     false => {
@@ -285,12 +285,12 @@ fn a_malformed_condition_is_400_whatever_the_method() {
 
 #[test]
 fn nothing_that_is_to_be_created_can_match_a_tag() {
-    atelier(async |atelier| {
+    service(async |service| {
         for (path, body) in [
             ("/v1/products", json!({"name": "Cup", "price": 1})),
             ("/v1/artisans", json!({"given_name": "Hanako", "family_name": "Sato"})),
         ] {
-            let list = atelier.client().get(path).await.expect(200);
+            let list = service.client().get(path).await.expect(200);
             let tag = list.header("etag").to_owned();
             for (condition, status) in [
                 (("if-match", "*"), 412),
@@ -304,10 +304,10 @@ fn nothing_that_is_to_be_created_can_match_a_tag() {
                 (("if-unmodified-since", "yesterday"), 201),
                 (("if-modified-since", "Fri, 31 Dec 2100 00:00:00 GMT"), 201),
             ] {
-                let before = atelier.client().get(path).await.expect(200);
-                let response = send(atelier, &Method::POST, path, condition, &body).await;
+                let before = service.client().get(path).await.expect(200);
+                let response = send(service, &Method::POST, path, condition, &body).await;
                 let response = response.expect(status);
-                let after = atelier.client().get(path).await.expect(200);
+                let after = service.client().get(path).await.expect(200);
                 assert_eq!(before.header("etag") == after.header("etag"), status == 412, "{condition:?}");
                 if status == 412 {
                     assert_eq!(response.header("etag"), "", "there is nothing that has one");
@@ -319,7 +319,7 @@ fn nothing_that_is_to_be_created_can_match_a_tag() {
         let keyed = |condition| [("content-type", "application/json"), ("idempotency-key", "cup"), condition];
         let send = async |condition| {
             let body = json!({"name": "Cup", "price": 1}).to_string();
-            atelier.client().send(Method::POST, "/v1/products", &keyed(condition), body).await
+            service.client().send(Method::POST, "/v1/products", &keyed(condition), body).await
         };
         send(("if-match", "*")).await.problem(412);
         assert_eq!(send(("if-none-match", "*")).await.expect(201).header("idempotency-replayed"), "");

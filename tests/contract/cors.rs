@@ -1,15 +1,15 @@
 //! Pages of other origins: what the gateway allows them before they ask, and what they may read of an answer,
 //! whoever gave it.
 
-use harness::{Response, Setup, atelier_with};
+use harness::{Response, Setup, service_with};
 use http::Method;
 use local::gateway;
 use serde_json::json;
 
-const SHOP: &str = "https://shop.example";
+const STORE: &str = "https://store.example";
 
-fn shop() -> Setup {
-    let allowed_origins = "https://shop.example, http://localhost:5173".parse().expect("origins");
+fn store() -> Setup {
+    let allowed_origins = "https://store.example, http://localhost:5173".parse().expect("origins");
     Setup { gateway: gateway::Options { allowed_origins, ..gateway::Options::default() }, ..Setup::default() }
 }
 
@@ -24,7 +24,7 @@ fn cors_headers(response: &Response) -> Vec<String> {
 
 #[test]
 fn a_preflight_is_answered_with_the_methods_of_its_path() {
-    atelier_with(shop(), async |atelier| {
+    service_with(store(), async |service| {
         let id = uuid::Uuid::now_v7();
         for (path, methods) in [
             ("/v1/products".to_owned(), "GET, HEAD, POST, OPTIONS"),
@@ -32,13 +32,13 @@ fn a_preflight_is_answered_with_the_methods_of_its_path() {
             ("/v1/products/search".to_owned(), "GET, HEAD, OPTIONS"),
             (format!("/misbehave/{id}"), "GET, HEAD, POST, OPTIONS"),
         ] {
-            for origin in [SHOP, "http://localhost:5173"] {
+            for origin in [STORE, "http://localhost:5173"] {
                 let headers = [
                     ("origin", origin),
                     ("access-control-request-method", "POST"),
                     ("access-control-request-headers", "content-type,idempotency-key"),
                 ];
-                let response = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
+                let response = service.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
                 assert_eq!(response.header("access-control-allow-origin"), origin, "{path}");
                 assert_eq!(response.header("access-control-allow-methods"), methods, "{path}");
                 assert_eq!(response.header("access-control-max-age"), "7200");
@@ -47,15 +47,15 @@ fn a_preflight_is_answered_with_the_methods_of_its_path() {
                 assert_eq!(response.body, "");
             }
         }
-        assert!(atelier.functions().environments("list-products").is_empty(), "no function was asked");
+        assert!(service.functions().environments("list-products").is_empty(), "no function was asked");
     });
 }
 
 #[test]
 fn a_preflight_allows_every_header_of_the_contract() {
-    atelier_with(shop(), async |atelier| {
-        let headers = [("origin", SHOP), ("access-control-request-method", "PATCH")];
-        let response = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+    service_with(store(), async |service| {
+        let headers = [("origin", STORE), ("access-control-request-method", "PATCH")];
+        let response = service.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
         let allowed = response.header("access-control-allow-headers").to_lowercase();
         let allowed: Vec<_> = allowed.split(", ").collect();
         for name in [
@@ -85,20 +85,20 @@ fn a_preflight_allows_every_header_of_the_contract() {
         ] {
             assert!(allowed.contains(&name), "{name} is not in {allowed:?}");
         }
-        assert!(!allowed.contains(&"x-shop") && !allowed.contains(&"*"), "{allowed:?}");
+        assert!(!allowed.contains(&"x-store") && !allowed.contains(&"*"), "{allowed:?}");
     });
 }
 
 #[test]
 fn headers_can_be_added_to_those_that_pages_may_send() {
-    let mut setup = shop();
-    setup.gateway.allowed_headers = "X-Shop, X-Till".parse().expect("headers");
-    atelier_with(setup, async |atelier| {
-        let headers = [("origin", SHOP), ("access-control-request-method", "GET")];
+    let mut setup = store();
+    setup.gateway.allowed_headers = "X-Store, X-Till".parse().expect("headers");
+    service_with(setup, async |service| {
+        let headers = [("origin", STORE), ("access-control-request-method", "GET")];
         for path in ["/v1/products", "/v1/artisans/search"] {
-            let response = atelier.client().send(Method::OPTIONS, path, &headers, "").await.expect(204);
+            let response = service.client().send(Method::OPTIONS, path, &headers, "").await.expect(204);
             let allowed = response.header("access-control-allow-headers").to_lowercase();
-            for name in ["x-shop", "x-till", "if-match", "traceparent"] {
+            for name in ["x-store", "x-till", "if-match", "traceparent"] {
                 assert!(allowed.split(", ").any(|allowed| allowed == name), "{name} is not in {allowed}");
             }
         }
@@ -107,21 +107,21 @@ fn headers_can_be_added_to_those_that_pages_may_send() {
 
 #[test]
 fn another_origin_gets_no_cors_headers() {
-    atelier_with(shop(), async |atelier| {
+    service_with(store(), async |service| {
         for origin in [
             Some("https://evil.example"),
-            Some("http://shop.example"),
-            Some("https://shop.example:8443"),
-            Some("https://shop.example.evil.example"),
+            Some("http://store.example"),
+            Some("https://store.example:8443"),
+            Some("https://store.example.evil.example"),
             Some("null"),
             Some("*"),
             None,
         ] {
             let mut headers = vec![("access-control-request-method", "POST")];
             headers.extend(origin.map(|origin| ("origin", origin)));
-            let preflight = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
-            let answer = atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
-            let refusal = atelier.client().send(Method::GET, "/v1/nothing", &headers, "").await.expect(403);
+            let preflight = service.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+            let answer = service.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+            let refusal = service.client().send(Method::GET, "/v1/nothing", &headers, "").await.expect(403);
             for response in [preflight.expect(204), answer, refusal] {
                 assert!(cors_headers(&response).is_empty(), "{origin:?}: {:?}", response.headers);
                 assert_eq!(response.header("vary"), "Origin", "caches must know: {}", response.request);
@@ -132,12 +132,12 @@ fn another_origin_gets_no_cors_headers() {
 
 #[test]
 fn answers_and_errors_of_functions_and_gateway_can_be_read_by_the_page() {
-    atelier_with(shop(), async |atelier| {
-        let origin = ("origin", SHOP);
+    service_with(store(), async |service| {
+        let origin = ("origin", STORE);
         let json = [origin, ("content-type", "application/json")];
         let product = json!({"name": "Cup", "price": 1}).to_string();
         let send = async |method, path: &'static str, body: String| {
-            atelier.client().send(method, path, &json, body).await
+            service.client().send(method, path, &json, body).await
         };
         for response in [
             send(Method::POST, "/v1/products", product).await.expect(201),
@@ -149,7 +149,7 @@ fn answers_and_errors_of_functions_and_gateway_can_be_read_by_the_page() {
             send(Method::TRACE, "/v1/products", String::new()).await.expect(403),
             send(Method::POST, "/v1/products", "x".repeat(11 * 1024 * 1024)).await.expect(413),
         ] {
-            let expected = format!("access-control-allow-origin: {SHOP}");
+            let expected = format!("access-control-allow-origin: {STORE}");
             let headers = cors_headers(&response);
             assert!(headers.contains(&expected), "{}: {headers:?}", response.request);
             assert_eq!(headers.len(), 2, "the other one exposes: {headers:?}");
@@ -164,12 +164,12 @@ fn answers_and_errors_of_functions_and_gateway_can_be_read_by_the_page() {
 
 #[test]
 fn without_a_list_there_is_no_cors_and_no_options_method() {
-    harness::atelier(async |atelier| {
-        let headers = [("origin", SHOP), ("access-control-request-method", "POST")];
-        let preflight = atelier.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
+    harness::service(async |service| {
+        let headers = [("origin", STORE), ("access-control-request-method", "POST")];
+        let preflight = service.client().send(Method::OPTIONS, "/v1/products", &headers, "").await;
         assert!(cors_headers(&preflight).is_empty());
         preflight.problem(403);
-        let answer = atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+        let answer = service.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
         assert!(cors_headers(&answer).is_empty());
         assert_eq!(answer.header("vary"), "");
     });
@@ -177,9 +177,9 @@ fn without_a_list_there_is_no_cors_and_no_options_method() {
 
 #[test]
 fn an_unknown_path_has_no_preflight() {
-    atelier_with(shop(), async |atelier| {
-        let headers = [("origin", SHOP), ("access-control-request-method", "GET")];
-        let response = atelier.client().send(Method::OPTIONS, "/v1/nothing", &headers, "").await;
+    service_with(store(), async |service| {
+        let headers = [("origin", STORE), ("access-control-request-method", "GET")];
+        let response = service.client().send(Method::OPTIONS, "/v1/nothing", &headers, "").await;
         assert_eq!(response.header("access-control-allow-methods"), "");
         response.problem(403);
     });

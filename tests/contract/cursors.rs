@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, artisan_path, atelier_with, product_path};
+use harness::{Service, Setup, artisan_path, product_path, service_with};
 use local::{
     lambda::{Function, Functions},
     stack::{checkout, programs},
@@ -75,9 +75,9 @@ fn a_walk_goes_on_while_its_keys_are_rotated() {
         }
         vec![("DATABASE_URL".to_owned(), url.to_owned())]
     };
-    atelier_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |atelier| {
+    service_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |service| {
         for index in 0..10 {
-            atelier.create_product(json!({"name": format!("Cup {index}"), "price": 1})).await;
+            service.create_product(json!({"name": format!("Cup {index}"), "price": 1})).await;
         }
         let url = url.lock().expect("the URL").clone();
         let steps = ["old", "old,new", "new,old", "new"];
@@ -107,10 +107,10 @@ fn a_walk_goes_on_while_its_keys_are_rotated() {
 }
 
 /// Every list: its operation, its path and its parameters.
-async fn lists(atelier: &Atelier) -> Vec<(String, String, Vec<(&'static str, &'static str)>)> {
-    let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'static str)>)> {
+    let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
     let product = json!({"name": "Cup", "price": 1, "artisan_id": artisan["id"]});
-    let product = atelier.create_product(product).await;
+    let product = service.create_product(product).await;
     let (artisan_id, product_id) = (harness::id(&artisan).to_owned(), harness::id(&product).to_owned());
     let (artisan, product) = (artisan_path(&artisan), product_path(&product));
     let mut lists = Vec::new();
@@ -192,8 +192,8 @@ fn arbitrary_positions(count: usize) -> Vec<Value> {
 #[test]
 fn any_position_that_is_signed_with_the_right_key_is_a_page_or_400() {
     let environment = vec![("CURSOR_KEY".to_owned(), KEY.to_owned())];
-    atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
-        for (operation, path, parameters) in lists(atelier).await {
+    service_with(Setup { environment, ..Setup::default() }, async |service| {
+        for (operation, path, parameters) in lists(service).await {
             let query: Vec<_> =
                 parameters.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
             let gateway = Gateway { query, ..Gateway::default() };
@@ -204,7 +204,7 @@ fn any_position_that_is_signed_with_the_right_key_is_a_page_or_400() {
                 let cursor = list.cursor(&CursorKeys::new(KEY.as_bytes()), &position).expect("a cursor");
                 let parameters = parameters.iter().copied().chain([("cursor", cursor.as_str())]);
                 let parameters: Vec<_> = parameters.map(|(name, value)| format!("{name}={value}")).collect();
-                let answer = atelier.client().get(&format!("{path}?{}", parameters.join("&"))).await;
+                let answer = service.client().get(&format!("{path}?{}", parameters.join("&"))).await;
                 match answer.status.as_u16() {
                     200 => pages += 1,
                     _ => {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, atelier, atelier_with, clients};
+use harness::{Service, Setup, clients, service, service_with};
 use http::Method;
 use jiff::Timestamp;
 use local::{
@@ -30,7 +30,7 @@ const REASON: &str = "Café fermé (棚卸し)*! 'it' 100% 👩\u{200d}🎨";
 /// A principal with temporary credentials.
 fn session() -> Principal {
     Principal {
-        arn: "arn:aws:sts::111122223333:assumed-role/shop/session".to_owned(),
+        arn: "arn:aws:sts::111122223333:assumed-role/store/session".to_owned(),
         access_key_id: "ASIASESSION000000000".to_owned(),
         secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
         session_token: Some("AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22+wDOk4x4HIZ8j==".to_owned()),
@@ -50,21 +50,21 @@ fn written() -> Value {
 }
 
 /// What a browser saw that made `calls` on the page.
-async fn browse(atelier: &Atelier, path: &str, image: &str, calls: &Value) -> Value {
+async fn browse(service: &Service, path: &str, image: &str, calls: &Value) -> Value {
     let image = programs().expect("a target folder").join(image);
     let image = image.to_str().expect("a path in UTF-8");
-    let page = format!("{}{path}", atelier.client().url());
+    let page = format!("{}{path}", service.client().url());
     let seen = clients::node("browser/docs.mjs", &[&page, image], &calls.to_string()).await;
     serde_json::from_str(&seen).expect("JSON from the browser")
 }
 
 /// That the page asked nobody else and had nothing to complain of but `refusals` answers of 403.
 #[track_caller]
-fn assert_at_peace(atelier: &Atelier, seen: &Value, refusals: usize) {
+fn assert_at_peace(service: &Service, seen: &Value, refusals: usize) {
     let strings = |member: &str| {
         seen[member].as_array().expect("a list").iter().map(|text| text.as_str().expect("text"))
     };
-    let home = format!("{}/", atelier.client().url());
+    let home = format!("{}/", service.client().url());
     let foreign: Vec<_> =
         strings("requests").filter(|url| !url.starts_with(&home) && !url.starts_with("data:")).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
@@ -76,7 +76,7 @@ fn assert_at_peace(atelier: &Atelier, seen: &Value, refusals: usize) {
 
 #[test]
 fn the_page_lists_every_operation_and_signs_what_is_tried() {
-    atelier_with(signed(), async |atelier| {
+    service_with(signed(), async |service| {
         let defaults = Principal::defaults();
         let (reader, admin) = (&defaults[0], &defaults[2]);
         let wrong = Principal { secret_access_key: "another-secret".to_owned(), ..reader.clone() };
@@ -92,7 +92,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             search(None, "a+b &c=d/e'(f)*!~"),
             search(None, "備前焼"),
         ]);
-        let seen = browse(atelier, "/docs", "docs", &calls).await;
+        let seen = browse(service, "/docs", "docs", &calls).await;
 
         let written = written();
         assert!(
@@ -135,7 +135,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             made[2]["headers"]["authorization"].as_str().is_some_and(|text| text.contains("x-audit-reason"))
         );
         let kept =
-            atelier.database().await.query_one("select reason from history", &[]).await.expect("one row");
+            service.database().await.query_one("select reason from history", &[]).await.expect("one row");
         assert_eq!(kept.get::<_, String>(0), REASON);
 
         // Examples of what may be left out are shown, not sent.
@@ -157,7 +157,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
                 assert!(!page.contains(&principal.secret_access_key), "the secret is shown");
             }
         }
-        assert_at_peace(atelier, &seen, 2);
+        assert_at_peace(service, &seen, 2);
 
         for name in ["docs.png", "docs-call.png"] {
             let image = fs::read(programs().expect("a target folder").join(name)).expect("a screenshot");
@@ -172,7 +172,7 @@ fn the_page_passes_tokens_on_as_they_are() {
     let auth = Auth::Cognito(pool.authoriser().expect("an authoriser"));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let grant = Grant {
             subject: "potter".to_owned(),
             scopes: vec!["atelier/read".to_owned()],
@@ -183,25 +183,25 @@ fn the_page_passes_tokens_on_as_they_are() {
         let calls =
             tokens.each_ref().map(|token| json!({"authorization": token, "operation": "listProducts"}));
         // With a slash at its end the address is the same page.
-        let seen = browse(atelier, "/docs/", "docs-token", &json!(calls)).await;
+        let seen = browse(service, "/docs/", "docs-token", &json!(calls)).await;
         for (call, token) in seen["calls"].as_array().expect("calls").iter().zip(&tokens) {
             assert_eq!(call["headers"]["authorization"], *token);
             assert_eq!(call["status"], 200, "{}", call["body"]);
         }
-        assert_at_peace(atelier, &seen, 0);
+        assert_at_peace(service, &seen, 0);
     });
 }
 
 #[test]
 fn everybody_gets_the_contract_and_nothing_else() {
-    atelier_with(signed(), async |atelier| {
+    service_with(signed(), async |service| {
         let nobody =
             [vec![], vec![("authorization", "Bearer x")], vec![("authorization", "AWS4-HMAC-SHA256 x")]];
         for headers in nobody {
             for operation in api::OPERATIONS {
                 for route in operation.all_routes() {
                     let path = route.path.replace("{id}", "01936b5e-7c00-7000-8000-000000000001");
-                    let answer = atelier.client().send(route.method.clone(), &path, &headers, "").await;
+                    let answer = service.client().send(route.method.clone(), &path, &headers, "").await;
                     answer.expect(if operation.id == "getOpenApi" { 200 } else { 403 });
                 }
             }
@@ -211,23 +211,23 @@ fn everybody_gets_the_contract_and_nothing_else() {
 
 #[test]
 fn the_contract_is_served_as_it_is_written_and_revalidated() {
-    atelier(async |atelier| {
+    service(async |service| {
         for (path, media_type) in
             [("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8")]
         {
-            let answer = atelier.client().get(path).await.expect(200);
+            let answer = service.client().get(path).await.expect(200);
             assert_eq!(answer.header("content-type"), media_type);
             assert_eq!(answer.header("x-content-type-options"), "nosniff");
             assert_eq!(answer.header("cache-control"), "private, no-cache");
             let tag = answer.header("etag");
             assert!(tag.starts_with('"'), "{tag} is strong");
             let again =
-                atelier.client().send(Method::GET, path, &[("if-none-match", tag)], "").await.expect(304);
+                service.client().send(Method::GET, path, &[("if-none-match", tag)], "").await.expect(304);
             assert_eq!((again.body.as_str(), again.header("etag")), ("", tag));
-            atelier.client().send(Method::GET, path, &[("if-none-match", "\"other\"")], "").await.expect(200);
+            service.client().send(Method::GET, path, &[("if-none-match", "\"other\"")], "").await.expect(200);
         }
-        assert_eq!(atelier.client().get("/openapi.json").await.json(), written());
-        let policy = atelier.client().get("/docs").await;
+        assert_eq!(service.client().get("/openapi.json").await.json(), written());
+        let policy = service.client().get("/docs").await;
         let policy = policy.header("content-security-policy");
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     });
@@ -235,9 +235,9 @@ fn the_contract_is_served_as_it_is_written_and_revalidated() {
 
 #[test]
 fn the_contract_names_the_stage_that_it_was_read_from() {
-    atelier(async |atelier| {
+    service(async |service| {
         let event = fs::read(checkout().join("events/get-openapi.json")).expect("an event");
-        let functions = atelier.functions();
+        let functions = service.functions();
         let answer = functions.invoke("get-openapi", Bytes::from(event), "", Duration::from_secs(10)).await;
         let answer: Value = serde_json::from_slice(&answer.expect("an answer")).expect("JSON");
         let served: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, sync::LazyLock, time::Duration};
 use api::samples::Sample;
 use bytes::Bytes;
 use domain::Visitor;
-use harness::{Atelier, Client, Response, atelier};
+use harness::{Client, Response, Service, service};
 use http::Method;
 use local::{lambda::InvokeError, stack::checkout};
 use serde_json::Value;
@@ -66,8 +66,8 @@ impl Fixture {
         fixture
     }
 
-    async fn insert(&self, atelier: &Atelier) {
-        let database = atelier.database().await;
+    async fn insert(&self, service: &Service) {
+        let database = service.database().await;
         for (insert, values) in &self.inserts {
             let parameters: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
             database.execute(insert, &parameters).await.expect("a row");
@@ -75,18 +75,18 @@ impl Fixture {
     }
 }
 
-/// Empties the catalogue of `atelier`, but for what the samples refer to.
-pub(crate) async fn again(atelier: &Atelier) {
+/// Empties the catalogue of `service`, but for what the samples refer to.
+pub(crate) async fn again(service: &Service) {
     let fixture = Fixture::new();
     let truncate = format!("truncate {}, history, idempotency_keys cascade", fixture.tables.join(", "));
-    atelier.database().await.batch_execute(&truncate).await.expect("an empty catalogue");
-    fixture.insert(atelier).await;
+    service.database().await.batch_execute(&truncate).await.expect("an empty catalogue");
+    fixture.insert(service).await;
 }
 
-async fn invoke(atelier: &Atelier, sample: &str) -> Value {
+async fn invoke(service: &Service, sample: &str) -> Value {
     let event = fs::read(checkout().join(format!("events/{sample}.json"))).expect("an event");
     let operation = sample.split('.').next().expect("a name");
-    let functions = atelier.functions();
+    let functions = service.functions();
     let answer = functions.invoke(
         operation,
         Bytes::from(event),
@@ -99,9 +99,9 @@ async fn invoke(atelier: &Atelier, sample: &str) -> Value {
 #[test]
 fn every_sample_is_answered_with_its_status() {
     for Sample { name, status, .. } in SAMPLES.iter() {
-        atelier(async |atelier| {
-            Fixture::new().insert(atelier).await;
-            let answer = invoke(atelier, name).await;
+        service(async |service| {
+            Fixture::new().insert(service).await;
+            let answer = invoke(service, name).await;
             assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
         });
     }
@@ -124,8 +124,8 @@ fn every_file_is_a_sample_and_every_operation_has_one() {
 
 #[test]
 fn links_carry_the_stage_of_the_event() {
-    atelier(async |atelier| {
-        let answer = invoke(atelier, "create-product").await;
+    service(async |service| {
+        let answer = invoke(service, "create-product").await;
         let location = answer["multiValueHeaders"]["location"][0].as_str().expect("a location");
         assert!(location.starts_with("/prod/v1/products/"), "{location}");
     });
@@ -133,7 +133,7 @@ fn links_carry_the_stage_of_the_event() {
 
 #[test]
 fn an_event_of_cargo_lambda_watch_is_answered_in_its_own_form() {
-    atelier(async |atelier| {
+    service(async |service| {
         let event = serde_json::json!({
             "version": "2.0", "httpMethod": "GET", "resource": null, "routeKey": "$default", "rawPath": "/v1/products", "rawQueryString": "limit=1",
             "headers": {"accept": "application/json"}, "queryStringParameters": {"limit": "1"},
@@ -142,7 +142,7 @@ fn an_event_of_cargo_lambda_watch_is_answered_in_its_own_form() {
                 "requestId": "r-1", "routeKey": "$default", "stage": "$default", "time": "22/Nov/2024:14:48:59 +0000", "timeEpoch": 1_732_286_939_000_u64},
             "isBase64Encoded": false
         });
-        let functions = atelier.functions();
+        let functions = service.functions();
         let answer = functions
             .invoke("list-products", Bytes::from(event.to_string()), "", Duration::from_secs(10))
             .await;
@@ -156,11 +156,11 @@ fn an_event_of_cargo_lambda_watch_is_answered_in_its_own_form() {
 
 #[test]
 fn an_event_of_another_service_is_an_error_that_says_so() {
-    atelier(async |atelier| {
+    service(async |service| {
         for foreign in [r#"{"Records": []}"#, "{}", "[]", "null", r#""httpMethod""#] {
             let event = Bytes::from_static(foreign.as_bytes());
             let answer =
-                atelier.functions().invoke("list-products", event, "", Duration::from_secs(10)).await;
+                service.functions().invoke("list-products", event, "", Duration::from_secs(10)).await;
             let Err(InvokeError::FunctionError { error_type, message }) = answer else {
                 panic!("{foreign}: {answer:?}");
             };
@@ -254,8 +254,8 @@ fn whatever_stands_in_the_place_of_a_member_is_answered_and_what_is_not_needed_c
         .iter()
         .any(|needed| pointer.starts_with(needed))
     };
-    atelier(async |atelier| {
-        Fixture::new().insert(atelier).await;
+    service(async |service| {
+        Fixture::new().insert(service).await;
         let mut answers = 0;
         for (operation, event, status) in [
             ("list-products", http_event(), 200),
@@ -270,7 +270,7 @@ fn whatever_stands_in_the_place_of_a_member_is_answered_and_what_is_not_needed_c
                     let changed = with(&event, &pointer, *other);
                     let event = Bytes::from(changed.clone());
                     let answer =
-                        atelier.functions().invoke(operation, event, "", Duration::from_secs(10)).await;
+                        service.functions().invoke(operation, event, "", Duration::from_secs(10)).await;
                     let answer = answer.unwrap_or_else(|error| panic!("{error}: {changed}"));
                     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
                     let given = answer["statusCode"].as_u64().expect("a status");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Setup, atelier_with, is_large, product_path};
+use harness::{Setup, is_large, product_path, service_with};
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet, time::sleep};
 use tokio_postgres::{Client, NoTls};
@@ -30,10 +30,10 @@ async fn until(client: &Client, sql: &str, expected: &str) {
 #[test]
 fn a_failover_loses_no_acknowledged_write() {
     let settings = vec![("synchronous_commit".to_owned(), "on".to_owned())];
-    atelier_with(
+    service_with(
         Setup { own_server: Some(settings), is_proxied: true, ..Setup::default() },
-        async |atelier| {
-            let mut primary = atelier.server().lock().await;
+        async |service| {
+            let mut primary = service.server().lock().await;
             let standby = primary.standby().await.expect("a standby");
             let admin = connect(&primary.url("postgres")).await;
             until(&admin, "select state from pg_stat_replication", "streaming").await;
@@ -46,7 +46,7 @@ fn a_failover_loses_no_acknowledged_write() {
             let writing_time = Duration::from_secs(if is_large() { 90 } else { 12 });
             let mut writers = JoinSet::new();
             for writer in 0..5 {
-                let client = atelier.client().clone();
+                let client = service.client().clone();
                 writers.spawn(async move {
                     let mut answers = Vec::new();
                     while started.elapsed() < writing_time {
@@ -66,9 +66,9 @@ fn a_failover_loses_no_acknowledged_write() {
             let went = started.elapsed();
             primary.halt().await.expect("the primary goes");
             // The name changes before the standby is ready to write: for a moment it leads to a read-only server.
-            atelier.proxy().point_to(standby.port());
+            service.proxy().point_to(standby.port());
             sleep(Duration::from_millis(500)).await;
-            let successor = connect(&standby.url(atelier.database_name())).await;
+            let successor = connect(&standby.url(service.database_name())).await;
             let promoted = successor.query_one("select pg_promote()", &[]).await.expect("an answer");
             assert!(promoted.get::<_, bool>(0), "promoted");
 
@@ -108,28 +108,28 @@ fn a_failover_loses_no_acknowledged_write() {
 /// 31 s: longer than a connection may be idle before it is asked.
 #[test]
 fn a_connection_that_was_cut_in_silence_while_the_function_was_frozen_is_replaced() {
-    atelier_with(Setup { is_proxied: true, ..Setup::default() }, async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
-        atelier.client().get(&path).await.expect(200);
+    service_with(Setup { is_proxied: true, ..Setup::default() }, async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 0})).await);
+        service.client().get(&path).await.expect(200);
         let pids =
-            ["get-product", "create-product"].iter().flat_map(|name| atelier.functions().environments(name));
+            ["get-product", "create-product"].iter().flat_map(|name| service.functions().environments(name));
         let pids: Vec<String> = pids.map(|environment| environment.pid.to_string()).collect();
         let kill = async |signal: &str| {
             Command::new("kill").arg(signal).args(&pids).status().await.expect("kill runs")
         };
         assert!(kill("-STOP").await.success());
-        atelier.proxy().cut();
+        service.proxy().cut();
         sleep(Duration::from_secs(if is_large() { 61 } else { 31 })).await;
         assert!(kill("-CONT").await.success());
 
         let asked = Instant::now();
-        atelier.client().get(&path).await.expect(200);
-        atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 0})).await.expect(201);
+        service.client().get(&path).await.expect(200);
+        service.client().post("/v1/products", &json!({"name": "Dish", "price": 0})).await.expect(201);
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
         assert!(
-            atelier.log().iter().any(|line| line.contains("an idle connection was lost")),
+            service.log().iter().any(|line| line.contains("an idle connection was lost")),
             "{:?}",
-            atelier.log()
+            service.log()
         );
     });
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Atelier, Client, Setup, atelier, atelier_with, id, is_large, product_path};
+use harness::{Client, Service, Setup, id, is_large, product_path, service, service_with};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -88,8 +88,8 @@ async fn write(
 }
 
 /// Holds what was acknowledged against what there is.
-async fn check(atelier: &Atelier, acknowledged: &[(String, Value)]) {
-    let database = atelier.database().await;
+async fn check(service: &Service, acknowledged: &[(String, Value)]) {
+    let database = service.database().await;
     let rows =
         database.query("select id::text, name, price, version from products", &[]).await.expect("products");
     let mut names = std::collections::HashSet::new();
@@ -126,18 +126,18 @@ async fn check(atelier: &Atelier, acknowledged: &[(String, Value)]) {
 
 #[test]
 fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Read", "price": 0})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Read", "price": 0})).await;
         let tallies = || [(); 4].map(|()| Arc::new(Tally::default()));
         let (reads, writes) = (tallies(), tallies());
         let stop = Arc::new(AtomicBool::new(false));
         let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
         for (number, (reads, writes)) in (0..).zip(reads.iter().zip(&writes)) {
-            let (client, path) = (atelier.client().clone(), product_path(&product));
+            let (client, path) = (service.client().clone(), product_path(&product));
             readers.spawn(read(client.clone(), path, Arc::clone(reads), Arc::clone(&stop)));
             writers.spawn(write(client, number, Arc::clone(writes), Arc::clone(&stop)));
         }
-        let database = atelier.database().await;
+        let database = service.database().await;
         let mut terminated = 0;
         let end = Instant::now() + Duration::from_secs(if is_large() { 180 } else { 20 });
         while Instant::now() < end {
@@ -158,7 +158,7 @@ fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
         stop.store(true, Ordering::Relaxed);
         readers.join_all().await;
         let acknowledged = writers.join_all().await.concat();
-        check(atelier, &acknowledged).await;
+        check(service, &acknowledged).await;
         let ((read, unread), (written, unwritten)) = (figures(&reads), figures(&writes));
         eprintln!(
             "terminated {terminated} sessions: {read} reads, {unread} failed; {written} writes, {unwritten} failed, \
@@ -171,10 +171,10 @@ fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
 
 #[test]
 fn a_frozen_postgresql_is_503_within_the_deadline_and_leaves_nothing_behind() {
-    atelier_with(Setup { own_server: Some(Vec::new()), ..Setup::default() }, async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
-        atelier.client().get(&path).await.expect(200);
-        let database = atelier.database().await;
+    service_with(Setup { own_server: Some(Vec::new()), ..Setup::default() }, async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 0})).await);
+        service.client().get(&path).await.expect(200);
+        let database = service.database().await;
         let backends: Vec<i32> = database
             .query("select pid from pg_stat_activity where pid <> pg_backend_pid()", &[])
             .await
@@ -182,7 +182,7 @@ fn a_frozen_postgresql_is_503_within_the_deadline_and_leaves_nothing_behind() {
             .iter()
             .map(|row| row.get(0))
             .collect();
-        let postmaster = atelier.server().lock().await.pid();
+        let postmaster = service.server().lock().await.pid();
         let all: Vec<u32> = backends.iter().map(|pid| pid.unsigned_abs()).chain([postmaster]).collect();
         for pid in &all {
             signal("-STOP", *pid).await;
@@ -190,7 +190,7 @@ fn a_frozen_postgresql_is_503_within_the_deadline_and_leaves_nothing_behind() {
         let frozen = Instant::now();
         let mut requests = JoinSet::new();
         for _ in 0..5 {
-            let (client, path) = (atelier.client().clone(), path.clone());
+            let (client, path) = (service.client().clone(), path.clone());
             requests.spawn(async move {
                 let asked = Instant::now();
                 client.get(&path).await.problem(503);
@@ -204,8 +204,8 @@ fn a_frozen_postgresql_is_503_within_the_deadline_and_leaves_nothing_behind() {
         }
         eprintln!("PostgreSQL frozen for 10 s: 503 after {waits:?}");
         assert!(waits.iter().all(|wait| *wait < Duration::from_secs(11)), "{waits:?}");
-        atelier.client().get(&path).await.expect(200);
-        let environments = atelier.functions().environments("get-product");
+        service.client().get(&path).await.expect(200);
+        let environments = service.functions().environments("get-product");
         let sql = "select count(*) from pg_stat_activity where application_name = 'get-product'";
         let mut sessions = i64::MAX;
         for _ in 0..100 {
@@ -224,15 +224,15 @@ fn a_frozen_postgresql_is_503_within_the_deadline_and_leaves_nothing_behind() {
 
 #[test]
 fn a_function_that_was_frozen_while_its_connection_was_cut_answers_the_next_request() {
-    atelier(async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+    service(async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 0})).await);
         let create = json!({"name": "Dish", "price": 0});
-        atelier.client().get(&path).await.expect(200);
-        let database = atelier.database().await;
+        service.client().get(&path).await.expect(200);
+        let database = service.database().await;
         for round in 0..5 {
             let frozen: Vec<u32> = ["get-product", "create-product", "patch-product"]
                 .iter()
-                .flat_map(|name| atelier.functions().environments(name))
+                .flat_map(|name| service.functions().environments(name))
                 .map(|environment| environment.pid)
                 .collect();
             for pid in &frozen {
@@ -245,14 +245,14 @@ fn a_function_that_was_frozen_while_its_connection_was_cut_answers_the_next_requ
             for pid in &frozen {
                 signal("-CONT", *pid).await;
             }
-            atelier.client().get(&path).await.expect(200);
-            atelier.client().post("/v1/products", &create).await.expect(201);
-            let tag = atelier.client().get(&path).await.header("etag").to_owned();
+            service.client().get(&path).await.expect(200);
+            service.client().post("/v1/products", &create).await.expect(201);
+            let tag = service.client().get(&path).await.header("etag").to_owned();
             let headers = [("content-type", "application/json"), ("if-match", tag.as_str())];
             let body = json!({"price": round + 1}).to_string();
-            atelier.client().send(Method::PATCH, &path, &headers, body).await.expect(200);
+            service.client().send(Method::PATCH, &path, &headers, body).await.expect(200);
         }
-        assert_eq!(atelier.count_products().await, 6);
+        assert_eq!(service.count_products().await, 6);
     });
 }
 
@@ -260,9 +260,9 @@ fn a_function_that_was_frozen_while_its_connection_was_cut_answers_the_next_requ
 fn two_hundred_environments_open_at_most_one_connection_each() {
     let settings = vec![("max_connections".to_owned(), "300".to_owned())];
     let setup = Setup { own_server: Some(settings), max_environments: Some(200), ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 0})).await;
-        let database = atelier.database().await;
+    service_with(setup, async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 0})).await;
+        let database = service.database().await;
         // Every read waits for the lock: none can be answered by a process that another one has used.
         database
             .batch_execute("begin; lock table products in access exclusive mode")
@@ -270,12 +270,12 @@ fn two_hundred_environments_open_at_most_one_connection_each() {
             .expect("the lock");
         let mut requests = JoinSet::new();
         for _ in 0..200 {
-            let (client, path) = (atelier.client().clone(), product_path(&product));
+            let (client, path) = (service.client().clone(), product_path(&product));
             requests.spawn(async move { client.get(&path).await.expect(200) });
         }
         let sql = "select count(*), count(*) filter (where wait_event_type = 'Lock') from pg_stat_activity
             where application_name = 'get-product'";
-        let observer = atelier.database().await;
+        let observer = service.database().await;
         let (mut most, mut waiting) = (0_i64, 0_i64);
         let end = Instant::now() + Duration::from_secs(8);
         while waiting < 200 && Instant::now() < end {
@@ -286,7 +286,7 @@ fn two_hundred_environments_open_at_most_one_connection_each() {
         }
         database.batch_execute("commit").await.expect("the lock goes");
         let answered = requests.join_all().await.len();
-        let environments = atelier.functions().environments("get-product").len();
+        let environments = service.functions().environments("get-product").len();
         eprintln!("{environments} environments, at most {most} connections, {answered} answers");
         assert!(most <= i64::try_from(environments).expect("a few hundred"), "{most} connections");
         assert!(environments > 20, "{environments} environments");
@@ -295,9 +295,9 @@ fn two_hundred_environments_open_at_most_one_connection_each() {
 
 #[test]
 fn roles_can_do_no_more_than_their_operations() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 0})).await;
-        let database = atelier.database().await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 0})).await;
+        let database = service.database().await;
         for (role, statement, allowed) in [
             ("catalog_reader", "select 1 from products, artisans", true),
             ("catalog_reader", "insert into artisans select * from artisans", false),
@@ -319,6 +319,6 @@ fn roles_can_do_no_more_than_their_operations() {
             database.batch_execute("rollback").await.expect("a rollback");
             assert_eq!(result.is_ok(), allowed, "{role}: {statement}: {result:?}");
         }
-        assert_eq!(id(&atelier.client().get(&product_path(&product)).await.expect(200).json()), id(&product));
+        assert_eq!(id(&service.client().get(&product_path(&product)).await.expect(200).json()), id(&product));
     });
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Response, Setup, atelier, atelier_with};
+use harness::{Response, Setup, service, service_with};
 use http::Method;
 use local::gateway;
 
@@ -18,7 +18,7 @@ fn assert_answered(response: Response, status: u16, error_type: &str, detail: &s
 
 #[test]
 fn unknown_paths_and_methods_are_alike() {
-    atelier(async |atelier| {
+    service(async |service| {
         for (method, path) in [
             (Method::GET, "/"),
             (Method::GET, "/v1"),
@@ -31,7 +31,7 @@ fn unknown_paths_and_methods_are_alike() {
             (Method::OPTIONS, "/v1/products"),
             (Method::POST, "/v1/products/search"),
         ] {
-            let response = atelier.client().send(method, path, &[], "").await;
+            let response = service.client().send(method, path, &[], "").await;
             let detail = "Missing Authentication Token";
             assert_answered(response, 403, "MissingAuthenticationTokenException", detail);
         }
@@ -40,14 +40,14 @@ fn unknown_paths_and_methods_are_alike() {
 
 #[test]
 fn what_is_too_large_for_the_gateway_reaches_no_function() {
-    atelier(async |atelier| {
+    service(async |service| {
         for megabytes in [7, 11] {
             let body = vec![b' '; megabytes * 1024 * 1024];
             let json = [("content-type", "application/json")];
-            let response = atelier.client().send(Method::POST, "/v1/products", &json, body).await;
+            let response = service.client().send(Method::POST, "/v1/products", &json, body).await;
             assert_answered(response, 413, "RequestTooLargeException", "Request Too Long");
         }
-        assert!(atelier.functions().environments("create-product").iter().all(|it| it.invocations == 0));
+        assert!(service.functions().environments("create-product").iter().all(|it| it.invocations == 0));
     });
 }
 
@@ -55,18 +55,18 @@ fn what_is_too_large_for_the_gateway_reaches_no_function() {
 fn a_function_that_takes_too_long_is_504() {
     let options =
         gateway::Options { integration_timeout: Duration::from_millis(500), ..gateway::Options::default() };
-    atelier_with(Setup { gateway: options, ..Setup::default() }, async |atelier| {
-        let response = atelier.client().get("/misbehave/stall").await;
+    service_with(Setup { gateway: options, ..Setup::default() }, async |service| {
+        let response = service.client().get("/misbehave/stall").await;
         assert_answered(response, 504, "EndpointRequestTimedOutException", "Endpoint request timed out");
     });
 }
 
 #[test]
 fn an_answer_bears_the_gateways_identifiers() {
-    atelier(async |atelier| {
+    service(async |service| {
         let trace = "Root=1-67891233-abcdef012345678912345678";
         let headers = [("x-amzn-trace-id", trace)];
-        let response = atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+        let response = service.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
         assert_eq!(response.header("x-amzn-trace-id"), trace);
         assert!(uuid::Uuid::parse_str(response.header("x-amzn-requestid")).is_ok());
         assert_eq!(response.header("x-correlation-id"), response.header("x-amzn-requestid"));

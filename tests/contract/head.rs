@@ -1,6 +1,6 @@
 //! HEAD, which every GET has beside it (RFC 9110, section 9.3.2): the same status and headers, and no body.
 
-use harness::atelier;
+use harness::service;
 use http::{HeaderMap, Method};
 use local::stack::checkout;
 use serde_json::Value;
@@ -20,30 +20,30 @@ fn steady(headers: &HeaderMap) -> Vec<(String, String)> {
 
 #[test]
 fn every_get_has_a_head_with_its_headers_and_without_a_body() {
-    atelier(async |atelier| {
-        again(atelier).await;
+    service(async |service| {
+        again(service).await;
         let samples = SAMPLES.iter().filter(|sample| sample.method == Method::GET && sample.status == 200);
         let samples: Vec<_> = samples.collect();
         assert!(samples.len() >= 12, "{samples:?}");
         for sample in samples {
-            let get = events::send(atelier.client(), sample, Method::GET, &[]).await.expect(200);
+            let get = events::send(service.client(), sample, Method::GET, &[]).await.expect(200);
             let tag = get.header("etag");
             for headers in [&[][..], &[("if-none-match", tag)], &[("if-match", "\"x\"")]] {
                 // Health has no validators: nothing to compare with.
                 if sample.path() == "/health" && !headers.is_empty() {
                     continue;
                 }
-                let get = events::send(atelier.client(), sample, Method::GET, headers).await;
-                let head = events::send(atelier.client(), sample, Method::HEAD, headers).await;
+                let get = events::send(service.client(), sample, Method::GET, headers).await;
+                let head = events::send(service.client(), sample, Method::HEAD, headers).await;
                 assert_eq!(head.status, get.status, "{} {headers:?}", sample.target);
                 assert_eq!(steady(&head.headers), steady(&get.headers), "{} {headers:?}", sample.target);
                 assert_eq!(head.body, "", "{}", sample.target);
             }
             let slash = sample.target.replacen(sample.path(), &format!("{}/", sample.path()), 1);
-            atelier.client().send(Method::HEAD, &slash, &[], "").await.expect(200);
+            service.client().send(Method::HEAD, &slash, &[], "").await.expect(200);
         }
         for (path, status) in [("/v1/products?limit=0", 400), ("/v1/artisans/search", 400)] {
-            let head = atelier.client().send(Method::HEAD, path, &[], "").await.expect(status);
+            let head = service.client().send(Method::HEAD, path, &[], "").await.expect(status);
             assert_eq!((head.body.as_str(), head.header("content-type")), ("", "application/problem+json"));
         }
     });

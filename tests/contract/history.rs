@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use harness::{Atelier, Response, Setup, artisan_path, atelier, atelier_with, id, product_path};
+use harness::{Response, Service, Setup, artisan_path, id, product_path, service, service_with};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// How many writes history tells of.
-async fn count(atelier: &Atelier) -> i64 {
-    atelier.database().await.query_one("select count(*) from history", &[]).await.expect("a count").get(0)
+async fn count(service: &Service) -> i64 {
+    service.database().await.query_one("select count(*) from history", &[]).await.expect("a count").get(0)
 }
 
-async fn history(atelier: &Atelier, path: &str) -> Vec<Value> {
-    atelier.walk(&format!("{path}/history?limit=3")).await
+async fn history(service: &Service, path: &str) -> Vec<Value> {
+    service.walk(&format!("{path}/history?limit=3")).await
 }
 
 fn versions(entries: &[Value]) -> Vec<i64> {
@@ -46,27 +46,27 @@ fn every_write<'a>(of_product: &'a str, of_artisan: &'a str) -> [(Method, &'a st
 
 /// A request with a body in JSON and these headers besides.
 async fn send(
-    atelier: &Atelier,
+    service: &Service,
     method: Method,
     path: &str,
     headers: &[(&str, &str)],
     body: &Value,
 ) -> Response {
     let headers = [headers, &[("content-type", "application/json")]].concat();
-    atelier.client().send(method, path, &headers, body.to_string()).await
+    service.client().send(method, path, &headers, body.to_string()).await
 }
 
 #[test]
 fn every_write_leaves_one_row_that_says_who_when_and_why() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let call = async |name: &str, method: &str, path: &str, body: &str, reason: Option<&str>| {
             let mut call = Call::new(url, method, path, body);
             call.headers.extend(reason.map(|reason| ("x-audit-reason".to_owned(), reason.to_owned())));
             call.signed(&principal(name), SystemTime::now()).send(url).await
         };
         let clock = async || {
-            let database = atelier.database().await;
+            let database = service.database().await;
             database.query_one("select clock_timestamp()", &[]).await.expect("a time").get::<_, Timestamp>(0)
         };
         let start = clock().await;
@@ -135,13 +135,13 @@ fn every_write_leaves_one_row_that_says_who_when_and_why() {
             });
             assert_eq!(entries, expected.collect::<Vec<_>>());
         }
-        assert_eq!(count(atelier).await, 7);
+        assert_eq!(count(service).await, 7);
     });
 }
 
 /// What is in every table that operations write to, but for history itself.
-async fn catalogue(atelier: &Atelier) -> Vec<(String, String)> {
-    let database = atelier.database().await;
+async fn catalogue(service: &Service) -> Vec<(String, String)> {
+    let database = service.database().await;
     let tables = "
         select table_name::text from information_schema.tables
         where table_schema = current_schema() and table_type = 'BASE TABLE'
@@ -159,17 +159,17 @@ async fn catalogue(atelier: &Atelier) -> Vec<(String, String)> {
 
 #[test]
 fn whatever_changes_the_catalogue_leaves_a_row_that_names_its_operation() {
-    atelier(async |atelier| {
+    service(async |service| {
         let mut changing = BTreeSet::new();
         for operation in api::OPERATIONS {
             for sample in SAMPLES.iter().filter(|sample| sample.operation() == operation.name) {
-                again(atelier).await;
-                let before = catalogue(atelier).await;
+                again(service).await;
+                let before = catalogue(service).await;
                 let reason = [("x-audit-reason", sample.name.as_str())];
-                let answer = events::send(atelier.client(), sample, sample.method.clone(), &reason).await;
-                let is_changed = catalogue(atelier).await != before;
+                let answer = events::send(service.client(), sample, sample.method.clone(), &reason).await;
+                let is_changed = catalogue(service).await != before;
                 let rows = "select operation, reason, request_id from history";
-                let rows = atelier.database().await.query(rows, &[]).await.expect("the history");
+                let rows = service.database().await.query(rows, &[]).await.expect("the history");
                 let rows: Vec<[String; 3]> = rows.iter().map(|row| [0, 1, 2].map(|at| row.get(at))).collect();
                 let row = [operation.id, &sample.name, answer.header("x-amzn-requestid")].map(str::to_owned);
                 assert_eq!(rows, if is_changed { vec![row] } else { vec![] }, "{}", sample.name);
@@ -185,11 +185,11 @@ fn whatever_changes_the_catalogue_leaves_a_row_that_names_its_operation() {
 
 #[test]
 fn what_does_not_happen_leaves_no_row() {
-    atelier(async |atelier| {
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    service(async |service| {
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let cup = json!({"name": "Cup", "price": 1, "artisan_id": artisan["id"]});
         let key = [("idempotency-key", "k")];
-        let product = send(atelier, Method::POST, "/v1/products", &key, &cup).await.expect(201).json();
+        let product = send(service, Method::POST, "/v1/products", &key, &cup).await.expect(201).json();
         let (of_artisan, of_product) = (artisan_path(&artisan), product_path(&product));
         let (artisans, products) = ("/v1/artisans", "/v1/products");
         let nowhere = format!("{products}/{}", uuid::Uuid::now_v7());
@@ -221,27 +221,27 @@ fn what_does_not_happen_leaves_no_row() {
             (&delete, &*no_one, &[], json!(null), 404),
             (&get, &*of_product, &[], json!(null), 200),
         ] {
-            send(atelier, method.clone(), path, headers, &body).await.expect(status);
-            assert_eq!(count(atelier).await, 2, "{method} {path} {headers:?} {body}");
+            send(service, method.clone(), path, headers, &body).await.expect(status);
+            assert_eq!(count(service).await, 2, "{method} {path} {headers:?} {body}");
         }
         let mut requests = JoinSet::new();
         for _ in 0..20 {
-            let client = atelier.client().clone();
+            let client = service.client().clone();
             requests.spawn(async move {
                 let headers = [("content-type", "application/json"), ("idempotency-key", "at once")];
                 client.send(Method::POST, "/v1/products", &headers, r#"{"name": "Dish", "price": 1}"#).await
             });
         }
         requests.join_all().await;
-        assert_eq!(count(atelier).await, 3, "twenty requests with one key are one write");
+        assert_eq!(count(service).await, 3, "twenty requests with one key are one write");
     });
 }
 
 #[test]
 fn a_reason_that_is_none_is_400_before_anything_is_written() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let (of_product, of_artisan) = (product_path(&product), artisan_path(&artisan));
         let long = "x".repeat(501);
         for (method, path, body) in every_write(&of_product, &of_artisan) {
@@ -258,11 +258,11 @@ fn a_reason_that_is_none_is_400_before_anything_is_written() {
                 &["one", "two"],
             ] {
                 let headers: Vec<_> = reasons.iter().map(|reason| ("x-audit-reason", *reason)).collect();
-                let faults = send(atelier, method.clone(), path, &headers, &body).await.faults(400);
+                let faults = send(service, method.clone(), path, &headers, &body).await.faults(400);
                 assert_eq!(faults, ["X-Audit-Reason"], "{method} {path} {reasons:?}");
             }
         }
-        assert_eq!(count(atelier).await, 2);
+        assert_eq!(count(service).await, 2);
         let longest = "棚".repeat(500);
         for (reason, kept) in [
             ("か\u{3099}らす", "がらす"),
@@ -272,23 +272,23 @@ fn a_reason_that_is_none_is_400_before_anything_is_written() {
         ] {
             let headers = [("x-audit-reason", reason)];
             let price = json!({"price": reason.len()});
-            send(atelier, Method::PATCH, &of_product, &headers, &price).await.expect(200);
-            assert_eq!(history(atelier, &of_product).await[0]["reason"], kept);
+            send(service, Method::PATCH, &of_product, &headers, &price).await.expect(200);
+            assert_eq!(history(service, &of_product).await[0]["reason"], kept);
         }
     });
 }
 
 #[test]
 fn a_history_outlives_its_resource() {
-    atelier(async |atelier| {
-        let client = atelier.client();
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    service(async |service| {
+        let client = service.client();
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         for path in [product_path(&product), artisan_path(&artisan)] {
             client.delete(&path).await.expect(204);
             client.delete(&path).await.problem(404);
             client.get(&path).await.problem(404);
-            let entries = history(atelier, &path).await;
+            let entries = history(service, &path).await;
             assert_eq!(versions(&entries), [2, 1]);
             assert_eq!(entries[0]["principal"], json!(null), "nobody was asked who they are");
         }
@@ -313,11 +313,11 @@ fn a_restored_row_goes_on_after_its_deletion() {
     const ARTISAN: &str =
         "id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at,
         changed_by_request";
-    atelier(async |atelier| {
-        let client = atelier.client();
-        let owner = atelier.database().await;
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    service(async |service| {
+        let client = service.client();
+        let owner = service.database().await;
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let (price, name) = (|price| json!({"price": price}), |name| json!({"given_name": name}));
         for (path, table, columns, changes) in [
             (product_path(&product), "products", PRODUCT, [price(2), price(3), price(4), price(5)]),
@@ -341,18 +341,18 @@ fn a_restored_row_goes_on_after_its_deletion() {
             let restored = client.get(&path).await.expect(200);
             assert_eq!(restored.header("etag"), old_tag, "it is what it was");
             let lost = [("if-match", tag_of_second.as_str())];
-            send(atelier, Method::PATCH, &path, &lost, &fourth).await.problem(412);
+            send(service, Method::PATCH, &path, &lost, &fourth).await.problem(412);
             let mine = [("if-match", old_tag.as_str())];
-            let changed = send(atelier, Method::PATCH, &path, &mine, &fourth).await.expect(200);
+            let changed = send(service, Method::PATCH, &path, &mine, &fourth).await.expect(200);
             assert_eq!(changed.json()["version"], 5);
             assert_eq!(client.patch(&path, &fifth).await.expect(200).json()["version"], 6);
             client.delete(&path).await.expect(204);
-            assert_eq!(versions(&history(atelier, &path).await), [7, 6, 5, 4, 3, 2, 1]);
+            assert_eq!(versions(&history(service, &path).await), [7, 6, 5, 4, 3, 2, 1]);
 
             owner.batch_execute(&restore).await.expect("a row");
             client.delete(&path).await.expect(204);
             client.delete(&path).await.problem(404);
-            let entries = history(atelier, &path).await;
+            let entries = history(service, &path).await;
             assert_eq!(versions(&entries), [8, 7, 6, 5, 4, 3, 2, 1]);
         }
     });
@@ -360,28 +360,28 @@ fn a_restored_row_goes_on_after_its_deletion() {
 
 #[test]
 fn what_is_older_than_the_table_has_a_history_from_its_next_change_on() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
-        atelier.database().await.execute("delete from history", &[]).await.expect("the owner may");
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+        service.database().await.execute("delete from history", &[]).await.expect("the owner may");
         let changes = [
             (product_path(&product), json!({"price": 2})),
             (artisan_path(&artisan), json!({"given_name": "Aoi"})),
         ];
         for (path, change) in changes {
-            let page = atelier.client().get(&format!("{path}/history")).await.expect(200);
+            let page = service.client().get(&format!("{path}/history")).await.expect(200);
             assert_eq!(page.json(), json!({"items": [], "next_cursor": null}));
-            atelier.client().patch(&path, &change).await.expect(200);
-            assert_eq!(versions(&history(atelier, &path).await), [2]);
+            service.client().patch(&path, &change).await.expect(200);
+            assert_eq!(versions(&history(service, &path).await), [2]);
         }
     });
 }
 
 #[test]
 fn a_page_is_recognised_until_the_next_change() {
-    atelier(async |atelier| {
-        let client = atelier.client();
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+    service(async |service| {
+        let client = service.client();
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         let list = format!("{path}/history");
         let tag = client.get(&list).await.expect(200).header("etag").to_owned();
         let condition = [("if-none-match", tag.as_str())];
@@ -393,9 +393,9 @@ fn a_page_is_recognised_until_the_next_change() {
 
 #[test]
 fn a_walk_sees_each_version_once_newest_first_whatever_is_written_meanwhile() {
-    atelier(async |atelier| {
-        let client = atelier.client();
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+    service(async |service| {
+        let client = service.client();
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 0})).await);
         for price in 1..20 {
             client.patch(&path, &json!({"price": price})).await.expect(200);
         }
@@ -409,23 +409,23 @@ fn a_walk_sees_each_version_once_newest_first_whatever_is_written_meanwhile() {
         });
         let mut walks = 0;
         while !writer.is_finished() || walks == 0 {
-            let seen = versions(&history(atelier, &path).await);
+            let seen = versions(&history(service, &path).await);
             assert_eq!(seen, (1..=seen[0]).rev().collect::<Vec<_>>());
             assert!(seen[0] >= 20);
             walks += 1;
         }
         writer.await.expect("the writer ends well");
-        assert_eq!(versions(&history(atelier, &path).await), (1..=120).rev().collect::<Vec<_>>());
+        assert_eq!(versions(&history(service, &path).await), (1..=120).rev().collect::<Vec<_>>());
     });
 }
 
 #[test]
 fn writers_that_race_leave_each_version_once_in_order() {
-    atelier(async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 0})).await);
+    service(async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 0})).await);
         let mut writers = JoinSet::new();
         for number in 1..=50 {
-            let (client, path) = (atelier.client().clone(), path.clone());
+            let (client, path) = (service.client().clone(), path.clone());
             writers.spawn(async move {
                 let method = if number % 3 == 0 { Method::PUT } else { Method::PATCH };
                 let reason = number.to_string();
@@ -438,8 +438,8 @@ fn writers_that_race_leave_each_version_once_in_order() {
         }
         let mut answered = writers.join_all().await;
         answered.sort_unstable();
-        atelier.client().delete(&path).await.expect(204);
-        let entries = history(atelier, &path).await;
+        service.client().delete(&path).await.expect(204);
+        let entries = history(service, &path).await;
         assert_eq!(versions(&entries), (1..=52).rev().collect::<Vec<_>>());
         let text = |entry: &Value, member: &str| entry[member].as_str().expect("a text").to_owned();
         let mut told = entries[1..51]
@@ -462,15 +462,15 @@ fn writers_that_race_leave_each_version_once_in_order() {
 fn a_write_whose_answer_is_lost_is_told_once() {
     let settings = [("synchronous_commit", "local"), ("synchronous_standby_names", "nobody")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    atelier_with(Setup { own_server: Some(settings), ..Setup::default() }, async |atelier| {
-        let client = atelier.client();
+    service_with(Setup { own_server: Some(settings), ..Setup::default() }, async |service| {
+        let client = service.client();
         let created = client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         let (path, tag) = (created.header("location"), created.header("etag"));
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let of_artisan = artisan_path(&artisan);
         let artisans_tag = client.get(&of_artisan).await.expect(200).header("etag").to_owned();
-        let database = atelier.database().await;
-        let writer = atelier.database_as(Role::Writer).await;
+        let database = service.database().await;
+        let writer = service.database_as(Role::Writer).await;
         let writer: String = writer.query_one("select current_user::text", &[]).await.expect("a name").get(0);
         // New sessions of the functions begin with this.
         let wait_for_standbys = async |level: &str| {
@@ -491,11 +491,11 @@ fn a_write_whose_answer_is_lost_is_told_once() {
             (Method::DELETE, &of_artisan, None, json!(null), 204),
             (Method::POST, "/v1/artisans", None, json!({"given_name": "Aoi", "family_name": "Abe"}), 201),
         ] {
-            let before = count(atelier).await;
+            let before = count(service).await;
             wait_for_standbys("on").await;
             end_sessions(&format!("usename = '{writer}'")).await;
             let condition = tag.map(|tag| ("if-match", tag));
-            let request = send(atelier, method, path, condition.as_slice(), &body);
+            let request = send(service, method, path, condition.as_slice(), &body);
             let lose = async {
                 let is_waiting = async {
                     let sql = "select 1 from pg_stat_activity where wait_event = 'SyncRep'";
@@ -506,27 +506,27 @@ fn a_write_whose_answer_is_lost_is_told_once() {
                 assert_eq!(end_sessions("wait_event = 'SyncRep'").await, 1, "{path}");
             };
             tokio::join!(request, lose).0.expect(status);
-            assert_eq!(count(atelier).await, before + 1, "{path}");
+            assert_eq!(count(service).await, before + 1, "{path}");
         }
-        assert_eq!(versions(&history(atelier, path).await), [3, 2, 1]);
-        assert_eq!(versions(&history(atelier, &of_artisan).await), [3, 2, 1]);
+        assert_eq!(versions(&history(service, path).await), [3, 2, 1]);
+        assert_eq!(versions(&history(service, &of_artisan).await), [3, 2, 1]);
     });
 }
 
 #[test]
 fn a_write_that_cannot_be_told_does_not_happen() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         let (of_product, of_artisan) = (product_path(&product), artisan_path(&artisan));
-        let owner = atelier.database().await;
+        let owner = service.database().await;
         let close = "alter table history add constraint history_closed check (false) not valid";
         owner.batch_execute(close).await.expect("a constraint");
         let key = [("idempotency-key", "k")];
         for (method, path, body) in every_write(&of_product, &of_artisan) {
-            send(atelier, method, path, &key, &body).await.problem(500);
+            send(service, method, path, &key, &body).await.problem(500);
         }
-        let client = atelier.client();
+        let client = service.client();
         for (list, item, there) in
             [("/v1/products", &of_product, &product), ("/v1/artisans", &of_artisan, &artisan)]
         {
@@ -535,17 +535,17 @@ fn a_write_that_cannot_be_told_does_not_happen() {
         }
         owner.batch_execute("alter table history drop constraint history_closed").await.expect("an end");
         let [(method, path, body), ..] = every_write(&of_product, &of_artisan);
-        let created = send(atelier, method, path, &key, &body).await.expect(201);
+        let created = send(service, method, path, &key, &body).await.expect(201);
         assert_eq!(created.header("idempotency-replayed"), "", "the key was left free");
     });
 }
 
 #[test]
 fn nobody_but_the_owner_can_change_a_history() {
-    atelier(async |atelier| {
-        atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let writer = atelier.database_as(Role::Writer).await;
-        let reader = atelier.database_as(Role::Reader).await;
+    service(async |service| {
+        service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let writer = service.database_as(Role::Writer).await;
+        let reader = service.database_as(Role::Reader).await;
         let add = "insert into history (resource, resource_id, version, operation, request_id)
             values ('product', gen_random_uuid(), 1, 'createProduct', 'r')";
         let add_then = "insert into history (resource, resource_id, version, operation, request_id, at)
@@ -577,6 +577,6 @@ fn nobody_but_the_owner_can_change_a_history() {
             client.query_one("select * from history", &[]).await.expect("one row");
         }
         writer.batch_execute(add).await.expect("writers add");
-        assert_eq!(count(atelier).await, 2);
+        assert_eq!(count(service).await, 2);
     });
 }

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use harness::{Response, Setup, atelier_with};
+use harness::{Response, Setup, service_with};
 use local::gateway::{
     self, AccessLine, Auth,
     iam::{Iam, Principal},
@@ -24,7 +24,7 @@ const PRODUCT: &str = r#"{"name": "Apple", "price": 100}"#;
 fn principals() -> Vec<Principal> {
     let mut principals = Principal::defaults();
     principals.push(Principal {
-        arn: "arn:aws:sts::111122223333:assumed-role/shop/session".to_owned(),
+        arn: "arn:aws:sts::111122223333:assumed-role/store/session".to_owned(),
         access_key_id: "ASIASESSION000000000".to_owned(),
         secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
         session_token: Some(
@@ -57,8 +57,8 @@ fn refusal(answer: Response) -> (String, String) {
 
 #[test]
 fn each_principal_calls_what_it_may_and_nothing_else() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let path = "/v1/products/01936b5e-7c00-7000-8000-000000000001";
         let now = SystemTime::now();
         for (name, method, target, body, status) in [
@@ -94,20 +94,20 @@ fn each_principal_calls_what_it_may_and_nothing_else() {
                 );
             }
         }
-        assert_eq!(atelier.count_products().await, 0);
+        assert_eq!(service.count_products().await, 0);
         Call::new(url, "POST", "/v1/products", PRODUCT)
             .signed(&principal("editor"), now)
             .send(url)
             .await
             .expect(201);
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
     });
 }
 
 #[test]
 fn says_why_it_refuses_in_the_words_of_api_gateway() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let (admin, now) = (principal("admin"), SystemTime::now());
         let get = || Call::new(url, "GET", "/v1/products", "");
         let unknown = Principal { access_key_id: "AKIANOBODY0000000000".to_owned(), ..admin.clone() };
@@ -148,7 +148,7 @@ fn says_why_it_refuses_in_the_words_of_api_gateway() {
             assert_eq!(answer.0, error_type, "{}", call.target);
             assert!(answer.1.starts_with(detail), "{}", answer.1);
         }
-        assert!(atelier.functions().environments("list-products").is_empty(), "no function was asked");
+        assert!(service.functions().environments("list-products").is_empty(), "no function was asked");
     });
 }
 
@@ -159,8 +159,8 @@ fn the_functions_log_who_calls_and_no_log_has_a_secret() {
     let mut setup = signed_setup();
     setup.gateway.access_log = Some(Arc::new(move |line| lines.lock().expect("lines").push(line)));
     setup.environment.push(("AWS_LAMBDA_LOG_LEVEL".to_owned(), "TRACE".to_owned()));
-    atelier_with(setup, async |atelier| {
-        let url = atelier.client().url();
+    service_with(setup, async |service| {
+        let url = service.client().url();
         let now = SystemTime::now();
         let mut bodies = String::new();
         for name in ["reader", "editor", "admin", "session"] {
@@ -173,13 +173,13 @@ fn the_functions_log_who_calls_and_no_log_has_a_secret() {
             let mut changed = get().presigned(&principal(name), now);
             changed.target.push_str("&limit=1");
             bodies += &changed.send(url).await.expect(403).body;
-            let logged = atelier.log().join("\n");
+            let logged = service.log().join("\n");
             let caller = format!(r#""caller":{}"#, json!(principal(name).arn));
             assert_eq!(logged.matches(&caller).count(), 2, "{logged}");
         }
         let access = format!("{:?}", access.lock().expect("lines"));
         assert!(access.contains("the signature is not this request's"), "{access}");
-        let written = [atelier.log().join("\n"), access, bodies].concat();
+        let written = [service.log().join("\n"), access, bodies].concat();
         for principal in principals() {
             assert!(!written.contains(&principal.secret_access_key), "{} is in {written}", principal.arn);
             if let Some(token) = principal.session_token {

@@ -1,18 +1,18 @@
 //! `Idempotency-Key`: a repeated POST has one effect and one answer.
 
-use harness::{Atelier, Response, atelier};
+use harness::{Response, Service, service};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-async fn post(atelier: &Atelier, path: &str, key: &str, body: &Value) -> Response {
+async fn post(service: &Service, path: &str, key: &str, body: &Value) -> Response {
     let headers = [("content-type", "application/json"), ("idempotency-key", key)];
-    atelier.client().send(Method::POST, path, &headers, body.to_string()).await
+    service.client().send(Method::POST, path, &headers, body.to_string()).await
 }
 
 #[test]
 fn the_first_answer_is_replayed() {
-    atelier(async |atelier| {
+    service(async |service| {
         for (path, body, changed) in [
             ("/v1/products", json!({"name": "Cup", "price": 1}), json!({"name": "Cup", "price": 2})),
             (
@@ -21,58 +21,58 @@ fn the_first_answer_is_replayed() {
                 json!({"given_name": "Hanako", "family_name": "Abe"}),
             ),
         ] {
-            let first = post(atelier, path, path, &body).await.expect(201);
+            let first = post(service, path, path, &body).await.expect(201);
             assert_eq!(first.header("idempotency-replayed"), "");
             let created = first.json();
             let address = first.header("location");
-            atelier.client().send(Method::DELETE, address, &[], "").await.expect(204);
-            let again = post(atelier, path, path, &body).await.expect(201);
+            service.client().send(Method::DELETE, address, &[], "").await.expect(204);
+            let again = post(service, path, path, &body).await.expect(201);
             assert_eq!(again.header("idempotency-replayed"), "true");
             assert_eq!(again.json(), created, "as it was answered, whatever happened since");
             for header in ["location", "etag", "last-modified", "content-type"] {
                 assert_eq!(again.header(header), first.header(header), "{header}");
             }
-            atelier.client().get(address).await.problem(404);
-            post(atelier, path, path, &changed).await.problem(422);
-            post(atelier, path, &format!("another {path}"), &body).await.expect(201);
+            service.client().get(address).await.problem(404);
+            post(service, path, path, &changed).await.problem(422);
+            post(service, path, &format!("another {path}"), &body).await.expect(201);
         }
         // One key is one request, whatever the operation.
         let artisan = json!({"given_name": "Hanako", "family_name": "Sato"});
-        post(atelier, "/v1/artisans", "/v1/products", &artisan).await.problem(422);
+        post(service, "/v1/artisans", "/v1/products", &artisan).await.problem(422);
     });
 }
 
 #[test]
 fn a_refused_request_leaves_the_key_free() {
-    atelier(async |atelier| {
-        post(atelier, "/v1/products", "k", &json!({"name": "Cup"})).await.problem(422);
+    service(async |service| {
+        post(service, "/v1/products", "k", &json!({"name": "Cup"})).await.problem(422);
         let unknown = json!({"name": "Cup", "price": 1, "artisan_id": uuid::Uuid::now_v7().to_string()});
-        post(atelier, "/v1/products", "k", &unknown).await.problem(422);
-        post(atelier, "/v1/products", "k", &json!({"name": "Cup", "price": 1})).await.expect(201);
-        assert_eq!(atelier.count_products().await, 1);
+        post(service, "/v1/products", "k", &unknown).await.problem(422);
+        post(service, "/v1/products", "k", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        assert_eq!(service.count_products().await, 1);
     });
 }
 
 #[test]
 fn a_malformed_key_is_400() {
-    atelier(async |atelier| {
+    service(async |service| {
         for key in ["", " ", "x".repeat(256).as_str(), "caf\u{e9}"] {
-            let response = post(atelier, "/v1/products", key, &json!({"name": "Cup", "price": 1})).await;
+            let response = post(service, "/v1/products", key, &json!({"name": "Cup", "price": 1})).await;
             assert_eq!(response.faults(400), ["Idempotency-Key"], "{key:?}");
         }
         let longest = "x".repeat(255);
-        post(atelier, "/v1/products", &longest, &json!({"name": "Cup", "price": 1})).await.expect(201);
+        post(service, "/v1/products", &longest, &json!({"name": "Cup", "price": 1})).await.expect(201);
     });
 }
 
 #[test]
 fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
-    atelier(async |atelier| {
+    service(async |service| {
         let body = json!({"name": "Cup", "price": 1});
         for key in ["a", "b", "c"] {
-            post(atelier, "/v1/products", key, &body).await.expect(201);
+            post(service, "/v1/products", key, &body).await.expect(201);
         }
-        let database = atelier.database().await;
+        let database = service.database().await;
         let query =
             "select count(*) from idempotency_keys where expires_at between now() + interval '23 h 59 min'
             and now() + interval '24 h'";
@@ -82,7 +82,7 @@ fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
             .await
             .expect("the keys expire");
         let again =
-            post(atelier, "/v1/products", "a", &json!({"name": "Dish", "price": 2})).await.expect(201);
+            post(service, "/v1/products", "a", &json!({"name": "Dish", "price": 2})).await.expect(201);
         assert_eq!(again.header("idempotency-replayed"), "");
         let left = database.query("select key from idempotency_keys", &[]).await.expect("keys");
         assert_eq!(left.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["a"]);
@@ -92,26 +92,26 @@ fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
 /// Whether the resource is still there or not: a key is no place where a deleted name goes on.
 #[test]
 fn nothing_of_what_was_created_is_kept_with_a_key() {
-    atelier(async |atelier| {
+    service(async |service| {
         let artisan = json!({"given_name": "Hanako", "family_name": "Sato", "biography": "Potter in Bizen."});
-        let created = post(atelier, "/v1/artisans", "k", &artisan).await.expect(201);
-        let kept = atelier.database().await.query_one("select k::text from idempotency_keys k", &[]).await;
+        let created = post(service, "/v1/artisans", "k", &artisan).await.expect(201);
+        let kept = service.database().await.query_one("select k::text from idempotency_keys k", &[]).await;
         let kept: String = kept.expect("one key").get(0);
         for text in ["Hanako", "Sato", "Potter"] {
             assert!(!kept.contains(text), "{kept}");
         }
-        atelier.client().delete(created.header("location")).await.expect(204);
-        assert_eq!(post(atelier, "/v1/artisans", "k", &artisan).await.expect(201).body, created.body);
+        service.client().delete(created.header("location")).await.expect(204);
+        assert_eq!(post(service, "/v1/artisans", "k", &artisan).await.expect(201).body, created.body);
     });
 }
 
 /// While traffic shifts, and after a rollback, two releases share the keys.
 #[test]
 fn a_key_of_the_release_before_is_replayed_and_none_is_used_twice() {
-    atelier(async |atelier| {
+    service(async |service| {
         let body = json!({"name": "Cup", "price": 1});
-        let first = post(atelier, "/v1/products", "k", &body).await.expect(201);
-        let database = atelier.database().await;
+        let first = post(service, "/v1/products", "k", &body).await.expect(201);
+        let database = service.database().await;
         // As the release before claims a key, and stores its answer.
         let claim = "select is_new from claim_idempotency_key('', 'k',
             (select fingerprint from idempotency_keys where key = 'k'), $1, 86400)";
@@ -124,21 +124,21 @@ fn a_key_of_the_release_before_is_replayed_and_none_is_used_twice() {
             insert into idempotency_keys (caller, key, fingerprint, answer, expires_at)
             select '', 'k', fingerprint, $1, now() + interval '1 day' from old";
         database.execute(claim_old, &[&answer]).await.expect("a key of the release before");
-        let again = post(atelier, "/v1/products", "k", &body).await.expect(201);
+        let again = post(service, "/v1/products", "k", &body).await.expect(201);
         assert_eq!(again.header("idempotency-replayed"), "true");
         assert_eq!((&again.body, again.header("etag")), (&first.body, first.header("etag")));
         let own = database.query_one(claim, &[&answer]).await.expect("the release before knows its own");
         assert!(!own.get::<_, bool>(0));
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
     });
 }
 
 #[test]
 fn a_hundred_posts_at_once_with_one_key_make_one_product() {
-    atelier(async |atelier| {
+    service(async |service| {
         let mut posts = JoinSet::new();
         for _ in 0..100 {
-            let client = atelier.client().clone();
+            let client = service.client().clone();
             posts.spawn(async move {
                 let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
                 let body = r#"{"name": "Cup", "price": 1}"#;
@@ -155,6 +155,6 @@ fn a_hundred_posts_at_once_with_one_key_make_one_product() {
         let mut answers = posts.join_all().await;
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
     });
 }

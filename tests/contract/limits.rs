@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use harness::{Atelier, Response, Setup, atelier_with};
+use harness::{Response, Service, Setup, service_with};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use local::gateway::{self, AccessLine};
@@ -51,15 +51,15 @@ fn assert_throttled(response: Response, retry_after_seconds: &str) {
     assert_refused(response, 429, "TooManyRequestsException", "Too Many Requests");
 }
 
-async fn with_key(atelier: &Atelier, key: &str) -> Response {
-    atelier.client().send(Method::GET, "/v1/products", &[("x-api-key", key)], "").await
+async fn with_key(service: &Service, key: &str) -> Response {
+    service.client().send(Method::GET, "/v1/products", &[("x-api-key", key)], "").await
 }
 
 #[test]
 fn the_stage_throttle_is_for_all_methods_together() {
     let (setup, watch) = limited(json!({"throttle": {"rate": 0.5, "burst": 2}}));
-    atelier_with(setup, async |atelier| {
-        let client = atelier.client();
+    service_with(setup, async |service| {
+        let client = service.client();
         client.get("/v1/products").await.expect(200);
         client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         assert_throttled(client.get("/v1/products").await, "2");
@@ -68,7 +68,7 @@ fn the_stage_throttle_is_for_all_methods_together() {
         client.get("/v1/nothing").await.problem(403);
         watch.pass(SignedDuration::from_secs(1));
         assert_throttled(client.post("/v1/products", &json!({"name": "Dish", "price": 1})).await, "1");
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
         watch.pass(SignedDuration::from_secs(1));
         client.get("/v1/products").await.expect(200);
         assert_throttled(client.get("/v1/products").await, "2");
@@ -79,8 +79,8 @@ fn the_stage_throttle_is_for_all_methods_together() {
 fn a_method_throttle_is_for_that_method_of_that_resource() {
     let limit = json!({"method": "GET", "path": "/v1/products/{id}", "throttle": {"rate": 1.0, "burst": 1}});
     let (setup, watch) = limited(json!({"methods": [limit]}));
-    atelier_with(setup, async |atelier| {
-        let client = atelier.client();
+    service_with(setup, async |service| {
+        let client = service.client();
         let paths = [(); 2].map(|()| format!("/v1/products/{}", uuid::Uuid::now_v7()));
         client.get(&paths[0]).await.problem(404);
         assert_throttled(client.get(&paths[1]).await, "1");
@@ -95,16 +95,16 @@ fn a_method_throttle_is_for_that_method_of_that_resource() {
 
 #[test]
 fn a_key_is_needed_where_there_are_keys() {
-    let (setup, watch) = limited(json!({"api_keys": [{"id": "shop", "value": "sesame-sesame-sesame"}]}));
-    atelier_with(setup, async |atelier| {
-        assert_refused(atelier.client().get("/v1/products").await, 403, "ForbiddenException", "Forbidden");
+    let (setup, watch) = limited(json!({"api_keys": [{"id": "store", "value": "sesame-sesame-sesame"}]}));
+    service_with(setup, async |service| {
+        assert_refused(service.client().get("/v1/products").await, 403, "ForbiddenException", "Forbidden");
         assert_eq!(watch.last_line().error.as_deref(), Some("there is no API key"));
-        for key in ["", "shop", "SESAME-SESAME-SESAME", "sesame-sesame-sesame2"] {
-            assert_refused(with_key(atelier, key).await, 403, "ForbiddenException", "Forbidden");
+        for key in ["", "store", "SESAME-SESAME-SESAME", "sesame-sesame-sesame2"] {
+            assert_refused(with_key(service, key).await, 403, "ForbiddenException", "Forbidden");
         }
-        with_key(atelier, "sesame-sesame-sesame").await.expect(200);
+        with_key(service, "sesame-sesame-sesame").await.expect(200);
         let line = watch.last_line();
-        assert_eq!(line.api_key_id.as_deref(), Some("shop"));
+        assert_eq!(line.api_key_id.as_deref(), Some("store"));
         assert!(!line.to_json().contains("sesame"), "the key itself is a secret");
     });
 }
@@ -113,45 +113,45 @@ fn a_key_is_needed_where_there_are_keys() {
 fn each_key_has_its_own_throttle() {
     let throttle = json!({"rate": 1.0, "burst": 2});
     let (setup, watch) = limited(json!({"api_keys": [
-        {"id": "shop", "value": "one", "throttle": throttle},
+        {"id": "store", "value": "one", "throttle": throttle},
         {"id": "fair", "value": "two", "throttle": throttle},
         {"id": "house", "value": "three"},
     ]}));
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         for key in ["one", "one", "two", "two", "three", "three", "three"] {
-            with_key(atelier, key).await.expect(200);
+            with_key(service, key).await.expect(200);
         }
-        assert_throttled(with_key(atelier, "one").await, "1");
-        assert_eq!(watch.last_line().api_key_id.as_deref(), Some("shop"));
-        assert_throttled(with_key(atelier, "two").await, "1");
-        with_key(atelier, "three").await.expect(200);
+        assert_throttled(with_key(service, "one").await, "1");
+        assert_eq!(watch.last_line().api_key_id.as_deref(), Some("store"));
+        assert_throttled(with_key(service, "two").await, "1");
+        with_key(service, "three").await.expect(200);
         watch.pass(SignedDuration::from_secs(1));
-        with_key(atelier, "one").await.expect(200);
-        assert_throttled(with_key(atelier, "one").await, "1");
+        with_key(service, "one").await.expect(200);
+        assert_throttled(with_key(service, "one").await, "1");
     });
 }
 
 #[test]
 fn a_quota_is_for_a_day_and_not_used_up_by_what_is_throttled() {
     let (setup, watch) = limited(json!({"api_keys": [
-        {"id": "shop", "value": "one", "quota_per_day": 3, "throttle": {"rate": 1.0, "burst": 1}},
+        {"id": "store", "value": "one", "quota_per_day": 3, "throttle": {"rate": 1.0, "burst": 1}},
         {"id": "fair", "value": "two", "quota_per_day": 1},
     ]}));
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         for _ in 0..3 {
-            with_key(atelier, "one").await.expect(200);
-            assert_eq!(with_key(atelier, "one").await.status, 429);
+            with_key(service, "one").await.expect(200);
+            assert_eq!(with_key(service, "one").await.status, 429);
             watch.pass(SignedDuration::from_secs(60));
         }
-        let response = with_key(atelier, "one").await;
+        let response = with_key(service, "one").await;
         assert!(!response.headers.contains_key("retry-after"), "as deployed: {:?}", response.headers);
         assert_refused(response, 429, "LimitExceededException", "Limit Exceeded");
-        with_key(atelier, "two").await.expect(200);
-        assert_eq!(with_key(atelier, "two").await.status, 429);
+        with_key(service, "two").await.expect(200);
+        assert_eq!(with_key(service, "two").await.status, 429);
 
         watch.pass(SignedDuration::from_mins(27));
-        with_key(atelier, "one").await.expect(200);
-        with_key(atelier, "two").await.expect(200);
+        with_key(service, "one").await.expect(200);
+        with_key(service, "two").await.expect(200);
     });
 }
 
@@ -168,9 +168,9 @@ fn only_addresses_of_the_list_may_call() {
         (json!(["::/0"]), false),
     ] {
         let (mut setup, watch) = limited(json!({"source_ips": ranges}));
-        setup.gateway.allowed_origins = "https://shop.example".parse().expect("an origin");
-        atelier_with(setup, async |atelier| {
-            let response = atelier.client().get("/v1/products?limit=1").await;
+        setup.gateway.allowed_origins = "https://store.example".parse().expect("an origin");
+        service_with(setup, async |service| {
+            let response = service.client().get("/v1/products?limit=1").await;
             if is_allowed {
                 response.expect(200);
                 return;
@@ -183,7 +183,7 @@ fn only_addresses_of_the_list_may_call() {
             // Nor do they learn what there is, or what it allows.
             for (method, path) in [(Method::GET, "/v1/nothing"), (Method::OPTIONS, "/v1/products")] {
                 let response =
-                    atelier.client().send(method, path, &[("x-forwarded-for", "127.0.0.1")], "").await;
+                    service.client().send(method, path, &[("x-forwarded-for", "127.0.0.1")], "").await;
                 assert_eq!(response.header("x-amzn-errortype"), "AccessDeniedException");
                 response.problem(403);
             }

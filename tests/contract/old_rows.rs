@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Atelier, Setup, artisan_path, atelier, atelier_with, product_path};
+use harness::{Service, Setup, artisan_path, product_path, service, service_with};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -66,8 +66,8 @@ const ROWS: &str = "
     select 'artisan', a.id, row_number() over (partition by a.id), '', null, t.at, '', null
     from artisans a, times t where a.given_name = '';";
 
-async fn fill(atelier: &Atelier) {
-    let owner = atelier.database().await;
+async fn fill(service: &Service) {
+    let owner = service.database().await;
     owner.batch_execute(FILL).await.expect("tables of values");
     for (time, _) in TIMES {
         let insert = format!("insert into times values ('{time}')");
@@ -76,14 +76,14 @@ async fn fill(atelier: &Atelier) {
     owner.batch_execute(ROWS).await.expect("rows");
 }
 
-async fn ids(atelier: &Atelier, sql: &str) -> BTreeSet<String> {
-    let rows = atelier.database().await.query(sql, &[]).await.expect("ids");
+async fn ids(service: &Service, sql: &str) -> BTreeSet<String> {
+    let rows = service.database().await.query(sql, &[]).await.expect("ids");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// The ids of the items of a whole walk, each of which is seen once.
-async fn walked(atelier: &Atelier, list: &str) -> BTreeSet<String> {
-    let items = atelier.walk(list).await;
+async fn walked(service: &Service, list: &str) -> BTreeSet<String> {
+    let items = service.walk(list).await;
     let ids: BTreeSet<_> = items.iter().map(|item| harness::id(item).to_owned()).collect();
     assert_eq!(ids.len(), items.len(), "{list} shows an item twice");
     ids
@@ -91,38 +91,38 @@ async fn walked(atelier: &Atelier, list: &str) -> BTreeSet<String> {
 
 #[test]
 fn no_value_fails_a_list_and_a_walk_sees_each_row_once() {
-    atelier(async |atelier| {
-        fill(atelier).await;
-        let products = ids(atelier, "select id::text from products").await;
-        let artisans = ids(atelier, "select id::text from artisans").await;
-        let old = ids(atelier, "select id::text from artisans where given_name = 'old'").await;
+    service(async |service| {
+        fill(service).await;
+        let products = ids(service, "select id::text from products").await;
+        let artisans = ids(service, "select id::text from artisans").await;
+        let old = ids(service, "select id::text from artisans where given_name = 'old'").await;
         for sort in ["-created_at", "created_at", "name", "price", "-price"] {
             assert_eq!(
-                walked(atelier, &format!("/v1/products?limit=1&sort={sort}")).await,
+                walked(service, &format!("/v1/products?limit=1&sort={sort}")).await,
                 products,
                 "{sort}"
             );
         }
         for sort in ["-created_at", "created_at", "name"] {
             assert_eq!(
-                walked(atelier, &format!("/v1/artisans?limit=1&sort={sort}")).await,
+                walked(service, &format!("/v1/artisans?limit=1&sort={sort}")).await,
                 artisans,
                 "{sort}"
             );
         }
-        assert_eq!(walked(atelier, "/v1/artisans/search?q=old&limit=1").await, old);
-        let named = ids(atelier, "select id::text from products where name like '%l%'").await;
-        assert_eq!(walked(atelier, "/v1/products/search?q=l&limit=1").await, named);
-        let owner = ids(atelier, "select distinct artisan_id::text from products").await;
+        assert_eq!(walked(service, "/v1/artisans/search?q=old&limit=1").await, old);
+        let named = ids(service, "select id::text from products where name like '%l%'").await;
+        assert_eq!(walked(service, "/v1/products/search?q=l&limit=1").await, named);
+        let owner = ids(service, "select distinct artisan_id::text from products").await;
         let owner = owner.first().expect("an artisan");
-        assert_eq!(walked(atelier, &format!("/v1/artisans/{owner}/products?limit=1")).await, products);
+        assert_eq!(walked(service, &format!("/v1/artisans/{owner}/products?limit=1")).await, products);
         for (resource, count) in [("products", 10), ("artisans", 9)] {
             let told = format!(
                 "select distinct resource_id::text from history where resource = '{}'",
                 &resource[..7]
             );
-            for id in ids(atelier, &told).await {
-                let entries = atelier.walk(&format!("/v1/{resource}/{id}/history?limit=1")).await;
+            for id in ids(service, &told).await {
+                let entries = service.walk(&format!("/v1/{resource}/{id}/history?limit=1")).await;
                 assert_eq!(entries.len(), count);
             }
         }
@@ -132,27 +132,27 @@ fn no_value_fails_a_list_and_a_walk_sees_each_row_once() {
 #[test]
 fn no_value_fails_a_read_with_a_cache_or_without() {
     for cache in [None, Some(Vec::new())] {
-        atelier_with(Setup { cache, ..Setup::default() }, async |atelier| {
-            fill(atelier).await;
+        service_with(Setup { cache, ..Setup::default() }, async |service| {
+            fill(service).await;
             for (resource, table) in [("products", "products"), ("artisans", "artisans")] {
-                for id in ids(atelier, &format!("select id::text from {table}")).await {
+                for id in ids(service, &format!("select id::text from {table}")).await {
                     let path = format!("/v1/{resource}/{id}");
-                    let first = atelier.client().get(&path).await.expect(200);
+                    let first = service.client().get(&path).await.expect(200);
                     for _ in 0..2 {
-                        let again = atelier.client().get(&path).await.expect(200);
+                        let again = service.client().get(&path).await.expect(200);
                         assert_eq!(again.json(), first.json());
                         for header in ["etag", "last-modified"] {
                             assert_ne!(first.header(header), "", "{path}");
                             assert_eq!(again.header(header), first.header(header), "{path}");
                         }
                     }
-                    atelier.client().send(Method::HEAD, &path, &[], "").await.expect(200);
+                    service.client().send(Method::HEAD, &path, &[], "").await.expect(200);
                     let condition = [("if-none-match", first.header("etag"))];
-                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(304);
+                    service.client().send(Method::GET, &path, &condition, "").await.expect(304);
                     let condition = [("if-modified-since", first.header("last-modified"))];
-                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(304);
+                    service.client().send(Method::GET, &path, &condition, "").await.expect(304);
                     let condition = [("if-unmodified-since", first.header("last-modified"))];
-                    atelier.client().send(Method::GET, &path, &condition, "").await.expect(200);
+                    service.client().send(Method::GET, &path, &condition, "").await.expect(200);
                 }
             }
         });
@@ -161,20 +161,20 @@ fn no_value_fails_a_read_with_a_cache_or_without() {
 
 #[test]
 fn a_time_beyond_the_calendar_is_read_as_its_first_or_last_moment() {
-    atelier(async |atelier| {
-        fill(atelier).await;
+    service(async |service| {
+        fill(service).await;
         let query = "select id::text from products where updated_at = $1::text::timestamptz";
         for (time, read) in TIMES {
-            let owner = atelier.database().await;
+            let owner = service.database().await;
             let id: String = owner.query_one(query, &[&time]).await.expect("one row").get(0);
-            let product = atelier.client().get(&format!("/v1/products/{id}")).await.expect(200);
+            let product = service.client().get(&format!("/v1/products/{id}")).await.expect(200);
             let (body, read) = (product.json(), read.parse::<Timestamp>().expect("a time"));
             for member in ["created_at", "updated_at"] {
                 let text = body[member].as_str().expect("a text");
                 assert_eq!((text.len() <= 27, text.parse().ok()), (true, Some(read)), "{time}: {text}");
             }
             let name: Value = json!({"name": "Renamed"});
-            atelier.client().patch(&product_path(&body), &name).await.expect(200);
+            service.client().patch(&product_path(&body), &name).await.expect(200);
         }
     });
 }
@@ -182,10 +182,10 @@ fn a_time_beyond_the_calendar_is_read_as_its_first_or_last_moment() {
 /// Writers cannot make such rows, and a migration repairs those that there are.
 #[test]
 fn times_beyond_the_calendar_are_refused_and_repaired() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let artisan = atelier.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
-        let owner = atelier.database().await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
+        let owner = service.database().await;
         for table in ["products", "artisans"] {
             for column in ["created_at", "updated_at"] {
                 for (time, _) in TIMES.iter().filter(|(time, read)| !read.starts_with(&time[..4])) {
@@ -204,10 +204,10 @@ fn times_beyond_the_calendar_are_refused_and_repaired() {
         }
         let again = "delete from refinery_schema_history where version >= 8";
         owner.batch_execute(again).await.expect("a schema of before");
-        let url = atelier.database_url();
+        let url = service.database_url();
         assert_eq!(migrate::migrate(&url).await.expect("a migration").len(), 4);
         for path in [product_path(&product), artisan_path(&artisan)] {
-            let repaired = atelier.client().get(&path).await.expect(200).json();
+            let repaired = service.client().get(&path).await.expect(200).json();
             for member in ["created_at", "updated_at"] {
                 let time: Timestamp = repaired[member].as_str().expect("a text").parse().expect("a time");
                 assert!(time.duration_until(Timestamp::now()).as_secs().abs() < 60, "{repaired}");

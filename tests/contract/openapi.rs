@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Atelier, Setup, atelier, atelier_with, block_on, clients::python, copy_what_generate_reads};
+use harness::{Service, Setup, block_on, clients::python, copy_what_generate_reads, service, service_with};
 use http::Method;
 use local::{
     gateway::{
@@ -98,7 +98,7 @@ fn the_api_keeps_its_contract_whatever_schemathesis_sends() {
     let auth = Auth::Iam(Iam::new(Principal::defaults()));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let admin = Principal::defaults().pop().expect("a principal that may do all");
         let hooks = checkout().join("tests/openapi");
         let folder = tempfile::tempdir().expect("a folder");
@@ -106,7 +106,7 @@ fn the_api_keeps_its_contract_whatever_schemathesis_sends() {
         let main = "import sys; sys.path.insert(0, sys.argv.pop(1)); from schemathesis.cli import schemathesis; schemathesis()";
         let mut schemathesis = python();
         schemathesis.args(["-c", main]).arg(&hooks).arg("run").arg(&documents()[0]);
-        schemathesis.args(["--url", atelier.client().url(), "--workers", "1", "--max-examples", "200"]);
+        schemathesis.args(["--url", service.client().url(), "--workers", "1", "--max-examples", "200"]);
         // The same requests each time: what fails belongs to the change that is tested.
         schemathesis.args(["--seed", "20261121", "--continue-on-failure", "--warnings", "off", "--no-color"]);
         schemathesis.args(["--checks", "all", "--exclude-checks", EXCLUDED_CHECKS]);
@@ -169,12 +169,12 @@ fn assert_like(answer: &Value, example: &Value) {
 
 #[test]
 fn examples_are_real_answers() {
-    atelier(async |atelier| {
+    service(async |service| {
         let document = document();
         let example =
             |component: &str, name: &str| example(&document, component, (!name.is_empty()).then_some(name));
         let body = |schema: &str| document["components"]["schemas"][schema]["example"].clone();
-        let client = atelier.client();
+        let client = service.client();
 
         let artisan = client.post("/v1/artisans", &body("NewArtisan")).await.expect(201).json();
         assert_like(&artisan, &example("ArtisanCreated", ""));
@@ -212,9 +212,9 @@ fn examples_are_real_answers() {
 #[test]
 fn examples_of_problems_are_real_answers() {
     let environment = vec![("REQUIRE_IF_MATCH".to_owned(), "true".to_owned())];
-    atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
+    service_with(Setup { environment, ..Setup::default() }, async |service| {
         let document = document();
-        let client = atelier.client();
+        let client = service.client();
         let products = "/v1/products";
         let json = ("content-type", "application/json");
         let apple = r#"{"name": "Apple", "price": 100}"#;
@@ -223,7 +223,7 @@ fn examples_of_problems_are_real_answers() {
         let address = product.header("location");
         let stale = [("if-match", "\"x\"")];
         let large = format!("\"{}\"", "a".repeat(65_536));
-        let artisan = artisan_with_a_product(atelier).await;
+        let artisan = artisan_with_a_product(service).await;
 
         let send =
             async |component: &str, kind: &str, method: Method, path: &str, headers: &[_], body: &str| {
@@ -267,8 +267,8 @@ fn nowhere() -> String {
 }
 
 /// The address of an artisan who has a product.
-async fn artisan_with_a_product(atelier: &Atelier) -> String {
-    let client = atelier.client();
+async fn artisan_with_a_product(service: &Service) -> String {
+    let client = service.client();
     let artisan =
         client.post("/v1/artisans", &json!({"given_name": "A", "family_name": "B"})).await.expect(201);
     let product = json!({"name": "Cup", "price": 1, "artisan_id": artisan.json()["id"]});

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Setup, atelier, atelier_with};
+use harness::{Setup, service, service_with};
 use serde_json::json;
 
 #[test]
 fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() {
-    atelier_with(Setup { own_server: Some(Vec::new()), ..Setup::default() }, async |atelier| {
-        let product = atelier
+    service_with(Setup { own_server: Some(Vec::new()), ..Setup::default() }, async |service| {
+        let product = service
             .client()
             .post("/v1/products", &json!({"name": "Cup", "price": 1}))
             .await
             .expect(201)
             .json();
         let path = format!("/v1/products/{}", product["id"].as_str().expect("an id"));
-        atelier.client().get(&path).await.expect(200);
+        service.client().get(&path).await.expect(200);
 
-        let health = atelier.client().get("/health").await.expect(200);
+        let health = service.client().get("/health").await.expect(200);
         assert_eq!(health.header("cache-control"), "no-store");
         assert_eq!(
             (&health.json()["status"], &health.json()["checks"]["database"]["status"]),
@@ -25,26 +25,26 @@ fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() 
         );
         assert!(health.json()["checks"]["database"]["latency_ms"].as_f64() > Some(0.0));
 
-        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
-        let health = atelier.client().get("/health").await.problem(503);
+        service.server().lock().await.halt().await.expect("PostgreSQL stops");
+        let health = service.client().get("/health").await.problem(503);
         assert_eq!(health["checks"]["database"]["status"], "unavailable");
         for _ in 0..3 {
             let asked = Instant::now();
-            let response = atelier.client().get(&path).await;
+            let response = service.client().get(&path).await;
             assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
             assert_eq!(response.header("retry-after"), "5");
             let problem = response.problem(503);
             assert!(!problem.to_string().contains("connect"), "nothing about the inside: {problem}");
         }
-        atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.problem(503);
+        service.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.problem(503);
 
-        atelier.server().lock().await.resume().await.expect("PostgreSQL starts");
-        assert_eq!(atelier.client().get(&path).await.expect(200).json(), product);
-        atelier.client().get("/health").await.expect(200);
-        atelier.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.expect(201);
-        assert_eq!(atelier.functions().environments("get-product").len(), 1, "the process lived on");
+        service.server().lock().await.resume().await.expect("PostgreSQL starts");
+        assert_eq!(service.client().get(&path).await.expect(200).json(), product);
+        service.client().get("/health").await.expect(200);
+        service.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.expect(201);
+        assert_eq!(service.functions().environments("get-product").len(), 1, "the process lived on");
         assert!(
-            atelier.log().iter().any(|line| line.contains("cannot connect to the database")),
+            service.log().iter().any(|line| line.contains("cannot connect to the database")),
             "the log has the cause"
         );
     });
@@ -52,36 +52,36 @@ fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() 
 
 #[test]
 fn a_function_that_is_killed_during_a_request_is_502_and_replaced() {
-    atelier(async |atelier| {
+    service(async |service| {
         let stalled = tokio::spawn({
-            let client = atelier.client().clone();
+            let client = service.client().clone();
             async move { client.get("/misbehave/stall").await }
         });
-        atelier.logged("stalling").await;
-        let pid = atelier.functions().environments("misbehave")[0].pid;
+        service.logged("stalling").await;
+        let pid = service.functions().environments("misbehave")[0].pid;
         let killed = tokio::process::Command::new("kill").args(["-9", &pid.to_string()]).status().await;
         assert!(killed.expect("kill runs").success());
         stalled.await.expect("an answer").problem(502);
-        atelier.client().get("/misbehave/not").await.expect(204);
+        service.client().get("/misbehave/not").await.expect(204);
     });
 }
 
 #[test]
 fn a_panic_is_an_opaque_500_and_the_process_lives_on() {
-    atelier(async |atelier| {
-        let response = atelier.client().get("/misbehave/panic").await;
+    service(async |service| {
+        let response = service.client().get("/misbehave/panic").await;
         let request_id = response.header("x-correlation-id").to_owned();
         let problem = response.problem(500);
         assert!(!problem.to_string().contains("sesame"), "{problem}");
         assert_eq!(problem["request_id"], json!(request_id));
-        let processes = atelier.functions().environments("misbehave");
-        atelier.client().get("/misbehave/not").await.expect(204);
-        let after = atelier.functions().environments("misbehave");
+        let processes = service.functions().environments("misbehave");
+        service.client().get("/misbehave/not").await.expect(204);
+        let after = service.functions().environments("misbehave");
         assert_eq!(
             after.iter().map(|it| it.pid).collect::<Vec<_>>(),
             processes.iter().map(|it| it.pid).collect::<Vec<_>>()
         );
-        let log = atelier.log();
+        let log = service.log();
         assert!(log.iter().any(|line| line.contains("sesame") && line.contains("backtrace")), "{log:?}");
         assert!(log.iter().any(|line| line.contains("sesame") && line.contains(&request_id)), "{log:?}");
     });
@@ -89,21 +89,21 @@ fn a_panic_is_an_opaque_500_and_the_process_lives_on() {
 
 #[test]
 fn a_reader_cannot_write() {
-    atelier(async |atelier| {
-        atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
-        atelier.client().get("/misbehave/write").await.problem(500);
-        assert_eq!(atelier.count_products().await, 1);
-        assert!(atelier.log().iter().any(|line| line.contains("permission denied for table products")));
+    service(async |service| {
+        service.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
+        service.client().get("/misbehave/write").await.problem(500);
+        assert_eq!(service.count_products().await, 1);
+        assert!(service.log().iter().any(|line| line.contains("permission denied for table products")));
     });
 }
 
 #[test]
 fn every_request_leaves_one_log_line_and_one_set_of_metrics() {
-    atelier(async |atelier| {
+    service(async |service| {
         for _ in 0..2 {
-            atelier.client().get("/v1/products").await.expect(200);
+            service.client().get("/v1/products").await.expect(200);
         }
-        let lines: Vec<serde_json::Value> = atelier
+        let lines: Vec<serde_json::Value> = service
             .log()
             .iter()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::Visitor;
-use harness::{Atelier, Setup, atelier_with, product_path};
+use harness::{Service, Setup, product_path, service_with};
 use http::Method;
 use serde_json::{Value, json};
 use shared::{db::value::Kind, resource::Resource};
@@ -137,8 +137,8 @@ fn explained() -> Setup {
 }
 
 /// What `work` returns, and the plans of the statements that ran meanwhile.
-async fn plans<T>(atelier: &Atelier, work: impl Future<Output = T>) -> (T, Vec<Value>) {
-    let log = atelier.server().lock().await.log_path().to_owned();
+async fn plans<T>(service: &Service, work: impl Future<Output = T>) -> (T, Vec<Value>) {
+    let log = service.server().lock().await.log_path().to_owned();
     let start = std::fs::metadata(&log).expect("the server's log").len();
     let result = work.await;
     let text = std::fs::read_to_string(&log).expect("the server's log");
@@ -236,11 +236,11 @@ fn nodes(plan: &Value, found: &mut Vec<(String, String)>) {
 
 #[test]
 fn no_list_reads_a_whole_table_and_no_sort_sorts_one() {
-    atelier_with(explained(), async |atelier| {
+    service_with(explained(), async |service| {
         let filled = Filled::new();
-        atelier.database().await.batch_execute(&filled.sql).await.expect("rows");
+        service.database().await.batch_execute(&filled.sql).await.expect("rows");
         let get = async |path: &str| {
-            let (page, plans) = plans(atelier, atelier.client().get(path)).await;
+            let (page, plans) = plans(service, service.client().get(path)).await;
             (page.expect(200).json(), plans)
         };
         let queries: Vec<_> = List::all(&filled).iter().flat_map(List::queries).collect();
@@ -267,9 +267,9 @@ fn no_list_reads_a_whole_table_and_no_sort_sorts_one() {
 /// With many keys, live ones and a backlog of expired ones, a write looks at its own key and at ten expired ones.
 #[test]
 fn a_write_costs_the_same_however_many_keys_there_are() {
-    atelier_with(explained(), async |atelier| {
-        let database = atelier.database().await;
-        let product = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+    service_with(explained(), async |service| {
+        let database = service.database().await;
+        let product = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         let fill = "
             insert into idempotency_keys (caller, key, fingerprint, expires_at)
             select '', 'key ' || n, '', now() + sign(n) * interval '1 hour' + n * interval '0.1 s'
@@ -293,8 +293,8 @@ fn a_write_costs_the_same_however_many_keys_there_are() {
         ] {
             let key = key.map(|key| ("idempotency-key", key));
             let headers = [&[("content-type", "application/json")], key.as_slice()].concat();
-            let write = atelier.client().send(method.clone(), path, &headers, body.to_string());
-            let (answer, plans) = plans(atelier, write).await;
+            let write = service.client().send(method.clone(), path, &headers, body.to_string());
+            let (answer, plans) = plans(service, write).await;
             answer.expect(status);
             let mut found = Vec::new();
             for plan in &plans {

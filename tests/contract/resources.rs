@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Visitor;
-use harness::{Atelier, atelier};
+use harness::{Service, service};
 use http::Method;
 use serde_json::{Value, json};
 use shared::resource::{Resource, laws};
@@ -12,10 +12,10 @@ use shared::resource::{Resource, laws};
 const COMMON: [&str; 5] = ["id", "version", "created_at", "updated_at", "changed_by_request"];
 
 /// The columns of a table that statements write; the others the database makes itself.
-async fn written(atelier: &Atelier, table: &str) -> BTreeSet<String> {
+async fn written(service: &Service, table: &str) -> BTreeSet<String> {
     let question = "select column_name::text from information_schema.columns
         where table_schema = 'public' and table_name = $1 and is_generated = 'NEVER'";
-    let rows = atelier.database().await.query(question, &[&table]).await.expect("columns");
+    let rows = service.database().await.query(question, &[&table]).await.expect("columns");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
@@ -33,12 +33,12 @@ impl Visitor for Described {
 
 #[test]
 fn every_column_of_a_table_is_described_and_there_are_no_others() {
-    atelier(async |atelier| {
+    service(async |service| {
         let mut described = Described::default();
         domain::visit(&mut described);
         for (table, columns) in described.0 {
             assert_eq!(
-                written(atelier, table).await,
+                written(service, table).await,
                 columns,
                 "{table}: columns, and those that are described"
             );
@@ -90,20 +90,20 @@ fn has(contract: &Value, method: &str, table: &str, rest: &str) -> bool {
 }
 
 /// Creates what `body` refers to, and puts its id there.
-async fn with_references(atelier: &Atelier, all: &[Known], mut body: Value) -> Value {
+async fn with_references(service: &Service, all: &[Known], mut body: Value) -> Value {
     for known in all {
         let member = format!("{}_id", known.name);
         if body[&member].is_string() {
-            let example = Box::pin(with_references(atelier, all, known.example.clone())).await;
-            body[&member] = create(atelier, known.table, &example).await["id"].clone();
+            let example = Box::pin(with_references(service, all, known.example.clone())).await;
+            body[&member] = create(service, known.table, &example).await["id"].clone();
         }
     }
     body
 }
 
-async fn create(atelier: &Atelier, table: &str, body: &Value) -> Value {
+async fn create(service: &Service, table: &str, body: &Value) -> Value {
     let json = [("content-type", "application/json")];
-    let created = atelier.client().send(Method::POST, &format!("/v1/{table}"), &json, body.to_string()).await;
+    let created = service.client().send(Method::POST, &format!("/v1/{table}"), &json, body.to_string()).await;
     created.expect(201).json()
 }
 
@@ -120,29 +120,29 @@ fn assert_has(resource: &Value, sent: &Value) {
 
 #[test]
 fn every_resource_is_created_read_changed_and_deleted_with_a_history() {
-    atelier(async |atelier| {
+    service(async |service| {
         let (all, contract) = (all(), api::document::document().expect("the contract"));
         for known in &all {
             let table = known.table;
-            let example = with_references(atelier, &all, known.example.clone()).await;
-            let created = create(atelier, table, &example).await;
+            let example = with_references(service, &all, known.example.clone()).await;
+            let created = create(service, table, &example).await;
             assert_has(&created, &example);
             let path = format!("/v1/{table}/{}", harness::id(&created));
-            let read = atelier.client().get(&path).await.expect(200);
+            let read = service.client().get(&path).await.expect(200);
             assert_eq!(read.json(), created);
 
-            let patched = atelier.client().patch(&path, &known.patch).await.expect(200).json();
+            let patched = service.client().patch(&path, &known.patch).await.expect(200).json();
             assert_eq!(patched["version"], 2, "{patched}");
             let changed = known.patch.as_object().expect("an object");
             for (name, value) in changed.iter().filter(|(_, value)| !value.is_null()) {
                 assert_eq!(patched[name], *value, "{name} of {patched}");
             }
-            let again = atelier.client().patch(&path, &known.patch).await.expect(200).json();
+            let again = service.client().patch(&path, &known.patch).await.expect(200).json();
             assert_eq!(again, patched, "what is so already changes nothing");
             // Each member alone: one that a change forgets is as it was, and another version says nothing of it.
             let mut last = again;
             for (name, value) in example.as_object().expect("an object") {
-                let changed = atelier.client().patch(&path, &json!({name: value})).await.expect(200).json();
+                let changed = service.client().patch(&path, &json!({name: value})).await.expect(200).json();
                 let is_other = last[name] != *value;
                 assert_eq!(
                     changed["version"].as_i64(),
@@ -155,7 +155,7 @@ fn every_resource_is_created_read_changed_and_deleted_with_a_history() {
                 let json = [("content-type", "application/json")];
                 let body = known.with_nulls.to_string();
                 let replaced =
-                    atelier.client().send(Method::PUT, &path, &json, body).await.expect(200).json();
+                    service.client().send(Method::PUT, &path, &json, body).await.expect(200).json();
                 assert_has(&replaced, &known.with_nulls);
             }
             for name in &known.required {
@@ -163,40 +163,40 @@ fn every_resource_is_created_read_changed_and_deleted_with_a_history() {
                 body.as_object_mut().expect("an object").remove(*name);
                 let json = [("content-type", "application/json")];
                 let path = format!("/v1/{table}");
-                let refused = atelier.client().send(Method::POST, &path, &json, body.to_string());
+                let refused = service.client().send(Method::POST, &path, &json, body.to_string());
                 assert_eq!(refused.await.faults(422), [format!("/{name}")]);
             }
 
-            let history = atelier.walk(&format!("{path}/history?limit=1")).await;
-            let current = atelier.client().get(&path).await.expect(200).json();
+            let history = service.walk(&format!("{path}/history?limit=1")).await;
+            let current = service.client().get(&path).await.expect(200).json();
             assert_eq!(history[0]["version"], current["version"]);
             assert_eq!(json!(history.len()), current["version"], "an entry for each version");
-            atelier.client().send(Method::DELETE, &path, &[], "").await.expect(204);
-            atelier.client().get(&path).await.expect(404);
+            service.client().send(Method::DELETE, &path, &[], "").await.expect(204);
+            service.client().get(&path).await.expect(404);
         }
     });
 }
 
 #[test]
 fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
-    atelier(async |atelier| {
+    service(async |service| {
         let all = all();
         for known in &all {
             let bodies =
                 [&known.example, &known.with_nulls, &known.example, &known.with_nulls, &known.with_nulls];
             for body in bodies {
-                let body = with_references(atelier, &all, body.clone()).await;
-                create(atelier, known.table, &body).await;
+                let body = with_references(service, &all, body.clone()).await;
+                create(service, known.table, &body).await;
             }
         }
         for Known { table, orders, is_searched, example, .. } in &all {
             let rows: i64 = {
                 let count = format!("select count(*) from {table}");
-                atelier.database().await.query_one(&count, &[]).await.expect("a count").get(0)
+                service.database().await.query_one(&count, &[]).await.expect("a count").get(0)
             };
             let mut by_order = BTreeMap::new();
             for order in orders {
-                let walked = atelier.walk(&format!("/v1/{table}?limit=2&sort={order}")).await;
+                let walked = service.walk(&format!("/v1/{table}?limit=2&sort={order}")).await;
                 let ids: Vec<_> = walked.iter().map(|item| harness::id(item).to_owned()).collect();
                 let seen: BTreeSet<_> = ids.iter().cloned().collect();
                 assert_eq!(
@@ -216,7 +216,7 @@ fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
                 let mut found = false;
                 for text in texts.filter(|text| text.chars().count() <= 64) {
                     let path = format!("/v1/{table}/search?limit=1&q={}", encoded(text));
-                    found |= !atelier.walk(&path).await.is_empty();
+                    found |= !service.walk(&path).await.is_empty();
                 }
                 assert!(found, "{table}: no text of the example is found");
             }

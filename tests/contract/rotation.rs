@@ -6,7 +6,7 @@ use std::{
 };
 
 use harness::{
-    Atelier, Authority, Logins, SecretsManager, Setup, Traffic, ask_the_test, atelier_with, block_on,
+    Authority, Logins, SecretsManager, Service, Setup, Traffic, ask_the_test, block_on, service_with,
 };
 use serde_json::json;
 use shared::Role;
@@ -42,17 +42,17 @@ fn setup(mut environment: Vec<(String, String)>, authority: &Authority) -> Setup
 }
 
 /// The secret that opens the test's database: the JSON of RDS.
-async fn secret(atelier: &Atelier, user: &str, password: &str) -> String {
-    let port = atelier.server().lock().await.port();
-    let database = atelier.database().await;
+async fn secret(service: &Service, user: &str, password: &str) -> String {
+    let port = service.server().lock().await.port();
+    let database = service.database().await;
     let name: String =
         database.query_one("select current_database()::text", &[]).await.expect("a name").get(0);
     json!({"engine": "postgres", "host": "localhost", "port": port, "dbname": name, "username": user, "password": password})
         .to_string()
 }
 
-async fn run(atelier: &Atelier, sql: &str) {
-    atelier.database().await.batch_execute(sql).await.expect("a superuser's statement");
+async fn run(service: &Service, sql: &str) {
+    service.database().await.batch_execute(sql).await.expect("a superuser's statement");
 }
 
 /// A secret that is rotated: the login that it opens, and its current version.
@@ -72,7 +72,7 @@ enum Order {
 }
 
 struct Rotation<'a> {
-    atelier: &'a Atelier,
+    service: &'a Service,
     secrets: &'a SecretsManager,
     traffic: Traffic,
     rotated: Vec<Rotated>,
@@ -80,24 +80,24 @@ struct Rotation<'a> {
 
 impl<'a> Rotation<'a> {
     /// Logins, their secrets, and clients at work.
-    async fn start(atelier: &'a Atelier, secrets: &'a SecretsManager) -> Self {
+    async fn start(service: &'a Service, secrets: &'a SecretsManager) -> Self {
         let mut rotated = Vec::new();
         for (name, group) in SECRETS {
             let (user, password) = (format!("rotated_{name}"), Uuid::now_v7().to_string());
-            run(atelier, &format!("create role {user} login password '{password}' in role {group}")).await;
-            let version = secrets.create(name, &secret(atelier, &user, &password).await).await;
+            run(service, &format!("create role {user} login password '{password}' in role {group}")).await;
+            let version = secrets.create(name, &secret(service, &user, &password).await).await;
             rotated.push(Rotated { name, user, version });
         }
-        let traffic = Traffic::start(atelier.client());
-        Self { atelier, secrets, traffic, rotated }
+        let traffic = Traffic::start(service.client());
+        Self { service, secrets, traffic, rotated }
     }
 
     /// Takes a step while functions log in, and lets others log in after it; returns all those logins.
     async fn phase(&self, step: impl Future<Output = ()>) -> Logins {
-        let before = Logins::so_far(self.atelier, LOGINS).await;
-        self.traffic.round(self.atelier, ROUNDS[0], step).await;
-        self.traffic.round(self.atelier, ROUNDS[1], async {}).await;
-        before.since(self.atelier, LOGINS).await
+        let before = Logins::so_far(self.service, LOGINS).await;
+        self.traffic.round(self.service, ROUNDS[0], step).await;
+        self.traffic.round(self.service, ROUNDS[1], async {}).await;
+        before.since(self.service, LOGINS).await
     }
 
     /// Gives every login of `users` a new password, and returns the logins between the two steps.
@@ -105,14 +105,14 @@ impl<'a> Rotation<'a> {
         let mut pending = Vec::new();
         for (rotated, user) in self.rotated.iter().zip(users) {
             let password = Uuid::now_v7().to_string();
-            let text = secret(self.atelier, user, &password).await;
+            let text = secret(self.service, user, &password).await;
             let version = self.secrets.put_pending(rotated.name, &text).await;
             pending.push((rotated.name, user.to_owned(), rotated.version.clone(), version, password));
         }
-        let (atelier, secrets) = (self.atelier, self.secrets);
+        let (service, secrets) = (self.service, self.secrets);
         let set = async || {
             for (_, user, _, _, password) in &pending {
-                run(atelier, &format!("alter role {user} password '{password}'")).await;
+                run(service, &format!("alter role {user} password '{password}'")).await;
             }
         };
         let finish = async || {
@@ -136,8 +136,8 @@ impl<'a> Rotation<'a> {
     }
 
     async fn finish(self, rotations: usize) {
-        let logins = Logins::so_far(self.atelier, LOGINS).await;
-        let requests = self.traffic.finish(self.atelier).await;
+        let logins = Logins::so_far(self.service, LOGINS).await;
+        let requests = self.traffic.finish(self.service).await;
         eprintln!(
             "{rotations} rotations of {} secrets, {requests} requests, 0 failed, 0 writes lost or doubled, {} logins, {} refused and renewed",
             SECRETS.len(),
@@ -151,9 +151,9 @@ impl<'a> Rotation<'a> {
 fn a_new_password_costs_no_request_whichever_of_password_and_labels_is_first() {
     let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
-        atelier.show(Some(&authority.issue("localhost"))).await;
-        let mut rotation = Rotation::start(atelier, &secrets).await;
+    service_with(setup(secrets.variables(), &authority), async |service| {
+        service.show(Some(&authority.issue("localhost"))).await;
+        let mut rotation = Rotation::start(service, &secrets).await;
         let users = ["rotated_reader", "rotated_writer"];
         for order in [Order::PasswordFirst, Order::LabelsFirst] {
             let between = rotation.rotate(users, order).await;
@@ -167,11 +167,11 @@ fn a_new_password_costs_no_request_whichever_of_password_and_labels_is_first() {
 fn alternating_users_cost_no_request() {
     let _alone = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (authority, secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
-        atelier.show(Some(&authority.issue("localhost"))).await;
-        let mut rotation = Rotation::start(atelier, &secrets).await;
+    service_with(setup(secrets.variables(), &authority), async |service| {
+        service.show(Some(&authority.issue("localhost"))).await;
+        let mut rotation = Rotation::start(service, &secrets).await;
         for (name, group) in SECRETS {
-            run(atelier, &format!("create role rotated_{name}_clone login in role {group}")).await;
+            run(service, &format!("create role rotated_{name}_clone login in role {group}")).await;
         }
         let clones = ["rotated_reader_clone", "rotated_writer_clone"];
         let between = rotation.rotate(clones, Order::PasswordFirst).await;
@@ -186,9 +186,9 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
     let authority = Authority::new();
     let (endpoint, mut questions) = block_on(ask_the_test());
     let environment = vec![("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), endpoint)];
-    atelier_with(setup(environment, &authority), async |atelier| {
-        atelier.show(Some(&authority.issue("localhost"))).await;
-        run(atelier, "create role rotated_reader login in role catalog_reader").await;
+    service_with(setup(environment, &authority), async |service| {
+        service.show(Some(&authority.issue("localhost"))).await;
+        run(service, "create role rotated_reader login in role catalog_reader").await;
         // Each question, whether the password is set before the answer, and the answer.
         let labels_first = [
             ("AWSCURRENT", false, Some("new")),
@@ -205,26 +205,26 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
             ("AWSCURRENT", false, Some("new")),
         ];
         for script in [labels_first, password_first] {
-            atelier.end_processes("list-products").await;
-            run(atelier, "alter role rotated_reader password 'old'").await;
-            let client = atelier.client().clone();
+            service.end_processes("list-products").await;
+            run(service, "alter role rotated_reader password 'old'").await;
+            let client = service.client().clone();
             let answer = tokio::spawn(async move { client.get("/v1/products").await });
             for (stage, is_set, password) in script {
                 let question = timeout(Duration::from_secs(3), questions.recv()).await;
                 let (asked, reply) = question.ok().flatten().expect("a question");
                 assert_eq!(asked, stage);
                 if is_set {
-                    run(atelier, "alter role rotated_reader password 'new'").await;
+                    run(service, "alter role rotated_reader password 'new'").await;
                 }
                 let text = match password {
-                    Some(password) => Some(secret(atelier, "rotated_reader", password).await),
+                    Some(password) => Some(secret(service, "rotated_reader", password).await),
                     None => None,
                 };
                 reply.send(text).expect("somebody who waits for it");
             }
             answer.await.expect("an answer").expect(200);
         }
-        let log = atelier.log();
+        let log = service.log();
         assert!(
             !log.iter().any(|line| line.contains("no database connection yet")),
             "at the first try: {log:?}"
@@ -235,30 +235,30 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
 #[test]
 fn without_a_usable_secret_the_answer_is_503_in_time_and_says_nothing_of_it() {
     let (authority, mut secrets) = (Authority::new(), block_on(SecretsManager::start()));
-    atelier_with(setup(secrets.variables(), &authority), async |atelier| {
-        atelier.show(Some(&authority.issue("localhost"))).await;
-        run(atelier, "create role rotated_reader login password 'sesame' in role catalog_reader").await;
+    service_with(setup(secrets.variables(), &authority), async |service| {
+        service.show(Some(&authority.issue("localhost"))).await;
+        run(service, "create role rotated_reader login password 'sesame' in role catalog_reader").await;
         let name = SECRETS[0].0;
-        let right = secret(atelier, "rotated_reader", "sesame").await;
+        let right = secret(service, "rotated_reader", "sesame").await;
         let signal = async |signal: &str, pid: u32| {
             let status = Command::new("kill").args([signal, &pid.to_string()]).status().await;
             assert!(status.expect("kill runs").success());
         };
         // Of a process that has just started, and of the same one again.
         let fails = async |reason: &str| {
-            atelier.end_processes("list-products").await;
-            let before = atelier.log().len();
+            service.end_processes("list-products").await;
+            let before = service.log().len();
             for _ in 0..2 {
                 let asked = Instant::now();
-                let response = atelier.client().get("/v1/products").await;
+                let response = service.client().get("/v1/products").await;
                 assert!(asked.elapsed() < Duration::from_secs(3), "{reason}: {:?}", asked.elapsed());
                 let problem = response.problem(503).to_string();
                 assert!(!problem.contains("sesame") && !problem.contains("ecret"), "{problem}");
             }
-            let log = atelier.log()[before..].join("\n");
+            let log = service.log()[before..].join("\n");
             assert!(log.contains(reason) && !log.contains("sesame"), "{reason}: {log}");
         };
-        let works = async || atelier.client().get("/v1/products").await.expect(200);
+        let works = async || service.client().get("/v1/products").await.expect(200);
 
         fails("ResourceNotFoundException").await;
         for malformed in ["sesame", r#"{"username": "rotated_reader", "password": ["sesame"]}"#] {
@@ -280,7 +280,7 @@ fn without_a_usable_secret_the_answer_is_503_in_time_and_says_nothing_of_it() {
         secrets.resume().await;
         secrets.create(name, &right).await;
         works().await;
-        let log = atelier.log();
+        let log = service.log();
         assert!(!log.iter().any(|line| line.contains("sesame")), "{log:?}");
     });
 }

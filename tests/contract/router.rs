@@ -9,7 +9,7 @@ use std::{
 
 use api::samples::Sample;
 use bytes::Bytes;
-use harness::{Atelier, LogBook, Setup, atelier_with};
+use harness::{LogBook, Service, Setup, service_with};
 use local::{
     lambda::{Function, Functions, InvokeError},
     stack::{checkout, programs},
@@ -27,21 +27,21 @@ struct Router {
 
 impl Router {
     /// Runs `test` with the function, on an empty catalogue, with a login for each role.
-    fn with(test: impl AsyncFnOnce(&Atelier, &Router)) {
+    fn with(test: impl AsyncFnOnce(&Service, &Router)) {
         Self::with_urls(&[("DATABASE_URL", Role::Reader), ("WRITER_DATABASE_URL", Role::Writer)], test);
     }
 
     /// The same with these variables, each the URL of a role.
-    fn with_urls(variables: &[(&str, Role)], test: impl AsyncFnOnce(&Atelier, &Router)) {
+    fn with_urls(variables: &[(&str, Role)], test: impl AsyncFnOnce(&Service, &Router)) {
         let urls = Arc::new(Mutex::new(HashMap::new()));
         let seen = Arc::clone(&urls);
         let access = move |role: Role, url: &str| {
             seen.lock().expect("the URLs").insert(role == Role::Writer, url.to_owned());
             vec![("DATABASE_URL".to_owned(), url.to_owned())]
         };
-        atelier_with(
+        service_with(
             Setup { database_access: Some(Box::new(access)), ..Setup::default() },
-            async |atelier| {
+            async |service| {
                 let urls = urls.lock().expect("the URLs").clone();
                 let log = LogBook::default();
                 let functions = Functions::new(
@@ -60,7 +60,7 @@ impl Router {
                     log.sink(),
                 );
                 let router = Router { functions, log };
-                test(atelier, &router).await;
+                test(service, &router).await;
                 router.functions.shutdown().await;
             },
         );
@@ -80,9 +80,9 @@ fn sample(name: &str) -> Vec<u8> {
     fs::read(checkout().join(format!("events/{name}.json"))).expect("an event")
 }
 
-/// The logins that are connected to the database of `atelier`.
-async fn logins(atelier: &Atelier) -> BTreeSet<String> {
-    let database = atelier.database().await;
+/// The logins that are connected to the database of `service`.
+async fn logins(service: &Service) -> BTreeSet<String> {
+    let database = service.database().await;
     let rows = database.query(
         "select distinct usename::text from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid()",
@@ -102,9 +102,9 @@ fn the_writers_url_alone_is_enough_for_every_operation() {
     Router::with_urls(&[("DATABASE_URL", Role::Writer)], answers_every_sample);
 }
 
-async fn answers_every_sample(atelier: &Atelier, router: &Router) {
+async fn answers_every_sample(service: &Service, router: &Router) {
     for Sample { name, status, .. } in SAMPLES.iter() {
-        again(atelier).await;
+        again(service).await;
         let answer = router.sample(name).await;
         assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
     }
@@ -112,12 +112,12 @@ async fn answers_every_sample(atelier: &Atelier, router: &Router) {
 
 #[test]
 fn what_only_reads_connects_as_the_reader() {
-    Router::with(async |atelier, router| {
+    Router::with(async |service, router| {
         assert_eq!(router.sample("list-products").await["statusCode"], 200);
-        assert_eq!(logins(atelier).await, BTreeSet::from(["atelier_local_reader".to_owned()]));
+        assert_eq!(logins(service).await, BTreeSet::from(["atelier_local_reader".to_owned()]));
         assert_eq!(router.sample("create-product").await["statusCode"], 201);
         let both = ["atelier_local_reader", "atelier_local_writer"].map(str::to_owned);
-        assert_eq!(logins(atelier).await, BTreeSet::from(both));
+        assert_eq!(logins(service).await, BTreeSet::from(both));
     });
 }
 

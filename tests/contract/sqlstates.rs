@@ -1,7 +1,7 @@
 //! What the database's errors mean to a client: every line of the service's table, raised by PostgreSQL in the middle of a
 //! read and of writes.
 
-use harness::{Atelier, Response, atelier, product_path};
+use harness::{Response, Service, product_path, service};
 use http::Method;
 use serde_json::{Value, json};
 use shared::{
@@ -70,7 +70,7 @@ impl Case {
         ]
     }
 
-    async fn send(&self, atelier: &Atelier, path: &str) -> Response {
+    async fn send(&self, service: &Service, path: &str) -> Response {
         let body = match self.method {
             Method::POST => r#"{"name": "Dish", "price": 1}"#,
             Method::PATCH => r#"{"price": 2}"#,
@@ -79,7 +79,7 @@ impl Case {
         let path = if self.method == Method::POST { "/v1/products" } else { path };
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        atelier.client().send(self.method.clone(), path, &headers, body).await
+        service.client().send(self.method.clone(), path, &headers, body).await
     }
 
     /// The status, `Retry-After`, `carried_out` and number of attempts where `verdict` is the server's.
@@ -98,10 +98,10 @@ impl Case {
 
 #[test]
 fn every_class_of_error_has_the_answer_of_the_table() {
-    atelier(async |atelier| {
-        let created = atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await;
+    service(async |service| {
+        let created = service.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await;
         let (path, tag) = (created.header("location").to_owned(), created.header("etag").to_owned());
-        let database = atelier.database().await;
+        let database = service.database().await;
         database.batch_execute(RAISE).await.expect("a policy");
         let cases = Case::all(&tag);
         // What PostgreSQL itself says most often in trouble, beside every line of the table.
@@ -113,7 +113,7 @@ fn every_class_of_error_has_the_answer_of_the_table() {
             let verdict = shared::db::verdict(&code);
             for case in &cases {
                 fail(&database, &code, i64::MAX).await;
-                let response = case.send(atelier, &path).await;
+                let response = case.send(service, &path).await;
                 let (status, retry_after) =
                     (response.status.as_u16(), response.header("retry-after").to_owned());
                 let problem = response.problem(status);
@@ -131,25 +131,25 @@ fn every_class_of_error_has_the_answer_of_the_table() {
         }
         eprintln!("{told} answers to {} lines and {} further codes", RULES.len(), further.len());
         database.batch_execute("delete from fault").await.expect("no fault");
-        assert_eq!(atelier.count_products().await, 1, "what was not carried out left nothing");
-        assert_eq!(atelier.client().get(&path).await.expect(200).json()["price"], 1);
+        assert_eq!(service.count_products().await, 1, "what was not carried out left nothing");
+        assert_eq!(service.client().get(&path).await.expect(200).json()["price"], 1);
     });
 }
 
 #[test]
 fn what_was_rolled_back_or_not_begun_is_sent_again_and_succeeds() {
-    atelier(async |atelier| {
-        let database = atelier.database().await;
+    service(async |service| {
+        let database = service.database().await;
         database.batch_execute(RAISE).await.expect("a policy");
         for code in ["40001", "40P01", "72000", "25006", "57P03", "57P05"] {
-            let product = atelier.create_product(json!({"name": code, "price": 1})).await;
+            let product = service.create_product(json!({"name": code, "price": 1})).await;
             for case in Case::all(&format!("\"{}.2.1\"", harness::id(&product).replace('-', ""))) {
                 fail(&database, code, 1).await;
-                let response = case.send(atelier, &product_path(&product)).await;
+                let response = case.send(service, &product_path(&product)).await;
                 assert!(response.status.is_success(), "{code} {}: {}", case.method, response.body);
             }
         }
-        let lines = atelier.log();
+        let lines = service.log();
         let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         assert!(lines.filter_map(|line| line["DbRetry"].as_i64()).sum::<i64>() >= 30, "they are counted");
     });

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Setup, atelier_with};
+use harness::{Setup, service_with};
 use http::Method;
 
 use crate::events::{self, SAMPLES, again};
@@ -21,17 +21,17 @@ fn no_operation_leaves_a_named_statement_or_session_state() {
     let settings =
         [("log_statement", "all"), ("log_min_duration_statement", "0"), ("log_line_prefix", "<%a> ")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    atelier_with(Setup { own_server: Some(settings), ..Setup::default() }, async |atelier| {
-        let log = atelier.server().lock().await.log_path().to_owned();
+    service_with(Setup { own_server: Some(settings), ..Setup::default() }, async |service| {
+        let log = service.server().lock().await.log_path().to_owned();
         let (mut named, mut speaking) = (Vec::new(), BTreeSet::new());
         for sample in SAMPLES.iter() {
             let operation = sample.operation();
-            again(atelier).await;
+            again(service).await;
             if sample.method == Method::GET {
-                atelier.database().await.batch_execute(FULL).await.expect("something to list");
+                service.database().await.batch_execute(FULL).await.expect("something to list");
             }
             let start = std::fs::metadata(&log).expect("the log").len();
-            let answer = events::send(atelier.client(), sample, sample.method.clone(), &[]).await;
+            let answer = events::send(service.client(), sample, sample.method.clone(), &[]).await;
             let answer = answer.expect(sample.status);
             let text = std::fs::read_to_string(&log).expect("the log");
             let new = &text[usize::try_from(start).expect("a small log")..];

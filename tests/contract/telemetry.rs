@@ -6,20 +6,20 @@ mod metrics;
 mod redaction;
 mod traces;
 
-use harness::Atelier;
+use harness::Service;
 use serde_json::Value;
 
 /// What functions have written, one JSON object a line.
 struct Written(Vec<Value>);
 
 impl Written {
-    /// What the functions of `atelier` have written so far.
+    /// What the functions of `service` have written so far.
     ///
     /// # Panics
     /// When a line is no JSON.
-    fn by(atelier: &Atelier) -> Self {
+    fn by(service: &Service) -> Self {
         let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
-        Self(atelier.log().iter().map(parse).collect())
+        Self(service.log().iter().map(parse).collect())
     }
 
     /// Log lines.

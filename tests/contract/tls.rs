@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Atelier, Authority, Front, SSL_REQUEST, Setup, atelier_with};
+use harness::{Authority, Front, SSL_REQUEST, Service, Setup, service_with};
 use local::{postgres, stack::Logins};
 use serde_json::json;
 use shared::Role;
@@ -17,19 +17,19 @@ fn by_name(_: Role, url: &str) -> Vec<(String, String)> {
 }
 
 /// A read and a write are answered 503 in time, and each leaves one line in the log, which holds `reason`.
-async fn refuses(atelier: &Atelier, reason: &str) {
-    let before = atelier.log().len();
+async fn refuses(service: &Service, reason: &str) {
+    let before = service.log().len();
     for writes in [false, true] {
         let asked = Instant::now();
         let response = match writes {
-            false => atelier.client().get("/v1/products").await,
-            true => atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await,
+            false => service.client().get("/v1/products").await,
+            true => service.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await,
         };
         assert!(asked.elapsed() < Duration::from_secs(3), "{reason}: {:?}", asked.elapsed());
         let problem = response.problem(503);
         assert!(!problem.to_string().contains("certificate"), "nothing about the inside: {problem}");
     }
-    let log = atelier.log();
+    let log = service.log();
     let lines: Vec<_> = log[before..].iter().filter(|line| line.contains(reason)).collect();
     assert_eq!(lines.len(), 2, "{reason}: {:#?}", &log[before..]);
 }
@@ -44,18 +44,18 @@ fn speaks_to_the_server_that_it_can_verify_and_to_no_other() {
         database_access: Some(Box::new(by_name)),
         ..Setup::default()
     };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let works = async || {
-            atelier.show(Some(&right)).await;
-            atelier.end_sessions().await;
-            atelier.client().get("/v1/products").await.expect(200);
-            atelier.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
+            service.show(Some(&right)).await;
+            service.end_sessions().await;
+            service.client().get("/v1/products").await.expect(200);
+            service.client().post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         };
         works().await;
         let sql = "select count(*) filter (where ssl and version = 'TLSv1.3'), count(*)
             from pg_stat_ssl join pg_stat_activity using (pid)
             where datname = current_database() and usename <> current_user";
-        let row = atelier.database().await.query_one(sql, &[]).await.expect("sessions");
+        let row = service.database().await.query_one(sql, &[]).await.expect("sessions");
         assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 2), "a session of each, all over TLS");
 
         let unknown = Authority::new().issue("localhost");
@@ -67,18 +67,18 @@ fn speaks_to_the_server_that_it_can_verify_and_to_no_other() {
             (Some(&unknown), "UnknownIssuer"),
             (None, "server does not support TLS"),
         ] {
-            atelier.show(certificate).await;
-            atelier.end_sessions().await;
-            let log = atelier.server().lock().await.log_path().to_owned();
+            service.show(certificate).await;
+            service.end_sessions().await;
+            let log = service.server().lock().await.log_path().to_owned();
             let start = std::fs::metadata(&log).expect("the server's log").len();
-            refuses(atelier, reason).await;
+            refuses(service, reason).await;
             let text = std::fs::read_to_string(&log).expect("the server's log");
             let new = &text[usize::try_from(start).expect("a small log")..];
             assert!(!new.contains("user=atelier_local"), "{reason}: nobody has said who they are: {new}");
             works().await;
         }
         for name in ["list-products", "create-product"] {
-            assert_eq!(atelier.functions().environments(name).len(), 1, "the process lived on");
+            assert_eq!(service.functions().environments(name).len(), 1, "the process lived on");
         }
     });
 }
@@ -92,10 +92,10 @@ fn a_server_without_tls_gets_the_question_for_it_and_not_a_byte_more() {
         url.set_port(Some(port)).expect("a port");
         by_name(role, url.as_str())
     };
-    atelier_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |atelier| {
-        atelier.client().get("/v1/products").await.problem(503);
-        atelier.client().get("/v1/products").await.problem(503);
-        assert!(atelier.log().iter().any(|line| line.contains("server does not support TLS")));
+    service_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |service| {
+        service.client().get("/v1/products").await.problem(503);
+        service.client().get("/v1/products").await.problem(503);
+        assert!(service.log().iter().any(|line| line.contains("server does not support TLS")));
     });
     let heard = front.heard();
     assert!(heard.len() >= 2 && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
@@ -110,8 +110,8 @@ fn a_host_that_is_not_this_machine_is_asked_for_tls_wherever_its_address_leads()
             format!("host=db.example.com hostaddr = 127.0.0.1 port={port} user=u password='sslmode=disable'");
         vec![("DATABASE_URL".to_owned(), url)]
     };
-    atelier_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |atelier| {
-        atelier.client().get("/v1/products").await.problem(503);
+    service_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |service| {
+        service.client().get("/v1/products").await.problem(503);
     });
     let heard = front.heard();
     assert!(!heard.is_empty() && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
@@ -122,13 +122,13 @@ fn logins_are_made_over_tls_and_the_server_never_sees_their_passwords() {
     let authority = Authority::new();
     let settings = [("log_statement", "all"), ("log_connections", "on")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    atelier_with(Setup { own_server: Some(settings), ..Setup::default() }, async |atelier| {
-        atelier.show(Some(&authority.issue("db.example.com"))).await;
-        atelier.refuse_connections_without_tls().await;
+    service_with(Setup { own_server: Some(settings), ..Setup::default() }, async |service| {
+        service.show(Some(&authority.issue("db.example.com"))).await;
+        service.refuse_connections_without_tls().await;
 
         let (url, log) = {
-            let server = atelier.server().lock().await;
-            (server.url(atelier.database_name()), server.log_path().to_owned())
+            let server = service.server().lock().await;
+            (server.url(service.database_name()), server.log_path().to_owned())
         };
         let mut url = Url::parse(&url).expect("a URL");
         url.set_host(Some("db.example.com")).expect("a host");
@@ -167,9 +167,9 @@ fn an_iam_token_is_the_password_and_travels_over_tls_alone() {
         database_access: Some(Box::new(access)),
         ..Setup::default()
     };
-    atelier_with(setup, async |atelier| {
-        atelier.client().get("/v1/products").await.problem(503);
-        let log = atelier.log();
+    service_with(setup, async |service| {
+        service.client().get("/v1/products").await.problem(503);
+        let log = service.log();
         assert!(!log.iter().any(|line| line.contains("X-Amz-")), "{log:?}");
     });
     let heard = front.heard();

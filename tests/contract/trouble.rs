@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Atelier, Setup, atelier_with, product_path};
+use harness::{Service, Setup, product_path, service_with};
 use http::Method;
 use serde_json::json;
 use tokio::{task::JoinHandle, time::sleep};
@@ -27,9 +27,9 @@ fn one_process(cache: Option<Vec<String>>) -> Setup {
 }
 
 /// Reads `path` until the cache has it, and waits until it is no longer fresh.
-async fn until_stale(atelier: &Atelier, path: &str) {
+async fn until_stale(service: &Service, path: &str) {
     let end = Instant::now() + Duration::from_secs(15);
-    while !atelier.client().get(path).await.expect(200).header("cache-status").starts_with("atelier; hit") {
+    while !service.client().get(path).await.expect(200).header("cache-status").starts_with("atelier; hit") {
         assert!(Instant::now() < end, "{path} is not cached");
         sleep(Duration::from_millis(20)).await;
     }
@@ -44,9 +44,9 @@ struct Backends {
 }
 
 impl Backends {
-    async fn watch(atelier: &Atelier, function: &'static str) -> Self {
+    async fn watch(service: &Service, function: &'static str) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let (database, stop) = (atelier.database().await, Arc::clone(&is_over));
+        let (database, stop) = (service.database().await, Arc::clone(&is_over));
         let counting = tokio::spawn(async move {
             let sql = "select count(*) from pg_stat_activity
                 where datname = current_database() and application_name = $1";
@@ -71,11 +71,11 @@ impl Backends {
 
 #[test]
 fn cached_reads_under_a_lock_have_one_connection_and_do_not_wait_for_it() {
-    atelier_with(one_process(Some(Vec::new())), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        until_stale(atelier, &path).await;
-        let backends = Backends::watch(atelier, "get-product").await;
-        let locker = atelier.database().await;
+    service_with(one_process(Some(Vec::new())), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        until_stale(service, &path).await;
+        let backends = Backends::watch(service, "get-product").await;
+        let locker = service.database().await;
         let lock = "begin; lock table products in access exclusive mode";
         locker.batch_execute(lock).await.expect("the lock");
 
@@ -83,7 +83,7 @@ fn cached_reads_under_a_lock_have_one_connection_and_do_not_wait_for_it() {
         let locked = Instant::now();
         while locked.elapsed() < Duration::from_secs(20) {
             let asked = Instant::now();
-            let stale = atelier.client().get(&path).await.expect(200);
+            let stale = service.client().get(&path).await.expect(200);
             waits.push(asked.elapsed());
             let status = stale.header("cache-status");
             assert!(status.ends_with("; detail=database-unavailable"), "{status}");
@@ -105,7 +105,7 @@ fn cached_reads_under_a_lock_have_one_connection_and_do_not_wait_for_it() {
 
         locker.batch_execute("rollback").await.expect("the lock goes");
         let well = Instant::now();
-        while !atelier.client().get(&path).await.expect(200).header("cache-status").contains("fwd=stale") {
+        while !service.client().get(&path).await.expect(200).header("cache-status").contains("fwd=stale") {
             assert!(well.elapsed() < Duration::from_secs(10), "nobody has noticed that it is well again");
             sleep(Duration::from_millis(20)).await;
         }
@@ -114,21 +114,21 @@ fn cached_reads_under_a_lock_have_one_connection_and_do_not_wait_for_it() {
 
 #[test]
 fn a_statement_that_is_too_late_is_cancelled_and_its_connection_stays() {
-    atelier_with(one_process(None), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        atelier.client().get(&path).await.expect(200);
-        let observer = atelier.database().await;
+    service_with(one_process(None), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        service.client().get(&path).await.expect(200);
+        let observer = service.database().await;
         let backend = "select pid, state from pg_stat_activity
             where datname = current_database() and application_name = 'get-product'";
         let before: i32 = observer.query_one(backend, &[]).await.expect("one backend").get("pid");
 
-        let backends = Backends::watch(atelier, "get-product").await;
-        let locker = atelier.database().await;
+        let backends = Backends::watch(service, "get-product").await;
+        let locker = service.database().await;
         let lock = "begin; lock table products in access exclusive mode";
         locker.batch_execute(lock).await.expect("the lock");
         for _ in 0..2 {
             let asked = Instant::now();
-            let response = atelier.client().get(&path).await;
+            let response = service.client().get(&path).await;
             assert!(asked.elapsed() < Duration::from_secs(11), "{:?}", asked.elapsed());
             assert_eq!(response.header("retry-after"), "5");
             assert_eq!(response.problem(503)["carried_out"], "no");
@@ -145,16 +145,16 @@ fn a_statement_that_is_too_late_is_cancelled_and_its_connection_stays() {
         }
         // A write that was certainly cancelled may be sent again, whatever it is.
         let create = json!({"name": "Dish", "price": 1});
-        let response = atelier.client().post("/v1/products", &create).await;
+        let response = service.client().post("/v1/products", &create).await;
         assert_eq!(response.header("retry-after"), "5");
         assert_eq!(response.problem(503)["carried_out"], "no");
         locker.batch_execute("rollback").await.expect("the lock goes");
         let (most, counts) = backends.most().await;
         assert!(most == 1 && counts > 100, "{most} backends in {counts} counts");
 
-        atelier.client().get(&path).await.expect(200);
+        service.client().get(&path).await.expect(200);
         assert_eq!(observer.query_one(backend, &[]).await.expect("one backend").get::<_, i32>("pid"), before);
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
     });
 }
 
@@ -182,8 +182,8 @@ impl Drop for Frozen {
 #[test]
 fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_unknown() {
     let setup = Setup { own_server: Some(Vec::new()), is_proxied: true, ..one_process(Some(Vec::new())) };
-    atelier_with(setup, async |atelier| {
-        let client = atelier.client();
+    service_with(setup, async |service| {
+        let client = service.client();
         let created = client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         let path = created.header("location").to_owned();
         let other = client.post("/v1/products", &json!({"name": "Mug", "price": 1})).await.expect(201);
@@ -191,14 +191,14 @@ fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_
         let tag = client.patch(&changed, &json!({"price": 2})).await.expect(200).header("etag").to_owned();
         let listed = "/v1/products";
         client.get(listed).await.expect(200);
-        until_stale(atelier, &path).await;
+        until_stale(service, &path).await;
 
-        let database = atelier.database().await;
+        let database = service.database().await;
         let sql = "select pid::text from pg_stat_activity where pid <> pg_backend_pid()";
         let mut pids: Vec<String> =
             database.query(sql, &[]).await.expect("backends").iter().map(|row| row.get(0)).collect();
-        pids.push(atelier.server().lock().await.pid().to_string());
-        let proxy = atelier.proxy();
+        pids.push(service.server().lock().await.pid().to_string());
+        let proxy = service.proxy();
         let (accepted, open) = (proxy.accepted(), proxy.open());
         assert_eq!(open, 4, "one connection for each function that was used");
         let frozen = Frozen::new(pids);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Atelier, Setup, atelier, atelier_with, clients};
+use harness::{Service, Setup, clients, service, service_with};
 use local::{
     gateway::{
         self, Auth,
@@ -31,15 +31,15 @@ async fn compiled() {
     COMPILED.get_or_init(compile).await;
 }
 
-async fn run(atelier: &Atelier, credentials: &[&str]) {
+async fn run(service: &Service, credentials: &[&str]) {
     compiled().await;
-    let arguments = [&[atelier.client().url()], credentials].concat();
+    let arguments = [&[service.client().url()], credentials].concat();
     assert_eq!(clients::node("typescript/build/round-trip.js", &arguments, "").await, "done\n");
 }
 
 #[test]
 fn a_typed_client_uses_the_api() {
-    atelier(async |atelier| run(atelier, &[]).await);
+    service(async |service| run(service, &[]).await);
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn a_typed_client_signs_its_requests() {
     let auth = Auth::Iam(Iam::new(Principal::defaults()));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let admin = Principal::defaults().pop().expect("an admin");
-        run(atelier, &[&admin.access_key_id, &admin.secret_access_key, REGION]).await;
+        run(service, &[&admin.access_key_id, &admin.secret_access_key, REGION]).await;
     });
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use harness::{Atelier, atelier, id};
+use harness::{Service, id, service};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -46,13 +46,13 @@ fn scenario() -> impl Strategy<Value = Scenario> {
 #[test]
 fn a_walk_sees_every_surviving_product_exactly_once() {
     let cases = 40;
-    atelier(async |atelier| {
+    service(async |service| {
         // The runner is synchronous and the API is not: the walk runs on the runtime from another thread.
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let outcome = tokio::task::block_in_place(|| {
             runner.run(&scenario(), |scenario| {
                 tokio::task::block_in_place(|| {
-                    tokio::runtime::Handle::current().block_on(walk(atelier, &scenario));
+                    tokio::runtime::Handle::current().block_on(walk(service, &scenario));
                 });
                 Ok(())
             })
@@ -72,8 +72,8 @@ async fn insert(database: &tokio_postgres::Client, name: u8, price: u8) -> Strin
     row.get(0)
 }
 
-async fn walk(atelier: &Atelier, scenario: &Scenario) {
-    let database = atelier.database().await;
+async fn walk(service: &Service, scenario: &Scenario) {
+    let database = service.database().await;
     database.execute("delete from products", &[]).await.expect("an empty catalogue");
     let mut alive = Vec::new();
     for (name, price) in &scenario.rows {
@@ -85,7 +85,7 @@ async fn walk(atelier: &Atelier, scenario: &Scenario) {
     let first = format!("/v1/products?sort={}&limit={}", scenario.sort, scenario.limit);
     let mut path = first.clone();
     loop {
-        let page = atelier.client().get(&path).await.expect(200).json();
+        let page = service.client().get(&path).await.expect(200).json();
         for item in page["items"].as_array().expect("items") {
             *seen.entry(id(item).to_owned()).or_default() += 1;
         }
@@ -114,12 +114,12 @@ async fn walk(atelier: &Atelier, scenario: &Scenario) {
 
 #[test]
 fn walks_during_concurrent_writes_miss_nothing() {
-    atelier(async |atelier| {
+    service(async |service| {
         for number in 0..60 {
-            atelier.create_product(json!({"name": format!("Kept {number}"), "price": number % 7})).await;
+            service.create_product(json!({"name": format!("Kept {number}"), "price": number % 7})).await;
         }
         let writer = tokio::spawn({
-            let client = atelier.client().clone();
+            let client = service.client().clone();
             async move {
                 for number in 0..150 {
                     let body = json!({"name": format!("New {number}"), "price": number % 7});
@@ -133,7 +133,7 @@ fn walks_during_concurrent_writes_miss_nothing() {
         let mut walks = 0;
         while !writer.is_finished() || walks == 0 {
             for sort in ["-created_at", "created_at", "name", "price", "-price"] {
-                let items = atelier.walk(&format!("/v1/products?limit=9&sort={sort}")).await;
+                let items = service.walk(&format!("/v1/products?limit=9&sort={sort}")).await;
                 let ids: HashSet<_> = items.iter().map(id).collect();
                 assert_eq!(ids.len(), items.len(), "{sort}: a product twice");
                 let kept = items

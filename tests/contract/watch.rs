@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
-use harness::{Client, atelier};
+use harness::{Client, service};
 use local::stack::{programs, write_watch_environment};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -32,11 +32,11 @@ fn write_cargo(folder: &Path) {
 
 #[test]
 fn every_route_answers() {
-    atelier(async |atelier| {
+    service(async |service| {
         let folder = tempfile::tempdir().expect("a folder");
         write_cargo(folder.path());
         let environment = folder.path().join("env");
-        write_watch_environment(&environment, &atelier.database_url()).await.expect("the file");
+        write_watch_environment(&environment, &service.database_url()).await.expect("the file");
 
         let mut watch = deployer("cargo-lambda");
         let path = watch.as_std().get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
@@ -59,7 +59,7 @@ fn every_route_answers() {
 
         let client = Client::new(format!("http://127.0.0.1:{port}"));
         for sample in SAMPLES.iter() {
-            again(atelier).await;
+            again(service).await;
             let answer = send(&client, sample, sample.method.clone(), &[]).await;
             assert_eq!(answer.status.as_u16(), sample.status, "{}", sample.name);
         }

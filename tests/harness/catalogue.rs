@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::Atelier;
+use crate::Service;
 
-impl Atelier {
+impl Service {
     /// Creates a product and returns it.
     ///
     /// # Panics

@@ -96,7 +96,7 @@ pub struct Programs {
 }
 
 /// An API with a database of its own.
-pub struct Atelier {
+pub struct Service {
     stack: Stack,
     client: Client,
     database: String,
@@ -144,19 +144,19 @@ pub fn copy_what_generate_reads(root: &Path) -> std::io::Result<()> {
 }
 
 /// Runs `test` against an API of its own, on an empty catalogue.
-pub fn atelier(test: impl AsyncFnOnce(&Atelier)) {
-    atelier_with(Setup::default(), test);
+pub fn service(test: impl AsyncFnOnce(&Service)) {
+    service_with(Setup::default(), test);
 }
 
-/// Like [`atelier`], as `setup` says.
-pub fn atelier_with(setup: Setup, test: impl AsyncFnOnce(&Atelier)) {
+/// Like [`service`], as `setup` says.
+pub fn service_with(setup: Setup, test: impl AsyncFnOnce(&Service)) {
     RUNTIME.block_on(async {
-        let atelier = Atelier::start(setup).await.expect("the API starts");
-        let result = catch_unwind(test(&atelier)).await;
+        let service = Service::start(setup).await.expect("the API starts");
+        let result = catch_unwind(test(&service)).await;
         if result.is_err() {
-            eprintln!("--- log of the functions\n{}", atelier.log().join("\n"));
+            eprintln!("--- log of the functions\n{}", service.log().join("\n"));
         }
-        atelier.stop().await.expect("the API stops");
+        service.stop().await.expect("the API stops");
         if let Err(panic) = result {
             panic::resume_unwind(panic);
         }
@@ -220,7 +220,7 @@ fn next_name() -> String {
     format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-impl Atelier {
+impl Service {
     async fn start(setup: Setup) -> anyhow::Result<Self> {
         let server = match setup.own_server {
             Some(settings) => Some(start_server(settings).await?),

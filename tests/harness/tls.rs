@@ -5,7 +5,7 @@ use std::io::Write;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::NamedTempFile;
 
-use crate::Atelier;
+use crate::Service;
 
 /// Issues certificates; functions trust it by `DB_CA_FILE`.
 pub struct Authority {
@@ -70,7 +70,7 @@ impl Authority {
     }
 }
 
-impl Atelier {
+impl Service {
     /// Makes the test's own server show `certificate` to every connection from now on, or speak no TLS.
     ///
     /// # Panics

@@ -17,7 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{Atelier, Client, Response};
+use crate::{Client, Response, Service};
 
 const CLIENTS: usize = 20;
 
@@ -62,10 +62,10 @@ impl Traffic {
     ///
     /// # Panics
     /// When a client has panicked.
-    pub async fn round(&self, atelier: &Atelier, [killed, cut]: [&str; 2], step: impl Future<Output = ()>) {
+    pub async fn round(&self, service: &Service, [killed, cut]: [&str; 2], step: impl Future<Output = ()>) {
         let alone = self.gate.write().await;
-        atelier.end_processes(killed).await;
-        atelier.end_sessions_of(cut).await;
+        service.end_processes(killed).await;
+        service.end_sessions_of(cut).await;
         let target = *self.answers.borrow() + 4 * CLIENTS;
         drop(alone);
         step.await;
@@ -76,14 +76,14 @@ impl Traffic {
     ///
     /// # Panics
     /// When one was not answered as it should be, or a write is not there or there twice.
-    pub async fn finish(self, atelier: &Atelier) -> usize {
+    pub async fn finish(self, service: &Service) -> usize {
         self.is_over.store(true, Ordering::Relaxed);
         let tallies = self.clients.join_all().await;
         let failures: Vec<_> = tallies.iter().flat_map(|it| &it.failures).collect();
         assert!(failures.is_empty(), "{} failed: {failures:#?}", failures.len());
 
         let sql = "select name, version from products";
-        let rows = atelier.database().await.query(sql, &[]).await.expect("products");
+        let rows = service.database().await.query(sql, &[]).await.expect("products");
         let mut stored: Vec<(String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let mut expected: Vec<(String, i64)> = tallies
             .iter()
@@ -148,7 +148,7 @@ impl Worker {
     }
 }
 
-impl Atelier {
+impl Service {
     /// Ends the processes of a function, none of which is busy, and returns when they are gone.
     ///
     /// # Panics
@@ -180,8 +180,8 @@ impl Logins {
     ///
     /// # Panics
     /// When the server has no log.
-    pub async fn so_far(atelier: &Atelier, user: &str) -> Self {
-        let log = atelier.server().lock().await.log_path().to_owned();
+    pub async fn so_far(service: &Service, user: &str) -> Self {
+        let log = service.server().lock().await.log_path().to_owned();
         let log = std::fs::read_to_string(log).expect("the server's log");
         let (accepted, refused) = (
             format!("connection authorized: user={user}"),
@@ -198,8 +198,8 @@ impl Logins {
     ///
     /// # Panics
     /// As for [`so_far`](Self::so_far).
-    pub async fn since(self, atelier: &Atelier, user: &str) -> Self {
-        let now = Self::so_far(atelier, user).await;
+    pub async fn since(self, service: &Service, user: &str) -> Self {
+        let now = Self::so_far(service, user).await;
         Self { accepted: now.accepted - self.accepted, refused: now.refused - self.refused }
     }
 }

@@ -247,11 +247,11 @@ mod tests {
     #[test]
     fn sam_is_given_every_parameter_of_the_stage_and_the_revision() {
         for stage in [Stage::Dev, Stage::Staging, Stage::Prod] {
-            let commands = commands(stage, Tool::Sam, true, &["--tags", "owner=the shop"]);
+            let commands = commands(stage, Tool::Sam, true, &["--tags", "owner=the store"]);
             let parameters = stage::parameters(stage).unwrap().join(" ");
             let deploy = format!(
                 "{PROGRAMS}/sam deploy --config-env {stage} --template-file template.yaml --parameter-overrides \
-                 {parameters} Revision=0123456789abcdef --no-confirm-changeset --tags 'owner=the shop'"
+                 {parameters} Revision=0123456789abcdef --no-confirm-changeset --tags 'owner=the store'"
             );
             assert_eq!(
                 commands,

@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn names_the_path_that_the_request_came_through_and_changes_nothing_else() {
         let written: Value = serde_json::from_str(DOCUMENT).unwrap();
-        for (base, url) in [("", "/"), ("/prod", "/prod"), ("/shop/v%201\"", "/shop/v%201\"")] {
+        for (base, url) in [("", "/"), ("/prod", "/prod"), ("/store/v%201\"", "/store/v%201\"")] {
             let mut served: Value = serde_json::from_str(&served_from(base)).unwrap();
             assert_eq!(served["servers"], json!([{"url": url}]));
             served["servers"] = written["servers"].clone();

@@ -216,13 +216,13 @@ async fn goes_on_with_a_trace_whatever_the_order_of_its_fields() {
 
 #[tokio::test]
 async fn names_the_api_key_that_a_request_came_with() {
-    let limits = json!({"api_keys": [{"id": "shop", "value": "sesame"}]});
+    let limits = json!({"api_keys": [{"id": "store", "value": "sesame"}]});
     let options = Options { limits: serde_json::from_value(limits).unwrap(), ..Options::default() };
     let front = Front::new(function("f", &[]), options).await;
     let request = front.request("GET", "/v1/products").header("x-api-key", "sesame");
     let event = event_of(&front, request.body(Full::default()).unwrap()).await;
     let identity = &event["requestContext"]["identity"];
-    assert_eq!((&identity["apiKey"], &identity["apiKeyId"]), (&json!("sesame"), &json!("shop")));
+    assert_eq!((&identity["apiKey"], &identity["apiKeyId"]), (&json!("sesame"), &json!("store")));
     assert_eq!(event["headers"]["X-Api-Key"], "sesame");
 }
 

@@ -55,7 +55,7 @@ async fn answer_of(target: &str, headers: &[(&'static str, &'static str)]) -> (u
         function: "f".to_owned(),
         is_open,
     };
-    let limits = json!({"api_keys": [{"id": "shop", "value": "sesame-sesame-sesame"}]});
+    let limits = json!({"api_keys": [{"id": "store", "value": "sesame-sesame-sesame"}]});
     let options = Options {
         auth: Auth::Iam(Iam::new(vec![admin()])),
         limits: serde_json::from_value(limits).unwrap(),

@@ -163,7 +163,7 @@ mod tests {
             &[
                 ("DATABASE_URL", "mysql//x"),
                 ("REQUIRE_IF_MATCH", "perhaps"),
-                ("CORS_ALLOWED_ORIGINS", "https://shop.example,*"),
+                ("CORS_ALLOWED_ORIGINS", "https://store.example,*"),
                 ("POWERTOOLS_SERVICE_NAME", "工房"),
                 ("POWERTOOLS_METRICS_NAMESPACE", "AWS/Lambda"),
                 ("POWERTOOLS_LOGGER_SAMPLE_RATE", "NaN"),

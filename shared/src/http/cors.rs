@@ -106,7 +106,7 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
         _ => false,
     });
     let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
-    value.ok_or_else(|| format!("`{text}` is no origin, such as https://shop.example"))
+    value.ok_or_else(|| format!("`{text}` is no origin, such as https://store.example"))
 }
 
 #[cfg(test)]
@@ -123,13 +123,13 @@ mod tests {
 
     #[test]
     fn shares_an_answer_with_the_origins_of_the_list_only() {
-        let list = "https://shop.example, http://localhost:5173";
+        let list = "https://store.example, http://localhost:5173";
         for (origin, expected) in [
-            (Some("https://shop.example"), true),
+            (Some("https://store.example"), true),
             (Some("http://localhost:5173"), true),
-            (Some("http://shop.example"), false),
-            (Some("https://shop.example:8443"), false),
-            (Some("https://shop.example.evil.example"), false),
+            (Some("http://store.example"), false),
+            (Some("https://store.example:8443"), false),
+            (Some("https://store.example.evil.example"), false),
             (Some("https://evil.example"), false),
             (Some("null"), false),
             (Some(""), false),
@@ -148,21 +148,21 @@ mod tests {
     fn headers_can_be_added_by_their_names() {
         let value = |list: &str| list.parse::<AllowedHeaders>().map(|headers| headers.value());
         assert_eq!(value(""), Ok(REQUEST_HEADERS.to_owned()));
-        assert_eq!(value(" X-Shop,, x-till "), Ok(format!("{REQUEST_HEADERS}, x-shop, x-till")));
-        for refused in ["*", "X-*", "X Shop", "X-Shop:", "工房", "a\nb"] {
+        assert_eq!(value(" X-Store,, x-till "), Ok(format!("{REQUEST_HEADERS}, x-store, x-till")));
+        for refused in ["*", "X-*", "X Store", "X-Store:", "工房", "a\nb"] {
             assert!(value(refused).is_err(), "{refused}");
         }
     }
 
     #[test]
     fn adds_nothing_without_a_list() {
-        assert_eq!(shared_with("", Some("https://shop.example")), (false, HeaderMap::new()));
+        assert_eq!(shared_with("", Some("https://store.example")), (false, HeaderMap::new()));
     }
 
     #[test]
     fn keeps_what_the_answer_already_varies_by() {
         let mut answer = HeaderMap::from_iter([(header::VARY, HeaderValue::from_static("Accept"))]);
-        let allowed: AllowedOrigins = "https://shop.example".parse().unwrap();
+        let allowed: AllowedOrigins = "https://store.example".parse().unwrap();
         allowed.share(&HeaderMap::new(), &mut answer);
         assert_eq!(answer.get_all(header::VARY).iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
     }
@@ -172,19 +172,19 @@ mod tests {
         for text in [
             "*",
             "null",
-            "shop.example",
+            "store.example",
             "https://*.example",
             "https://",
-            "https://shop.example/",
-            "https://shop.example/catalogue",
-            "https://shop.example?",
-            "https://Shop.example",
-            "HTTPS://shop.example",
-            "https://shop.example:443",
-            "http://shop.example:80",
-            "https://user@shop.example",
-            "ftp://shop.example",
-            "https://shop.example https://other.example",
+            "https://store.example/",
+            "https://store.example/catalogue",
+            "https://store.example?",
+            "https://Store.example",
+            "HTTPS://store.example",
+            "https://store.example:443",
+            "http://store.example:80",
+            "https://user@store.example",
+            "ftp://store.example",
+            "https://store.example https://other.example",
         ] {
             assert!(text.parse::<AllowedOrigins>().is_err(), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Atelier, Response, Setup, artisan_path, atelier, atelier_with, product_path};
+use harness::{Response, Service, Setup, artisan_path, product_path, service, service_with};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinSet, time::sleep};
@@ -25,10 +25,10 @@ pub(super) fn is_hit(response: &Response) -> bool {
 }
 
 /// Reads `path` until the cache answers.
-pub(crate) async fn warm(atelier: &Atelier, path: &str) -> Response {
+pub(crate) async fn warm(service: &Service, path: &str) -> Response {
     let end = Instant::now() + WARM_WITHIN;
     loop {
-        let response = atelier.client().get(path).await.expect(200);
+        let response = service.client().get(path).await.expect(200);
         if is_hit(&response) {
             return response;
         }
@@ -43,37 +43,37 @@ async fn signal(signal: &str, pid: u32) {
 }
 
 /// How often the functions have counted `metric`.
-fn counted(atelier: &Atelier, metric: &str) -> i64 {
-    let lines = atelier.log();
+fn counted(service: &Service, metric: &str) -> i64 {
+    let lines = service.log();
     let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter_map(|line| line[metric].as_i64()).sum()
 }
 
 #[test]
 fn without_a_cache_nothing_is_said_of_one() {
-    atelier(async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+    service(async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         for _ in 0..2 {
-            let response = atelier.client().get(&path).await.expect(200);
+            let response = service.client().get(&path).await.expect(200);
             assert_eq!((response.header("cache-status"), response.header("age")), ("", ""));
         }
-        let health = atelier.client().get("/health").await.expect(200).json();
+        let health = service.client().get("/health").await.expect(200).json();
         assert_eq!(health["checks"]["cache"], Value::Null);
     });
 }
 
 #[test]
 fn a_read_is_the_same_from_the_cache() {
-    atelier_with(cached(), async |atelier| {
+    service_with(cached(), async |service| {
         let artisan = json!({"given_name": "Hanako", "family_name": "Sato"});
-        let artisan = atelier.client().post("/v1/artisans", &artisan).await.expect(201);
+        let artisan = service.client().post("/v1/artisans", &artisan).await.expect(201);
         let product = json!({"name": "カップ", "price": i64::MAX, "description": "a\n\"b\"", "artisan_id": artisan.json()["id"]});
-        let product = atelier.client().post("/v1/products", &product).await.expect(201);
+        let product = service.client().post("/v1/products", &product).await.expect(201);
         for created in [artisan, product] {
             let path = created.header("location").to_owned();
-            let from_database = atelier.client().get(&path).await.expect(200);
+            let from_database = service.client().get(&path).await.expect(200);
             assert!(from_database.header("cache-status").starts_with("atelier; fwd="));
-            let hit = warm(atelier, &path).await;
+            let hit = warm(service, &path).await;
             assert_eq!(hit.json(), created.json());
             for header in ["etag", "last-modified", "content-type", "cache-control"] {
                 assert_eq!(hit.header(header), from_database.header(header), "{header}");
@@ -82,7 +82,7 @@ fn a_read_is_the_same_from_the_cache() {
 
             let etag = hit.header("etag");
             let send =
-                async |method, header| atelier.client().send(method, &path, &[header], String::new()).await;
+                async |method, header| service.client().send(method, &path, &[header], String::new()).await;
             let not_modified = send(Method::GET, ("if-none-match", etag)).await.expect(304);
             assert!(is_hit(&not_modified) && not_modified.header("etag") == etag);
             send(Method::GET, ("if-modified-since", hit.header("last-modified"))).await.expect(304);
@@ -90,75 +90,75 @@ fn a_read_is_the_same_from_the_cache() {
             let head = send(Method::HEAD, ("accept", "*/*")).await.expect(200);
             assert!(is_hit(&head) && head.body.is_empty());
         }
-        assert!(counted(atelier, "CacheHit") >= 8 && counted(atelier, "CacheMiss") >= 2);
-        assert_eq!(counted(atelier, "CacheError"), 0);
+        assert!(counted(service, "CacheHit") >= 8 && counted(service, "CacheMiss") >= 2);
+        assert_eq!(counted(service, "CacheError"), 0);
     });
 }
 
 #[test]
 fn a_hit_does_not_reach_the_database_and_a_write_shows_at_once() {
-    atelier_with(cached(), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        warm(atelier, &path).await;
+    service_with(cached(), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        warm(service, &path).await;
         // Behind everybody's back: what nobody can tell the cache, it does not know.
-        atelier.database().await.execute("update products set price = 9", &[]).await.expect("an update");
-        assert_eq!(atelier.client().get(&path).await.expect(200).json()["price"], 1);
+        service.database().await.execute("update products set price = 9", &[]).await.expect("an update");
+        assert_eq!(service.client().get(&path).await.expect(200).json()["price"], 1);
 
-        atelier.client().patch(&path, &json!({"price": 2})).await.expect(200);
-        let patched = atelier.client().get(&path).await.expect(200);
+        service.client().patch(&path, &json!({"price": 2})).await.expect(200);
+        let patched = service.client().get(&path).await.expect(200);
         assert_eq!((&patched.json()["price"], &patched.json()["version"]), (&json!(2), &json!(2)));
         assert!(is_hit(&patched), "what was written is in the cache: {:?}", patched.headers);
 
         let headers = [("content-type", "application/json")];
         let body = json!({"name": "Mug", "price": 3}).to_string();
-        atelier.client().send(Method::PUT, &path, &headers, body).await.expect(200);
-        assert_eq!(atelier.client().get(&path).await.expect(200).json()["version"], 3);
+        service.client().send(Method::PUT, &path, &headers, body).await.expect(200);
+        assert_eq!(service.client().get(&path).await.expect(200).json()["version"], 3);
 
         for refused in [json!({"price": -1}), json!({"artisan_id": "01936b5e-7c00-7000-8000-000000000001"})] {
-            atelier.client().patch(&path, &refused).await.problem(422);
+            service.client().patch(&path, &refused).await.problem(422);
         }
         let headers = [("content-type", "application/json"), ("if-match", "\"other\"")];
-        atelier.client().send(Method::PATCH, &path, &headers, r#"{"price": 7}"#).await.problem(412);
-        let after = atelier.client().get(&path).await.expect(200);
+        service.client().send(Method::PATCH, &path, &headers, r#"{"price": 7}"#).await.problem(412);
+        let after = service.client().get(&path).await.expect(200);
         assert!(is_hit(&after), "a write that is refused costs nobody the value: {:?}", after.headers);
 
-        atelier.client().delete(&path).await.expect(204);
-        let misses = counted(atelier, "CacheMiss");
+        service.client().delete(&path).await.expect(204);
+        let misses = counted(service, "CacheMiss");
         for _ in 0..3 {
-            atelier.client().get(&path).await.problem(404);
+            service.client().get(&path).await.problem(404);
         }
-        assert_eq!(counted(atelier, "CacheMiss"), misses, "that it is gone is known, too");
-        atelier.client().delete(&path).await.problem(404);
+        assert_eq!(counted(service, "CacheMiss"), misses, "that it is gone is known, too");
+        service.client().delete(&path).await.problem(404);
     });
 }
 
 #[test]
 fn an_artisan_is_changed_and_deleted_in_the_cache_too() {
-    atelier_with(cached(), async |atelier| {
+    service_with(cached(), async |service| {
         let artisan = json!({"given_name": "Hanako", "family_name": "Sato"});
-        let artisan = atelier.client().post("/v1/artisans", &artisan).await.expect(201).json();
+        let artisan = service.client().post("/v1/artisans", &artisan).await.expect(201).json();
         let path = artisan_path(&artisan);
-        warm(atelier, &path).await;
-        atelier.client().patch(&path, &json!({"given_name": "Taro"})).await.expect(200);
-        assert_eq!(atelier.client().get(&path).await.expect(200).json()["given_name"], "Taro");
+        warm(service, &path).await;
+        service.client().patch(&path, &json!({"given_name": "Taro"})).await.expect(200);
+        assert_eq!(service.client().get(&path).await.expect(200).json()["given_name"], "Taro");
         let product = json!({"name": "Cup", "price": 1, "artisan_id": artisan["id"]});
-        let product = product_path(&atelier.create_product(product).await);
-        atelier.client().delete(&path).await.problem(409);
-        assert!(is_hit(&atelier.client().get(&path).await.expect(200)));
-        atelier.client().delete(&product).await.expect(204);
-        atelier.client().delete(&path).await.expect(204);
-        atelier.client().get(&path).await.problem(404);
+        let product = product_path(&service.create_product(product).await);
+        service.client().delete(&path).await.problem(409);
+        assert!(is_hit(&service.client().get(&path).await.expect(200)));
+        service.client().delete(&product).await.expect(204);
+        service.client().delete(&path).await.expect(204);
+        service.client().get(&path).await.problem(404);
     });
 }
 
 #[test]
 fn that_there_is_no_such_row_is_known_for_a_few_seconds() {
-    atelier_with(cached(), async |atelier| {
+    service_with(cached(), async |service| {
         let id = uuid::Uuid::now_v7();
         let path = format!("/v1/products/{id}");
         let end = Instant::now() + WARM_WITHIN;
-        while counted(atelier, "CacheHit") == 0 {
-            atelier.client().get(&path).await.problem(404);
+        while counted(service, "CacheHit") == 0 {
+            service.client().get(&path).await.problem(404);
             assert!(Instant::now() < end, "a 404 is not cached");
             sleep(Duration::from_millis(50)).await;
         }
@@ -166,8 +166,8 @@ fn that_there_is_no_such_row_is_known_for_a_few_seconds() {
         let sql =
             "insert into products (id, name, search_key, description, price, currency, version, created_at,
             updated_at) values ($1, 'Cup', 'cup', '', 1, 'JPY', 1, now(), now())";
-        atelier.database().await.execute(sql, &[&id]).await.expect("a row");
-        while atelier.client().get(&path).await.status == 404 {
+        service.database().await.execute(sql, &[&id]).await.expect("a row");
+        while service.client().get(&path).await.status == 404 {
             assert!(known.elapsed() < Duration::from_secs(10), "it is known for too long");
             sleep(Duration::from_millis(50)).await;
         }
@@ -176,17 +176,17 @@ fn that_there_is_no_such_row_is_known_for_a_few_seconds() {
 
 #[test]
 fn health_tells_of_the_cache_and_does_not_depend_on_it() {
-    atelier_with(cached(), async |atelier| {
-        let health = atelier.client().get("/health").await.expect(200).json();
+    service_with(cached(), async |service| {
+        let health = service.client().get("/health").await.expect(200).json();
         assert_eq!((&health["status"], &health["checks"]["cache"]["status"]), (&json!("ok"), &json!("ok")));
-        atelier.cache().lock().await.halt().await.expect("the cache stops");
-        let health = atelier.client().get("/health").await.expect(200).json();
+        service.cache().lock().await.halt().await.expect("the cache stops");
+        let health = service.client().get("/health").await.expect(200).json();
         assert_eq!(
             (&health["status"], &health["checks"]["cache"]["status"]),
             (&json!("degraded"), &json!("unavailable"))
         );
-        atelier.cache().lock().await.resume().await.expect("the cache starts");
-        assert_eq!(atelier.client().get("/health").await.expect(200).json()["status"], "ok");
+        service.cache().lock().await.resume().await.expect("the cache starts");
+        assert_eq!(service.client().get("/health").await.expect(200).json()["status"], "ok");
     });
 }
 
@@ -204,25 +204,25 @@ async fn until_stale() {
 
 #[test]
 fn what_the_cache_knows_is_answered_while_the_database_is_stopped() {
-    atelier_with(soon_stale(), async |atelier| {
+    service_with(soon_stale(), async |service| {
         let mut paths = Vec::new();
         for number in 0..20 {
-            let product = atelier.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
+            let product = service.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
             paths.push(product_path(&product));
         }
-        let unread = product_path(&atelier.create_product(json!({"name": "Unread", "price": 1})).await);
+        let unread = product_path(&service.create_product(json!({"name": "Unread", "price": 1})).await);
         for path in &paths {
-            warm(atelier, path).await;
+            warm(service, path).await;
         }
-        let etag = atelier.client().get(&paths[0]).await.expect(200).header("etag").to_owned();
-        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
+        let etag = service.client().get(&paths[0]).await.expect(200).header("etag").to_owned();
+        service.server().lock().await.halt().await.expect("PostgreSQL stops");
         until_stale().await;
 
         let (mut longest, mut answered) = (Duration::ZERO, 0);
         for round in 0..3 {
             for path in &paths {
                 let asked = Instant::now();
-                let stale = atelier.client().get(path).await.expect(200);
+                let stale = service.client().get(path).await.expect(200);
                 longest = longest.max(asked.elapsed());
                 answered += 1;
                 let status = stale.header("cache-status");
@@ -231,7 +231,7 @@ fn what_the_cache_knows_is_answered_while_the_database_is_stopped() {
                 assert!(stale.header("age").parse::<u32>().is_ok_and(|age| age >= 1));
                 // A write that cannot be made must not cost anybody the value.
                 if round == 1 {
-                    atelier.client().patch(path, &json!({"price": 2})).await.problem(503);
+                    service.client().patch(path, &json!({"price": 2})).await.problem(503);
                 }
             }
         }
@@ -239,28 +239,28 @@ fn what_the_cache_knows_is_answered_while_the_database_is_stopped() {
             "PostgreSQL stopped: {answered} reads of 20 cached products, 0 failed, {longest:?} at most"
         );
         let headers = [("if-none-match", etag.as_str())];
-        atelier.client().send(Method::GET, &paths[0], &headers, "").await.expect(304);
-        atelier.client().get(&unread).await.problem(503);
-        atelier.client().get("/v1/products").await.problem(503);
-        assert!(counted(atelier, "StaleServed") >= 60);
+        service.client().send(Method::GET, &paths[0], &headers, "").await.expect(304);
+        service.client().get(&unread).await.problem(503);
+        service.client().get("/v1/products").await.problem(503);
+        assert!(counted(service, "StaleServed") >= 60);
 
-        atelier.server().lock().await.resume().await.expect("PostgreSQL starts");
-        let fresh = atelier.client().get(&paths[0]).await.expect(200);
+        service.server().lock().await.resume().await.expect("PostgreSQL starts");
+        let fresh = service.client().get(&paths[0]).await.expect(200);
         assert!(fresh.header("cache-status").starts_with("atelier; fwd=stale"), "{:?}", fresh.headers);
-        atelier.client().patch(&paths[0], &json!({"price": 2})).await.expect(200);
+        service.client().patch(&paths[0], &json!({"price": 2})).await.expect(200);
     });
 }
 
 #[test]
 fn a_frozen_database_is_noticed_in_time_to_answer_from_the_cache() {
-    atelier_with(soon_stale(), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        warm(atelier, &path).await;
+    service_with(soon_stale(), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        warm(service, &path).await;
         let sql = "select pid from pg_stat_activity where pid <> pg_backend_pid()";
-        let database = atelier.database().await;
+        let database = service.database().await;
         let backends = database.query(sql, &[]).await.expect("backends");
         let mut all: Vec<u32> = backends.iter().map(|row| row.get::<_, i32>(0).unsigned_abs()).collect();
-        all.push(atelier.server().lock().await.pid());
+        all.push(service.server().lock().await.pid());
         until_stale().await;
         for pid in &all {
             signal("-STOP", *pid).await;
@@ -268,7 +268,7 @@ fn a_frozen_database_is_noticed_in_time_to_answer_from_the_cache() {
         let mut waits = Vec::new();
         for _ in 0..3 {
             let asked = Instant::now();
-            let stale = atelier.client().get(&path).await.expect(200);
+            let stale = service.client().get(&path).await.expect(200);
             waits.push(asked.elapsed());
             assert!(stale.header("cache-status").ends_with("detail=database-unavailable"));
         }
@@ -284,43 +284,43 @@ fn a_frozen_database_is_noticed_in_time_to_answer_from_the_cache() {
 fn an_old_value_is_served_for_as_long_as_it_is_allowed_to_be() {
     let mut setup = soon_stale();
     setup.environment.push(("STALE_IF_ERROR_SECONDS".to_owned(), "2".to_owned()));
-    atelier_with(setup, async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        warm(atelier, &path).await;
-        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
+    service_with(setup, async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        warm(service, &path).await;
+        service.server().lock().await.halt().await.expect("PostgreSQL stops");
         let stopped = Instant::now();
         let mut last = Duration::ZERO;
-        while atelier.client().get(&path).await.status == 200 {
+        while service.client().get(&path).await.status == 200 {
             last = stopped.elapsed();
             assert!(last < Duration::from_secs(6), "it is served for too long");
             sleep(Duration::from_millis(50)).await;
         }
         assert!(last > Duration::from_millis(1_500), "it was served for {last:?} only");
-        atelier.client().get(&path).await.problem(503);
+        service.client().get(&path).await.problem(503);
     });
 }
 
 #[test]
 fn with_both_away_a_read_is_503_in_time() {
-    atelier_with(soon_stale(), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        warm(atelier, &path).await;
-        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
-        atelier.cache().lock().await.halt().await.expect("the cache stops");
+    service_with(soon_stale(), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        warm(service, &path).await;
+        service.server().lock().await.halt().await.expect("PostgreSQL stops");
+        service.cache().lock().await.halt().await.expect("the cache stops");
         for _ in 0..3 {
             let asked = Instant::now();
-            atelier.client().get(&path).await.problem(503);
-            atelier.client().patch(&path, &json!({"price": 2})).await.problem(503);
+            service.client().get(&path).await.problem(503);
+            service.client().patch(&path, &json!({"price": 2})).await.problem(503);
             assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
         }
     });
 }
 
 /// Reads and writes from four clients for a while; the latencies, sorted.
-async fn traffic(atelier: &Atelier, paths: &[String]) -> Vec<Duration> {
+async fn traffic(service: &Service, paths: &[String]) -> Vec<Duration> {
     let mut clients = JoinSet::new();
     for number in 0..4 {
-        let (client, paths) = (atelier.client().clone(), paths.to_vec());
+        let (client, paths) = (service.client().clone(), paths.to_vec());
         clients.spawn(async move {
             let mut latencies = Vec::new();
             for round in 0..300 {
@@ -343,22 +343,22 @@ async fn traffic(atelier: &Atelier, paths: &[String]) -> Vec<Duration> {
 
 #[test]
 fn a_cache_that_is_away_or_frozen_fails_no_request_and_costs_little() {
-    atelier_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |atelier| {
+    service_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |service| {
         let mut paths = Vec::new();
         for number in 0..8 {
-            let product = atelier.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
+            let product = service.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
             paths.push(product_path(&product));
         }
         let p99 = |latencies: &[Duration]| latencies[latencies.len() * 99 / 100];
         // Every environment, and its connections.
-        traffic(atelier, &paths).await;
-        atelier.cache().lock().await.halt().await.expect("the cache stops");
-        let stopped = traffic(atelier, &paths).await;
-        atelier.cache().lock().await.resume().await.expect("the cache starts");
-        let present = traffic(atelier, &paths).await;
-        let pid = atelier.cache().lock().await.pid();
+        traffic(service, &paths).await;
+        service.cache().lock().await.halt().await.expect("the cache stops");
+        let stopped = traffic(service, &paths).await;
+        service.cache().lock().await.resume().await.expect("the cache starts");
+        let present = traffic(service, &paths).await;
+        let pid = service.cache().lock().await.pid();
         signal("-STOP", pid).await;
-        let frozen = traffic(atelier, &paths).await;
+        let frozen = traffic(service, &paths).await;
         signal("-CONT", pid).await;
         let figures = [("present", &present), ("stopped", &stopped), ("frozen", &frozen)]
             .map(|(name, all)| format!("{name}: p50 {:?}, p99 {:?}", all[all.len() / 2], p99(all)));
@@ -367,7 +367,7 @@ fn a_cache_that_is_away_or_frozen_fails_no_request_and_costs_little() {
             assert!(p99(all) < p99(&present) + Duration::from_millis(60), "{figures:?}");
         }
         for path in &paths {
-            warm(atelier, path).await;
+            warm(service, path).await;
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Authority, Setup, Tunnel, atelier_with, block_on, product_path, start_cache};
+use harness::{Authority, Setup, Tunnel, block_on, product_path, service_with, start_cache};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -12,17 +12,17 @@ fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> 
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-async fn read_write_delete(atelier: &harness::Atelier, products: usize) {
+async fn read_write_delete(service: &harness::Service, products: usize) {
     for number in 0..products {
-        let product = atelier.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
+        let product = service.create_product(json!({"name": format!("Cup {number}"), "price": 1})).await;
         let path = product_path(&product);
-        assert_eq!(warm(atelier, &path).await.json(), product);
-        atelier.client().patch(&path, &json!({"price": 2})).await.expect(200);
-        let patched = atelier.client().get(&path).await.expect(200);
+        assert_eq!(warm(service, &path).await.json(), product);
+        service.client().patch(&path, &json!({"price": 2})).await.expect(200);
+        let patched = service.client().get(&path).await.expect(200);
         assert!(is_hit(&patched) && patched.json()["price"] == 2, "{:?}", patched.headers);
         if number % 2 == 0 {
-            atelier.client().delete(&path).await.expect(204);
-            atelier.client().get(&path).await.problem(404);
+            service.client().delete(&path).await.expect(204);
+            service.client().get(&path).await.problem(404);
         }
     }
 }
@@ -65,8 +65,8 @@ fn a_cluster_of_three_nodes_shares_the_keys() {
     }
     let mut environment = variables([("CACHE_URL", &nodes[0].url()), ("CACHE_CLUSTER", "true")]);
     environment.push(patient());
-    atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
-        read_write_delete(atelier, 6).await;
+    service_with(Setup { environment, ..Setup::default() }, async |service| {
+        read_write_delete(service, 6).await;
         let sizes: Vec<usize> = connections
             .iter_mut()
             .map(|connection| redis::cmd("DBSIZE").query(connection).expect("a size"))
@@ -96,20 +96,20 @@ fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
         environment.push(patient());
         Setup { environment, ..Setup::default() }
     };
-    atelier_with(setup(right.port(), "sesame"), async |atelier| {
-        read_write_delete(atelier, 2).await;
-        assert!(!atelier.log().iter().any(|line| line.contains("sesame")));
+    service_with(setup(right.port(), "sesame"), async |service| {
+        read_write_delete(service, 2).await;
+        assert!(!service.log().iter().any(|line| line.contains("sesame")));
     });
     for (port, password, reason) in
         [(wrong.port(), "sesame", "certificate"), (right.port(), "other", "Password authentication failed")]
     {
-        atelier_with(setup(port, password), async |atelier| {
-            let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+        service_with(setup(port, password), async |service| {
+            let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
             for _ in 0..3 {
-                let response = atelier.client().get(&path).await.expect(200);
+                let response = service.client().get(&path).await.expect(200);
                 assert_eq!(response.header("cache-status"), "atelier; fwd=miss");
             }
-            let log = atelier.log();
+            let log = service.log();
             let lines = log.iter().filter(|line| line.contains("the cache has not answered"));
             assert!(lines.clone().any(|line| line.contains(reason)), "{reason}: {log:?}");
             assert!(!log.iter().any(|line| line.contains("sesame")));
@@ -154,14 +154,14 @@ fn a_server_that_refuses_writes_answers_no_read() {
     for (what, commands) in refusals() {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Some(vec!["--dir".to_owned(), folder.path().display().to_string()]);
-        atelier_with(Setup { cache, environment: vec![patient()], ..Setup::default() }, async |atelier| {
+        service_with(Setup { cache, environment: vec![patient()], ..Setup::default() }, async |service| {
             let mut paths = Vec::new();
             for name in ["Cup", "Bowl"] {
-                let path = product_path(&atelier.create_product(json!({"name": name, "price": 1})).await);
-                warm(atelier, &path).await;
+                let path = product_path(&service.create_product(json!({"name": name, "price": 1})).await);
+                warm(service, &path).await;
                 paths.push(path);
             }
-            let url = atelier.cache().lock().await.url();
+            let url = service.cache().lock().await.url();
             let mut connection =
                 redis::Client::open(url).and_then(|it| it.get_connection()).expect("a connection");
             // Nothing can be saved there any more.
@@ -173,12 +173,12 @@ fn a_server_that_refuses_writes_answers_no_read() {
                 }
             }
             let [cup, bowl] = &*paths else { unreachable!("two products") };
-            atelier.client().patch(cup, &json!({"price": 2})).await.expect(200);
-            atelier.client().delete(bowl).await.expect(204);
+            service.client().patch(cup, &json!({"price": 2})).await.expect(200);
+            service.client().delete(bowl).await.expect(204);
             for _ in 0..3 {
-                let read = atelier.client().get(cup).await.expect(200);
+                let read = service.client().get(cup).await.expect(200);
                 assert_eq!(read.json()["price"], 2, "{what}: {:?}", read.headers);
-                atelier.client().get(bowl).await.problem(404);
+                service.client().get(bowl).await.problem(404);
             }
         });
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Atelier, Client, Setup, atelier_with, is_large, product_path};
+use harness::{Client, Service, Setup, is_large, product_path, service_with};
 use serde_json::json;
 use tokio::{process::Command, sync::RwLock, task::JoinSet, time::sleep};
 
@@ -129,14 +129,14 @@ async fn read(
 }
 
 /// Makes the life of the cache hard until `end`; returns how often it did what.
-async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTreeMap<&'static str, u32> {
+async fn disturb(service: &Service, mut numbers: Numbers, end: Instant) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     while Instant::now() < end {
         sleep(Duration::from_millis(500 + numbers.below(2_000))).await;
         let what = ["restarted", "flushed", "frozen", "frozen", "writer killed"]
             [usize::try_from(numbers.below(5)).expect("small")];
         *counts.entry(what).or_default() += 1;
-        let mut server = atelier.cache().lock().await;
+        let mut server = service.cache().lock().await;
         match what {
             "restarted" => {
                 server.halt().await.expect("the cache stops");
@@ -150,7 +150,7 @@ async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTree
                 redis::cmd("FLUSHALL").exec(&mut connection).expect("a flush");
             }
             "writer killed" => {
-                let writers = atelier.functions().environments("patch-product");
+                let writers = service.functions().environments("patch-product");
                 if let Some(writer) = writers.first() {
                     let sent = Command::new("kill").args(["-KILL", &writer.pid.to_string()]).status().await;
                     assert!(sent.expect("kill runs").success());
@@ -171,30 +171,30 @@ async fn disturb(atelier: &Atelier, mut numbers: Numbers, end: Instant) -> BTree
 
 #[test]
 fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
-    atelier_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |atelier| {
+    service_with(Setup { cache: Some(Vec::new()), ..Setup::default() }, async |service| {
         let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
         let mut slots: Vec<Slot> = Vec::new();
         for _ in 0..8 {
-            slots.push(Arc::new(RwLock::new(create(atelier.client()).await)));
+            slots.push(Arc::new(RwLock::new(create(service.client()).await)));
         }
         let mut tasks = JoinSet::new();
         for (number, slot) in (0..).zip(&slots) {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
-            tasks.spawn(write(atelier.client().clone(), Arc::clone(slot), Numbers(number), tally, stop));
+            tasks.spawn(write(service.client().clone(), Arc::clone(slot), Numbers(number), tally, stop));
         }
         for number in 100..108 {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
-            let (client, database) = (atelier.client().clone(), atelier.database().await);
+            let (client, database) = (service.client().clone(), service.database().await);
             tasks.spawn(read(client, database, slots.clone(), Numbers(number), tally, stop));
         }
         let seconds = if is_large() { 180 } else { 20 };
-        let counts = disturb(atelier, Numbers(7), Instant::now() + Duration::from_secs(seconds)).await;
+        let counts = disturb(service, Numbers(7), Instant::now() + Duration::from_secs(seconds)).await;
         stop.store(true, Ordering::Relaxed);
         tasks.join_all().await;
         let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let (reads, hits, writes) = (figure(&tally.reads), figure(&tally.hits), figure(&tally.writes));
         let killed = figure(&tally.killed);
-        let environments = atelier.functions().environments("get-product").len();
+        let environments = service.functions().environments("get-product").len();
         eprintln!(
             "cache {counts:?} in {seconds} s: {reads} reads by {environments} environments, {hits} of them hits, \
              {writes} writes, {killed} of them killed, 0 other failed, 0 versions went back"
@@ -203,7 +203,7 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
     });
 }
 
-/// Index of the product that a number in 0..1 asks for, as visitors of a shop do: the n-th is asked for 1/n as often
+/// Index of the product that a number in 0..1 asks for, as visitors of a store do: the n-th is asked for 1/n as often
 /// as the first.
 fn zipf(weights: &[f64], number: f64) -> usize {
     weights.partition_point(|sum| *sum < number * weights[weights.len() - 1])
@@ -216,14 +216,14 @@ fn percentile(all: &mut [Duration], percent: usize) -> Duration {
 
 /// Sends `requests` requests from `clients` clients; their latencies, apart for hits and others.
 async fn visit(
-    atelier: &Atelier,
+    service: &Service,
     clients: usize,
     requests: usize,
     path: impl Fn(&mut Numbers) -> String + Clone + Send + 'static,
 ) -> (Vec<Duration>, Vec<Duration>) {
     let mut visitors = JoinSet::new();
     for number in 0..clients {
-        let (client, path) = (atelier.client().clone(), path.clone());
+        let (client, path) = (service.client().clone(), path.clone());
         visitors.spawn(async move {
             let mut numbers = Numbers(u64::try_from(number).expect("a few"));
             let (mut hits, mut others) = (Vec::new(), Vec::new());
@@ -244,15 +244,15 @@ async fn visit(
 }
 
 #[test]
-fn most_reads_of_a_shop_never_reach_the_database() {
+fn most_reads_of_a_store_never_reach_the_database() {
     let setup = Setup { cache: Some(Vec::new()), max_environments: Some(4), ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let products = if is_large() { 1_000 } else { 100 };
         let requests = if is_large() { 40_000 } else { 2_000 };
         let mut paths = Vec::new();
         for number in 0..products {
             let product = json!({"name": format!("Cup {number}"), "price": number});
-            paths.push(product_path(&atelier.create_product(product).await));
+            paths.push(product_path(&service.create_product(product).await));
         }
         let weights: Vec<f64> = (1..=products)
             .scan(0.0, |sum, rank| {
@@ -265,7 +265,7 @@ fn most_reads_of_a_shop_never_reach_the_database() {
         let stop = Arc::new(AtomicBool::new(false));
         let writing = tokio::spawn({
             let (client, stop, paths, weights) =
-                (atelier.client().clone(), Arc::clone(&stop), paths.clone(), weights.clone());
+                (service.client().clone(), Arc::clone(&stop), paths.clone(), weights.clone());
             async move {
                 let (mut numbers, mut writes) = (Numbers(1_000), 0);
                 while !stop.load(Ordering::Relaxed) {
@@ -277,7 +277,7 @@ fn most_reads_of_a_shop_never_reach_the_database() {
                 writes
             }
         });
-        let (mut hits, mut misses) = visit(atelier, 4, requests, {
+        let (mut hits, mut misses) = visit(service, 4, requests, {
             let (paths, weights) = (paths.clone(), weights.clone());
             move |numbers| paths[zipf(&weights, numbers.unit())].clone()
         })
@@ -299,16 +299,16 @@ fn most_reads_of_a_shop_never_reach_the_database() {
 
         // One at a time, so that nothing is waited for but the answer.
         let hot = paths[0].clone();
-        let (mut hits, _) = visit(atelier, 1, 500, {
+        let (mut hits, _) = visit(service, 1, 500, {
             let hot = hot.clone();
             move |_| hot.clone()
         })
         .await;
-        atelier.cache().lock().await.halt().await.expect("the cache stops");
-        let (_, mut reads) = visit(atelier, 1, 500, move |_| hot.clone()).await;
-        let (_, mut lists) = visit(atelier, 1, 500, |_| "/v1/products?limit=20".to_owned()).await;
+        service.cache().lock().await.halt().await.expect("the cache stops");
+        let (_, mut reads) = visit(service, 1, 500, move |_| hot.clone()).await;
+        let (_, mut lists) = visit(service, 1, 500, |_| "/v1/products?limit=20".to_owned()).await;
         let (_, mut searches) =
-            visit(atelier, 1, 500, |_| "/v1/products/search?q=cup&limit=20".to_owned()).await;
+            visit(service, 1, 500, |_| "/v1/products/search?q=cup&limit=20".to_owned()).await;
         eprintln!(
             "one client: hit p50 {:?}; from the database p50 {:?}; list of 20 p50 {:?}; search p50 {:?}",
             percentile(&mut hits, 50),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use harness::{Programs, Setup, atelier_with, block_on, leave_out};
+use harness::{Programs, Setup, block_on, leave_out, service_with};
 use local::stack::{DatabaseAccess, checkout};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -91,21 +91,21 @@ fn the_artefact_answers_events_from_a_database() {
         api::OPERATIONS.iter().copied().filter(|operation| operation.name == OPERATION).collect();
     let programs = Some(Programs { operations, folder: folder.path().to_owned() });
     let database_access = Some(Box::new(|_, url: &str| sam_local_variables(url)) as DatabaseAccess);
-    atelier_with(Setup { programs, database_access, ..Setup::default() }, async |atelier| {
+    service_with(Setup { programs, database_access, ..Setup::default() }, async |service| {
         let insert = "insert into products (id, name, search_key, price, currency, created_at, updated_at)
             values ($1, 'カップ', 'カップ', 100, 'JPY', now(), now())";
         let id = uuid::Uuid::now_v7();
-        atelier.database().await.execute(insert, &[&id]).await.expect("a product");
-        let product = atelier.client().get(&format!("/v1/products/{id}")).await.expect(200);
+        service.database().await.execute(insert, &[&id]).await.expect("a product");
+        let product = service.client().get(&format!("/v1/products/{id}")).await.expect(200);
         assert_eq!(
             (&product.json()["name"], &product.json()["price"]),
             (&Value::from("カップ"), &Value::from(100))
         );
         let tag = [("if-none-match", product.header("etag"))];
-        atelier.client().send(http::Method::GET, &format!("/v1/products/{id}"), &tag, "").await.expect(304);
+        service.client().send(http::Method::GET, &format!("/v1/products/{id}"), &tag, "").await.expect(304);
         let nowhere = format!("/v1/products/{}", uuid::Uuid::now_v7());
-        atelier.client().get(&nowhere).await.problem(404);
-        let lines = atelier.log();
+        service.client().get(&nowhere).await.problem(404);
+        let lines = service.log();
         assert!(lines.iter().any(|line| line.contains("\"CloudWatchMetrics\"")), "{lines:?}");
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Setup, atelier_with, block_on, product_path, start_cache};
+use harness::{Setup, block_on, product_path, service_with, start_cache};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -53,10 +53,10 @@ fn the_user_may_do_what_functions_ask_and_nothing_else() {
         ("CACHE_TIMEOUT_MS", "5000".to_owned()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
-    atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+    service_with(Setup { environment, ..Setup::default() }, async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         let end = Instant::now() + WARM_WITHIN;
-        while !atelier
+        while !service
             .client()
             .get(&path)
             .await
@@ -64,12 +64,12 @@ fn the_user_may_do_what_functions_ask_and_nothing_else() {
             .header("cache-status")
             .starts_with("atelier; hit")
         {
-            assert!(Instant::now() < end, "nothing is cached:\n{}", atelier.log().join("\n"));
+            assert!(Instant::now() < end, "nothing is cached:\n{}", service.log().join("\n"));
             sleep(Duration::from_millis(50)).await;
         }
-        atelier.client().patch(&path, &json!({"price": 2})).await.expect(200);
-        assert_eq!(atelier.client().get(&path).await.expect(200).json()["price"], 2);
-        atelier.client().delete(&path).await.expect(204);
-        atelier.client().get(&path).await.problem(404);
+        service.client().patch(&path, &json!({"price": 2})).await.expect(200);
+        assert_eq!(service.client().get(&path).await.expect(200).json()["price"], 2);
+        service.client().delete(&path).await.expect(204);
+        service.client().get(&path).await.problem(404);
     });
 }

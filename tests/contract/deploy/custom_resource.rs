@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Atelier, Setup, atelier_with, block_on, empty_database};
+use harness::{Service, Setup, block_on, empty_database, service_with};
 use local::{
     lambda::{Function, Functions, InvokeError},
     stack::programs,
@@ -242,12 +242,12 @@ fn the_schedule_forgets_expired_keys() {
 #[test]
 fn on_rds_functions_may_log_in_with_tokens() {
     let setup = Setup { own_server: Some(Vec::new()), ..Setup::default() };
-    atelier_with(setup, async |atelier: &Atelier| {
-        let database = atelier.database().await;
+    service_with(setup, async |service: &Service| {
+        let database = service.database().await;
         let question = "select rolname, rolcanlogin, rolconfig, pg_has_role(rolname, 'rds_iam', 'member')
             from pg_roles where rolname in ('catalog_reader', 'catalog_writer') order by 1";
         database.batch_execute("create role rds_iam").await.expect("a role");
-        let url = atelier.server().lock().await.url(atelier.database_name());
+        let url = service.server().lock().await.url(service.database_name());
         for _ in 0..2 {
             let environment = [("DATABASE_URL", url.as_str()), ("STATEMENT_TIMEOUT_SECONDS", "7")];
             invoke(&environment, 30, &json!({})).await.expect("an answer");

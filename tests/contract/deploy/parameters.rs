@@ -17,8 +17,8 @@ fn everything() -> Parameters {
     let mut parameters = STAGES["prod"].parameters.clone();
     for (name, value) in [
         ("ApiKeys", "true"),
-        ("CorsAllowedOrigins", "https://shop.example"),
-        ("CorsAllowedHeaders", "X-Shop"),
+        ("CorsAllowedOrigins", "https://store.example"),
+        ("CorsAllowedHeaders", "X-Store"),
         ("AllowedIpRanges", "198.51.100.0/24"),
         ("StageCache", "true"),
         ("Cache", "true"),

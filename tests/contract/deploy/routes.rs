@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::OPERATIONS;
-use harness::{Setup, atelier_with};
+use harness::{Setup, service_with};
 use http::Method;
 use local::{gateway, stack::checkout};
 use serde_json::{Value, json};
@@ -241,19 +241,19 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
 /// The local gateway's preflights are tested as a browser asks; these say the same.
 #[test]
 fn preflights_allow_what_those_on_this_machine_allow() {
-    let allowed_origins = "https://shop.example".parse().expect("an origin");
-    let allowed_headers = "x-shop,x-till".parse().expect("headers");
+    let allowed_origins = "https://store.example".parse().expect("an origin");
+    let allowed_headers = "x-store,x-till".parse().expect("headers");
     let gateway = gateway::Options { allowed_origins, allowed_headers, ..gateway::Options::default() };
-    let cors = [("CorsAllowedOrigins", "https://shop.example"), ("CorsAllowedHeaders", "x-shop,x-till")];
+    let cors = [("CorsAllowedOrigins", "https://store.example"), ("CorsAllowedHeaders", "x-store,x-till")];
     let parameters = changed("prod", &cors);
-    atelier_with(Setup { gateway, ..Setup::default() }, async |atelier| {
+    service_with(Setup { gateway, ..Setup::default() }, async |service| {
         let stack = Stack { template: prod(), parameters: &parameters };
         for (path, methods) in api()["paths"].as_object().expect("paths") {
             let preflight = &methods["options"]["Fn::If"][1]["x-amazon-apigateway-integration"];
             let answer = stack.value(&preflight["responses"]["default"]).expect("an answer");
-            let headers = [("origin", "https://shop.example"), ("access-control-request-method", "GET")];
+            let headers = [("origin", "https://store.example"), ("access-control-request-method", "GET")];
             let path = path.replace("{id}", "01936b5e-7c00-7000-8000-00000000000a");
-            let local = atelier.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
+            let local = service.client().send(Method::OPTIONS, &path, &headers, "").await.expect(204);
             for name in [
                 "Access-Control-Allow-Methods",
                 "Access-Control-Allow-Headers",

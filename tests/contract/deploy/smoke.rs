@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, process::Stdio};
 
-use harness::{Setup, atelier, atelier_with, block_on};
+use harness::{Setup, block_on, service, service_with};
 use local::{
     gateway::{
         self, Auth,
@@ -22,9 +22,9 @@ fn the_smoke_test_passes_an_api_that_works() {
     let auth = Auth::Iam(Iam::new(Principal::defaults()));
     let setup =
         Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let admin = Principal::defaults().pop().expect("an admin");
-        let url = atelier.client().url();
+        let url = service.client().url();
         let mut smoke = deployer("python");
         smoke.args(["tests/deploy/smoke.py", "--url", url]).env("AWS_REGION", REGION);
         smoke
@@ -33,15 +33,15 @@ fn the_smoke_test_passes_an_api_that_works() {
         let said = said(&mut smoke).await;
         assert!(said.contains("ok GET /v1/products (not signed): 403\n"), "{said}");
         assert!(said.ends_with(&format!("\n{url}\n")), "{said}");
-        assert_eq!(atelier.count_products().await, 0, "it leaves nothing behind");
+        assert_eq!(service.count_products().await, 0, "it leaves nothing behind");
     });
 }
 
 #[test]
 fn the_smoke_test_fails_an_api_that_is_open() {
-    atelier(async |atelier| {
+    service(async |service| {
         let mut smoke = deployer("python");
-        smoke.args(["tests/deploy/smoke.py", "--url", atelier.client().url()]);
+        smoke.args(["tests/deploy/smoke.py", "--url", service.client().url()]);
         let output = smoke.output().await.expect("it runs");
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success());

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use harness::atelier_with;
+use harness::service_with;
 
 use super::{principal, signed_setup, signing::Call};
 
@@ -71,8 +71,8 @@ const HEADERS: [Part; 7] = [
 
 #[test]
 fn refuses_a_request_with_any_byte_changed() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let (key, now) = (principal("session"), SystemTime::now());
         let post = Call::new(url, "POST", "/v1/products", PRODUCT).signed(&key, now);
         let search = Call::new(url, "GET", "/v1/products/search?limit=1&q=%E6%BC%86%20a+b", "");
@@ -101,7 +101,7 @@ fn refuses_a_request_with_any_byte_changed() {
             let status = if change.starts_with("host") && answer.status == 421 { 421 } else { 403 };
             assert_eq!(answer.status, status, "{change}: {} was answered {}", answer.request, answer.body);
         }
-        assert_eq!(atelier.count_products().await, 1);
+        assert_eq!(service.count_products().await, 1);
     });
 }
 
@@ -113,8 +113,8 @@ fn is_known(name: &str) -> bool {
 
 #[test]
 fn takes_a_request_that_is_only_spelled_otherwise() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let target = "/v1/products/search?limit=1&q=%E6%BC%86%20a";
         let call = Call::new(url, "GET", target, "").signed(&principal("reader"), SystemTime::now());
         for target in [
@@ -141,8 +141,8 @@ fn refuses_replays_once_the_clocks_are_five_minutes_apart() {
     let mut setup = signed_setup();
     setup.gateway.clock =
         Arc::new(move || now + jiff::SignedDuration::from_secs(offset.load(Ordering::Relaxed)));
-    atelier_with(setup, async |atelier| {
-        let url = atelier.client().url();
+    service_with(setup, async |service| {
+        let url = service.client().url();
         let (key, time) = (principal("admin"), SystemTime::from(now));
         let delete = Call::new(url, "DELETE", "/v1/products/01936b5e-7c00-7000-8000-000000000001", "");
         let signed = delete.signed(&key, time);

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use harness::{Atelier, atelier_with, clients};
+use harness::{Service, clients, service_with};
 use local::gateway::iam::Principal;
 use serde_json::{Value, json};
 
@@ -31,8 +31,8 @@ const CALLS: [(&str, &str, &str, u16); 14] = [
 
 #[test]
 fn takes_what_botocore_signs() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let mut asked = Vec::new();
         for key in [principal("admin"), principal("session")] {
             for (method, target, body, status) in CALLS {
@@ -48,7 +48,7 @@ fn takes_what_botocore_signs() {
         for ((request, status), answer) in requests.iter().zip(statuses).zip(answers) {
             assert_eq!(answer["status"], status, "{request} was answered {answer}");
         }
-        assert_eq!(names(atelier).await, [r#"漆器 & "urushi""#, r#"漆器 & "urushi""#]);
+        assert_eq!(names(service).await, [r#"漆器 & "urushi""#, r#"漆器 & "urushi""#]);
     });
 }
 
@@ -70,15 +70,15 @@ fn botocore_request(
     })
 }
 
-async fn names(atelier: &Atelier) -> Vec<String> {
-    let rows = atelier.database().await.query("select name from products", &[]).await.expect("rows");
+async fn names(service: &Service) -> Vec<String> {
+    let rows = service.database().await.query("select name from products", &[]).await.expect("rows");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
 #[test]
 fn takes_what_the_crate_of_the_aws_sdk_signs() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let now = SystemTime::now();
         for key in [principal("admin"), principal("session")] {
             for (method, target, body, status) in CALLS {
@@ -97,8 +97,8 @@ fn takes_what_the_crate_of_the_aws_sdk_signs() {
 
 #[test]
 fn takes_what_awscurl_signs() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         for key in [principal("editor"), principal("session")] {
             let awscurl = async |arguments: &[&str], target: &str| {
                 let target = format!("{url}{target}");
@@ -129,8 +129,8 @@ fn takes_what_awscurl_signs() {
 /// What curl 7.88 gets right: the lines of README.md and of `cargo xtask dev` are of this kind.
 #[test]
 fn takes_what_curl_signs() {
-    atelier_with(signed_setup(), async |atelier| {
-        let url = atelier.client().url();
+    service_with(signed_setup(), async |service| {
+        let url = service.client().url();
         let key = principal("admin");
         let user = format!("{}:{}", key.access_key_id, key.secret_access_key);
         let curl = async |arguments: &[&str], target: &str| {

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use harness::{Atelier, Response, Setup, atelier, atelier_with, cloudwatch};
+use harness::{Response, Service, Setup, cloudwatch, service, service_with};
 use serde_json::{Value, json};
 
 use super::{Written, documents};
 
 /// The failures that the metrics count for `operation`.
-async fn failures(atelier: &Atelier, operation: &str) -> Value {
-    let read = cloudwatch(&documents(&Written::by(atelier).metrics())).await;
+async fn failures(service: &Service, operation: &str) -> Value {
+    let read = cloudwatch(&documents(&Written::by(service).metrics())).await;
     read["Atelier"][format!("service=atelier,operation={operation}")]["Failure"]["sum"].clone()
 }
 
@@ -26,36 +26,36 @@ fn opaque(answer: Response, status: u16) -> String {
     id
 }
 
-async fn works(atelier: &Atelier) {
-    atelier.client().get("/misbehave/not").await.expect(204);
+async fn works(service: &Service) {
+    service.client().get("/misbehave/not").await.expect(204);
 }
 
-fn pids(atelier: &Atelier) -> Vec<u32> {
-    atelier.functions().environments("misbehave").iter().map(|it| it.pid).collect()
+fn pids(service: &Service) -> Vec<u32> {
+    service.functions().environments("misbehave").iter().map(|it| it.pid).collect()
 }
 
 #[test]
 fn a_panic_is_logged_with_its_cause_and_backtrace_and_counted() {
-    atelier(async |atelier| {
-        works(atelier).await;
-        let before = pids(atelier);
-        let id = opaque(atelier.client().get("/misbehave/panic").await, 500);
-        let written = Written::by(atelier);
+    service(async |service| {
+        works(service).await;
+        let before = pids(service);
+        let id = opaque(service.client().get("/misbehave/panic").await, 500);
+        let written = Written::by(service);
         let [panic, access] = written.of(&id)[..] else { panic!("two lines of {id}") };
         assert_eq!((&panic["level"], &panic["exception"]), (&json!("ERROR"), &json!("sesame")));
         assert!(panic["backtrace"].as_str().expect("text").contains("misbehave"), "{panic}");
         assert_eq!((&access["status"], &access["cause"]), (&json!(500), &json!("panicked: sesame")));
-        assert_eq!(failures(atelier, "misbehave").await, 1);
-        works(atelier).await;
-        assert_eq!(pids(atelier), before, "the process lives on");
+        assert_eq!(failures(service, "misbehave").await, 1);
+        works(service).await;
+        assert_eq!(pids(service), before, "the process lives on");
     });
 }
 
 #[test]
 fn a_panic_beside_a_request_is_logged_under_it() {
-    atelier(async |atelier| {
-        let answer = atelier.client().get("/misbehave/panic-aside").await.expect(204);
-        let written = Written::by(atelier);
+    service(async |service| {
+        let answer = service.client().get("/misbehave/panic-aside").await.expect(204);
+        let written = Written::by(service);
         let lines = written.of(answer.header("x-correlation-id"));
         assert!(lines.iter().any(|line| line["exception"] == "sesame"), "{lines:?}");
     });
@@ -63,27 +63,27 @@ fn a_panic_beside_a_request_is_logged_under_it() {
 
 #[test]
 fn an_error_is_logged_with_its_cause_and_counted() {
-    atelier(async |atelier| {
-        let id = opaque(atelier.client().get("/misbehave/fail").await, 500);
-        let written = Written::by(atelier);
+    service(async |service| {
+        let id = opaque(service.client().get("/misbehave/fail").await, 500);
+        let written = Written::by(service);
         let [access] = written.of(&id)[..] else { panic!("one line of {id}") };
         assert_eq!((&access["level"], &access["cause"]), (&json!("ERROR"), &json!("the kiln is cold")));
-        assert_eq!(failures(atelier, "misbehave").await, 1);
-        works(atelier).await;
+        assert_eq!(failures(service, "misbehave").await, 1);
+        works(service).await;
     });
 }
 
 #[test]
 fn a_request_without_an_end_is_503_in_time_logged_and_counted() {
-    atelier(async |atelier| {
+    service(async |service| {
         let before = Instant::now();
         let (stall, query) = tokio::join!(
-            atelier.client().get("/misbehave/stall"),
-            atelier.client().get("/misbehave/query-for-ever"),
+            service.client().get("/misbehave/stall"),
+            service.client().get("/misbehave/query-for-ever"),
         );
         assert!(before.elapsed().as_secs_f64() < 12.0, "{:?}", before.elapsed());
         let (stall, query) = (opaque(stall, 503), opaque(query, 503));
-        let written = Written::by(atelier);
+        let written = Written::by(service);
         for (id, doing, causes) in [
             (stall, "nothing that it waits for", &["took too long"][..]),
             (
@@ -105,24 +105,24 @@ fn a_request_without_an_end_is_503_in_time_logged_and_counted() {
             let cause = access["cause"].as_str().expect("a cause");
             assert!(causes.iter().any(|known| cause.contains(known)), "{cause}");
         }
-        assert_eq!(failures(atelier, "misbehave").await, 2);
-        works(atelier).await;
+        assert_eq!(failures(service, "misbehave").await, 2);
+        works(service).await;
     });
 }
 
 #[test]
 fn a_crash_is_502_and_the_next_request_works() {
-    atelier(async |atelier| {
-        works(atelier).await;
-        let before = pids(atelier);
-        let answer = atelier.client().get("/misbehave/abort").await;
+    service(async |service| {
+        works(service).await;
+        let before = pids(service);
+        let answer = service.client().get("/misbehave/abort").await;
         let id = answer.header("x-amzn-requestid").to_owned();
         let problem = answer.problem(502);
         assert_eq!(problem["request_id"], json!(id));
-        works(atelier).await;
-        assert_ne!(pids(atelier), before);
+        works(service).await;
+        assert_ne!(pids(service), before);
         // The new process is a cold start, and the dead one has said what it had to say.
-        let read = cloudwatch(&documents(&Written::by(atelier).metrics())).await;
+        let read = cloudwatch(&documents(&Written::by(service).metrics())).await;
         let metrics = &read["Atelier"]["service=atelier,operation=misbehave"];
         assert_eq!((&metrics["ColdStart"]["sum"], &metrics["RequestCount"]["sum"]), (&json!(2), &json!(2)));
     });
@@ -130,34 +130,34 @@ fn a_crash_is_502_and_the_next_request_works() {
 
 #[test]
 fn an_event_that_nobody_can_read_is_logged_and_counted() {
-    atelier(async |atelier| {
+    service(async |service| {
         let event = bytes::Bytes::from_static(br#"{"Records": ["sesame"]}"#);
         let wait = std::time::Duration::from_secs(10);
-        atelier.functions().invoke("get-product", event, "", wait).await.expect_err("an error");
-        let written = Written::by(atelier);
+        service.functions().invoke("get-product", event, "", wait).await.expect_err("an error");
+        let written = Written::by(service);
         let access = written.access();
         let [line] = access[..] else { panic!("one access line") };
         assert_eq!((&line["level"], &line["status"]), (&json!("ERROR"), &json!(500)));
         assert!(line["cause"].as_str().expect("text").contains("not an API Gateway proxy event"), "{line}");
-        assert_eq!(failures(atelier, "get-product").await, 1);
+        assert_eq!(failures(service, "get-product").await, 1);
     });
 }
 
 #[test]
 fn lines_from_below_belong_to_the_request_that_caused_them() {
     let setup = Setup { own_server: Some(Vec::new()), ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        atelier.client().get("/v1/products").await.expect(200);
-        let database = atelier.database().await;
+    service_with(setup, async |service| {
+        service.client().get("/v1/products").await.expect(200);
+        let database = service.database().await;
         let sql = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
             where application_name = 'list-products'";
         database.query(sql, &[]).await.expect("terminations");
-        atelier.server().lock().await.halt().await.expect("PostgreSQL stops");
-        let answer = atelier.client().get("/v1/products").await.expect(503);
-        let written = Written::by(atelier);
+        service.server().lock().await.halt().await.expect("PostgreSQL stops");
+        let answer = service.client().get("/v1/products").await.expect(503);
+        let written = Written::by(service);
         let lines = written.of(answer.header("x-correlation-id"));
         let access = lines.iter().find(|line| line["status"] == 503).expect("an access line");
         assert!(access["cause"].as_str().expect("text").contains("cannot connect"), "{access}");
-        atelier.server().lock().await.resume().await.expect("PostgreSQL starts");
+        service.server().lock().await.resume().await.expect("PostgreSQL starts");
     });
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, atelier, atelier_with, product_path, schema_faults};
+use harness::{Service, Setup, product_path, schema_faults, service, service_with};
 use http::Method;
 use local::{
     lambda::{Function, Functions},
@@ -39,9 +39,9 @@ const OF_AN_INVOCATION: [&str; 12] = [
     "path",
 ];
 
-async fn all_sorts_of_requests(atelier: &Atelier) {
-    let client = atelier.client();
-    let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+async fn all_sorts_of_requests(service: &Service) {
+    let client = service.client();
+    let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
     client.get(&path).await.expect(200);
     client.send(Method::HEAD, &path, &[], "").await.expect(200);
     client.get("/v1/products/search?q=cup").await.expect(200);
@@ -63,10 +63,10 @@ async fn all_sorts_of_requests(atelier: &Atelier) {
 #[test]
 fn every_line_matches_the_schema_and_every_line_of_an_invocation_has_its_keys() {
     let setup = Setup { environment: variables(&[("POWERTOOLS_LOG_LEVEL", "DEBUG")]), ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        all_sorts_of_requests(atelier).await;
-        let stalled = atelier.client().get("/misbehave/stall").await.expect(503);
-        let written = Written::by(atelier);
+    service_with(setup, async |service| {
+        all_sorts_of_requests(service).await;
+        let stalled = service.client().get("/misbehave/stall").await.expect(503);
+        let written = Written::by(service);
         let lines = written.lines();
         assert_eq!(schema_faults("log-line.json", &documents(&lines)).await, Vec::<String>::new());
         assert_eq!(written.access().len(), 18);
@@ -88,14 +88,14 @@ fn every_line_matches_the_schema_and_every_line_of_an_invocation_has_its_keys() 
 
 #[test]
 fn an_access_line_says_who_did_what_and_where_the_time_went() {
-    atelier(async |atelier| {
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+    service(async |service| {
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
         let headers = [("x-correlation-id", "order-7")];
         let asked = std::time::Instant::now();
-        atelier.client().send(Method::GET, &product_path(&product), &headers, "").await.expect(200);
+        service.client().send(Method::GET, &product_path(&product), &headers, "").await.expect(200);
         let waited_ms = asked.elapsed().as_secs_f64() * 1e3;
-        let other = atelier.client().get("/v1/products/seven").await.expect(400);
-        let written = Written::by(atelier);
+        let other = service.client().get("/v1/products/seven").await.expect(400);
+        let written = Written::by(service);
         let [line] = written.of("order-7")[..] else { panic!("one line") };
         for (key, value) in [
             ("level", json!("INFO")),
@@ -124,16 +124,16 @@ fn an_access_line_says_who_did_what_and_where_the_time_went() {
 
 #[test]
 fn two_environments_of_a_function_keep_their_requests_apart() {
-    atelier(async |atelier| {
-        atelier.create_product(json!({"name": "Cup", "price": 1})).await;
-        let database = atelier.database().await;
+    service(async |service| {
+        service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let database = service.database().await;
         database
             .batch_execute("begin; lock table products in access exclusive mode")
             .await
             .expect("the lock");
         let mut requests = tokio::task::JoinSet::new();
         for id in ["first", "second"] {
-            let client = atelier.client().clone();
+            let client = service.client().clone();
             requests.spawn(async move {
                 client.send(Method::GET, "/v1/products", &[("x-correlation-id", id)], "").await.expect(200)
             });
@@ -141,7 +141,7 @@ fn two_environments_of_a_function_keep_their_requests_apart() {
         let waiting = "select count(*) from pg_stat_activity
             where application_name = 'list-products' and wait_event_type = 'Lock'
               and datname = current_database()";
-        let observer = atelier.database().await;
+        let observer = service.database().await;
         while observer.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) < 2 {
             sleep(Duration::from_millis(10)).await;
         }
@@ -149,12 +149,12 @@ fn two_environments_of_a_function_keep_their_requests_apart() {
         requests.join_all().await;
         for id in ["third", "fourth"] {
             let headers = [("x-correlation-id", id)];
-            atelier.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
+            service.client().send(Method::GET, "/v1/products", &headers, "").await.expect(200);
         }
 
         let mut cold_starts = BTreeMap::new();
         let mut request_ids = BTreeSet::new();
-        for line in atelier.lines().iter().filter(|line| line.function == "list-products") {
+        for line in service.lines().iter().filter(|line| line.function == "list-products") {
             let text: Value = serde_json::from_str(&line.text).expect("JSON");
             if text["message"] == "request" {
                 let cold: &mut Vec<_> = cold_starts.entry(line.environment).or_default();
@@ -164,7 +164,7 @@ fn two_environments_of_a_function_keep_their_requests_apart() {
             }
         }
         let pids: BTreeSet<_> =
-            atelier.functions().environments("list-products").iter().map(|it| it.pid).collect();
+            service.functions().environments("list-products").iter().map(|it| it.pid).collect();
         assert_eq!(cold_starts.keys().copied().collect::<BTreeSet<_>>(), pids);
         assert_eq!(pids.len(), 2);
         for cold in cold_starts.values() {
@@ -185,8 +185,8 @@ fn the_level_is_lambdas_switch_and_a_sampled_request_is_logged_at_debug() {
         (&[("POWERTOOLS_LOGGER_SAMPLE_RATE", "0")], &["INFO", "INFO"]),
     ] {
         let setup = Setup { environment: variables(settings), ..Setup::default() };
-        atelier_with(setup, async |atelier| {
-            let id = atelier
+        service_with(setup, async |service| {
+            let id = service
                 .client()
                 .get("/misbehave/log")
                 .await
@@ -194,8 +194,8 @@ fn the_level_is_lambdas_switch_and_a_sampled_request_is_logged_at_debug() {
                 .header("x-correlation-id")
                 .to_owned();
             // Its DEBUG line is another crate's than the function's, `misbehave`.
-            atelier.client().get("/misbehave/write").await.expect(500);
-            let written = Written::by(atelier);
+            service.client().get("/misbehave/write").await.expect(500);
+            let written = Written::by(service);
             let seen: Vec<_> = written.of(&id).iter().map(|line| line["level"].clone()).collect();
             let is_debugged = levels.contains(&"DEBUG");
             let expected: Vec<_> = levels.iter().filter(|level| **level != "DEBUG").collect();
@@ -324,9 +324,9 @@ fn a_panic_is_logged_as_powertools_logs_an_exception() {
         theirs = lines_of(python_function(), &event).await;
     });
     let theirs = theirs.iter().find(|line| line["level"] == "ERROR").expect("an exception");
-    atelier(async |atelier| {
-        atelier.client().get("/misbehave/panic").await.expect(500);
-        let written = Written::by(atelier);
+    service(async |service| {
+        service.client().get("/misbehave/panic").await.expect(500);
+        let written = Written::by(service);
         let ours = *written.lines().iter().find(|line| line["exception_name"] == "panic").expect("a panic");
         for key in ["exception", "exception_name"] {
             assert_eq!(types(ours)[key], types(theirs)[key], "{key}");

@@ -1,6 +1,6 @@
 //! Metrics, as CloudWatch reads them.
 
-use harness::{Setup, atelier, atelier_with, cloudwatch, product_path, schema_faults};
+use harness::{Setup, cloudwatch, product_path, schema_faults, service, service_with};
 use serde_json::{Value, json};
 
 use super::{Written, documents, variables};
@@ -13,9 +13,9 @@ fn sums(metrics: &Value) -> Value {
 
 #[test]
 fn cloudwatch_counts_what_clients_have_seen() {
-    atelier(async |atelier| {
-        let client = atelier.client();
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+    service(async |service| {
+        let client = service.client();
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
         let path = product_path(&product);
         let etag = client.get(&path).await.expect(200).header("etag").to_owned();
         client.send(http::Method::GET, &path, &[("if-none-match", &etag)], "").await.expect(304);
@@ -25,14 +25,14 @@ fn cloudwatch_counts_what_clients_have_seen() {
         client.get("/misbehave/fail").await.expect(500);
 
         // A session that ends is one retry of the next statement.
-        let database = atelier.database().await;
+        let database = service.database().await;
         let sql = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
             where application_name = 'get-product' and datname = current_database()";
         client.get(&path).await.expect(200);
         let terminated = database.query(sql, &[]).await.expect("terminations").len();
         client.get(&path).await.expect(200);
 
-        let written = Written::by(atelier);
+        let written = Written::by(service);
         let documents = documents(&written.metrics());
         assert_eq!(schema_faults("emf.json", &documents).await, Vec::<String>::new());
         assert_eq!(documents.len(), written.access().len(), "one line for each request");
@@ -60,20 +60,20 @@ fn cloudwatch_counts_what_clients_have_seen() {
 #[test]
 fn a_statement_that_is_sent_again_is_a_retry() {
     let setup = Setup { is_proxied: true, ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
-        atelier.client().get(&path).await.expect(200);
+    service_with(setup, async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
+        service.client().get(&path).await.expect(200);
         // The session ends while the statement waits for a lock: it was sent, and its answer is lost.
-        let database = atelier.database().await;
+        let database = service.database().await;
         database
             .batch_execute("begin; lock table products in access exclusive mode")
             .await
             .expect("the lock");
         let waiting = tokio::spawn({
-            let (client, path) = (atelier.client().clone(), path.clone());
+            let (client, path) = (service.client().clone(), path.clone());
             async move { client.get(&path).await.expect(200) }
         });
-        let observer = atelier.database().await;
+        let observer = service.database().await;
         let sql = "select pg_terminate_backend(pid) from pg_stat_activity
             where application_name = 'get-product' and wait_event_type = 'Lock' and datname = current_database()";
         while observer.query(sql, &[]).await.expect("terminations").is_empty() {
@@ -81,7 +81,7 @@ fn a_statement_that_is_sent_again_is_a_retry() {
         }
         database.batch_execute("commit").await.expect("the lock goes");
         waiting.await.expect("an answer");
-        let read = cloudwatch(&documents(&Written::by(atelier).metrics())).await;
+        let read = cloudwatch(&documents(&Written::by(service).metrics())).await;
         let retries = &read["Atelier"]["service=atelier,operation=get-product"]["DbRetry"];
         assert_eq!((&retries["sum"], &retries["unit"]), (&json!(1), &json!("Count")));
     });
@@ -93,18 +93,18 @@ fn metrics_pass_lambdas_own_filter() {
     for level in ["WARN", "ERROR"] {
         let environment = variables(&[
             ("AWS_LAMBDA_LOG_LEVEL", level),
-            ("POWERTOOLS_SERVICE_NAME", "shop"),
-            ("POWERTOOLS_METRICS_NAMESPACE", "Shop"),
+            ("POWERTOOLS_SERVICE_NAME", "store"),
+            ("POWERTOOLS_METRICS_NAMESPACE", "Store"),
         ]);
-        atelier_with(Setup { environment, ..Setup::default() }, async |atelier| {
-            atelier.client().get("/v1/products").await.expect(200);
-            let written = Written::by(atelier);
+        service_with(Setup { environment, ..Setup::default() }, async |service| {
+            service.client().get("/v1/products").await.expect(200);
+            let written = Written::by(service);
             let [metrics] = written.metrics()[..] else { panic!("one line of metrics") };
             assert_eq!(metrics["level"], level);
             metrics["timestamp"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("RFC 3339");
             assert_eq!(schema_faults("emf.json", &documents(&[metrics])).await, Vec::<String>::new());
             let read = cloudwatch(&documents(&[metrics])).await;
-            assert_eq!(read["Shop"]["service=shop,operation=list-products"]["RequestCount"]["sum"], 1);
+            assert_eq!(read["Store"]["service=store,operation=list-products"]["RequestCount"]["sum"], 1);
         });
     }
 }

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
-use harness::{Atelier, Setup, XrayDaemon, atelier_with, product_path};
+use harness::{Service, Setup, XrayDaemon, product_path, service_with};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -22,8 +22,8 @@ const WORD: &str = "sesame";
 const TOKEN: &str = "5e5a3e5e5a3e5e5a3e5e5a3e5e5a3e5e";
 
 #[track_caller]
-fn is_silent(atelier: &Atelier) {
-    for line in atelier.log() {
+fn is_silent(service: &Service) {
+    for line in service.log() {
         let line = line.to_lowercase();
         assert!(!line.contains(WORD) && !line.contains(TOKEN), "{line}");
     }
@@ -56,11 +56,11 @@ fn nothing_that_a_client_sends_is_in_a_log() {
     let daemon = harness::block_on(XrayDaemon::start());
     let mut setup = Setup { environment: vec![daemon.variable()], ..Setup::default() };
     setup.gateway.is_traced = true;
-    atelier_with(setup, async |atelier| {
-        let client = atelier.client();
-        let product = product_path(&atelier.create_product(json!({"name": WORD, "price": 1})).await);
+    service_with(setup, async |service| {
+        let client = service.client();
+        let product = product_path(&service.create_product(json!({"name": WORD, "price": 1})).await);
         let artisan = json!({"given_name": WORD, "family_name": TOKEN, "biography": WORD});
-        let artisan = harness::artisan_path(&atelier.create_artisan(artisan).await);
+        let artisan = harness::artisan_path(&service.create_artisan(artisan).await);
         let mut answers = 0;
         for path in [
             product.clone(),
@@ -110,8 +110,8 @@ fn nothing_that_a_client_sends_is_in_a_log() {
                 answers += 1;
             }
         }
-        is_silent(atelier);
-        let log = atelier.log();
+        is_silent(service);
+        let log = service.log();
         let access = log.iter().filter(|line| line.contains(r#""message":"request""#)).count();
         assert!(access > answers / 2, "{access} of {answers} requests came as far as a function");
         assert!(log.iter().any(|line| line.contains("(SQLSTATE 22P02)")), "the database has complained");
@@ -123,7 +123,7 @@ fn nothing_that_a_client_sends_is_in_a_log() {
 /// Straight to the functions, where no gateway stands before them.
 #[test]
 fn nor_is_anything_of_a_foreign_event() {
-    atelier_with(Setup::default(), async |atelier| {
+    service_with(Setup::default(), async |service| {
         let rest = |path: &str| {
             json!({
                 "resource": format!("/{WORD}"), "path": path, "httpMethod": "GET",
@@ -143,10 +143,10 @@ fn nor_is_anything_of_a_foreign_event() {
         ] {
             let wait = std::time::Duration::from_secs(10);
             let _ =
-                atelier.functions().invoke("get-product", Bytes::from(event.to_string()), WORD, wait).await;
+                service.functions().invoke("get-product", Bytes::from(event.to_string()), WORD, wait).await;
         }
-        assert_eq!(atelier.requests().len(), 6, "{:?}", atelier.log());
-        is_silent(atelier);
+        assert_eq!(service.requests().len(), 6, "{:?}", service.log());
+        is_silent(service);
     });
 }
 
@@ -155,12 +155,12 @@ fn nor_is_anything_of_a_foreign_event() {
 fn nor_is_anything_of_a_cell() {
     let patience = [("CACHE_TIMEOUT_MS", "2000")];
     let setup = Setup { cache: Some(Vec::new()), environment: variables(&patience), ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        let url = atelier.cache().lock().await.url();
+    service_with(setup, async |service| {
+        let url = service.cache().lock().await.url();
         let mut cache = redis::Client::open(url).and_then(|client| client.get_connection()).expect("a cache");
-        let product = atelier.create_product(json!({"name": "Cup", "price": 1})).await;
+        let product = service.create_product(json!({"name": "Cup", "price": 1})).await;
         let path = product_path(&product);
-        warm(atelier, &path).await;
+        warm(service, &path).await;
         let keys: Vec<String> =
             redis::cmd("KEYS").arg("atelier:1:product:*").query(&mut cache).expect("keys");
         let key = &keys[0];
@@ -178,12 +178,12 @@ fn nor_is_anything_of_a_cell() {
             ("g", WORD.to_owned()),
         ] {
             redis::cmd("HSET").arg(key).arg(field).arg(&value).exec(&mut cache).expect("a cell");
-            assert_eq!(atelier.client().get(&path).await.expect(200).json(), product, "{field} {value}");
+            assert_eq!(service.client().get(&path).await.expect(200).json(), product, "{field} {value}");
         }
         redis::cmd("SET").arg(key).arg(WORD).exec(&mut cache).expect("a key of another type");
-        atelier.client().get(&path).await.expect(200);
-        assert!(atelier.log().iter().any(|line| line.contains("the cache holds what nobody has stored")));
-        is_silent(atelier);
+        service.client().get(&path).await.expect(200);
+        assert!(service.log().iter().any(|line| line.contains("the cache holds what nobody has stored")));
+        is_silent(service);
     });
 }
 
@@ -203,11 +203,11 @@ fn nor_is_a_password_of_the_configuration() {
             database_access: Some(Box::new(move |_, _| vec![(name.to_owned(), value.clone())])),
             ..Setup::default()
         };
-        atelier_with(setup, async |atelier| {
-            let answer = atelier.client().get("/v1/products").await;
+        service_with(setup, async |service| {
+            let answer = service.client().get("/v1/products").await;
             assert!(answer.status.is_server_error(), "{access:?}");
-            assert!(!atelier.log().is_empty(), "{access:?}");
-            is_silent(atelier);
+            assert!(!service.log().is_empty(), "{access:?}");
+            is_silent(service);
         });
     }
 }
@@ -234,7 +234,7 @@ fn nor_is_a_secret_that_arrives_damaged() {
             database_access: Some(Box::new(|_, _| variables(&[("DB_SECRET_ARN", "s")]))),
             ..Setup::default()
         };
-        atelier_with(setup, async |atelier| {
+        service_with(setup, async |service| {
             let (status, body) = (status.to_owned(), body.clone());
             let serving = tokio::spawn(async move {
                 while let Ok((mut client, _)) = listener.accept().await {
@@ -250,12 +250,12 @@ fn nor_is_a_secret_that_arrives_damaged() {
                     let _ = client.write_all(answer.as_bytes()).await;
                 }
             });
-            atelier.client().get("/v1/products").await.expect(503);
+            service.client().get("/v1/products").await.expect(503);
             let lines: Vec<Value> =
-                atelier.log().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+                service.log().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
             let causes: Vec<_> = lines.iter().filter_map(|line| line["cause"].as_str()).collect();
             assert!(causes.iter().any(|cause| cause.contains("no database credentials")), "{causes:?}");
-            is_silent(atelier);
+            is_silent(service);
             serving.abort();
         });
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use harness::{
-    Atelier, Authority, Response, Setup, XrayDaemon, ask_the_test, atelier_with, product_path, schema_faults,
+    Authority, Response, Service, Setup, XrayDaemon, ask_the_test, product_path, schema_faults, service_with,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -20,9 +20,9 @@ fn setup(daemon: &XrayDaemon) -> Setup {
     Setup { environment: vec![daemon.variable()], ..Setup::default() }
 }
 
-async fn get(atelier: &Atelier, path: &str, is_sampled: bool) -> Response {
+async fn get(service: &Service, path: &str, is_sampled: bool) -> Response {
     let header = format!("Root={ROOT};Parent={PARENT};Sampled={}", u8::from(is_sampled));
-    atelier.client().send(Method::GET, path, &[("x-amzn-trace-id", &header)], "").await
+    service.client().send(Method::GET, path, &[("x-amzn-trace-id", &header)], "").await
 }
 
 fn now() -> f64 {
@@ -36,12 +36,12 @@ fn parse(documents: &[String]) -> Vec<Value> {
 #[test]
 fn a_sampled_request_has_a_subsegment_for_each_statement_before_its_answer() {
     let daemon = harness::block_on(XrayDaemon::start());
-    atelier_with(setup(&daemon), async |atelier| {
-        let path = product_path(&atelier.create_product(json!({"name": "Cup", "price": 1})).await);
+    service_with(setup(&daemon), async |service| {
+        let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         let mut ids = BTreeSet::new();
         for _ in 0..3 {
             let before = now();
-            get(atelier, &path, true).await.expect(200);
+            get(service, &path, true).await.expect(200);
             let after = now();
             let received = daemon.received();
             assert_eq!(schema_faults("segment.json", &received).await, Vec::<String>::new());
@@ -71,11 +71,11 @@ fn a_sampled_request_has_a_subsegment_for_each_statement_before_its_answer() {
 #[test]
 fn every_attempt_and_every_statement_has_its_own() {
     let daemon = harness::block_on(XrayDaemon::start());
-    atelier_with(setup(&daemon), async |atelier| {
-        let artisan = atelier.create_artisan(json!({"given_name": "A", "family_name": "B"})).await;
+    service_with(setup(&daemon), async |service| {
+        let artisan = service.create_artisan(json!({"given_name": "A", "family_name": "B"})).await;
         let path = format!("{}/products", harness::artisan_path(&artisan));
-        get(atelier, &path, true).await.expect(200);
-        get(atelier, "/misbehave/write", true).await.expect(500);
+        get(service, &path, true).await.expect(200);
+        get(service, "/misbehave/write", true).await.expect(500);
         let received = parse(&daemon.received());
         let names = |segments: &[Value]| -> Vec<String> {
             segments
@@ -102,16 +102,16 @@ fn connections_and_secrets_that_a_request_waits_for_are_traced() {
     let mut setup = setup(&daemon);
     setup.environment.extend([("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), endpoint), authority.trust()]);
     setup.database_access = Some(Box::new(|_, _| variables(&[("DB_SECRET_ARN", "reader")])));
-    atelier_with(setup, async |atelier| {
+    service_with(setup, async |service| {
         let answering = tokio::spawn(async move {
             while let Some((_, reply)) = questions.recv().await {
                 let _ = reply.send(Some("sesame".to_owned()));
             }
         });
         // The environment starts with an attempt of its own, which is nobody's; the second request makes one.
-        get(atelier, "/v1/products", true).await.expect(503);
+        get(service, "/v1/products", true).await.expect(503);
         daemon.received();
-        get(atelier, "/v1/products", true).await.expect(503);
+        get(service, "/v1/products", true).await.expect(503);
         let received = daemon.received();
         assert_eq!(schema_faults("segment.json", &received).await, Vec::<String>::new());
         let steps: Vec<_> = parse(&received)
@@ -132,13 +132,13 @@ fn connections_and_secrets_that_a_request_waits_for_are_traced() {
 #[test]
 fn nothing_is_sent_for_what_is_not_sampled() {
     let daemon = harness::block_on(XrayDaemon::start());
-    atelier_with(setup(&daemon), async |atelier| {
-        get(atelier, "/v1/products", false).await.expect(200);
-        atelier.client().get("/v1/products").await.expect(200);
+    service_with(setup(&daemon), async |service| {
+        get(service, "/v1/products", false).await.expect(200);
+        service.client().get("/v1/products").await.expect(200);
         let header = [("x-amzn-trace-id", "Root=sesame;Sampled=1")];
-        atelier.client().send(Method::GET, "/v1/products", &header, "").await.expect(200);
+        service.client().send(Method::GET, "/v1/products", &header, "").await.expect(200);
         assert_eq!(daemon.received(), Vec::<String>::new());
-        assert!(!atelier.log().iter().any(|line| line.contains("sesame")));
+        assert!(!service.log().iter().any(|line| line.contains("sesame")));
     });
 }
 
@@ -147,12 +147,12 @@ fn active_tracing_samples_what_the_client_has_not_decided() {
     let daemon = harness::block_on(XrayDaemon::start());
     let mut setup = setup(&daemon);
     setup.gateway.is_traced = true;
-    atelier_with(setup, async |atelier| {
-        let answer = atelier.client().get("/v1/products").await.expect(200);
+    service_with(setup, async |service| {
+        let answer = service.client().get("/v1/products").await.expect(200);
         let root = answer.header("x-amzn-trace-id").strip_prefix("Root=").expect("a root").to_owned();
         let received = parse(&daemon.received());
         assert!(!received.is_empty() && received.iter().all(|segment| segment["trace_id"] == root.as_str()));
-        get(atelier, "/v1/products", false).await.expect(200);
+        get(service, "/v1/products", false).await.expect(200);
         assert_eq!(daemon.received(), Vec::<String>::new());
     });
 }
@@ -162,13 +162,13 @@ fn a_daemon_that_is_not_there_costs_nothing() {
     // Bound and dropped: nobody listens there now.
     let gone = harness::block_on(async { XrayDaemon::start().await.variable() });
     let setup = Setup { environment: vec![gone], ..Setup::default() };
-    atelier_with(setup, async |atelier| {
-        get(atelier, "/v1/products", true).await.expect(200);
+    service_with(setup, async |service| {
+        get(service, "/v1/products", true).await.expect(200);
         let time = async |is_sampled: bool| {
             let mut best = f64::MAX;
             for _ in 0..100 {
                 let asked = Instant::now();
-                get(atelier, "/v1/products", is_sampled).await.expect(200);
+                get(service, "/v1/products", is_sampled).await.expect(200);
                 best = best.min(asked.elapsed().as_secs_f64());
             }
             best * 1e3
@@ -176,15 +176,15 @@ fn a_daemon_that_is_not_there_costs_nothing() {
         let (untraced, traced) = (time(false).await, time(true).await);
         eprintln!("best of 100: {untraced:.3} ms, traced to a closed port {traced:.3} ms");
         assert!(traced < untraced + 2.0, "{untraced} {traced}");
-        let log = atelier.log();
+        let log = service.log();
         assert!(!log.iter().any(|line| line.contains("WARN") || line.contains("ERROR")), "{log:?}");
     });
     for nonsense in ["sesame", "127.0.0.1"] {
         let setup =
             Setup { environment: variables(&[("AWS_XRAY_DAEMON_ADDRESS", nonsense)]), ..Setup::default() };
-        atelier_with(setup, async |atelier| {
-            get(atelier, "/v1/products", true).await.expect(200);
-            assert!(atelier.log().iter().any(|line| line.contains("nothing is traced")));
+        service_with(setup, async |service| {
+            get(service, "/v1/products", true).await.expect(200);
+            assert!(service.log().iter().any(|line| line.contains("nothing is traced")));
         });
     }
 }

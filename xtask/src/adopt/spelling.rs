@@ -56,7 +56,7 @@ impl Name {
     }
 
     /// Where `text` has the name as a word of its own, from the first place on, and in which spelling. A part of an
-    /// identifier is such a word (`shop_owner`, `ShopStack`), a part of another word is not (`workshop`, `shops`).
+    /// identifier is such a word (`store_owner`, `StoreStack`), a part of another word is not (`workshop`, `shops`).
     fn mentions(&self, text: &str) -> Vec<(Range<usize>, usize)> {
         let mut mentions: Vec<_> = self
             .spellings

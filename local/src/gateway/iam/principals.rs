@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn names_the_session_of_a_role() {
-        let arn = "arn:aws:sts::111122223333:assumed-role/shop/ann".to_owned();
+        let arn = "arn:aws:sts::111122223333:assumed-role/store/ann".to_owned();
         let principal = Principal { arn, ..Principal::defaults().remove(0) };
         assert_eq!(principal.unique_id(), "AROALOCALREADER00000:ann");
         assert_eq!(principal.account_id(), "111122223333");

@@ -145,14 +145,14 @@ fn reads_every_part() {
 #[test]
 fn names_the_parameter_that_cannot_be_honoured() {
     for (text, name, advice) in [
-        ("postgresql://u:sesame@h/d?schema=shop", "schema", "can only be public"),
-        ("postgresql://u:sesame@h/d?search_path=shop", "search_path", "alter role"),
+        ("postgresql://u:sesame@h/d?schema=store", "schema", "can only be public"),
+        ("postgresql://u:sesame@h/d?search_path=store", "search_path", "alter role"),
         ("postgresql://u:sesame@h/d?sslcert=c.pem", "sslcert", "password or DB_AUTH=iam"),
         ("postgresql://u:sesame@h/d?sslaccept=accept_invalid_certs", "sslaccept", "DB_CA_FILE"),
         ("postgresql://u:sesame@h/d?sslmode=no-verify", "sslmode", "verify-full"),
         ("postgresql://u:sesame@h/d?ssl=no-verify", "ssl", "always verified"),
         ("postgresql://u:sesame@h/d?client_encoding=LATIN1", "client_encoding", "UTF8"),
-        ("host=h password=sesame service=shop", "service", "into the URL"),
+        ("host=h password=sesame service=store", "service", "into the URL"),
         ("postgresql://u:sesame@h/d?statement_timeout=5s", "statement_timeout", "belong to the role"),
         ("postgresql://u:sesame@h/d?frobnicate=1", "frobnicate", "leave it out"),
         ("host=h frobnicate=1 password=sesame", "frobnicate", "leave it out"),
@@ -161,7 +161,7 @@ fn names_the_parameter_that_cannot_be_honoured() {
         assert!(fault.contains(&format!("`{name}`")) && fault.contains(advice), "{text}: {fault}");
         assert!(!fault.contains("sesame"), "{fault}");
     }
-    let both = fault("postgresql://u:p@h/d?schema=shop&sslkey=k");
+    let both = fault("postgresql://u:p@h/d?schema=store&sslkey=k");
     assert!(both.contains("`schema`") && both.contains("`sslkey`"), "{both}");
     for (text, option) in [
         ("postgresql://u@h/d?connect_timeout=soon", "connect_timeout"),

@@ -79,7 +79,7 @@ fn assumed_role(arn: &str) -> Option<(&str, &str)> {
     let (service, resource) = (parts.next()?, parts.nth(2)?);
     let is_session = service == "sts" && resource.starts_with("assumed-role/");
     let (role, session) = arn.rsplit_once('/').filter(|_| is_session)?;
-    // `assumed-role/shop` has no session.
+    // `assumed-role/store` has no session.
     Some(if role.ends_with(":assumed-role") { (arn, "") } else { (role, session) })
 }
 
@@ -219,13 +219,13 @@ mod tests {
     #[test]
     fn a_session_is_what_follows_a_role() {
         for (arn, role) in [
-            ("arn:aws:sts::1:assumed-role/shop/one", "arn:aws:sts::1:assumed-role/shop"),
-            ("arn:aws:sts::1:assumed-role/shop/", "arn:aws:sts::1:assumed-role/shop"),
-            ("arn:aws:sts::1:assumed-role/shop", "arn:aws:sts::1:assumed-role/shop"),
-            ("arn:aws-cn:sts::1:assumed-role/shop/one", "arn:aws-cn:sts::1:assumed-role/shop"),
+            ("arn:aws:sts::1:assumed-role/store/one", "arn:aws:sts::1:assumed-role/store"),
+            ("arn:aws:sts::1:assumed-role/store/", "arn:aws:sts::1:assumed-role/store"),
+            ("arn:aws:sts::1:assumed-role/store", "arn:aws:sts::1:assumed-role/store"),
+            ("arn:aws-cn:sts::1:assumed-role/store/one", "arn:aws-cn:sts::1:assumed-role/store"),
             ("arn:aws:sts::1:federated-user/ann", "arn:aws:sts::1:federated-user/ann"),
             ("arn:aws:iam::1:user/assumed-role/ann", "arn:aws:iam::1:user/assumed-role/ann"),
-            ("arn:aws:iam::1:role/shop/one", "arn:aws:iam::1:role/shop/one"),
+            ("arn:aws:iam::1:role/store/one", "arn:aws:iam::1:role/store/one"),
             ("arn:aws", "arn:aws"),
         ] {
             let json = serde_json::json!({"identity": {"userArn": arn}}).to_string();
