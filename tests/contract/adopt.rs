@@ -1,63 +1,15 @@
 //! `cargo xtask adopt` in a copy of the checkout: nothing has the old name any more, the way back leads to the same
 //! files, and a fork under another name takes fixes as the documentation says.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use harness::{block_on, is_large};
 use local::stack::checkout;
 use project::NAME;
-use tokio::process::Command;
 
-use super::checkout::{copy_built, copy_files, run};
-
-/// A copy of the checkout that git tracks, and where its programs are built.
-struct Copy {
-    checkout: PathBuf,
-    target: PathBuf,
-}
+use super::checkout::{Copy, copy_built, run};
 
 impl Copy {
-    async fn of_this(built: &Path) -> Self {
-        let copy = Self { checkout: built.join("checkout"), target: built.to_owned() };
-        copy_files(&copy.checkout).await;
-        copy.git(&["init", "--quiet", "--initial-branch", "main"]).await;
-        copy
-    }
-
-    async fn git(&self, arguments: &[&str]) -> String {
-        let output = run(self.command("git").args(arguments)).await;
-        String::from_utf8(output).expect("text")
-    }
-
-    /// A program that works in the copy, by git's settings for it alone.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.checkout).env("CARGO_TARGET_DIR", &self.target);
-        command.env_remove("CARGO_MANIFEST_DIR").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        for role in ["AUTHOR", "COMMITTER"] {
-            command
-                .env(format!("GIT_{role}_NAME"), "test")
-                .env(format!("GIT_{role}_EMAIL"), "test@localhost");
-        }
-        command
-    }
-
-    fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut cargo = self.command("cargo");
-        cargo.args(arguments);
-        cargo
-    }
-
-    /// Commits what is there, and returns the id of the tree.
-    async fn commit(&self) -> String {
-        self.git(&["add", "--all"]).await;
-        self.git(&["commit", "--quiet", "--message", "Commit everything"]).await;
-        self.git(&["rev-parse", "HEAD^{tree}"]).await
-    }
-
     /// Adopts `name`, and returns what it printed.
     async fn adopt(&self, name: &str) -> String {
         let mut adopt = self.cargo(&["xtask", "adopt", name]);

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -154,6 +154,52 @@ pub(crate) async fn copy_built() -> TempDir {
     }
     let _ = fs::remove_dir_all(copied.join("incremental"));
     copy
+}
+
+/// A copy of the checkout that git tracks, and where its programs are built.
+pub(crate) struct Copy {
+    pub(crate) checkout: PathBuf,
+    pub(crate) target: PathBuf,
+}
+
+impl Copy {
+    pub(crate) async fn of_this(built: &Path) -> Self {
+        let copy = Self { checkout: built.join("checkout"), target: built.to_owned() };
+        copy_files(&copy.checkout).await;
+        copy.git(&["init", "--quiet", "--initial-branch", "main"]).await;
+        copy
+    }
+
+    pub(crate) async fn git(&self, arguments: &[&str]) -> String {
+        let output = run(self.command("git").args(arguments)).await;
+        String::from_utf8(output).expect("text")
+    }
+
+    /// A program that works in the copy, by git's settings for it alone.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.checkout).env("CARGO_TARGET_DIR", &self.target);
+        command.env_remove("CARGO_MANIFEST_DIR").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "test")
+                .env(format!("GIT_{role}_EMAIL"), "test@localhost");
+        }
+        command
+    }
+
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = self.command("cargo");
+        cargo.args(arguments);
+        cargo
+    }
+
+    /// Commits what is there, and returns the id of the tree.
+    pub(crate) async fn commit(&self) -> String {
+        self.git(&["add", "--all"]).await;
+        self.git(&["commit", "--quiet", "--message", "Commit everything"]).await;
+        self.git(&["rev-parse", "HEAD^{tree}"]).await
+    }
 }
 
 #[test]

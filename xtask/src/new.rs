@@ -52,7 +52,7 @@ and then `cargo xtask generate` and `cargo xtask test`. docs/adding-an-operation
 /// that has them.
 pub(crate) fn finish(operations: &[&Operation]) -> Result<()> {
     let packages = operations.iter().flat_map(|operation| ["-p", &operation.name]);
-    crate::run(tools::cargo().args(["fmt", "-p", "api"]).args(packages))?;
+    crate::run(tools::cargo().args(["fmt", "-p", "api", "-p", "domain"]).args(packages))?;
     crate::generate::run(crate::generate::Arguments { check: false })
 }
 

@@ -106,7 +106,7 @@ pub async fn forget(url: &str) -> Result<u64> {
 }
 
 /// The migrations of this release.
-fn embedded() -> Vec<Migration> {
+pub fn embedded() -> Vec<Migration> {
     embedded::migrations::runner().get_migrations().clone()
 }
 

@@ -94,6 +94,10 @@ impl Member {
         match &self.kind {
             Kind::Boolean => format!("Whether it {words}."),
             Kind::Reference(to) => format!("The {} that it belongs to.", to.replace('_', " ")),
+            Kind::Date => match words.strip_suffix(" on") {
+                Some(happened) => format!("The day on which it {happened}."),
+                None => format!("Its {words}, a day."),
+            },
             _ => format!("Its {words}."),
         }
     }
@@ -120,14 +124,15 @@ impl Member {
             Kind::Reference(to) => {
                 vec![(name.clone(), format!("{name} = ?"), format!("Only the {things} of this {to}."))]
             }
-            Kind::Integer(..) | Kind::Date => vec![
-                (
-                    format!("min_{name}"),
-                    format!("{name} >= ?"),
-                    format!("Only {things} from this {words} on."),
-                ),
-                (format!("max_{name}"), format!("{name} <= ?"), format!("Only {things} up to this {words}.")),
-            ],
+            Kind::Integer(..) | Kind::Date => {
+                let (less, more) =
+                    if let Kind::Date = kind { ("earlier", "later") } else { ("less", "more") };
+                let bound = |prefix: &str, sign: &str, beyond: &str| {
+                    let about = format!("Only {things} with this `{name}`, or {beyond}.");
+                    (format!("{prefix}_{name}"), format!("{name} {sign} ?"), about)
+                };
+                vec![bound("min", ">=", more), bound("max", "<=", less)]
+            }
         }
     }
 
