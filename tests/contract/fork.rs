@@ -113,6 +113,16 @@ fn a_fork_with_another_name_new_operations_a_new_resource_and_a_new_field_passes
         assert_tidy(&copy);
 
         copy.commit().await;
+        // A name that no member has does not get far.
+        let path = copy.checkout.join("domain/src/product.rs");
+        let described = fs::read_to_string(&path).expect("a description");
+        fs::write(&path, described.replace("\"max_price\", \"price\"", "\"max_price\", \"prise\""))
+            .expect("it is written");
+        let refused = copy.cargo(&["build", "--workspace", "--bins"]).output().await.expect("cargo runs");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains("a member that there is not"), "{said}");
+        fs::write(&path, described).expect("it is written");
+
         add_field(&copy, "V91__weight", COLUMN);
         cargo(&["fmt", "--all"]).await;
         let changed = copy.git(&["status", "--short", "--untracked-files=all"]).await;

@@ -7,6 +7,7 @@ use harness::{Service, service};
 use http::Method;
 use serde_json::{Value, json};
 use shared::resource::{Resource, laws};
+use tokio_postgres::error::SqlState;
 
 /// What every table has besides, and who changes it.
 const COMMON: [&str; 5] = ["id", "version", "created_at", "updated_at", "changed_by_request"];
@@ -48,6 +49,7 @@ fn every_column_of_a_table_is_described_and_there_are_no_others() {
 
 /// A resource as a client knows it.
 struct Known {
+    r#type: &'static str,
     name: &'static str,
     table: &'static str,
     example: Value,
@@ -66,6 +68,7 @@ impl Visitor for All {
     fn visit<T: Resource>(&mut self) {
         let is_required = |field: &&shared::resource::Field| field.default.is_none() && !field.is_nullable;
         self.0.push(Known {
+            r#type: T::TYPE,
             name: T::NAME,
             table: T::TABLE,
             example: T::example(),
@@ -218,6 +221,41 @@ fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
                     found |= !service.walk(&path).await.is_empty();
                 }
                 assert!(found, "{table}: no text of the example is found");
+            }
+        }
+    });
+}
+
+/// What a client may not send, no row has, whoever wrote it: each bound of the contract is a check of the table.
+#[test]
+fn every_bound_of_a_member_is_a_check_of_its_column() {
+    service(async |service| {
+        let (all, contract) = (all(), api::document::document().expect("the contract"));
+        for Known { r#type, table, example, .. } in &all {
+            let example = with_references(service, &all, example.clone()).await;
+            create(service, table, &example).await;
+            let members = contract["components"]["schemas"][format!("New{type}")]["properties"].as_object();
+            for (name, schema) in members.expect("members") {
+                let is_of = |kind: &str| schema["type"] == kind || schema["type"][0] == kind;
+                let mut outside = Vec::new();
+                if is_of("integer") {
+                    outside.extend(schema["minimum"].as_i64().and_then(|min| min.checked_sub(1)));
+                    outside.extend(schema["maximum"].as_i64().and_then(|max| max.checked_add(1)));
+                }
+                let mut outside: Vec<_> = outside.iter().map(i64::to_string).collect();
+                if schema["format"] == "date" {
+                    outside.extend(["'infinity'", "'-infinity'", "'0001-12-31 BC'"].map(str::to_owned));
+                }
+                for value in outside {
+                    let update = format!("update {table} set {name} = {value}");
+                    let refused = service.database().await.batch_execute(&update).await;
+                    let code = refused.err().and_then(|error| error.code().cloned());
+                    assert_eq!(
+                        code,
+                        Some(SqlState::CHECK_VIOLATION),
+                        "no client may send {value}, and the table takes it: add a check on {table}.{name}"
+                    );
+                }
             }
         }
     });
