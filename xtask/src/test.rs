@@ -47,6 +47,10 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = tools::cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
+    if postgres != DEPLOYED_POSTGRES {
+        // It builds for minutes, and asks no server anything that the other tests do not.
+        test.args(["--skip", "fork::"]);
+    }
     if env::var_os("FUZZ_SECONDS").is_none() {
         test.env("FUZZ_SECONDS", FUZZ_SECONDS);
     }
