@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     post,
     path = OPERATION.routes[0].path,
-    tag = "products",
     params(IdempotencyKey, AuditReason),
     request_body = NewProduct,
     responses(Created<Product>),

@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     delete,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(ArtisanId, Conditions, AuditReason),
     responses(Deleted, BadRequest, Conflict),
 )]

@@ -22,7 +22,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(ArtisanId, Revalidation),
     responses(Read<Artisan>, BadRequest, NotFound),
 )]

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether the service works
 ///
 /// 200 if requests can be answered, 503 if not, each with what was checked.
-#[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", responses(Checked, BadRequest))]
+#[utoipa::path(get, path = OPERATION.routes[0].path, responses(Checked, BadRequest))]
 pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let ((database, answered), cache) = tokio::join!(
         check(async { app.database.within(PATIENCE).read("select 1", &[]).await.map(|_| ()) }),

@@ -34,7 +34,7 @@ async fn answer(app: &App, request: &Request) -> Result<Reply> {
 /// The contract of this API
 ///
 /// This document (OpenAPI 3.1), with the server that it was asked of.
-#[utoipa::path(get, path = OPERATION.routes[0].path, tag = "service", params(Revalidation), responses(ContractRead, BadRequest))]
+#[utoipa::path(get, path = OPERATION.routes[0].path, params(Revalidation), responses(ContractRead, BadRequest))]
 pub async fn get_openapi(_app: &App, request: &Request) -> Result<Reply> {
     // Stage or base path, and the document's name.
     let path = request.public_path();
@@ -48,7 +48,7 @@ pub async fn get_openapi(_app: &App, request: &Request) -> Result<Reply> {
 /// The contract as a page
 ///
 /// A page to read the contract on and to try calls from.
-#[utoipa::path(get, path = OPERATION.routes[1].path, tag = "service", params(Revalidation), responses(PageRead, BadRequest))]
+#[utoipa::path(get, path = OPERATION.routes[1].path, params(Revalidation), responses(PageRead, BadRequest))]
 pub async fn get_docs(_app: &App, request: &Request) -> Result<Reply> {
     page::reply(request)
 }

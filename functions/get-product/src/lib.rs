@@ -22,7 +22,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "products",
     params(ProductId, Revalidation),
     responses(Read<Product>, BadRequest, NotFound),
 )]

@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(ArtisanId, Paging, Revalidation),
     responses(Listed<HistoryEntry>, NotFound),
 )]

@@ -26,7 +26,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(ArtisanId, ListsWithin<Product, Artisan>, Paging, Revalidation),
     responses(Listed<Product>, NotFound),
 )]

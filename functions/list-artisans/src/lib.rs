@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(Lists<Artisan>, Paging, Revalidation),
     responses(Listed<Artisan>),
 )]

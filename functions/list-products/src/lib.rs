@@ -24,7 +24,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    tag = "products",
     params(Lists<Product>, Paging, Revalidation),
     responses(Listed<Product>),
 )]

@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     patch,
     path = OPERATION.routes[0].path,
-    tag = "artisans",
     params(ArtisanId, Conditions, AuditReason),
     request_body(content((ArtisanPatch = "application/merge-patch+json"), (ArtisanPatch = "application/json"))),
     responses(Changed<Artisan>),

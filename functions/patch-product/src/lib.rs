@@ -24,7 +24,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     patch,
     path = OPERATION.routes[0].path,
-    tag = "products",
     params(ProductId, Conditions, AuditReason),
     request_body(content((ProductPatch = "application/merge-patch+json"), (ProductPatch = "application/json"))),
     responses(Changed<Product>),

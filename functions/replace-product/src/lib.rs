@@ -23,7 +23,6 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     put,
     path = OPERATION.routes[0].path,
-    tag = "products",
     params(ProductId, Conditions, AuditReason),
     request_body = NewProduct,
     responses(Changed<Product>),
