@@ -27,15 +27,7 @@ struct Filled {
 impl Filled {
     fn new() -> Self {
         // The values are not those that constraints want.
-        let sql = "
-            do $$
-            declare c record;
-            begin
-              for c in select conrelid::regclass as of, conname from pg_constraint where contype = 'c' and conrelid <> 0 loop
-                execute format('alter table %s drop constraint %I', c.of, c.conname);
-              end loop;
-            end $$;"
-            .to_owned();
+        let sql = harness::DROP_CHECKS.to_owned();
         let contract = api::document::document().expect("the contract");
         let mut filled = Self { sql, tables: vec!["history"], values: BTreeMap::new(), contract };
         domain::visit(&mut filled);
