@@ -6,7 +6,7 @@ mod operation;
 use anyhow::Result;
 
 pub(crate) use edits::{Edits, in_changelog, sorted_below};
-pub(crate) use operation::{Operation, with_tag};
+pub(crate) use operation::{Operation, capitalised, with_tag};
 
 use operation::Routed;
 

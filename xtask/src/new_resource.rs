@@ -7,8 +7,8 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::new::{self, Edits, Operation};
-use member::{Kind, Member, is_name};
+use crate::new::{self, Edits, Operation, capitalised};
+use member::{Kind, Member};
 
 /// The id that sample requests address, of a row that no other refers to.
 const SAMPLE: &str = "01936b5e-7c00-7000-8000-000000000002";
@@ -43,9 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = crate::root();
     let name = arguments.resource.clone();
     let things = arguments.plural.clone().unwrap_or_else(|| plural(&name));
-    let is_word = |word: &str| {
-        is_name(word) && !word.contains('_') && word.bytes().all(|byte| byte.is_ascii_lowercase())
-    };
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     ensure!(is_word(&name) && is_word(&things), "a resource is named with one word in lower case: workshop");
     ensure!(name != things, "the plural is another word: --plural");
     let members = arguments.members.iter().map(|member| Member::parse(member)).collect::<Result<Vec<_>>>()?;
@@ -116,11 +114,6 @@ fn type_name(name: &str) -> String {
     name.split('_').map(capitalised).collect()
 }
 
-fn capitalised(word: &str) -> String {
-    let (first, rest) = word.split_at_checked(1).unwrap_or_default();
-    first.to_uppercase() + rest
-}
-
 /// "a workshop", "an artisan".
 fn with_article(name: &str) -> String {
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
@@ -129,6 +122,18 @@ fn with_article(name: &str) -> String {
 /// The member that searches look at: the first line.
 fn searched(members: &[Member]) -> Option<&str> {
     members.iter().find(|member| matches!(member.kind, Kind::Line(_))).map(|member| member.name.as_str())
+}
+
+/// A JSON object of the members' values.
+fn json<'m>(members: impl IntoIterator<Item = &'m Member>, value: fn(&Member) -> String) -> String {
+    let members = members.into_iter().map(|member| format!("\"{}\": {}", member.name, value(member)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+}
+
+/// A merge patch as JSON: of the first member that is no reference, for what that leads to would have to be there.
+fn patch(members: &[Member]) -> String {
+    let changed = members.iter().find(|member| !matches!(member.kind, Kind::Reference(_)));
+    json(changed.or(members.first()), Member::changed)
 }
 
 fn description(Names { name, things, r#type }: &Names, members: &[Member]) -> String {
@@ -152,12 +157,6 @@ fn description(Names { name, things, r#type }: &Names, members: &[Member]) -> St
             orders += &format!("        Order::new::<Self>(\"-{column}\", &[\"-{column}\"]),\n");
         }
     }
-    let object = |value: fn(&Member) -> String| {
-        let members = members.iter().map(|member| format!("\"{}\": {}", member.name, value(member)));
-        members.collect::<Vec<_>>().join(", ")
-    };
-    let changed =
-        members.iter().find(|member| !matches!(member.kind, Kind::Reference(_))).unwrap_or(&members[0]);
     let matches = searched.map_or_else(String::new, |column| {
         format!("    const MATCHES: &'static [&'static str] = &[\"{column}\"];\n")
     });
@@ -226,11 +225,11 @@ impl Resource for {type} {{
 {orders}    ];
 {matches}
     fn example() -> Value {{
-        json!({{{example}}})
+        json!({example})
     }}
 
     fn patch_example() -> Value {{
-        json!({{\"{changed}\": {value}}})
+        json!({patch})
     }}
 }}
 ",
@@ -238,9 +237,8 @@ impl Resource for {type} {{
         Article = capitalised(&with_article(name)),
         article = with_article(name),
         types = types.join(", "),
-        example = object(Member::example),
-        changed = changed.name,
-        value = changed.changed(),
+        example = json(members, Member::example),
+        patch = patch(members),
     )
 }
 
@@ -312,14 +310,7 @@ grant select, insert, update, delete on {things} to catalog_writer;
 /// The standard operations, each with its code and its sample requests.
 fn operations(names: &Names, members: &[Member]) -> Result<Vec<(Operation, String, String)>> {
     let Names { name, things, r#type } = names;
-    let body = |value: fn(&Member) -> String, members: &[&Member]| {
-        let members = members.iter().map(|member| format!("\"{}\": {}", member.name, value(member)));
-        format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-    };
-    let all: Vec<_> = members.iter().collect();
-    let changed =
-        members.iter().find(|member| !matches!(member.kind, Kind::Reference(_))).unwrap_or(&members[0]);
-    let json = |body: &str| format!("Content-Type: application/json\n\n{body}\n");
+    let whole_body = format!("Content-Type: application/json\n\n{}\n", json(members, Member::example));
     let searched = searched(members).map(|searched| searched.replace('_', " "));
     let whole = format!("/v1/{things}");
     let one = format!("{whole}/{{id}}");
@@ -346,7 +337,7 @@ fn operations(names: &Names, members: &[Member]) -> Result<Vec<(Operation, Strin
             whole.clone(),
             201,
             include_str!("new_resource/create.rs.template"),
-            json(&body(Member::example, &all)),
+            whole_body.clone(),
         ),
         (
             format!("get-{name}"),
@@ -362,7 +353,7 @@ fn operations(names: &Names, members: &[Member]) -> Result<Vec<(Operation, Strin
             one.clone(),
             200,
             include_str!("new_resource/replace.rs.template"),
-            json(&body(Member::example, &all)),
+            whole_body,
         ),
         (
             format!("patch-{name}"),
@@ -370,7 +361,7 @@ fn operations(names: &Names, members: &[Member]) -> Result<Vec<(Operation, Strin
             one.clone(),
             200,
             include_str!("new_resource/patch.rs.template"),
-            format!("Content-Type: application/merge-patch+json\n\n{}\n", body(Member::changed, &[changed])),
+            format!("Content-Type: application/merge-patch+json\n\n{}\n", patch(members)),
         ),
         (
             format!("delete-{name}"),

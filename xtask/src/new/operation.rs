@@ -197,7 +197,8 @@ pub(crate) fn with_tag(tags: &str, tag: &str, description: &str) -> Result<Strin
     Ok(tags.replacen(SERVICE_TAG, &format!("(\"{tag}\", \"{description}\"), {SERVICE_TAG}"), 1))
 }
 
-fn capitalised(words: &str) -> String {
+/// "Words" of "words".
+pub(crate) fn capitalised(words: &str) -> String {
     let (first, rest) = words.split_at_checked(1).unwrap_or_default();
     first.to_uppercase() + rest
 }
