@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
     Operation, Problem, Request, Result,
-    contract::{Component, Example},
+    contract::Component,
     db::{self, Parameter, Row, Type},
     http::{Caller, Fault, FromParameter},
     text::Line,
@@ -96,7 +96,7 @@ const ATTR_CHAR: &[u8] = b"!#$&+-.^_`|~";
 
 /// A write, as history tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(example = <Self as Example>::example)]
+#[schema(example = <Self as Component>::example)]
 pub struct HistoryEntry {
     /// The version that the write made; that of a deletion is one more than the last.
     #[schema(minimum = 1)]
@@ -138,12 +138,6 @@ impl Component for HistoryEntry {
         vec![(<Self as Component>::name(), serde_json::to_value(Self::schema()).unwrap_or_default())]
     }
 
-    fn example() -> Value {
-        <Self as Example>::example()
-    }
-}
-
-impl Example for HistoryEntry {
     fn example() -> Value {
         json!({
             "version": 2,

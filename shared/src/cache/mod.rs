@@ -103,12 +103,11 @@ use crate::{
     http::Versioned,
 };
 
-/// A resource that may be cached.
+/// A resource that may be cached, for as long as its [representation](Versioned::REPRESENTATION) is the same: values that
+/// another release has stored are none.
 pub trait Cached: Versioned + Serialize + DeserializeOwned {
     /// Its name, in keys and in what a client is told: "product".
     const NAME: &'static str;
-    /// Goes up when its JSON changes: then values that another release has stored are none.
-    const SCHEMA: u32;
 
     /// The resource of a row.
     ///

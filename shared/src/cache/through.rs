@@ -107,7 +107,7 @@ impl Cache {
     /// What the cache says of the row `id`. `is_last_resort`: asked even if it has failed a moment ago.
     pub async fn read<T: Cached>(&self, id: Uuid, is_last_resort: bool) -> Lookup<T> {
         let key = self.key::<T>(id);
-        let call = Call { step: "read", key: &key, arguments: &[&nonce(), &T::SCHEMA.to_string()] };
+        let call = Call { step: "read", key: &key, arguments: &[&nonce(), &T::REPRESENTATION.to_string()] };
         let answer = match self.0.link.ask(call, is_last_resort).await {
             Ok(answer) => answer,
             Err(Failure::Paused) => return Lookup::Paused,
@@ -126,7 +126,7 @@ impl Cache {
     /// Stores what the database said under `lease`: a row or that there is none. Returns whether it is stored.
     pub async fn fill<T: Cached>(&self, id: Uuid, Lease(lease): Lease, row: Option<&T>) -> bool {
         let Ok(known) = row.map_or(Ok(Known::None), known) else { return false };
-        let (key, schema) = (self.key::<T>(id), T::SCHEMA.to_string());
+        let (key, schema) = (self.key::<T>(id), T::REPRESENTATION.to_string());
         let (version, body) = known.arguments();
         let (fresh, life) = self.times(&known);
         let arguments = [&*lease, &version, &schema, &fresh, &life, body];
@@ -139,7 +139,7 @@ impl Cache {
         let (key, token) = (self.key::<T>(id), nonce());
         let call = Call { step: "begin", key: &key, arguments: &[&token] };
         let is_heard = self.0.link.announce(call).await.is_ok();
-        Write { cache: self.clone(), key, schema: T::SCHEMA, token, is_heard }
+        Write { cache: self.clone(), key, schema: T::REPRESENTATION, token, is_heard }
     }
 
     fn key<T: Cached>(&self, id: Uuid) -> String {

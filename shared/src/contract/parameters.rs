@@ -3,13 +3,12 @@
 use utoipa::{
     IntoParams, PartialSchema,
     openapi::{
-        ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
+        ObjectBuilder, RefOr, Required, Schema, SchemaFormat,
         path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::SchemaType,
     },
 };
 
-use crate::{history::Reason, http::Limit};
+use crate::{history::Reason, http::Limit, text::text};
 
 /// An entity tag list as [`Preconditions`](crate::http::Preconditions) reads it (RFC 9110, section 13.1.1).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
@@ -132,10 +131,6 @@ fn parameter(
 ) -> ParameterBuilder {
     let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
     parameter.description(Some(description)).schema(Some(schema))
-}
-
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 
 fn tags(name: &str, description: &str) -> Parameter {

@@ -2,7 +2,7 @@
 
 use super::{Described, Field, Member, READ_ONLY, Resource};
 use crate::{
-    db::value::{Kind, Value},
+    db::value::Value,
     http::{Json, Members, Result},
 };
 
@@ -24,15 +24,6 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The change that the members of a merge patch describe. Removing a member that has a default sets the default.
-    ///
-    /// # Errors
-    /// 422 with all faults.
-    pub fn of_patch<T: Described>(mut members: Members) -> Result<Self> {
-        let values = T::FIELDS.iter().map(|field| patched(field, &mut members)).collect();
-        members.finish(&READ_ONLY, || Some(Self { values }))
-    }
-
     /// The change to all that `resource` has.
     pub fn to(resource: &impl Described) -> Self {
         Self { values: resource.values().into_iter().map(Some).collect() }
@@ -46,13 +37,8 @@ impl Changes {
 
     /// The values of all columns, in the order of the fields, each with that which follows from it; null for what stays.
     pub(super) fn columns<T: Described>(&self) -> Vec<(&'static str, Value)> {
-        let null = |kind: Kind| Value::Null(kind);
-        columns::<T>(
-            self.values
-                .iter()
-                .zip(T::FIELDS)
-                .map(|(value, field)| value.clone().unwrap_or_else(|| null(field.kind))),
-        )
+        let values = self.values.iter().zip(T::FIELDS);
+        columns::<T>(values.map(|(value, field)| value.clone().unwrap_or(Value::Null(field.kind))))
     }
 
     /// What these changes make of the members `values`.
@@ -91,12 +77,13 @@ impl Members {
         self.finish(&READ_ONLY, || created)
     }
 
-    /// The changes that these members of a merge patch make to a `T`.
+    /// The changes that these members of a merge patch make to a `T`. Removing a member that has a default sets the default.
     ///
     /// # Errors
     /// 422 with all faults.
-    pub fn patch<T: Resource>(self) -> Result<Changes> {
-        Changes::of_patch::<T>(self)
+    pub fn patch<T: Resource>(mut self) -> Result<Changes> {
+        let values = T::FIELDS.iter().map(|field| patched(field, &mut self)).collect();
+        self.finish(&READ_ONLY, || Some(Changes { values }))
     }
 
     /// The changes that make a `T` what these members describe in full.

@@ -15,7 +15,10 @@ use utoipa::{
 };
 
 use super::{Filter, Member, Resource, key};
-use crate::contract::{Component, query};
+use crate::{
+    contract::{Component, query},
+    text,
+};
 
 /// The extension in which a schema stands that is made without `utoipa`: the document has it in the place of its carrier.
 pub const CARRIED: &str = "x-schema";
@@ -97,12 +100,8 @@ fn object(about: &str, members: Map<String, Value>, required: &[&str], example: 
 
 fn answered<T: Resource>() -> Value {
     let mut members = Map::new();
-    let id = json!({
-        "description": format!("The {}'s id, a UUIDv7.", T::NAME),
-        "type": "string",
-        "format": "uuid",
-        "examples": [super::id::EXAMPLE],
-    });
+    let mut id = plain(&super::id::schema().into());
+    id["description"] = format!("The {}'s id, a UUIDv7.", T::NAME).into();
     members.insert("id".to_owned(), id);
     let mut required = vec!["id"];
     for member in T::schemas() {
@@ -250,8 +249,8 @@ impl<T: Resource> IntoParams for Lists<T> {
 
 impl<T: Resource, Owner: Resource> IntoParams for ListsWithin<T, Owner> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let owner = key::reference::<T, Owner>();
-        parameters::<T>(|filter| filter.member != owner)
+        let owner = &T::FILTERS[const { key::owner_filter::<T, Owner>() }];
+        parameters::<T>(|filter| filter.name != owner.name)
     }
 }
 
@@ -262,10 +261,6 @@ fn parameters<T: Resource>(is_wanted: impl Fn(&Filter) -> bool) -> Vec<Parameter
         Some(query(filter.name, filter.about, member.parameter()))
     });
     let words = T::ORDERS.iter().map(|order| order.word);
-    let sort = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::String))
-        .default(words.clone().next().map(Value::from))
-        .enum_values(Some(words))
-        .build();
+    let sort = text::text().default(words.clone().next().map(Value::from)).enum_values(Some(words)).build();
     filters.chain([query("sort", "The order; `-` is descending.", sort)]).collect()
 }

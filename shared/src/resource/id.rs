@@ -7,7 +7,7 @@ use utoipa::openapi::{
 };
 
 /// An id in examples.
-pub(crate) const EXAMPLE: &str = "01936b5e-7c00-7000-8000-00000000000a";
+const EXAMPLE: &str = "01936b5e-7c00-7000-8000-00000000000a";
 
 /// Makes the type of a resource's id: `id! { /// A product's id. ProductId }`.
 #[macro_export]
@@ -17,13 +17,6 @@ macro_rules! id {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub uuid::Uuid);
-
-        impl $name {
-            /// A new id of the current time.
-            pub fn generate() -> Self {
-                Self(uuid::Uuid::now_v7())
-            }
-        }
 
         impl $crate::http::FromParameter for $name {
             fn from_parameter(text: &str) -> Result<Self, String> {

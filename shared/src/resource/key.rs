@@ -3,7 +3,7 @@
 
 #![expect(clippy::panic, reason = "an error of the compiler, where a description names what there is not")]
 
-use super::{Described, Field};
+use super::{Described, Field, Head, Resource};
 use crate::db::value::{Kind, Value};
 
 /// A column that rows are ordered or filtered by.
@@ -37,12 +37,12 @@ impl Key {
         Self { name, kind, is_nullable, place: Place::Field(index) }
     }
 
-    /// Its value.
-    pub(super) fn value(self, resource: &impl Described) -> Value {
+    /// Its value, in a resource with this head and these values.
+    pub(super) fn value(self, head: Head, values: &[Value]) -> Value {
         match self.place {
-            Place::CreatedAt => Value::Moment(resource.head().created_at),
-            Place::UpdatedAt => Value::Moment(resource.head().updated_at),
-            Place::Field(index) => resource.values().swap_remove(index),
+            Place::CreatedAt => Value::Moment(head.created_at),
+            Place::UpdatedAt => Value::Moment(head.updated_at),
+            Place::Field(index) => values[index].clone(),
         }
     }
 }
@@ -59,20 +59,19 @@ pub(super) const fn position(fields: &[Field], name: &str) -> usize {
     panic!("a description names a member that there is not")
 }
 
-/// The member of `T` that refers to an `Owner`: `<owner>_id`.
-pub(super) const fn reference<T: Described, Owner: Described>() -> &'static str {
+/// Which filter of `T` restricts a list to those of an `Owner`: that of the member `<owner>_id`.
+pub(super) const fn owner_filter<T: Resource, Owner: Described>() -> usize {
     let mut index = 0;
-    while index < T::FIELDS.len() {
-        let name = T::FIELDS[index].name;
-        if let Some((owner, id)) = name.split_at_checked(Owner::NAME.len())
+    while index < T::FILTERS.len() {
+        if let Some((owner, id)) = T::FILTERS[index].member.split_at_checked(Owner::NAME.len())
             && is_same(owner, Owner::NAME)
             && is_same(id, "_id")
         {
-            return name;
+            return index;
         }
         index += 1;
     }
-    panic!("no member refers to the owner")
+    panic!("no filter restricts a list to those of the owner")
 }
 
 /// `==` at compile time.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a law says by a panic what does not hold")]
 
+use std::collections::HashSet;
+
 use ::http::{HeaderValue, header};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -34,21 +36,11 @@ pub fn is_sound<T: Resource>() {
     example::<T>();
     members(&T::patch_example()).and_then(Members::patch::<T>).expect("the example of a patch is accepted");
     let columns = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
-    let is_of_every_table = [&READ_ONLY[..], &["changed_by_request"]].concat();
-    let mut names: Vec<_> = columns.flatten().chain(is_of_every_table).collect();
-    let count = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), count, "{}: two columns have one name", T::TYPE);
-    let mut words: Vec<_> = T::ORDERS.iter().map(|order| order.word).collect();
-    words.extend(T::FILTERS.iter().map(|filter| filter.name));
-    words.extend(["limit", "cursor", "sort", "q"]);
-    let count = words.len();
-    words.sort_unstable();
-    words.dedup();
-    let shared =
-        T::ORDERS.iter().filter(|order| T::FILTERS.iter().any(|filter| filter.name == order.word)).count();
-    assert_eq!(words.len() + shared, count, "{}: two filters or two orders have one name", T::TYPE);
+    let of_every_table = [&READ_ONLY[..], &["changed_by_request"]].concat();
+    assert_distinct::<T>("columns", columns.flatten().chain(of_every_table));
+    let of_every_list = ["limit", "cursor", "sort", "q"];
+    assert_distinct::<T>("filters", T::FILTERS.iter().map(|filter| filter.name).chain(of_every_list));
+    assert_distinct::<T>("orders", T::ORDERS.iter().map(|order| order.word).chain(of_every_list));
     for filter in T::FILTERS {
         assert_eq!(
             filter.condition().matches('?').count(),
@@ -57,6 +49,13 @@ pub fn is_sound<T: Resource>() {
             T::TYPE,
             filter.name
         );
+    }
+}
+
+fn assert_distinct<T: Resource>(what: &str, names: impl Iterator<Item = &'static str>) {
+    let mut seen = HashSet::new();
+    for name in names {
+        assert!(seen.insert(name), "{}: two {what} are called {name}", T::TYPE);
     }
 }
 

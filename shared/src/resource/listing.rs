@@ -65,22 +65,20 @@ impl<T: Resource> Listing<T> {
     /// # Errors
     /// As [`of`](Self::of).
     pub fn within<Owner: Resource>(request: &Request, operation: &Operation, id: Uuid) -> Result<Self> {
-        let member = const { key::reference::<T, Owner>() };
-        Self::read(request, &format!("{} {id}", operation.name), Some((member, id)))
+        let filter = const { key::owner_filter::<T, Owner>() };
+        Self::read(request, &format!("{} {id}", operation.name), Some((filter, id)))
     }
 
-    fn read(request: &Request, list: &str, owner: Option<(&'static str, Uuid)>) -> Result<Self> {
+    /// The list `list`, of those alone that an owner's filter and id restrict it to, if there is an owner.
+    fn read(request: &Request, list: &str, owner: Option<(usize, Uuid)>) -> Result<Self> {
         let mut query = request.query();
         let mut conditions = Vec::new();
-        for filter in T::FILTERS {
-            if let Some((member, id)) = owner.filter(|(member, _)| *member == filter.member) {
-                let _ = member;
-                conditions.push((filter.condition, Value::Uuid(id)));
-            } else if let Some(value) =
-                query.optional_as(filter.name, |text| T::FIELDS[filter.index].accept_text(text))
-            {
-                conditions.push((filter.condition, value));
-            }
+        for (index, filter) in T::FILTERS.iter().enumerate() {
+            let value = match owner {
+                Some((restricting, id)) if restricting == index => Some(Value::Uuid(id)),
+                _ => query.optional_as(filter.name, |text| T::FIELDS[filter.index].accept_text(text)),
+            };
+            conditions.extend(value.map(|value| (filter.condition, value)));
         }
         let order = sort::<T>(&mut query);
         let page = query.page(list);

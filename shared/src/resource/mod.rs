@@ -166,7 +166,6 @@ impl<T: Resource> Creation for T {
 
 impl<T: Resource> Cached for T {
     const NAME: &'static str = <T as Described>::NAME;
-    const SCHEMA: u32 = representation(T::FIELDS);
 
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         T::read(row)

@@ -60,8 +60,8 @@ impl Ordered {
         Self::new(&[], order.keys::<T>(), order.is_descending)
     }
 
-    /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and what it is else, so that one
-    /// comparison of rows holds for all, and one index serves it.
+    /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and
+    /// what it is else, so that one comparison of rows holds for all, and one index serves it.
     pub(super) fn new(first: &[&str], keys: Vec<Key>, is_descending: bool) -> Self {
         let mut columns: Vec<_> = first.iter().map(|&column| column.to_owned()).collect();
         let mut values = vec!["?".to_owned(); first.len()];
@@ -107,7 +107,8 @@ impl Ordered {
 
     /// The position of `resource`.
     pub(super) fn position(&self, resource: &impl Resource) -> Vec<Value> {
-        let keys = self.keys.iter().map(|key| key.value(resource));
-        keys.chain([Value::Uuid(resource.head().id)]).collect()
+        let (head, values) = (resource.head(), resource.values());
+        let keys = self.keys.iter().map(|key| key.value(head, &values));
+        keys.chain([Value::Uuid(head.id)]).collect()
     }
 }
