@@ -20,17 +20,16 @@ from artisans
 where id = $1;
 
 -- artisans: search
--- order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
+-- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]
+-- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)
+-- q: where search_key like ?
+-- filters and orders as of the list
+-- sort=relevance: order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
 select *
 from (
   select id, given_name, family_name, biography, version, created_at, updated_at,
-    case
-      when $1 = any (string_to_array(search_key, E'\n')) then 0
-      when strpos(E'\n' || search_key, E'\n' || $1) > 0 then 1
-      else 2
-    end as rank
+    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
   from artisans
-  where search_key like $2
 ) found;
 
 -- artisans: create
@@ -38,15 +37,15 @@ with claim as materialized (
   select is_new, fingerprint, created_id, created_at
   from claim_idempotency_key($1, $2, $3, $4, $5, $6)
 ), created as (
-  insert into artisans (id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at)
-  select $4, $7, $8, $9, $10, $11, $12, $5, $5
+  insert into artisans (id, given_name, given_key, family_name, family_key, biography, search_version, version, created_at, updated_at)
+  select $4, $7, $8, $9, $10, $11, -$12, $13, $5, $5
   from claim
   where is_new
   on conflict (id) do nothing
   returning id, version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $13, $14, $15, $16
+  select 'artisan', id, version, $14, $15, $16, $17
   from created
 )
 select is_new, fingerprint, created_id, created_at
@@ -69,8 +68,9 @@ with current as (
     family_name = case when 'family_name' = any ($6) then $9 else artisans.family_name end,
     family_key = case when 'family_name' = any ($6) then $10 else artisans.family_key end,
     biography = case when 'biography' = any ($6) then $11 else artisans.biography end,
+    search_version = -case when array['given_name', 'family_name'] <@ $6 then $12 else artisans.search_version end,
     version = next_version('artisan', artisans.id, artisans.version),
-    updated_at = greatest($12, artisans.updated_at),
+    updated_at = greatest($13, artisans.updated_at),
     changed_by_request = $1
   from current
   where artisans.id = current.id
@@ -85,7 +85,7 @@ with current as (
   returning artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version, artisans.created_at, artisans.updated_at
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $13, $14, $15, $16
+  select 'artisan', id, version, $14, $15, $16, $17
   from changed
 )
 select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
@@ -140,17 +140,16 @@ from products
 where id = $1;
 
 -- products: search
--- order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
+-- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]
+-- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)
+-- q: where search_key like ?
+-- filters and orders as of the list
+-- sort=relevance: order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
 select *
 from (
   select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
-    case
-      when $1 = any (string_to_array(search_key, E'\n')) then 0
-      when strpos(E'\n' || search_key, E'\n' || $1) > 0 then 1
-      else 2
-    end as rank
+    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
   from products
-  where search_key like $2
 ) found;
 
 -- products: create
@@ -158,15 +157,15 @@ with claim as materialized (
   select is_new, fingerprint, created_id, created_at
   from claim_idempotency_key($1, $2, $3, $4, $5, $6)
 ), created as (
-  insert into products (id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at)
-  select $4, $7, $8, $9, $10, $11, $12, $13, $5, $5
+  insert into products (id, artisan_id, name, search_key, description, price, currency, search_version, version, created_at, updated_at)
+  select $4, $7, $8, $9, $10, $11, $12, -$13, $14, $5, $5
   from claim
   where is_new
   on conflict (id) do nothing
   returning id, version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $14, $15, $16, $17
+  select 'product', id, version, $15, $16, $17, $18
   from created
 )
 select is_new, fingerprint, created_id, created_at
@@ -190,8 +189,9 @@ with current as (
     description = case when 'description' = any ($6) then $10 else products.description end,
     price = case when 'price' = any ($6) then $11 else products.price end,
     currency = case when 'currency' = any ($6) then $12 else products.currency end,
+    search_version = -case when array['name'] <@ $6 then $13 else products.search_version end,
     version = next_version('product', products.id, products.version),
-    updated_at = greatest($13, products.updated_at),
+    updated_at = greatest($14, products.updated_at),
     changed_by_request = $1
   from current
   where products.id = current.id
@@ -208,7 +208,7 @@ with current as (
   returning products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $14, $15, $16, $17
+  select 'product', id, version, $15, $16, $17, $18
   from changed
 )
 select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as holds

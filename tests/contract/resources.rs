@@ -6,7 +6,7 @@ use domain::Visitor;
 use harness::{Service, service};
 use http::Method;
 use serde_json::{Value, json};
-use shared::resource::{Resource, laws};
+use shared::resource::{Resource, key_version, laws};
 use tokio_postgres::error::SqlState;
 
 /// What every table has besides, and who changes it.
@@ -27,7 +27,8 @@ struct Described(Vec<(&'static str, BTreeSet<String>)>);
 impl Visitor for Described {
     fn visit<T: Resource>(&mut self) {
         let own = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
-        let columns = own.flatten().chain(COMMON).map(str::to_owned).collect();
+        let version = key_version::<T>().map(|(name, _)| name);
+        let columns = own.flatten().chain(version).chain(COMMON).map(str::to_owned).collect();
         self.0.push((T::TABLE, columns));
     }
 }

@@ -272,15 +272,27 @@ fn migration(Names { things, .. }: &Names, members: &[Member]) -> String {
     let searched = searched(members);
     let is_searched = |member: &Member| Some(member.name.as_str()) == searched;
     let mut columns = String::new();
+    let mut trigger = String::new();
     let mut indexes = format!("create index {things}_created_at_idx on {things} (created_at, id);\n");
     for member in members {
         columns += &format!("  {},\n", member.column(things));
         if is_searched(member) {
             let null = if member.is_optional { "" } else { " not null" };
             columns += "  -- As it is searched: folded by the service, which folds the search term in the same way.\n";
-            columns += &format!("  search_key text collate \"C\"{null},\n");
+            columns += &format!(
+                "  search_key text collate \"C\"{null},\n  search_version integer not null default 1,\n"
+            );
             indexes += &format!(
-                "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops);\n"
+                "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops);
+create index {things}_grams_idx on {things} using gin (text_grams(E'\\n' || search_key || E'\\n'));
+alter table {things} alter column search_key set statistics 500;
+"
+            );
+            trigger = format!(
+                "
+create trigger say_search_version before insert or update of search_key on {things}
+for each row execute function say_search_version();
+"
             );
         }
         indexes.extend(member.indexes(things, is_searched(member)));
@@ -299,7 +311,7 @@ create table {things} (
 );
 
 -- One index for each order and filter; each carries the id, which decides between equals.
-{indexes}
+{indexes}{trigger}
 grant select on {things} to catalog_reader;
 grant select, insert, update, delete on {things} to catalog_writer;
 ",

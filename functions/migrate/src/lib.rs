@@ -1,10 +1,12 @@
-//! Applies the numbered SQL files of `migrations/`, which this binary carries: once as a program, and as the custom
-//! resource of a CloudFormation stack, before any function of it changes. Forgets what has expired, on a schedule.
+//! Applies the numbered SQL files of `migrations/`, which this binary carries, and makes search keys again that an earlier
+//! release has made: once as a program, and as the custom resource of a CloudFormation stack, before any function of it
+//! changes. Forgets what has expired, on a schedule.
 
 mod apply;
 mod cloudformation;
 mod forget;
 mod logins;
+mod refold;
 mod response;
 
 pub use cloudformation::serve;
@@ -77,7 +79,8 @@ pub fn run_once(action: Option<&str>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Brings the database at `url` up to date and returns the names of the migrations that this took.
+/// Brings the database at `url` up to date and returns what this took: the names of migrations, and how many search keys
+/// were made again.
 ///
 /// Running twice, or two at once, is harmless: the second waits, at most 60 s, and finds nothing to do. Each migration
 /// is recorded when it is done, and what is done stays if a later one fails. A database that a later release has
@@ -127,7 +130,11 @@ async fn migrate_with(
         .context("another migration of this database has been running for 60 s")??;
 
     let mut client = connect(&connections, patience).await?;
-    let applied = apply_all(&mut client, migrations).await?;
+    let mut applied = apply_all(&mut client, migrations).await?;
+    let refolded = refold::refold(&mut client).await?;
+    if refolded > 0 {
+        applied.push(format!("search keys of {refolded} rows"));
+    }
     logins::allow(&client).await.context("the roles of the functions cannot be set up")?;
     guard.commit().await?;
     Ok(applied)

@@ -5,7 +5,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
-    resource::SearchTerm,
+    resource::{Listing, contract::Searches},
 };
 
 /// The operation.
@@ -23,9 +23,10 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    params(SearchTerm, Paging, Revalidation),
+    params(Searches<Artisan>, Paging, Revalidation),
     responses(Listed<Artisan>),
 )]
 pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
-    app.search::<Artisan>(request, &OPERATION).await
+    let listing = Listing::<Artisan>::search(request, &OPERATION)?;
+    app.list(request, listing).await
 }

@@ -5,7 +5,7 @@ use http::Method;
 use shared::{
     App, Operation, Reply, Request, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
-    resource::SearchTerm,
+    resource::{Listing, contract::Searches},
 };
 
 /// The operation.
@@ -24,9 +24,10 @@ pub static OPERATION: Operation = Operation {
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    params(SearchTerm, Paging, Revalidation),
+    params(Searches<Product>, Paging, Revalidation),
     responses(Listed<Product>),
 )]
 pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
-    app.search::<Product>(request, &OPERATION).await
+    let listing = Listing::<Product>::search(request, &OPERATION)?;
+    app.list(request, listing).await
 }

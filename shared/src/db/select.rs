@@ -30,6 +30,28 @@ impl Select {
         self.push(condition, values);
     }
 
+    /// Adds the condition that one of `alternatives` holds, each some conditions that hold together, with their values as
+    /// in [`filter`](Self::filter).
+    pub fn filter_any(&mut self, alternatives: Vec<Vec<(&'static str, Vec<Value>)>>) {
+        self.sql.push_str(if self.has_condition { "\n  and (" } else { "\nwhere (" });
+        self.has_condition = true;
+        for (index, conditions) in alternatives.into_iter().enumerate() {
+            self.sql.push_str(if index == 0 { "" } else { "\n    or " });
+            for (index, (condition, values)) in conditions.into_iter().enumerate() {
+                self.sql.push_str(if index == 0 { "" } else { " and " });
+                self.push(condition, values);
+            }
+        }
+        self.sql.push(')');
+    }
+
+    /// Ends a sub-select with `end`; the conditions that follow are those of the statement around it.
+    pub fn close(&mut self, end: &'static str) {
+        self.sql.push('\n');
+        self.sql.push_str(end);
+        self.has_condition = false;
+    }
+
     /// Ends the statement with `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
     pub fn end(&mut self, clauses: &'static str, values: Vec<Value>) {
         self.sql.push('\n');
@@ -63,6 +85,20 @@ impl Select {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn conditions_stand_where_they_belong() {
+        let mut select = Select::with("select * from (\nselect id from cups", vec![Value::from("a")]);
+        let is_cup = |version| vec![("version = ?", vec![Value::Int4(version)]), ("name = 'Cup'", vec![])];
+        select.filter_any(vec![is_cup(2), is_cup(1)]);
+        select.filter("price > ?", vec![Value::Int8(1)]);
+        select.close(") found");
+        select.filter("id > ?", vec![Value::Int8(2)]);
+        assert_eq!(
+            select.sql(),
+            "select * from (\nselect id from cups\nwhere (version = $2 and name = 'Cup'\n    or version = $3 and name = 'Cup')\n  and price > $4\n) found\nwhere id > $5"
+        );
+    }
 
     #[test]
     fn numbers_its_parameters_in_order() {

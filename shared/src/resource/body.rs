@@ -4,6 +4,7 @@ use super::{Described, Field, Member, READ_ONLY, Resource};
 use crate::{
     db::value::Value,
     http::{Json, Members, Result},
+    text::FOLDINGS,
 };
 
 /// The member `name` of `members`, or its default where it is left out; none, with a fault in `members`, if it has no value.
@@ -64,7 +65,15 @@ pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'
         columns.push((field.name, value));
         columns.extend(derived);
     }
+    columns.extend(key_version::<T>());
     columns
+}
+
+/// The column with the version of the folding that made the search keys of a row, and the version of those that are made
+/// now; none where nothing is searched.
+pub fn key_version<T: Described>() -> Option<(&'static str, Value)> {
+    let [(version, _), _] = FOLDINGS;
+    T::FIELDS.iter().any(|field| field.derived.is_some()).then_some(("search_version", Value::Int4(version)))
 }
 
 impl Members {

@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use super::{Filter, Member, Resource, key};
+use super::{Filter, Member, Resource, key, listing::sorts, search};
 use crate::{
     contract::{Component, query},
     text,
@@ -237,30 +237,45 @@ fn with_article(name: &str) -> String {
 #[derive(Debug)]
 pub struct Lists<T>(PhantomData<T>);
 
+/// The parameters that say what is searched for among all `T`, and that filter and order what is found.
+#[derive(Debug)]
+pub struct Searches<T>(PhantomData<T>);
+
 /// The same, of a list of those that belong to an `Owner`.
 #[derive(Debug)]
 pub struct ListsWithin<T, Owner>(PhantomData<(T, Owner)>);
 
 impl<T: Resource> IntoParams for Lists<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        parameters::<T>(|_| true)
+        parameters::<T>(false, |_| true)
+    }
+}
+
+impl<T: Resource> IntoParams for Searches<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameters = parameters::<T>(true, |_| true);
+        [search::parameter()].into_iter().chain(parameters).collect()
     }
 }
 
 impl<T: Resource, Owner: Resource> IntoParams for ListsWithin<T, Owner> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let owner = &T::FILTERS[const { key::owner_filter::<T, Owner>() }];
-        parameters::<T>(|filter| filter.name != owner.name)
+        parameters::<T>(false, |filter| filter.name != owner.name)
     }
 }
 
-fn parameters<T: Resource>(is_wanted: impl Fn(&Filter) -> bool) -> Vec<Parameter> {
+fn parameters<T: Resource>(is_search: bool, is_wanted: impl Fn(&Filter) -> bool) -> Vec<Parameter> {
     let schemas = T::schemas();
     let filters = T::FILTERS.iter().filter(|filter| is_wanted(filter)).filter_map(|filter| {
         let member = schemas.iter().find(|member| member.name == filter.member)?;
         Some(query(filter.name, filter.about, member.parameter()))
     });
-    let words = T::ORDERS.iter().map(|order| order.word);
-    let sort = text::text().default(words.clone().next().map(Value::from)).enum_values(Some(words)).build();
-    filters.chain([query("sort", "The order; `-` is descending.", sort)]).collect()
+    let words = sorts::<T>(is_search);
+    let sort = text::text().default(words.first().map(|&word| word.into())).enum_values(Some(words)).build();
+    let about = match is_search {
+        true => "The order: `relevance` is by how well names match, then by name; `-` is descending.",
+        false => "The order; `-` is descending.",
+    };
+    filters.chain([query("sort", about, sort)]).collect()
 }

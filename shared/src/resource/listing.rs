@@ -1,13 +1,17 @@
-//! Lists: filtered, ordered and page by page.
+//! Lists and searches: filtered, ordered and page by page.
 
 use std::marker::PhantomData;
 
 use uuid::Uuid;
 
-use super::{Resource, key};
+use super::{
+    Resource, key,
+    order::Ordered,
+    search::{RELEVANCE, SearchTerm},
+};
 use crate::{
     App, Operation,
-    db::{Select, value::Value},
+    db::{Row, Select, value::Value},
     http::{PageRequest, Problem, Query, Reply, Request, Result},
 };
 
@@ -42,13 +46,23 @@ impl Filter {
     }
 }
 
-/// A page of a list of `T`, as a request asks for it.
+/// A page of a list of `T`, or of what a search finds, as a request asks for it.
 #[derive(Debug)]
 pub struct Listing<T> {
+    term: Option<SearchTerm>,
     conditions: Vec<(&'static str, Value)>,
-    order: usize,
+    order: Sort,
     page: PageRequest,
     resource: PhantomData<T>,
+}
+
+/// In what order a page is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    /// By one of the orders of the resource.
+    Order(usize),
+    /// By how well the term is matched.
+    Relevance,
 }
 
 impl<T: Resource> Listing<T> {
@@ -57,7 +71,15 @@ impl<T: Resource> Listing<T> {
     /// # Errors
     /// 400 with all faults of the query.
     pub fn of(request: &Request, operation: &Operation) -> Result<Self> {
-        Self::read(request, operation.name, None)
+        Self::read(request, operation.name, None, false)
+    }
+
+    /// What `request` asks `operation` to search for: a list of what a term finds.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn search(request: &Request, operation: &Operation) -> Result<Self> {
+        Self::read(request, operation.name, None, true)
     }
 
     /// The same, of those alone that belong to the `Owner` with this id, which their member `<owner>_id` refers to.
@@ -66,12 +88,14 @@ impl<T: Resource> Listing<T> {
     /// As [`of`](Self::of).
     pub fn within<Owner: Resource>(request: &Request, operation: &Operation, id: Uuid) -> Result<Self> {
         let filter = const { key::owner_filter::<T, Owner>() };
-        Self::read(request, &format!("{} {id}", operation.name), Some((filter, id)))
+        Self::read(request, &format!("{} {id}", operation.name), Some((filter, id)), false)
     }
 
     /// The list `list`, of those alone that an owner's filter and id restrict it to, if there is an owner.
-    fn read(request: &Request, list: &str, owner: Option<(usize, Uuid)>) -> Result<Self> {
+    fn read(request: &Request, list: &str, owner: Option<(usize, Uuid)>, is_search: bool) -> Result<Self> {
         let mut query = request.query();
+        // All faults are answered at once, so that a missing term does not end the reading.
+        let term = is_search.then(|| query.required("q").unwrap_or_default());
         let mut conditions = Vec::new();
         for (index, filter) in T::FILTERS.iter().enumerate() {
             let value = match owner {
@@ -80,22 +104,37 @@ impl<T: Resource> Listing<T> {
             };
             conditions.extend(value.map(|value| (filter.condition, value)));
         }
-        let order = sort::<T>(&mut query);
+        let order = sort::<T>(&mut query, is_search);
         let page = query.page(list);
         query.finish()?;
-        Ok(Self { conditions, order, page, resource: PhantomData })
+        Ok(Self { term, conditions, order, page, resource: PhantomData })
     }
 }
 
+impl<T: Resource> Listing<T> {
+    fn ordered(&self) -> &'static Ordered {
+        match self.order {
+            Sort::Order(index) => &T::statements().orders[index],
+            Sort::Relevance => T::statements().matches(),
+        }
+    }
+}
+
+/// The words of the orders that a list of `T` has, or a search; the first is the default.
+pub(super) fn sorts<T: Resource>(is_search: bool) -> Vec<&'static str> {
+    let relevance = is_search.then_some(RELEVANCE);
+    relevance.into_iter().chain(T::ORDERS.iter().map(|order| order.word)).collect()
+}
+
 /// Which of the orders `query` asks for.
-fn sort<T: Resource>(query: &mut Query<'_>) -> usize {
-    let find = |text: &str| {
-        T::ORDERS.iter().position(|order| order.word == text).ok_or_else(|| {
-            let words: Vec<_> = T::ORDERS.iter().map(|order| order.word).collect();
-            format!("must be one of {}", words.join(", "))
-        })
+fn sort<T: Resource>(query: &mut Query<'_>, is_search: bool) -> Sort {
+    let find = |text: &str| match T::ORDERS.iter().position(|order| order.word == text) {
+        Some(index) => Ok(Sort::Order(index)),
+        None if is_search && text == RELEVANCE => Ok(Sort::Relevance),
+        None => Err(format!("must be one of {}", sorts::<T>(is_search).join(", "))),
     };
-    query.optional_as("sort", find).unwrap_or_default()
+    let default = if is_search { Sort::Relevance } else { Sort::Order(0) };
+    query.optional_as("sort", find).unwrap_or(default)
 }
 
 impl App {
@@ -105,7 +144,7 @@ impl App {
     /// 400 for a cursor that is none of this list; 503 when the database cannot answer.
     pub async fn list<T: Resource>(&self, request: &Request, listing: Listing<T>) -> Result<Reply> {
         let rows = self.listed(&listing).await?;
-        self.page(request, listing, rows)
+        self.page(request, listing, &rows)
     }
 
     /// The same, of what belongs to the `Owner` with this id.
@@ -122,7 +161,7 @@ impl App {
         if rows.is_empty() {
             self.expect::<Owner>(owner).await?;
         }
-        self.page(request, listing, rows)
+        self.page(request, listing, &rows)
     }
 
     /// Nothing, if there is a `T` with this id.
@@ -135,23 +174,32 @@ impl App {
         found.map(|_| ()).ok_or_else(|| Problem::not_found(T::NAME))
     }
 
-    async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<T>> {
-        let statements = T::statements();
-        let order = &statements.orders[listing.order];
-        let mut select = Select::new(statements.select());
-        for (condition, value) in &listing.conditions {
+    async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<Row>> {
+        let Listing { term, conditions, page, .. } = listing;
+        let mut select = match (term, listing.order) {
+            (Some(term), Sort::Relevance) => Select::with(T::statements().search(), term.values()),
+            _ => Select::new(T::statements().select()),
+        };
+        if let Some(term) = term {
+            term.restrict(&mut select);
+        }
+        for (condition, value) in conditions {
             select.filter(condition, vec![value.clone()]);
         }
-        if let Some(position) = listing.page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))? {
+        if let Sort::Relevance = listing.order {
+            select.close(") found");
+        }
+        let order = listing.ordered();
+        if let Some(position) = page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))? {
             select.filter(&order.after, position);
         }
-        select.end(&order.by, vec![Value::Int8(listing.page.rows())]);
-        let rows = self.database.read(select.sql(), &select.parameters()).await?;
-        Ok(rows.iter().map(T::read).collect::<Result<_, _>>()?)
+        select.end(&order.by, vec![Value::Int8(page.rows())]);
+        Ok(self.database.read(select.sql(), &select.parameters()).await?)
     }
 
-    fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: Vec<T>) -> Result<Reply> {
-        let order = &T::statements().orders[listing.order];
-        listing.page.reply(request, &self.cursor_keys, rows, |last| order.position(last))
+    fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: &[Row]) -> Result<Reply> {
+        let order = listing.ordered();
+        let items = rows.iter().map(|row| order.place::<T>(row)).collect::<Result<Vec<_>, _>>()?;
+        listing.page.reply(request, &self.cursor_keys, items, |last| order.position(last))
     }
 }

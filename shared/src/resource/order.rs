@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::{Resource, key::Key};
-use crate::db::value::Value;
+use crate::db::{
+    self, Row,
+    value::{Kind, Value},
+};
 
 /// An order of a list. The id decides between equals; null is after everything else, or before it in a descending order.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +50,27 @@ const fn bare(key: &'static str) -> &'static str {
     if is_descending(key) { key.split_at(1).1 } else { key }
 }
 
+/// A resource of a row, and what decides about its place before its own members do.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Placed<T> {
+    #[serde(skip)]
+    first: Vec<i32>,
+    resource: T,
+}
+
+#[cfg(test)]
+impl<T> Placed<T> {
+    pub(super) fn of(resource: T) -> Self {
+        Self { first: Vec::new(), resource }
+    }
+}
+
 /// An order as SQL.
 #[derive(Debug)]
 pub(super) struct Ordered {
+    /// Integers that a statement computes, which decide before the keys do.
+    first: &'static [&'static str],
     pub(super) keys: Vec<Key>,
     /// Which rows come after a position.
     pub(super) after: String,
@@ -62,7 +85,7 @@ impl Ordered {
 
     /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and
     /// what it is else, so that one comparison of rows holds for all, and one index serves it.
-    pub(super) fn new(first: &[&str], keys: Vec<Key>, is_descending: bool) -> Self {
+    pub(super) fn new(first: &'static [&'static str], keys: Vec<Key>, is_descending: bool) -> Self {
         let mut columns: Vec<_> = first.iter().map(|&column| column.to_owned()).collect();
         let mut values = vec!["?".to_owned(); first.len()];
         for Key { name, kind, is_nullable, .. } in &keys {
@@ -84,16 +107,18 @@ impl Ordered {
             let _ = write!(by, "{}{column}{direction}", if index == 0 { "" } else { ", " });
         }
         by.push_str("\nlimit ?");
-        Self { keys, after, by }
+        Self { first, keys, after, by }
     }
 
     /// The values of a position in SQL: those of the keys and the id, as `json` of a cursor has them.
     pub(super) fn read(&self, json: &[serde_json::Value]) -> Option<Vec<Value>> {
+        let (first, json) = json.split_at_checked(self.first.len())?;
         let (id, keys) = json.split_last()?;
         if keys.len() != self.keys.len() {
             return None;
         }
-        let mut values = Vec::new();
+        let first = first.iter().map(|json| Kind::Int4.read(json).filter(|value| !value.is_null()));
+        let mut values = first.collect::<Option<Vec<_>>>()?;
         for (key, json) in self.keys.iter().zip(keys) {
             let value = key.kind.read(json).filter(|value| key.is_nullable || !value.is_null())?;
             if key.is_nullable {
@@ -105,10 +130,17 @@ impl Ordered {
         Some(values)
     }
 
-    /// The position of `resource`.
-    pub(super) fn position(&self, resource: &impl Resource) -> Vec<Value> {
+    /// The resource of a row, which has what this order needs.
+    pub(super) fn place<T: Resource>(&self, row: &Row) -> Result<Placed<T>, db::Error> {
+        let first = self.first.iter().map(|&column| row.try_get(column)).collect::<Result<_, _>>()?;
+        Ok(Placed { first, resource: T::read(row)? })
+    }
+
+    /// Its position.
+    pub(super) fn position<T: Resource>(&self, Placed { first, resource }: &Placed<T>) -> Vec<Value> {
         let (head, values) = (resource.head(), resource.values());
+        let first = first.iter().map(|&value| Value::Int4(value));
         let keys = self.keys.iter().map(|key| key.value(head, &values));
-        keys.chain([Value::Uuid(head.id)]).collect()
+        first.chain(keys).chain([Value::Uuid(head.id)]).collect()
     }
 }

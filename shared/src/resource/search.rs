@@ -1,93 +1,118 @@
-//! Searches: the term, and what it finds.
+//! Searches: the term, and which rows it finds.
 
-use serde::Serialize;
-use utoipa::{
-    IntoParams,
-    openapi::path::{Parameter, ParameterIn},
-};
+use utoipa::openapi::path::Parameter;
 
-use super::Resource;
 use crate::{
-    App, Operation,
     contract::required_query,
     db::{Select, value::Value},
-    http::{FromParameter, Reply, Request, Result},
+    http::{FromParameter, Result},
     text::{self, Kind},
 };
 
-/// The longest term, in characters.
+/// The order of a search by how well names match: the value of the parameter `sort` that asks for it.
+pub(super) const RELEVANCE: &str = "relevance";
+
+/// The longest term, in characters, once it is folded.
 const MAX_CHARACTERS: usize = 64;
 
-/// What is searched for: 1 to 64 characters, folded as the search keys are.
+/// The longest term as it is sent, in characters. Accents, selectors and spaces can be what folding drops of it.
+const MAX_SENT: usize = 512;
+
+/// The rows whose key contains a term of one or two characters: it is a gram of the key. That the key contains it is
+/// asked as well: an order's index is walked without computing grams.
+const BY_GRAM: &str = r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]";
+
+/// The rows whose key contains a term, by all grams of the term.
+const BY_GRAMS: &str =
+    r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)";
+
+/// The rows whose key contains a term, by trigrams.
+const BY_TRIGRAMS: &str = "search_key like ?";
+
+/// All of them, for readers.
+pub(super) const CONDITIONS: [&str; 3] = [BY_GRAM, BY_GRAMS, BY_TRIGRAMS];
+
+/// What is searched for: 1 to 64 characters, once folded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SearchTerm(String);
+pub struct SearchTerm {
+    /// As keys are folded now.
+    folded: String,
+    /// As keys were folded before, which rows may still have, if that is another.
+    folded_before: Option<String>,
+}
 
 impl SearchTerm {
-    /// A LIKE pattern for texts that contain the term, whatever characters it has.
-    fn contains_pattern(&self) -> String {
-        format!("%{}%", self.0.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    fn new(text: &str) -> Self {
+        let [(_, fold), (_, fold_before)] = text::FOLDINGS;
+        let folded = fold(text);
+        let folded_before = Some(fold_before(text)).filter(|before| *before != folded && !before.is_empty());
+        Self { folded, folded_before }
+    }
+
+    /// The parameters of a statement that ranks: the term as it is folded now, and as it was before.
+    pub(super) fn values(&self) -> Vec<Value> {
+        let before = self.folded_before.as_ref().unwrap_or(&self.folded);
+        vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
+    }
+
+    /// Restricts `select` to the rows whose key contains the term, folded by the version that the key was folded by.
+    pub(super) fn restrict(&self, select: &mut Select) {
+        let (condition, values) = contains(&self.folded);
+        let Some(before) = &self.folded_before else { return select.filter(condition, values) };
+        let of_version =
+            |(version, _), contains| vec![("search_version = ?", vec![Value::Int4(version)]), contains];
+        let [now, then] = text::FOLDINGS;
+        select.filter_any(vec![of_version(now, (condition, values)), of_version(then, contains(before))]);
     }
 }
 
-impl IntoParams for SearchTerm {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let schema = text::line_schema(MAX_CHARACTERS).build();
-        let description = "What names contain. Width, case and accents do not matter.";
-        vec![required_query("q", description, schema, "備前")]
+/// That a key contains the folded `term`: a condition with its values, for which there is an index.
+fn contains(term: &str) -> (&'static str, Vec<Value>) {
+    if term.chars().nth(2).is_none() {
+        (BY_GRAM, vec![Value::from(term), Value::from(term)])
+    } else if has_trigram(term) {
+        let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        (BY_TRIGRAMS, vec![Value::Text(format!("%{escaped}%"))])
+    } else {
+        (BY_GRAMS, vec![Value::from(term), Value::from(term)])
     }
+}
+
+/// Whether `pg_trgm` has a trigram for `term` for sure: it knows letters and digits alone, by the database's own idea of
+/// what these are. Where it has none it reads all of its index.
+fn has_trigram(term: &str) -> bool {
+    let is_known = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '\u{e0}'..='\u{24f}' | '\u{3b1}'..='\u{3c9}' | '\u{430}'..='\u{44f}')
+            || matches!(c, 'ぁ'..='ゖ' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+    };
+    term.split(|c| !is_known(c)).any(|run| run.chars().nth(2).is_some())
 }
 
 impl FromParameter for SearchTerm {
     fn from_parameter(text: &str) -> Result<Self, String> {
-        let folded = text::fold(&text::clean(text, Kind::Line, 1, MAX_CHARACTERS)?);
-        if folded.is_empty() { Err("must have something to search for".to_owned()) } else { Ok(Self(folded)) }
-    }
-}
-
-/// A resource that was found and how well it matches: 0 exactly, 1 at its start, 2 anywhere.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Found<T> {
-    #[serde(skip)]
-    rank: i32,
-    resource: T,
-}
-
-impl App {
-    /// The reply of `operation` to `request`: a page of what a term finds, best match first.
-    ///
-    /// # Errors
-    /// 400 with all faults of the query, or for a cursor that is none of this search; 503 when the database cannot answer.
-    pub async fn search<T: Resource>(&self, request: &Request, operation: &Operation) -> Result<Reply> {
-        let mut query = request.query();
-        let term: Option<SearchTerm> = query.required("q");
-        let page = query.page(operation.name);
-        query.finish()?;
-        let term = term.unwrap_or_default();
-
-        let (search, order) = T::statements().search();
-        let pattern = term.contains_pattern();
-        let mut select = Select::with(search, vec![Value::Text(term.0), Value::Text(pattern)]);
-        let position = page.position(&self.cursor_keys, |json: Vec<serde_json::Value>| {
-            let (rank, position) = json.split_first()?;
-            let rank = Value::Int4(rank.as_i64()?.try_into().ok()?);
-            Some([vec![rank], order.read(position)?].concat())
-        })?;
-        if let Some(position) = position {
-            select.filter(&order.after, position);
+        let term = Self::new(&text::clean(text, Kind::Line, 1, MAX_SENT)?);
+        match term.folded.chars().count() {
+            0 => Err("must have something to search for".to_owned()),
+            1..=MAX_CHARACTERS => Ok(term),
+            length => {
+                Err(format!("must have 1 to {MAX_CHARACTERS} characters once it is folded, not {length}"))
+            }
         }
-        select.end(&order.by, vec![Value::Int8(page.rows())]);
-        let rows = self.database.read(select.sql(), &select.parameters()).await?;
-
-        let found = rows.iter().map(|row| {
-            let rank = row.try_get("rank").map_err(crate::db::Error::from)?;
-            Ok(Found { rank, resource: T::read(row)? })
-        });
-        let found = found.collect::<Result<Vec<_>>>()?;
-        page.reply(request, &self.cursor_keys, found, |last| {
-            [vec![Value::Int4(last.rank)], order.position(&last.resource)].concat()
-        })
     }
+}
+
+/// The parameter of a search that says what is searched for.
+pub(super) fn parameter() -> Parameter {
+    let about = "What names contain, anywhere. Names and term are folded alike. The same are: upper and lower case (`WEISS`, \
+        `Weiß`); half and full width and compatibility forms (`ｶﾞﾗｽ`, `ガラス`); hiragana and katakana; letters with and \
+        without accents in Latin, Greek, Cyrillic, Hebrew, Arabic and Syriac; letters with strokes and ligatures and what is \
+        written for them (`Ł` and `l`, `Æ` and `ae`); all dashes, all tildes, all apostrophes, all double quotes, all middle \
+        dots; white space of any kind and length; what is invisible does not count. Not the same are: voiced and plain or \
+        small and large kana, `ー` and dashes, forms of a kanji (`澤`, `沢`), kana and romanisation, `ü` and `ue`, marks of \
+        Indic scripts and Thai, digits of different scripts. 1 to 64 characters once folded; what folds to nothing is \
+        refused.";
+    required_query("q", about, text::line_schema(MAX_CHARACTERS).build(), "備前")
 }
 
 #[cfg(test)]
@@ -96,12 +121,39 @@ mod tests {
 
     #[test]
     fn wildcards_in_a_term_stand_for_themselves() {
-        assert_eq!(SearchTerm(r"100%_\".to_owned()).contains_pattern(), r"%100\%\_\\%");
+        assert_eq!(contains(r"100%_\"), (BY_TRIGRAMS, vec![Value::from(r"%100\%\_\\%")]));
+    }
+
+    #[test]
+    fn a_term_is_looked_up_by_what_an_index_has_of_it() {
+        for (term, condition) in [
+            ("焼", BY_GRAM),
+            ("備前", BY_GRAM),
+            ("-", BY_GRAM),
+            ("備前焼", BY_TRIGRAMS),
+            ("cup", BY_TRIGRAMS),
+            ("a b c", BY_GRAMS),
+            ("---", BY_GRAMS),
+            ("🍵🍵🍵", BY_GRAMS),
+        ] {
+            assert_eq!(contains(term).0, condition, "{term}");
+        }
     }
 
     #[test]
     fn a_term_of_accents_alone_finds_nothing_and_is_refused() {
         assert!(SearchTerm::from_parameter("\u{301}").is_err());
-        assert_eq!(SearchTerm::from_parameter(" Café ").unwrap(), SearchTerm("cafe".to_owned()));
+        assert_eq!(
+            SearchTerm::from_parameter(" Café ").unwrap(),
+            SearchTerm { folded: "cafe".to_owned(), folded_before: None }
+        );
+    }
+
+    #[test]
+    fn characters_count_once_they_are_folded() {
+        assert!(SearchTerm::from_parameter(&"e\u{301}\u{323}".repeat(64)).is_ok());
+        for too_long in ["e".repeat(65), "ﷺ".repeat(10)] {
+            assert!(SearchTerm::from_parameter(&too_long).unwrap_err().contains("once it is folded"));
+        }
     }
 }

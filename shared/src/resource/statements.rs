@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Changes, Described, Resource, columns, key::Key, order::Ordered, refused};
+use super::{Changes, Described, Resource, columns, key::Key, key_version, order::Ordered, refused, search};
 use crate::{
     App,
     app::Answered,
     db::{Named, Parameter, Repeat, Statement, Type},
     history::Record,
     http::{Claim, Preconditions, Reply, Request, Result, SECONDS_TO_LIVE},
+    text::FOLDINGS,
     time::Moment,
 };
 
@@ -39,7 +40,7 @@ impl Statements {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            search: search::<T>(&columns),
+            search: searched::<T>(&columns),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
@@ -58,9 +59,15 @@ impl Statements {
         &self.exists
     }
 
-    /// Selects what a term finds, and in what order that is.
-    pub(super) fn search(&self) -> (&str, &Ordered) {
-        (&self.search, &self.matches)
+    /// Selects all rows with their rank for the term `$1`, which is `$2` as keys were folded before; it ends within a
+    /// sub-select, where conditions follow.
+    pub(super) fn search(&self) -> &str {
+        &self.search
+    }
+
+    /// The order of what a search finds.
+    pub(super) fn matches(&self) -> &Ordered {
+        &self.matches
     }
 
     /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
@@ -77,7 +84,7 @@ impl Statements {
         let list = filters.chain(orders).collect::<String>() + &select;
         let mut statements = vec![("list", list), ("read", select_one), ("look whether it is there", exists)];
         if !T::MATCHES.is_empty() {
-            statements.push(("search", format!("-- {}\n{search}", after(&matches))));
+            statements.push(("search", shown_search(&search, &after(&matches))));
         }
         for (what, statement) in [("create", &insert), ("change", &update), ("delete", &delete)] {
             statements.push((what, statement.sql().to_owned()));
@@ -94,22 +101,25 @@ fn read<T: Described>(prefix: &str) -> String {
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Selects the rows whose `search_key` contains `$1`, for which `$2` is the pattern, with their rank. Each line of a key is
-/// a text of its own.
-fn search<T: Resource>(columns: &str) -> String {
+/// Selects all rows with their rank for the term `$1`, and leaves the sub-select open.
+fn searched<T: Resource>(columns: &str) -> String {
+    let [_, (before, _)] = FOLDINGS;
     format!(
         "select *
 from (
   select {columns},
-    case
-      when $1 = any (string_to_array(search_key, E'\\n')) then 0
-      when strpos(E'\\n' || search_key, E'\\n' || $1) > 0 then 1
-      else 2
-    end as rank
-  from {}
-  where search_key like $2
-) found",
+    search_rank(search_key, case search_version when {before} then $2 else $1 end) as rank
+  from {}",
         T::TABLE
+    )
+}
+
+/// A search as readers see it.
+fn shown_search(search: &str, matches: &str) -> String {
+    let conditions: String =
+        search::CONDITIONS.iter().map(|condition| format!("-- q: where {condition}\n")).collect();
+    format!(
+        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n{search}\n) found"
     )
 }
 
@@ -133,7 +143,12 @@ fn recorded<T: Described>(changed: &str) -> String {
 
 fn insert<T: Described>() -> String {
     let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
-    let names: Vec<_> = fields.flatten().collect();
+    let mut names: Vec<_> = fields.flatten().collect();
+    let mut values: Vec<_> = names.iter().map(|name| format!(":{name}")).collect();
+    if let Some((version, _)) = key_version::<T>() {
+        names.push(version);
+        values.push(format!("-:{version}"));
+    }
     format!(
         "with claim as materialized (
   select is_new, fingerprint, created_id, created_at
@@ -150,7 +165,7 @@ select is_new, fingerprint, created_id, created_at
 from claim",
         table = T::TABLE,
         names = names.join(", "),
-        values = names.iter().map(|name| format!(":{name}")).collect::<Vec<_>>().join(", "),
+        values = values.join(", "),
         recorded = recorded::<T>("created"),
     )
 }
@@ -170,6 +185,15 @@ fn update<T: Described>() -> String {
             ));
         }
         differences.push(format!("({is_sent} and current.{name} is distinct from :{name})"));
+    }
+    if let Some((version, _)) = key_version::<T>() {
+        // A row of which some keys stay as they are stays one of their version.
+        let searched = T::FIELDS.iter().filter(|field| field.derived.is_some());
+        let all: Vec<_> = searched.map(|field| format!("'{}'", field.name)).collect();
+        let all = all.join(", ");
+        set.push_str(&format!(
+            "\n    {version} = -case when array[{all}] <@ :members then :{version} else {table}.{version} end,"
+        ));
     }
     let row = read::<T>("");
     format!(

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{order::Ordered, sample::Cup, *};
+use super::{
+    order::{Ordered, Placed},
+    sample::Cup,
+    *,
+};
 use crate::{db::value::Kind, http::Members};
 
 fn members(body: &serde_json::Value) -> Members {
@@ -81,7 +85,7 @@ fn a_key_that_can_be_null_is_two() {
     let mut cup: Cup = members(&Cup::example()).create().unwrap();
     for weight_of_it in [cup.weight, None] {
         cup.weight = weight_of_it;
-        let position = serde_json::to_value(weight.position(&cup)).unwrap();
+        let position = serde_json::to_value(weight.position(&Placed::of(cup.clone()))).unwrap();
         let read = weight.read(position.as_array().unwrap()).unwrap();
         let value = cup.weight.value();
         assert_eq!(read, [Value::Bool(value.is_null()), value, Value::Uuid(cup.id.0)]);

@@ -10,7 +10,14 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The version of what [`fold`] does. Search keys of another version must be made again; whatever changes the folded
 /// text of any text raises this number.
-pub const FOLDING: i16 = 2;
+pub const FOLDING: i32 = 2;
+
+/// A version of the folding, and what it does.
+pub type Folding = (i32, fn(&str) -> String);
+
+/// The versions by which search keys of rows were made: the present one, and the one before, whose
+/// keys are there until a migration has made all of them again.
+pub const FOLDINGS: [Folding; 2] = [(FOLDING, fold), (1, fold_v1)];
 
 /// The longest folded text, in characters: of at most four bytes each, so that an entry of a B-tree index of PostgreSQL
 /// (2,704 bytes) has room for it. One character of a text can become 18 of NFKC.

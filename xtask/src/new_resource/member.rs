@@ -228,13 +228,14 @@ impl Member {
 }
 
 /// What every table has, and what lists are asked for.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "id",
     "version",
     "created_at",
     "updated_at",
     "changed_by_request",
     "search_key",
+    "search_version",
     "limit",
     "cursor",
     "sort",

@@ -1,0 +1,120 @@
+//! Makes search keys again that another version of the folding has made, while the API serves: searches find rows of both.
+
+use anyhow::{Context, Result};
+use domain::Visitor;
+use shared::{resource::Resource, text::FOLDINGS};
+use tokio_postgres::{
+    Client, Transaction,
+    types::{ToSql, Type},
+};
+
+/// How many rows are locked at a time: a write to one of them waits for milliseconds.
+const BATCH: i64 = 500;
+
+/// How often the tables are read through: what a write holds is passed over, and looked at again.
+const PASSES: usize = 5;
+
+/// A table with search keys, and what they follow from: each a member, a column and a function.
+struct Searched {
+    table: &'static str,
+    keys: Vec<Key>,
+}
+
+type Key = (&'static str, &'static str, fn(&str) -> String);
+
+#[derive(Default)]
+struct All(Vec<Searched>);
+
+impl Visitor for All {
+    fn visit<T: Resource>(&mut self) {
+        let fields = T::FIELDS.iter();
+        let keys: Vec<_> = fields
+            .filter_map(|field| field.derived.map(|(column, fold)| (field.name, column, fold)))
+            .collect();
+        if !keys.is_empty() {
+            self.0.push(Searched { table: T::TABLE, keys });
+        }
+    }
+}
+
+/// Makes all search keys again that were made by an earlier version, and returns of how many rows.
+///
+/// # Errors
+/// When the database refuses a statement. The batches before stay, and the next run continues.
+pub(crate) async fn refold(client: &mut Client) -> Result<u64> {
+    let mut all = All::default();
+    domain::visit(&mut all);
+    let mut done = 0;
+    for searched in &all.0 {
+        let failed = || format!("search keys of {}: cannot make them again", searched.table);
+        done += searched.refold(client).await.with_context(failed)?;
+    }
+    Ok(done)
+}
+
+impl Searched {
+    async fn refold(&self, client: &mut Client) -> Result<u64> {
+        let [(version, _), _] = FOLDINGS;
+        let has_versions =
+            "select from information_schema.columns where table_name = $1 and column_name = 'search_version'";
+        if client.query_opt(has_versions, &[&self.table]).await?.is_none() {
+            // The database was migrated for a release that knows no versions.
+            return Ok(0);
+        }
+        let mut done = 0;
+        for _ in 0..PASSES {
+            let mut last = uuid::Uuid::nil();
+            loop {
+                let transaction = client.transaction().await?;
+                let (rows, end) = self.batch(&transaction, version, last).await?;
+                transaction.commit().await?;
+                done += rows;
+                let Some(end) = end else { break };
+                last = end;
+                tracing::info!(table = self.table, rows = done, "search keys made again");
+            }
+            let left = format!("select from {} where search_version < $1 limit 1", self.table);
+            if client.query_opt(&left, &[&version]).await?.is_none() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Makes the keys of the next rows after the id `last`, and returns how many these were and the id of the last one.
+    async fn batch(
+        &self,
+        transaction: &Transaction<'_>,
+        version: i32,
+        last: uuid::Uuid,
+    ) -> Result<(u64, Option<uuid::Uuid>)> {
+        let Self { table, keys } = self;
+        let members: Vec<_> = keys.iter().map(|(member, ..)| *member).collect();
+        let select = format!(
+            "select id, {} from {table} where id > $1 and search_version < $2 order by id limit $3 for update skip locked",
+            members.join(", ")
+        );
+        let rows = transaction.query(&select, &[&last, &version, &BATCH]).await?;
+        let Some(end) = rows.last() else { return Ok((0, None)) };
+        let end = end.get("id");
+        let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.get("id")).collect();
+        let made = |(member, _, fold): &Key| -> Vec<Option<String>> {
+            rows.iter().map(|row| row.get::<_, Option<&str>>(*member).map(fold)).collect()
+        };
+        let made: Vec<_> = keys.iter().map(made).collect();
+        let columns: Vec<_> = keys.iter().map(|(_, column, _)| *column).collect();
+        let set: String = columns.iter().map(|column| format!("{column} = made.{column}, ")).collect();
+        let arrays: String = (3..3 + keys.len()).map(|number| format!(", ${number}")).collect();
+        let update = format!(
+            "update {table} set {set}search_version = -$1
+            from unnest($2{arrays}) made (id, {})
+            where {table}.id = made.id",
+            columns.join(", ")
+        );
+        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+            vec![(&version, Type::INT4), (&ids, Type::UUID_ARRAY)];
+        parameters.extend(made.iter().map(|keys| (keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
+        transaction.query_typed(&update, &parameters).await?;
+        Ok((rows.len().try_into()?, Some(end)))
+    }
+}

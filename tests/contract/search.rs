@@ -1,0 +1,5 @@
+//! The search, as people use it.
+
+mod corpus;
+mod orders;
+mod versions;
