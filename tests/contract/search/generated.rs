@@ -1,0 +1,359 @@
+//! Many names, made of what names of crafts are made of: what is found is what a reader finds who goes through all of them,
+//! and it is found in milliseconds among a million.
+
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _, pin::pin};
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use harness::{Service, Setup, id, is_large, service, service_with};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use shared::text::{FOLDING, fold};
+use uuid::Uuid;
+
+const PLACES: &str = "備前 信楽 有田 九谷 益子 瀬戸 常滑 丹波 越前 美濃 萩 唐津 薩摩 清水 笠間 小鹿田 砥部 波佐見 伊万里 輪島 \
+    山中 会津 津軽 高岡 南部 燕三条 堺 江戸 加賀 西陣 久留米 博多 琉球 結城 箱根 秋田 飛騨 木曽 奈良 因州 土佐 天草 高取";
+const KINDS: &str = "焼 焼 焼 塗 織 染 漆器 切子 鉄器 硝子 竹細工 和紙 木工 ガラス 陶器 磁器";
+const TECHNIQUES: &str =
+    "粉引 灰釉 青磁 白磁 染付 色絵 金彩 刷毛目 三島 織部 志野 天目 緋襷 窯変 蒔絵 螺鈿 藍染 絞り 手吹き 象嵌";
+const WARES: &str = "湯呑 茶碗 皿 大皿 小皿 鉢 花器 花瓶 徳利 ぐい呑 急須 マグカップ 酒器 片口 飯碗 箸置き 椀 盆 重箱 水指 香炉 土鍋 \
+    カップ グラス タンブラー ボウル プレート 風呂敷 のれん 扇子 筆 包丁 鋏 鉄瓶 行灯 こけし だるま 蓋物";
+const ADJECTIVES: &str = "blue white black green tall small large round oval speckled matte glossy carved painted striped indigo \
+    celadon amber smoked rustic salt-glazed wood-fired woven dyed gilded engraved hammered burnished fluted footed Weiß";
+const MATERIALS: &str = "stoneware porcelain earthenware raku terracotta oak walnut cherry ash bamboo linen wool silk copper brass \
+    iron pewter silver glass crystal paper leather birch beech slate horn felt willow enamel";
+const THINGS: &str = "cup bowl plate vase jug teapot mug dish platter tray spoon ladle box basket lantern bottle pitcher tumbler \
+    goblet burner scarf blanket cushion rug towel napkin apron knife board mortar whisk kettle planter bell";
+const SYLLABLES: &str = "ka ri no ma ta se lo ve di na mi ro sa ko te la be ru gi shi an el or in us";
+
+/// A generator of numbers, the same ones at every run: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).expect("below the end")
+    }
+
+    fn is(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// A word of `words`, those in front more often: half of them come from the first quarter.
+    fn word<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        let place = self.below(words.len()) * self.below(words.len()) / words.len();
+        words[place]
+    }
+}
+
+/// What names are made of.
+struct Words([Vec<&'static str>; 8]);
+
+impl Words {
+    fn new() -> Self {
+        let lists = [PLACES, KINDS, TECHNIQUES, WARES, ADJECTIVES, MATERIALS, THINGS, SYLLABLES];
+        Self(lists.map(|list| list.split_whitespace().collect()))
+    }
+
+    fn name(&self, random: &mut Random) -> String {
+        let [places, kinds, techniques, wares, adjectives, materials, things, syllables] = &self.0;
+        let mut name = String::new();
+        if random.is(55) {
+            name += random.word(places);
+            name += random.word(kinds);
+            if random.is(50) {
+                name += if random.is(50) { " " } else { "" };
+                name += random.word(techniques);
+            }
+            name += [" ", "", "の"][random.below(3)];
+            name += random.word(wares);
+        } else {
+            if random.is(70) {
+                name += random.word(adjectives);
+                name += " ";
+            }
+            if random.is(60) {
+                name += random.word(materials);
+                name += " ";
+            }
+            name += random.word(things);
+            name[..1].make_ascii_uppercase();
+            if random.is(10) {
+                name += " ";
+                name += random.word(places);
+            }
+            if random.is(20) {
+                name += " “";
+                (0..2 + random.below(3)).for_each(|_| name += random.word(syllables));
+                name += "”";
+            }
+        }
+        if random.is(15) {
+            write!(name, " No. {}", random.below(2_000)).expect("text");
+        }
+        name
+    }
+}
+
+struct Row {
+    id: Uuid,
+    artisan: Uuid,
+    name: String,
+    key: String,
+    price: i64,
+    currency: &'static str,
+    second: usize,
+}
+
+/// `count` products of `count / 50` artisans, some of whom make many more than others.
+fn rows(count: usize) -> impl Iterator<Item = Row> {
+    let (words, mut random) = (Words::new(), Random(18));
+    (0..count).map(move |second| {
+        let name = words.name(&mut random);
+        let (high, low) = (random.next(), random.next());
+        let artisans = count / 50;
+        Row {
+            id: Uuid::from_u64_pair(high, low),
+            artisan: artisan(random.below(artisans) * random.below(artisans) / artisans),
+            key: fold(&name),
+            name,
+            price: i64::try_from(100 + random.below(300) * random.below(300)).expect("a price"),
+            currency: ["JPY", "JPY", "JPY", "EUR", "EUR", "USD"][random.below(6)],
+            second,
+        }
+    })
+}
+
+fn artisan(number: usize) -> Uuid {
+    Uuid::from_u64_pair(7, number as u64)
+}
+
+/// Fills the tables, and says on the way how far it is.
+async fn fill(service: &Service, count: usize) {
+    let database = service.database().await;
+    let artisans = format!(
+        "insert into artisans (id, given_name, given_key, family_name, family_key, search_version, created_at, updated_at)
+        select ('00000000-0000-0007-' || lpad(to_hex(n / 65536 / 65536 / 65536), 4, '0') || '-' || lpad(to_hex(n), 12, '0'))::uuid,
+            'Aoi', 'aoi', 'Abe ' || n, 'abe ' || n, -{FOLDING}, now(), now()
+        from generate_series(0, {} - 1) n",
+        count / 50
+    );
+    database.batch_execute(&artisans).await.expect("artisans");
+    let copy = "copy products (id, artisan_id, name, search_key, search_version, description, price, currency, created_at,
+        updated_at) from stdin";
+    let mut sink = pin!(database.copy_in::<_, Bytes>(copy).await.expect("a copy"));
+    let mut text = String::new();
+    for Row { id, artisan, name, key, price, currency, second } in rows(count) {
+        writeln!(
+            text,
+            "{id}\t{artisan}\t{name}\t{key}\t-{FOLDING}\t{}\t{price}\t{currency}\t{}\t2026-01-01",
+            "Wash it by hand. ".repeat(second % 20),
+            at(second),
+        )
+        .expect("text");
+        if second % 10_000 == 9_999 || second == count - 1 {
+            sink.send(Bytes::from(std::mem::take(&mut text))).await.expect("rows are taken");
+            if second % 200_000 == 199_999 {
+                eprintln!("· {} names of {count}", second + 1);
+            }
+        }
+    }
+    sink.finish().await.expect("all rows are taken");
+    for table in ["products", "artisans"] {
+        database.batch_execute(&format!("vacuum analyze {table}")).await.expect("statistics");
+    }
+}
+
+/// A time that every twentieth row shares, so that ids have to decide.
+fn at(second: usize) -> String {
+    let second = second / 20;
+    format!(
+        "2026-01-{:02} {:02}:{:02}:{:02}+00",
+        1 + second / 86_400,
+        second / 3_600 % 24,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// How well a folded name matches a folded term, as the documentation says; none if it does not.
+fn rank(key: &str, term: &str) -> Option<u8> {
+    let words = |text: &str| format!(" {text} ");
+    if key == term {
+        Some(0)
+    } else if key.starts_with(&format!("{term} ")) {
+        Some(1)
+    } else if key.starts_with(term) {
+        Some(2)
+    } else if words(key).contains(&words(term)) {
+        Some(3)
+    } else {
+        key.contains(term).then_some(4)
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+#[test]
+fn what_is_found_is_what_a_reader_of_all_names_finds() {
+    const ROWS: usize = 1_500;
+    service(async |service| {
+        fill(service, ROWS).await;
+        let all: Vec<_> = rows(ROWS).collect();
+        let mut random = Random(19);
+        for case in 0..120 {
+            // A part of a folded name, of any length; sometimes one that no name has.
+            let key: Vec<_> = all[random.below(ROWS)].key.chars().collect();
+            let start = random.below(key.len());
+            let length = 1 + random.below((key.len() - start).min(12));
+            let mut term: String = key[start..start + length].iter().collect();
+            if random.is(10) {
+                term.push('x');
+            }
+            let folded = fold(&term);
+            if folded.is_empty() {
+                continue;
+            }
+            let mut query = format!("/v1/products/search?limit=100&q={}", encoded(&term));
+            let (cheapest, currency) = (i64::try_from(random.below(40_000)).expect("a price"), "EUR");
+            let (by_price, by_currency) = (random.is(40), random.is(40));
+            if by_price {
+                write!(query, "&min_price={cheapest}").expect("text");
+            }
+            if by_currency {
+                write!(query, "&currency={currency}").expect("text");
+            }
+            let mut hits: Vec<_> = all
+                .iter()
+                .filter(|row| !by_price || row.price >= cheapest)
+                .filter(|row| !by_currency || row.currency == currency)
+                .filter_map(|row| Some((rank(&row.key, &folded)?, row)))
+                .collect();
+            match case % 4 {
+                0 => hits.sort_by_key(|(rank, row)| (*rank, row.name.clone(), row.id)),
+                1 => {
+                    query += "&sort=name";
+                    hits.sort_by_key(|(_, row)| (row.name.clone(), row.id));
+                }
+                2 => {
+                    query += "&sort=-price";
+                    hits.sort_by_key(|(_, row)| Reverse((row.price, row.id)));
+                }
+                _ => {
+                    query += "&sort=created_at";
+                    hits.sort_by_key(|(_, row)| (row.second / 20, row.id));
+                }
+            }
+            let found = service.walk(&query).await;
+            let found: Vec<_> =
+                found.iter().map(|item| (id(item).to_owned(), item["name"].as_str())).collect();
+            let hits: Vec<_> = hits.iter().map(|(_, row)| (row.id.to_string(), Some(&*row.name))).collect();
+            assert_eq!(found, hits, "{term:?}: {query}");
+        }
+    });
+}
+
+/// What is asked of a million names: by how many characters a term has and how common it is, in both scripts.
+const TERMS: [(&str, &str); 20] = [
+    ("1, common", "焼"),
+    ("1, common", "a"),
+    ("1, in few places", "前"),
+    ("1, rare", "鋏"),
+    ("1, rare", "“"),
+    ("1, no hit", "笊"),
+    ("2, common", "備前"),
+    ("2, common", "ea"),
+    ("2, rare", "津軽"),
+    ("2, rare", "zq"),
+    ("3, common", "備前焼"),
+    ("3, common", "cup"),
+    ("3, rare", "津軽和"),
+    ("3, no hit", "xyz"),
+    ("10, common", "Stoneware b"),
+    ("10, rare", "備前焼粉引のマグカッ"),
+    ("10, rare", "Weiß horn k"),
+    ("10, no hit", "celadon xyz"),
+    ("kana", "ｶﾞﾗｽ"),
+    ("no letters", "“”"),
+];
+
+/// The filters, and the orders, each by itself and the last together.
+const NARROWED: [&str; 11] = [
+    "",
+    "&currency=USD",
+    "&min_price=80000",
+    "&max_price=200",
+    "&artisan_id=00000000-0000-0007-0000-000000000007",
+    "&sort=name",
+    "&sort=price",
+    "&sort=-price",
+    "&sort=created_at",
+    "&sort=-created_at",
+    "&currency=EUR&min_price=20000&sort=-price",
+];
+
+/// How long the database may take for 19 of 20 searches, in milliseconds.
+const LIMIT: f64 = 20.0;
+
+/// Asks each term with each filter and order, its first page and its tenth, twenty times each.
+#[test]
+fn a_million_names_are_searched_in_milliseconds() {
+    if !is_large() {
+        return;
+    }
+    let settings = [("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    service_with(Setup { own_server: Some(settings), ..Setup::default() }, async |service| {
+        fill(service, 1_000_000).await;
+        let mut slow = BTreeMap::new();
+        for (kind, term) in TERMS {
+            for narrowed in NARROWED {
+                let first = format!("/v1/products/search?q={}{narrowed}", encoded(term));
+                let mut tenth = first.clone();
+                for _ in 0..9 {
+                    let page = service.client().get(&tenth).await.expect(200).json();
+                    let Some(cursor) = page["next_cursor"].as_str() else { break };
+                    tenth = format!("{first}&cursor={cursor}");
+                }
+                for (page, path) in [("page 1", &first), ("page 10", &tenth)] {
+                    let p95 = p95(service, path).await;
+                    eprintln!("· {kind}: {term}{narrowed} {page}: {p95:.1} ms");
+                    if p95 > LIMIT {
+                        slow.insert(format!("{kind}: {term}{narrowed} {page}"), p95);
+                    }
+                }
+            }
+        }
+        assert!(
+            slow.is_empty(),
+            "{} of {} are slow: {slow:#?}",
+            slow.len(),
+            TERMS.len() * NARROWED.len() * 2
+        );
+    });
+}
+
+/// How long the database took for the second slowest of twenty requests, in milliseconds.
+async fn p95(service: &Service, path: &str) -> f64 {
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let before = service.log().len();
+        service.client().get(path).await.expect(200);
+        let lines = service.log().split_off(before);
+        let line = lines.iter().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            line["database_ms"].as_f64()
+        });
+        took.push(line.expect("a line that says how long the database took"));
+    }
+    took.sort_by(f64::total_cmp);
+    took[18]
+}
