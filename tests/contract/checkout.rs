@@ -119,7 +119,8 @@ fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedRece
 /// The standard output of a command, which must succeed.
 pub(crate) async fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().await.expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}\n{}", text(&output.stderr), text(&output.stdout));
     output.stdout
 }
 

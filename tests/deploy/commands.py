@@ -46,7 +46,9 @@ def commands_of(page):
         if language in ("sh", "bash"):
             yield from commands_in(text)
     for text in re.findall(r"`([^`]+)`", block.sub("", page)):
-        yield from commands_in(" ".join(text.split()))
+        # A character that is spoken of, a quote say, is no script.
+        if any(tool in text for tool in TOOLS):
+            yield from commands_in(" ".join(text.split()))
 
 
 def commands_in(script):
