@@ -47,9 +47,12 @@ $$;
 create function search_rank(key text, term text) returns integer
 language sql immutable strict parallel safe
 return case
-  when strpos(E'\n' || key || E'\n', E'\n' || term || E'\n') > 0 then 0
-  when strpos(E'\n' || key, E'\n' || term || ' ') > 0 then 1
-  when strpos(E'\n' || key, E'\n' || term) > 0 then 2
-  when strpos(' ' || translate(key, E'\n', ' ') || ' ', ' ' || term || ' ') > 0 then 3
+  when starts_with(key, term) or strpos(key, E'\n' || term) > 0 then case
+    when strpos(E'\n' || key || E'\n', E'\n' || term || E'\n') > 0 then 0
+    when strpos(E'\n' || key, E'\n' || term || ' ') > 0 then 1
+    else 2
+  end
+  -- Most rows are none of these, and the first question costs little.
+  when strpos(key, ' ' || term) > 0 and strpos(translate(key, E'\n', ' ') || ' ', ' ' || term || ' ') > 0 then 3
   else 4
 end;
