@@ -124,9 +124,13 @@ async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'s
             lists.push(("list-artisans".to_owned(), "/v1/artisans".to_owned(), sort));
         }
     }
-    let q = vec![("q", "cup")];
-    lists.push(("search-products".to_owned(), "/v1/products/search".to_owned(), q.clone()));
-    lists.push(("search-artisans".to_owned(), "/v1/artisans/search".to_owned(), q));
+    for (resource, term) in [("products", "cup"), ("artisans", "sato")] {
+        for sort in [None, Some("relevance"), Some("name"), Some("-created_at")] {
+            let search = format!("search-{resource} whole words first");
+            let query = [("q", term)].into_iter().chain(sort.map(|sort| ("sort", sort)));
+            lists.push((search, format!("/v1/{resource}/search"), query.collect()));
+        }
+    }
     lists.push((format!("list-product-history {product_id}"), format!("{product}/history"), vec![]));
     lists.push((format!("list-artisan-history {artisan_id}"), format!("{artisan}/history"), vec![]));
     lists

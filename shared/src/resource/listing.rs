@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Resource, key,
     order::Ordered,
-    search::{RELEVANCE, SearchTerm},
+    search::{RANKS, RELEVANCE, SearchTerm},
 };
 use crate::{
     App, Operation,
@@ -79,7 +79,7 @@ impl<T: Resource> Listing<T> {
     /// # Errors
     /// As [`of`](Self::of).
     pub fn search(request: &Request, operation: &Operation) -> Result<Self> {
-        Self::read(request, operation.name, None, true)
+        Self::read(request, &format!("{} {RANKS}", operation.name), None, true)
     }
 
     /// The same, of those alone that belong to the `Owner` with this id, which their member `<owner>_id` refers to.

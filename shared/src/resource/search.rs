@@ -12,6 +12,9 @@ use crate::{
 /// The order of a search by how well names match: the value of the parameter `sort` that asks for it.
 pub(super) const RELEVANCE: &str = "relevance";
 
+/// What the ranks are, which cursors of a search are bound to: those of other ranks lead to another place.
+pub(super) const RANKS: &str = "whole words first";
+
 /// The longest term, in characters, once it is folded.
 const MAX_CHARACTERS: usize = 64;
 
