@@ -1,10 +1,10 @@
--- A search key says by which version of the folding it was made: the service finds rows of either of two, and makes keys
--- again that the one before has made, while it serves.
+-- The version of the folding that produced a row's search key. A search matches keys of the current and of the previous
+-- version; `migrate` recomputes the latter while the API serves.
 alter table products add column search_version integer not null default 1;
 alter table artisans add column search_version integer not null default 1;
 
--- Who writes a key says by minus the version how it was made. What says nothing is a release that knows version 1 alone,
--- and that can change a row which another has made again.
+-- A writer states the version of the key that it writes as a negative number, which this trigger makes positive. An update
+-- that writes a key without a version comes from a release that only has version 1, and may replace a newer key.
 create function say_search_version() returns trigger
 language plpgsql as $$
 begin
@@ -22,12 +22,12 @@ for each row execute function say_search_version();
 create trigger say_search_version before insert or update of given_key, family_key on artisans
 for each row execute function say_search_version();
 
--- How many rows a term finds decides how they are found: the sample of keys from which that is estimated is five times
--- the usual one.
+-- The planner chooses between an index walk and a bitmap by the estimated number of matches: sample five times as many
+-- keys as by default.
 alter table products alter column search_key set statistics 500;
 alter table artisans alter column search_key set statistics 500;
 
--- The grams of one and of two characters of a text; a line's end is a character of the latter alone.
+-- The 1-grams and 2-grams of a text; line ends occur in 2-grams only.
 create function text_grams(text) returns text[]
 language plpgsql immutable strict parallel safe as $$
 declare
@@ -42,8 +42,8 @@ begin
 end
 $$;
 
--- How well a key that contains a term matches it, best first: it is the term; it begins with it, as whole words; it begins
--- with it; it has it as whole words; it has it. Words are what spaces divide.
+-- The rank of a key that contains a term: 0 if it equals the term, 1 if it starts with the term as whole words, 2 if it
+-- starts with the term, 3 if it contains the term as whole words, 4 otherwise. Words are separated by spaces.
 create function search_rank(key text, term text) returns integer
 language sql immutable strict parallel safe
 return case
@@ -52,7 +52,7 @@ return case
     when strpos(E'\n' || key, E'\n' || term || ' ') > 0 then 1
     else 2
   end
-  -- Most rows are none of these, and the first question costs little.
+  -- Cheapest test first: most matches of a common term fail it.
   when strpos(key, ' ' || term) > 0 and strpos(translate(key, E'\n', ' ') || ' ', ' ' || term || ' ') > 0 then 3
   else 4
 end;

@@ -1,5 +1,5 @@
 -- outside a transaction
--- Each line of a search key is a text of its own, with an end on both sides.
+-- Each line of a search key is framed by line ends, so that 2-grams tell where it starts and ends.
 drop index concurrently if exists products_grams_idx;
 create index concurrently products_grams_idx on products using gin (text_grams(E'\n' || search_key || E'\n'));
 drop index concurrently if exists artisans_grams_idx;

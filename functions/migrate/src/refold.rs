@@ -1,4 +1,4 @@
-//! Makes search keys again that another version of the folding has made, while the API serves: searches find rows of both.
+//! Recomputes search keys that an earlier version of the folding produced, in batches, while the API serves.
 
 use anyhow::{Context, Result};
 use domain::Visitor;
@@ -8,18 +8,19 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-/// How many rows are locked at a time: a write to one of them waits for milliseconds.
+/// Rows per transaction. A write to one of them waits for milliseconds.
 const BATCH: i64 = 500;
 
-/// How often the tables are read through: what a write holds is passed over, and looked at again.
+/// Maximum number of passes over a table: rows that are locked by a write are skipped, and tried again in the next pass.
 const PASSES: usize = 5;
 
-/// A table with search keys, and what they follow from: each a member, a column and a function.
+/// A table with search keys.
 struct Searched {
     table: &'static str,
     keys: Vec<Key>,
 }
 
+/// A member, the column of its search key, and the folding.
 type Key = (&'static str, &'static str, fn(&str) -> String);
 
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Visitor for All {
     }
 }
 
-/// Makes all search keys again that were made by an earlier version, and returns of how many rows.
+/// Recomputes all search keys of earlier versions, and returns the number of rows changed.
 ///
 /// # Errors
 /// When the database refuses a statement. The batches before stay, and the next run continues.
@@ -81,7 +82,8 @@ impl Searched {
         Ok(done)
     }
 
-    /// Makes the keys of the next rows after the id `last`, and returns how many these were and the id of the last one.
+    /// Recomputes the keys of the next rows after the id `last`. Returns the number of rows and the id of the last one, or
+    /// `None` at the end of the table.
     async fn batch(
         &self,
         transaction: &Transaction<'_>,

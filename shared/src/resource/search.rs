@@ -9,38 +9,38 @@ use crate::{
     text::{self, Kind},
 };
 
-/// The order of a search by how well names match: the value of the parameter `sort` that asks for it.
+/// Value of the parameter `sort` for the order by rank.
 pub(super) const RELEVANCE: &str = "relevance";
 
-/// What the ranks are, which cursors of a search are bound to: those of other ranks lead to another place.
+/// Names the meaning of ranks. Cursors are bound to it, because a position among other ranks is another position.
 pub(super) const RANKS: &str = "whole words first";
 
 /// The longest term, in characters, once it is folded.
 const MAX_CHARACTERS: usize = 64;
 
-/// The longest term as it is sent, in characters. Accents, selectors and spaces can be what folding drops of it.
+/// The longest term before folding, in characters: folding drops accents, variation selectors and spaces.
 const MAX_SENT: usize = 512;
 
-/// The rows whose key contains a term of one or two characters: it is a gram of the key. That the key contains it is
-/// asked as well: an order's index is walked without computing grams.
+/// Condition for terms of one or two characters, which are grams of the key. `strpos` comes first because it is cheap: a
+/// walk through another index evaluates the condition for every row.
 const BY_GRAM: &str = r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]";
 
-/// The rows whose key contains a term, by all grams of the term.
+/// Condition for longer terms without a trigram.
 const BY_GRAMS: &str =
     r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)";
 
-/// The rows whose key contains a term, by trigrams.
+/// Condition for all other terms.
 const BY_TRIGRAMS: &str = "search_key like ?";
 
-/// All of them, for readers.
+/// All conditions, for `cargo xtask sql`.
 pub(super) const CONDITIONS: [&str; 3] = [BY_GRAM, BY_GRAMS, BY_TRIGRAMS];
 
-/// What is searched for: 1 to 64 characters, once folded.
+/// A search term of 1 to 64 characters after folding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchTerm {
-    /// As keys are folded now.
+    /// Folded by the current version.
     folded: String,
-    /// As keys were folded before, which rows may still have, if that is another.
+    /// Folded by the previous version, which old rows may still have; `None` if that gives the same text.
     folded_before: Option<String>,
 }
 
@@ -52,13 +52,13 @@ impl SearchTerm {
         Self { folded, folded_before }
     }
 
-    /// The parameters of a statement that ranks: the term as it is folded now, and as it was before.
+    /// The parameters of the ranking statement: the term folded by the current and by the previous version.
     pub(super) fn values(&self) -> Vec<Value> {
         let before = self.folded_before.as_ref().unwrap_or(&self.folded);
         vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
     }
 
-    /// Restricts `select` to the rows whose key contains the term, folded by the version that the key was folded by.
+    /// Restricts `select` to rows whose key contains the term, folded by the version of that key.
     pub(super) fn restrict(&self, select: &mut Select) {
         let (condition, values) = contains(&self.folded);
         let Some(before) = &self.folded_before else { return select.filter(condition, values) };
@@ -69,7 +69,7 @@ impl SearchTerm {
     }
 }
 
-/// That a key contains the folded `term`: a condition with its values, for which there is an index.
+/// The condition that a key contains the folded `term`, with its values. Each form has an index.
 fn contains(term: &str) -> (&'static str, Vec<Value>) {
     if term.chars().nth(2).is_none() {
         (BY_GRAM, vec![Value::from(term), Value::from(term)])
@@ -81,8 +81,8 @@ fn contains(term: &str) -> (&'static str, Vec<Value>) {
     }
 }
 
-/// Whether `pg_trgm` has a trigram for `term` for sure: it knows letters and digits alone, by the database's own idea of
-/// what these are. Where it has none it reads all of its index.
+/// Whether `pg_trgm` certainly extracts a trigram from `term`. It uses letters and digits only, as classified by the
+/// database's locale, and without a trigram it scans its whole index.
 fn has_trigram(term: &str) -> bool {
     let is_known = |c: char| {
         c.is_ascii_alphanumeric()
