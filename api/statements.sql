@@ -25,10 +25,11 @@ where id = $1;
 -- q: where search_key like ?
 -- filters and orders as of the list
 -- sort=relevance: order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
+-- in the place of $1, where versions fold a term differently: case search_version when 1 then $2 else $1 end
 select *
 from (
   select id, given_name, family_name, biography, version, created_at, updated_at,
-    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+    search_rank(search_key, $1) as rank
   from artisans
 ) found;
 
@@ -145,10 +146,11 @@ where id = $1;
 -- q: where search_key like ?
 -- filters and orders as of the list
 -- sort=relevance: order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
+-- in the place of $1, where versions fold a term differently: case search_version when 1 then $2 else $1 end
 select *
 from (
   select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
-    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+    search_rank(search_key, $1) as rank
   from products
 ) found;
 

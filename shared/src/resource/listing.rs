@@ -177,7 +177,7 @@ impl App {
     async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<Row>> {
         let Listing { term, conditions, page, .. } = listing;
         let mut select = match (term, listing.order) {
-            (Some(term), Sort::Relevance) => Select::with(T::statements().search(), term.values()),
+            (Some(term), Sort::Relevance) => Select::with(T::statements().search(term), term.values()),
             _ => Select::new(T::statements().select()),
         };
         if let Some(term) = term {

@@ -52,10 +52,16 @@ impl SearchTerm {
         Self { folded, folded_before }
     }
 
-    /// The parameters of the ranking statement: the term folded by the current and by the previous version.
+    /// Whether the current and the previous version fold the term differently.
+    pub(super) fn has_two_foldings(&self) -> bool {
+        self.folded_before.is_some()
+    }
+
+    /// The parameters of the ranking statement: the term folded by the current version, and by the previous one if that
+    /// differs. A constant term is prepared once, not for every row.
     pub(super) fn values(&self) -> Vec<Value> {
-        let before = self.folded_before.as_ref().unwrap_or(&self.folded);
-        vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
+        let foldings = [Some(&self.folded), self.folded_before.as_ref()];
+        foldings.into_iter().flatten().map(|folded| Value::from(folded.as_str())).collect()
     }
 
     /// Restricts `select` to rows whose key contains the term, folded by the version of that key.

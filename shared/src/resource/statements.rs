@@ -3,7 +3,14 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Changes, Described, Resource, columns, key::Key, key_version, order::Ordered, refused, search};
+use super::{
+    Changes, Described, Resource, columns,
+    key::Key,
+    key_version,
+    order::Ordered,
+    refused,
+    search::{self, SearchTerm},
+};
 use crate::{
     App,
     app::Answered,
@@ -21,6 +28,7 @@ pub struct Statements {
     select_one: String,
     exists: String,
     search: String,
+    search_by_version: String,
     insert: Named,
     update: Named,
     delete: Named,
@@ -40,7 +48,8 @@ impl Statements {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            search: searched::<T>(&columns),
+            search: searched::<T>(&columns, "$1"),
+            search_by_version: searched::<T>(&columns, &term_by_version()),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
@@ -59,10 +68,10 @@ impl Statements {
         &self.exists
     }
 
-    /// Selects all rows with their rank for the term `$1`, which is `$2` as keys were folded before; it ends within a
-    /// sub-select, where conditions follow.
-    pub(super) fn search(&self) -> &str {
-        &self.search
+    /// Selects all rows with their rank for `term`, whose values are the parameters. The statement ends inside a sub-select,
+    /// where conditions follow.
+    pub(super) fn search(&self, term: &SearchTerm) -> &str {
+        if term.has_two_foldings() { &self.search_by_version } else { &self.search }
     }
 
     /// The order of what a search finds.
@@ -72,8 +81,18 @@ impl Statements {
 
     /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
     pub fn shown<T: Resource>() -> String {
-        let Self { select, select_one, exists, search, insert, update, delete, orders, matches } =
-            Self::of::<T>();
+        let Self {
+            select,
+            select_one,
+            exists,
+            search,
+            search_by_version: _,
+            insert,
+            update,
+            delete,
+            orders,
+            matches,
+        } = Self::of::<T>();
         let after = |Ordered { after, by, .. }: &Ordered| {
             format!("{}, after a cursor where {after}", by.replace('\n', " "))
         };
@@ -101,14 +120,19 @@ fn read<T: Described>(prefix: &str) -> String {
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Selects all rows with their rank for the term `$1`, and leaves the sub-select open.
-fn searched<T: Resource>(columns: &str) -> String {
+/// The term as the key of a row is folded: `$1` by the current version, `$2` by the previous one.
+fn term_by_version() -> String {
     let [_, (before, _)] = FOLDINGS;
+    format!("case search_version when {before} then $2 else $1 end")
+}
+
+/// Selects all rows with their rank for `term`, and leaves the sub-select open.
+fn searched<T: Resource>(columns: &str, term: &str) -> String {
     format!(
         "select *
 from (
   select {columns},
-    search_rank(search_key, case search_version when {before} then $2 else $1 end) as rank
+    search_rank(search_key, {term}) as rank
   from {}",
         T::TABLE
     )
@@ -119,7 +143,8 @@ fn shown_search(search: &str, matches: &str) -> String {
     let conditions: String =
         search::CONDITIONS.iter().map(|condition| format!("-- q: where {condition}\n")).collect();
     format!(
-        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n{search}\n) found"
+        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n-- in the place of $1, where versions fold a term differently: {}\n{search}\n) found",
+        term_by_version()
     )
 }
 
