@@ -34,6 +34,10 @@ update cups set size = length(name)
 where id in (select id from cups where size is null limit 500);
 ";
 
+/// The locks that sessions of this database wait for: other tests have databases on the same server.
+const WAITING: &str =
+    "from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()";
+
 async fn count(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.expect("a count").get(0)
 }
@@ -154,7 +158,7 @@ fn a_build_waits_for_old_transactions_beside_another_migration() {
             let (url, all) = (url.to_owned(), all.clone());
             tokio::spawn(async move { migrate_by(&url, &all).await.expect("a migration") })
         });
-        until(&client, "select count(*) from pg_locks where locktype = 'virtualxid' and not granted").await;
+        until(&client, &format!("select count(*) {WAITING} and locktype = 'virtualxid'")).await;
         sleep(Duration::from_millis(1_500)).await;
         old.batch_execute("commit").await.expect("an end");
         let mut applied = Vec::new();
@@ -180,9 +184,9 @@ fn a_backfill_in_batches_continues_after_it_was_killed() {
             async move { migrate_by(&url, &all).await }
         });
         let filled = "select count(size) from cups";
-        until(&client, &format!("select count(*) from pg_locks where not granted and ({filled}) > 0")).await;
-        let end = "select count(pg_terminate_backend(pid)) from pg_locks where not granted";
-        assert_eq!(count(&client, end).await, 1);
+        until(&client, &format!("select count(*) {WAITING} and ({filled}) > 0")).await;
+        let end = format!("select count(pg_terminate_backend(pid)) {WAITING}");
+        assert_eq!(count(&client, &end).await, 1);
         let error = migrating.await.expect("no panic").expect_err("it is killed");
         assert!(format!("{error:?}").contains("the next run continues"), "{error:?}");
         let kept = count(&client, filled).await;
