@@ -25,11 +25,10 @@ where id = $1;
 -- q: where search_key like ?
 -- filters and orders as of the list
 -- sort=relevance: order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
--- in the place of $1, where versions fold a term differently: case search_version when 1 then $2 else $1 end
 select *
 from (
   select id, given_name, family_name, biography, version, created_at, updated_at,
-    search_rank(search_key, $1) as rank
+    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
   from artisans
 ) found;
 
@@ -39,7 +38,7 @@ with claim as materialized (
   from claim_idempotency_key($1, $2, $3, $4, $5, $6)
 ), created as (
   insert into artisans (id, given_name, given_key, family_name, family_key, biography, search_version, version, created_at, updated_at)
-  select $4, $7, $8, $9, $10, $11, -$12, $13, $5, $5
+  select $4, $7, $8, $9, $10, $11, $12, $13, $5, $5
   from claim
   where is_new
   on conflict (id) do nothing
@@ -69,7 +68,7 @@ with current as (
     family_name = case when 'family_name' = any ($6) then $9 else artisans.family_name end,
     family_key = case when 'family_name' = any ($6) then $10 else artisans.family_key end,
     biography = case when 'biography' = any ($6) then $11 else artisans.biography end,
-    search_version = -case when array['given_name', 'family_name'] <@ $6 then $12 else artisans.search_version end,
+    search_version = case when array['given_name', 'family_name'] <@ $6 then $12 else -artisans.search_version end,
     version = next_version('artisan', artisans.id, artisans.version),
     updated_at = greatest($13, artisans.updated_at),
     changed_by_request = $1
@@ -146,11 +145,10 @@ where id = $1;
 -- q: where search_key like ?
 -- filters and orders as of the list
 -- sort=relevance: order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
--- in the place of $1, where versions fold a term differently: case search_version when 1 then $2 else $1 end
 select *
 from (
   select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
-    search_rank(search_key, $1) as rank
+    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
   from products
 ) found;
 
@@ -160,7 +158,7 @@ with claim as materialized (
   from claim_idempotency_key($1, $2, $3, $4, $5, $6)
 ), created as (
   insert into products (id, artisan_id, name, search_key, description, price, currency, search_version, version, created_at, updated_at)
-  select $4, $7, $8, $9, $10, $11, $12, -$13, $14, $5, $5
+  select $4, $7, $8, $9, $10, $11, $12, $13, $14, $5, $5
   from claim
   where is_new
   on conflict (id) do nothing
@@ -191,7 +189,7 @@ with current as (
     description = case when 'description' = any ($6) then $10 else products.description end,
     price = case when 'price' = any ($6) then $11 else products.price end,
     currency = case when 'currency' = any ($6) then $12 else products.currency end,
-    search_version = -case when array['name'] <@ $6 then $13 else products.search_version end,
+    search_version = case when array['name'] <@ $6 then $13 else -products.search_version end,
     version = next_version('product', products.id, products.version),
     updated_at = greatest($14, products.updated_at),
     changed_by_request = $1

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Visitor;
-use harness::{Service, service};
+use harness::{Service, encoded, service};
 use http::Method;
 use serde_json::{Value, json};
-use shared::resource::{Resource, key_version, laws};
+use shared::resource::{Resource, column_names, laws};
 use tokio_postgres::error::SqlState;
 
 /// What every table has besides, and who changes it.
@@ -26,9 +26,7 @@ struct Described(Vec<(&'static str, BTreeSet<String>)>);
 
 impl Visitor for Described {
     fn visit<T: Resource>(&mut self) {
-        let own = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
-        let version = key_version::<T>().map(|(name, _)| name);
-        let columns = own.flatten().chain(version).chain(COMMON).map(str::to_owned).collect();
+        let columns = column_names::<T>().into_iter().chain(COMMON).map(str::to_owned).collect();
         self.0.push((T::TABLE, columns));
     }
 }
@@ -109,10 +107,6 @@ async fn create(service: &Service, table: &str, body: &Value) -> Value {
     let json = [("content-type", "application/json")];
     let created = service.client().send(Method::POST, &format!("/v1/{table}"), &json, body.to_string()).await;
     created.expect(201).json()
-}
-
-fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// `resource` has the members of `sent`.

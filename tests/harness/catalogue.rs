@@ -14,6 +14,11 @@ pub const DROP_CHECKS: &str = "
       end loop;
     end $$;";
 
+/// `text` as a value of a query.
+pub fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 impl Service {
     /// Creates a product and returns it.
     ///

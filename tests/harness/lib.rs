@@ -42,7 +42,7 @@ use tokio::{
 use tokio_postgres::{Client as Connection, NoTls};
 
 pub use aws::Aws;
-pub use catalogue::{DROP_CHECKS, artisan_path, id, product_path, texts};
+pub use catalogue::{DROP_CHECKS, artisan_path, encoded, id, product_path, texts};
 pub use client::{Client, Response};
 pub use front::{Front, SSL_REQUEST};
 pub use log_book::LogBook;

@@ -2,11 +2,13 @@
 
 use anyhow::{Context, Result};
 use domain::Visitor;
-use shared::{resource::Resource, text::FOLDINGS};
-use tokio_postgres::{
-    Client, Transaction,
-    types::{ToSql, Type},
+use shared::{
+    db::{Named, Parameter, Type},
+    resource::Resource,
+    text::FOLDING,
 };
+use tokio_postgres::{Client, Transaction};
+use uuid::Uuid;
 
 /// Rows per transaction. A write to one of them waits for milliseconds.
 const BATCH: i64 = 500;
@@ -55,28 +57,27 @@ pub(crate) async fn refold(client: &mut Client) -> Result<u64> {
 
 impl Searched {
     async fn refold(&self, client: &mut Client) -> Result<u64> {
-        let [(version, _), _] = FOLDINGS;
         let has_versions =
             "select from information_schema.columns where table_name = $1 and column_name = 'search_version'";
         if client.query_opt(has_versions, &[&self.table]).await?.is_none() {
             // The database was migrated for a release that knows no versions.
             return Ok(0);
         }
+        let left = format!("select from {} where search_version < $1 limit 1", self.table);
         let mut done = 0;
         for _ in 0..PASSES {
-            let mut last = uuid::Uuid::nil();
+            if client.query_opt(&left, &[&FOLDING]).await?.is_none() {
+                break;
+            }
+            let mut last = Uuid::nil();
             loop {
                 let transaction = client.transaction().await?;
-                let (rows, end) = self.batch(&transaction, version, last).await?;
+                let (rows, end) = self.batch(&transaction, last).await?;
                 transaction.commit().await?;
                 done += rows;
                 let Some(end) = end else { break };
                 last = end;
                 tracing::info!(table = self.table, rows = done, "search keys made again");
-            }
-            let left = format!("select from {} where search_version < $1 limit 1", self.table);
-            if client.query_opt(&left, &[&version]).await?.is_none() {
-                break;
             }
         }
         Ok(done)
@@ -84,39 +85,35 @@ impl Searched {
 
     /// Recomputes the keys of the next rows after the id `last`. Returns the number of rows and the id of the last one, or
     /// `None` at the end of the table.
-    async fn batch(
-        &self,
-        transaction: &Transaction<'_>,
-        version: i32,
-        last: uuid::Uuid,
-    ) -> Result<(u64, Option<uuid::Uuid>)> {
+    async fn batch(&self, transaction: &Transaction<'_>, last: Uuid) -> Result<(u64, Option<Uuid>)> {
         let Self { table, keys } = self;
         let members: Vec<_> = keys.iter().map(|(member, ..)| *member).collect();
         let select = format!(
             "select id, {} from {table} where id > $1 and search_version < $2 order by id limit $3 for update skip locked",
             members.join(", ")
         );
-        let rows = transaction.query(&select, &[&last, &version, &BATCH]).await?;
+        let rows = transaction.query(&select, &[&last, &FOLDING, &BATCH]).await?;
         let Some(end) = rows.last() else { return Ok((0, None)) };
         let end = end.get("id");
-        let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.get("id")).collect();
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect();
         let made = |(member, _, fold): &Key| -> Vec<Option<String>> {
             rows.iter().map(|row| row.get::<_, Option<&str>>(*member).map(fold)).collect()
         };
         let made: Vec<_> = keys.iter().map(made).collect();
         let columns: Vec<_> = keys.iter().map(|(_, column, _)| *column).collect();
         let set: String = columns.iter().map(|column| format!("{column} = made.{column}, ")).collect();
-        let arrays: String = (3..3 + keys.len()).map(|number| format!(", ${number}")).collect();
-        let update = format!(
-            "update {table} set {set}search_version = -$1
-            from unnest($2{arrays}) made (id, {})
+        let update = Named::new(&format!(
+            "update {table} set {set}search_version = -:version
+            from unnest(:ids, :{}) made (id, {})
             where {table}.id = made.id",
+            columns.join(", :"),
             columns.join(", ")
-        );
-        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
-            vec![(&version, Type::INT4), (&ids, Type::UUID_ARRAY)];
-        parameters.extend(made.iter().map(|keys| (keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
-        transaction.query_typed(&update, &parameters).await?;
+        ));
+        let mut parameters: Vec<(&str, Parameter<'_>)> =
+            vec![("version", (&FOLDING, Type::INT4)), ("ids", (&ids, Type::UUID_ARRAY))];
+        let made = columns.iter().zip(&made);
+        parameters.extend(made.map(|(column, keys)| (*column, (keys as _, Type::TEXT_ARRAY))));
+        transaction.query_typed(update.sql(), &update.bind(&parameters)?).await?;
         Ok((rows.len().try_into()?, Some(end)))
     }
 }

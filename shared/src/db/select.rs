@@ -25,16 +25,15 @@ impl Select {
 
     /// Adds a condition; each `?` in it stands for the next of `values`.
     pub fn filter(&mut self, condition: &'static str, values: Vec<Value>) {
-        self.sql.push_str(if self.has_condition { "\n  and " } else { "\nwhere " });
-        self.has_condition = true;
+        self.begin_condition();
         self.push(condition, values);
     }
 
     /// Adds the condition that one of `alternatives` holds, each some conditions that hold together, with their values as
     /// in [`filter`](Self::filter).
     pub fn filter_any(&mut self, alternatives: Vec<Vec<(&'static str, Vec<Value>)>>) {
-        self.sql.push_str(if self.has_condition { "\n  and (" } else { "\nwhere (" });
-        self.has_condition = true;
+        self.begin_condition();
+        self.sql.push('(');
         for (index, conditions) in alternatives.into_iter().enumerate() {
             self.sql.push_str(if index == 0 { "" } else { "\n    or " });
             for (index, (condition, values)) in conditions.into_iter().enumerate() {
@@ -66,6 +65,11 @@ impl Select {
     /// The statement's parameters.
     pub fn parameters(&self) -> Vec<Parameter<'_>> {
         self.parameters.iter().map(Value::parameter).collect()
+    }
+
+    fn begin_condition(&mut self) {
+        self.sql.push_str(if self.has_condition { "\n  and " } else { "\nwhere " });
+        self.has_condition = true;
     }
 
     fn push(&mut self, text: &'static str, values: Vec<Value>) {

@@ -69,11 +69,17 @@ pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'
     columns
 }
 
-/// The column with the version of the folding that made the search keys of a row, and the version of those that are made
-/// now; none where nothing is searched.
-pub fn key_version<T: Described>() -> Option<(&'static str, Value)> {
+/// The names of [`columns`], in their order.
+pub fn column_names<T: Described>() -> Vec<&'static str> {
+    let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
+    fields.flatten().chain(key_version::<T>().map(|(name, _)| name)).collect()
+}
+
+/// The column with the version of the folding that made the search keys of a row, and the current version as writers state
+/// it: negative, which a trigger of the table makes positive. `None` where nothing is searched.
+pub(super) fn key_version<T: Described>() -> Option<(&'static str, Value)> {
     let [(version, _), _] = FOLDINGS;
-    T::FIELDS.iter().any(|field| field.derived.is_some()).then_some(("search_version", Value::Int4(version)))
+    T::FIELDS.iter().any(|field| field.derived.is_some()).then_some(("search_version", Value::Int4(-version)))
 }
 
 impl Members {

@@ -237,13 +237,13 @@ fn with_article(name: &str) -> String {
 #[derive(Debug)]
 pub struct Lists<T>(PhantomData<T>);
 
-/// The parameters that say what is searched for among all `T`, and that filter and order what is found.
-#[derive(Debug)]
-pub struct Searches<T>(PhantomData<T>);
-
 /// The same, of a list of those that belong to an `Owner`.
 #[derive(Debug)]
 pub struct ListsWithin<T, Owner>(PhantomData<(T, Owner)>);
+
+/// The parameters that say what is searched for among all `T`, and that filter and order what is found.
+#[derive(Debug)]
+pub struct Searches<T>(PhantomData<T>);
 
 impl<T: Resource> IntoParams for Lists<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -273,9 +273,10 @@ fn parameters<T: Resource>(is_search: bool, is_wanted: impl Fn(&Filter) -> bool)
     });
     let words = sorts::<T>(is_search);
     let sort = text::text().default(words.first().map(|&word| word.into())).enum_values(Some(words)).build();
-    let about = match is_search {
-        true => "The order: `relevance` is by how well names match, then by name; `-` is descending.",
-        false => "The order; `-` is descending.",
+    let about = if is_search {
+        "The order: `relevance` is by how well names match, then by name; `-` is descending."
+    } else {
+        "The order; `-` is descending."
     };
     filters.chain([query("sort", about, sort)]).collect()
 }

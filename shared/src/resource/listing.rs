@@ -74,14 +74,6 @@ impl<T: Resource> Listing<T> {
         Self::read(request, operation.name, None, false)
     }
 
-    /// What `request` asks `operation` to search for: a list of what a term finds.
-    ///
-    /// # Errors
-    /// As [`of`](Self::of).
-    pub fn search(request: &Request, operation: &Operation) -> Result<Self> {
-        Self::read(request, &format!("{} {RANKS}", operation.name), None, true)
-    }
-
     /// The same, of those alone that belong to the `Owner` with this id, which their member `<owner>_id` refers to.
     ///
     /// # Errors
@@ -89,6 +81,14 @@ impl<T: Resource> Listing<T> {
     pub fn within<Owner: Resource>(request: &Request, operation: &Operation, id: Uuid) -> Result<Self> {
         let filter = const { key::owner_filter::<T, Owner>() };
         Self::read(request, &format!("{} {id}", operation.name), Some((filter, id)), false)
+    }
+
+    /// What `request` asks `operation` to search for: a list of what a term finds.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn search(request: &Request, operation: &Operation) -> Result<Self> {
+        Self::read(request, &format!("{} {RANKS}", operation.name), None, true)
     }
 
     /// The list `list`, of those alone that an owner's filter and id restrict it to, if there is an owner.
@@ -109,9 +109,7 @@ impl<T: Resource> Listing<T> {
         query.finish()?;
         Ok(Self { term, conditions, order, page, resource: PhantomData })
     }
-}
 
-impl<T: Resource> Listing<T> {
     fn ordered(&self) -> &'static Ordered {
         match self.order {
             Sort::Order(index) => &T::statements().orders[index],
@@ -177,7 +175,7 @@ impl App {
     async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<Row>> {
         let Listing { term, conditions, page, .. } = listing;
         let mut select = match (term, listing.order) {
-            (Some(term), Sort::Relevance) => Select::with(T::statements().search(term), term.values()),
+            (Some(term), Sort::Relevance) => Select::with(T::statements().search(), term.values()),
             _ => Select::new(T::statements().select()),
         };
         if let Some(term) = term {

@@ -29,12 +29,12 @@ mod statements;
 mod tests;
 mod types;
 
-pub use body::{Changes, accept, columns, key_version};
+use body::key_version;
+pub use body::{Changes, accept, column_names, columns};
 pub use listing::{Filter, Listing};
 pub use member::{Field, Member, column, representation};
 pub use order::Order;
 pub use refused::Violation;
-
 pub use statements::Statements;
 pub use types::{Day, Whole};
 

@@ -37,7 +37,7 @@ pub(super) const CONDITIONS: [&str; 3] = [BY_GRAM, BY_GRAMS, BY_TRIGRAMS];
 
 /// A search term of 1 to 64 characters after folding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SearchTerm {
+pub(super) struct SearchTerm {
     /// Folded by the current version.
     folded: String,
     /// Folded by the previous version, which old rows may still have; `None` if that gives the same text.
@@ -52,16 +52,10 @@ impl SearchTerm {
         Self { folded, folded_before }
     }
 
-    /// Whether the current and the previous version fold the term differently.
-    pub(super) fn has_two_foldings(&self) -> bool {
-        self.folded_before.is_some()
-    }
-
-    /// The parameters of the ranking statement: the term folded by the current version, and by the previous one if that
-    /// differs. A constant term is prepared once, not for every row.
+    /// The parameters of the ranking statement: the term folded by the current and by the previous version.
     pub(super) fn values(&self) -> Vec<Value> {
-        let foldings = [Some(&self.folded), self.folded_before.as_ref()];
-        foldings.into_iter().flatten().map(|folded| Value::from(folded.as_str())).collect()
+        let before = self.folded_before.as_ref().unwrap_or(&self.folded);
+        vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
     }
 
     /// Restricts `select` to rows whose key contains the term, folded by the version of that key.

@@ -4,12 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Changes, Described, Resource, columns,
-    key::Key,
-    key_version,
-    order::Ordered,
-    refused,
-    search::{self, SearchTerm},
+    Changes, Described, Resource, column_names, columns, key::Key, key_version, order::Ordered, refused,
+    search,
 };
 use crate::{
     App,
@@ -28,7 +24,6 @@ pub struct Statements {
     select_one: String,
     exists: String,
     search: String,
-    search_by_version: String,
     insert: Named,
     update: Named,
     delete: Named,
@@ -48,8 +43,7 @@ impl Statements {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            search: searched::<T>(&columns, "$1"),
-            search_by_version: searched::<T>(&columns, &term_by_version()),
+            search: search::<T>(&columns),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
@@ -68,10 +62,10 @@ impl Statements {
         &self.exists
     }
 
-    /// Selects all rows with their rank for `term`, whose values are the parameters. The statement ends inside a sub-select,
-    /// where conditions follow.
-    pub(super) fn search(&self, term: &SearchTerm) -> &str {
-        if term.has_two_foldings() { &self.search_by_version } else { &self.search }
+    /// Selects all rows with their rank for the term that is `$1` as folded now, and `$2` as folded by the previous version.
+    /// The statement ends inside a sub-select, where conditions follow.
+    pub(super) fn search(&self) -> &str {
+        &self.search
     }
 
     /// The order of what a search finds.
@@ -81,18 +75,8 @@ impl Statements {
 
     /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
     pub fn shown<T: Resource>() -> String {
-        let Self {
-            select,
-            select_one,
-            exists,
-            search,
-            search_by_version: _,
-            insert,
-            update,
-            delete,
-            orders,
-            matches,
-        } = Self::of::<T>();
+        let Self { select, select_one, exists, search, insert, update, delete, orders, matches } =
+            Self::of::<T>();
         let after = |Ordered { after, by, .. }: &Ordered| {
             format!("{}, after a cursor where {after}", by.replace('\n', " "))
         };
@@ -120,19 +104,14 @@ fn read<T: Described>(prefix: &str) -> String {
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The term as the key of a row is folded: `$1` by the current version, `$2` by the previous one.
-fn term_by_version() -> String {
+/// Selects all rows with their rank for the term, and leaves the sub-select open.
+fn search<T: Resource>(columns: &str) -> String {
     let [_, (before, _)] = FOLDINGS;
-    format!("case search_version when {before} then $2 else $1 end")
-}
-
-/// Selects all rows with their rank for `term`, and leaves the sub-select open.
-fn searched<T: Resource>(columns: &str, term: &str) -> String {
     format!(
         "select *
 from (
   select {columns},
-    search_rank(search_key, {term}) as rank
+    search_rank(search_key, case search_version when {before} then $2 else $1 end) as rank
   from {}",
         T::TABLE
     )
@@ -143,8 +122,7 @@ fn shown_search(search: &str, matches: &str) -> String {
     let conditions: String =
         search::CONDITIONS.iter().map(|condition| format!("-- q: where {condition}\n")).collect();
     format!(
-        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n-- in the place of $1, where versions fold a term differently: {}\n{search}\n) found",
-        term_by_version()
+        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n{search}\n) found"
     )
 }
 
@@ -167,13 +145,7 @@ fn recorded<T: Described>(changed: &str) -> String {
 }
 
 fn insert<T: Described>() -> String {
-    let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
-    let mut names: Vec<_> = fields.flatten().collect();
-    let mut values: Vec<_> = names.iter().map(|name| format!(":{name}")).collect();
-    if let Some((version, _)) = key_version::<T>() {
-        names.push(version);
-        values.push(format!("-:{version}"));
-    }
+    let names = column_names::<T>();
     format!(
         "with claim as materialized (
   select is_new, fingerprint, created_id, created_at
@@ -190,7 +162,7 @@ select is_new, fingerprint, created_id, created_at
 from claim",
         table = T::TABLE,
         names = names.join(", "),
-        values = values.join(", "),
+        values = names.iter().map(|name| format!(":{name}")).collect::<Vec<_>>().join(", "),
         recorded = recorded::<T>("created"),
     )
 }
@@ -217,7 +189,7 @@ fn update<T: Described>() -> String {
         let all: Vec<_> = searched.map(|field| format!("'{}'", field.name)).collect();
         let all = all.join(", ");
         set.push_str(&format!(
-            "\n    {version} = -case when array[{all}] <@ :members then :{version} else {table}.{version} end,"
+            "\n    {version} = case when array[{all}] <@ :members then :{version} else -{table}.{version} end,"
         ));
     }
     let row = read::<T>("");

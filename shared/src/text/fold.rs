@@ -62,7 +62,7 @@ fn fold_unicode(text: &str) -> String {
 
 /// Version 1 of [`fold`]: NFKC, lower case, and no accents (U+0300 to U+036F). Rows that were written before version 2
 /// have search keys of this version, until they are made again.
-pub fn fold_v1(text: &str) -> String {
+fn fold_v1(text: &str) -> String {
     let lower: String = text.nfkc().flat_map(char::to_lowercase).collect();
     lower.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).nfkc().collect()
 }

@@ -11,7 +11,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-pub use self::fold::{FOLDING, FOLDINGS, Folding, fold, fold_v1};
+pub use self::fold::{FOLDING, FOLDINGS, Folding, fold};
 use crate::http::FromParameter;
 
 /// One line of 1 to `MAX` characters.

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use harness::{Service, id, service};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use harness::{Service, encoded, id, service};
 use serde_json::json;
 
 /// The line of each resource in the file that names it, by the resource's id.
@@ -69,7 +68,7 @@ async fn check(service: &Service, path: &str, names: &Lines, file: &'static str)
 
 /// The lines of what `term` finds, on all pages; `(none)` for nothing, and the status of an answer that is not 200.
 async fn search(service: &Service, path: &str, names: &Lines, term: &str) -> Vec<String> {
-    let path = format!("{path}?limit=100&q={}", utf8_percent_encode(term, NON_ALPHANUMERIC));
+    let path = format!("{path}?limit=100&q={}", encoded(term));
     let status = service.client().get(&path).await.status.as_u16();
     if status != 200 {
         return vec![format!("({status})")];

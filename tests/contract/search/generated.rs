@@ -5,8 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _, pin::pin};
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use harness::{Service, Setup, id, service, service_with};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use harness::{Service, Setup, encoded, id, service, service_with};
 use shared::text::{FOLDING, fold};
 use uuid::Uuid;
 
@@ -196,10 +195,6 @@ fn rank(key: &str, term: &str) -> Option<u8> {
     } else {
         key.contains(term).then_some(4)
     }
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[test]
