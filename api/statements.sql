@@ -19,18 +19,125 @@ select id
 from artisans
 where id = $1;
 
--- artisans: search
--- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]
--- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)
--- q: where search_key like ?
--- filters and orders as of the list
--- sort=relevance: order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
-select *
-from (
-  select id, given_name, family_name, biography, version, created_at, updated_at,
-    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
-  from artisans
-) found;
+-- artisans: search by relevance: order by rank, family_name, given_name, id limit ?, after a cursor where (rank, family_name, given_name, id) > (?, ?, ?, ?)
+-- {contains}: strpos(search_key, ?) <> 0 and search_grams(search_frame(search_key)) @> term_grams(?)
+-- {contains}: search_key like ?
+with sample as materialized (
+  select search_key, case search_version when 1 then $2 else $1 end as term, null as rank, {passes} as passes
+  from artisans tablesample system (search_sample('artisans')) repeatable (0)
+  where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+), filtered as (
+  select count(*) filter (where {passes}) as passing, {entries} as entries
+  from artisans tablesample system (search_sample('artisans')) repeatable (0)
+  where {passes_any}
+  having {is_filtered}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      null,
+      null,
+      'artisans'
+    ) as way
+  from sample
+)
+select id, given_name, family_name, biography, version, created_at, updated_at, rank
+from choice, lateral (
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from (
+        select *
+        from artisans
+        where {contains} and choice.way = 'term'
+        offset 0
+      ) listed
+      where {passes}
+    )
+    union all
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from artisans
+      where {is_filtered} and strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 and {passes} and choice.way = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from artisans
+      where {is_filtered} and {contains} and {passes} and choice.way = 'both'
+      offset 0
+    )
+) found
+where {after}
+order by rank, family_name, given_name, id
+limit $3;
+
+-- artisans: search, sort=-created_at
+with sample as materialized (
+  select search_key, case search_version when 1 then $2 else $1 end as term, null as rank, {passes} as passes
+  from artisans tablesample system (search_sample('artisans')) repeatable (0)
+  where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+), filtered as (
+  select count(*) filter (where {passes}) as passing, {entries} as entries
+  from artisans tablesample system (search_sample('artisans')) repeatable (0)
+  where {passes_any}
+  having {is_filtered}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      2.5,
+      'artisans'
+    ) as way
+  from sample
+)
+select id, given_name, family_name, biography, version, created_at, updated_at
+from choice, lateral (
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from (
+        select *
+        from artisans
+        where {contains} and choice.way = 'term'
+        offset 0
+      ) listed
+      where {passes}
+    )
+    union all
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from artisans
+      where {is_filtered} and strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 and {passes} and choice.way = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from artisans
+      where {is_filtered} and {contains} and {passes} and choice.way = 'both'
+      offset 0
+    )
+    union all
+    (
+      -- A condition that no index and no statistics know: all that is left is the index in order.
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from artisans
+      where {after} and choice.way = 'walk'
+        and case when strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 then {passes} else false end
+      order by created_at desc, id desc
+limit $3
+    )
+) found
+where {after}
+order by created_at desc, id desc
+limit $3;
 
 -- artisans: create
 with claim as materialized (
@@ -139,18 +246,335 @@ select id
 from products
 where id = $1;
 
--- products: search
--- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]
--- q: where strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)
--- q: where search_key like ?
--- filters and orders as of the list
--- sort=relevance: order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
-select *
-from (
-  select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
-    search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
-  from products
-) found;
+-- products: search by relevance: order by rank, name, id limit ?, after a cursor where (rank, name, id) > (?, ?, ?)
+-- {contains}: strpos(search_key, ?) <> 0 and search_grams(search_frame(search_key)) @> term_grams(?)
+-- {contains}: search_key like ?
+with sample as materialized (
+  select search_key, case search_version when 1 then $2 else $1 end as term, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank, {passes} as passes
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+), filtered as (
+  select count(*) filter (where {passes}) as passing, {entries} as entries
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where {passes_any}
+  having {is_filtered}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      1.2,
+      'products'
+    ) as way
+  from sample
+), class as materialized (
+  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  select rank, way, term_grams(start || $1 || stop) as grams,
+    case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams,
+    case when rank = $4 then $5 else '' end as after_name,
+    case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
+  from (values (0, E'\n ', E' \n'), (1, E'\n ', ' '), (2, E'\n ', ''), (3, ' ', ' '), (4, '', '')) class (rank, start, stop), lateral (
+    select
+      search_way(
+        count(*) filter (where strpos(search_frame(search_key), start || term || stop) > 0),
+        count(*) filter (where sample.rank = class.rank and passes),
+        (select passing from filtered),
+        null,
+        $3,
+        1.2,
+        'products'
+      ) as way
+    from sample
+  ) chosen
+  where rank >= $4
+), few as (
+  select found.*
+  from choice, lateral (
+    (
+      select id, name, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from (
+        select *
+        from products
+        where {contains} and choice.way = 'term'
+        offset 0
+      ) listed
+      where {passes}
+    )
+    union all
+    (
+      select id, name, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from products
+      where {is_filtered} and strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 and {passes} and choice.way = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select id, name, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+      from products
+      where {is_filtered} and {contains} and {passes} and choice.way = 'both'
+      offset 0
+    )
+  ) found
+  where (found.rank, name, id) > ($4, $5, $6)
+  order by found.rank, name, id
+  limit $3
+), many as (
+  select found.*, class.rank
+  from class, lateral (
+    -- Of a class with few rows, all.
+    select * from (
+      select id, name
+      from (
+        select id, name, search_key, search_version, price, currency, artisan_id
+        from products
+        where (search_grams(search_frame(search_key)) @> class.grams or search_grams(search_frame(search_key)) @> class.earlier_grams)
+          and class.way <> 'walk'
+        offset 0
+      ) listed
+      where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+          and search_rank(search_key, case search_version when 1 then $2 else $1 end) = class.rank
+        and {passes} and (name, id) > (class.after_name, class.after_id)
+      order by name, id
+      limit $3
+    ) listed
+    union all
+    -- Of any other, the next in the order of names.
+    select * from (
+      select walked.*
+      from (
+        select lead
+        from products_leads
+        where gram = any (class.grams || class.earlier_grams) and lead >= left(class.after_name, 1) and class.way = 'walk'
+        group by lead
+        having count(*) filter (where gram = any (class.grams)) = cardinality(class.grams)
+          or count(*) filter (where gram = any (class.earlier_grams)) = cardinality(class.earlier_grams)
+        order by lead
+      ) leads, lateral (
+        -- A condition that no index and no statistics know: all that is left is the index in order.
+        select id, name
+        from products
+        where (name, id) > (
+            greatest(class.after_name, lead),
+            case when class.after_name >= lead then class.after_id else '00000000-0000-0000-0000-000000000000' end
+          )
+          and name < lead_end(lead)
+          and case when strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 then {passes}
+          and search_rank(search_key, case search_version when 1 then $2 else $1 end) = class.rank else false end
+        order by name, id
+        limit $3
+      ) walked
+      limit $3
+    ) walked
+  ) found
+  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  where (select way from choice) = 'walk'
+  limit $3
+), page as (
+  select * from (select * from few union all select * from many) found
+  order by rank, name, id
+  limit $3
+)
+select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank
+from page join products using (id, name)
+order by rank, name, id;
+
+-- products: search, sort=-created_at
+with sample as materialized (
+  select search_key, case search_version when 1 then $2 else $1 end as term, null as rank, {passes} as passes
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+), filtered as (
+  select count(*) filter (where {passes}) as passing, {entries} as entries
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where {passes_any}
+  having {is_filtered}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      2.5,
+      'products'
+    ) as way
+  from sample
+)
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from choice, lateral (
+    (
+      select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+      from (
+        select *
+        from products
+        where {contains} and choice.way = 'term'
+        offset 0
+      ) listed
+      where {passes}
+    )
+    union all
+    (
+      select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+      from products
+      where {is_filtered} and strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 and {passes} and choice.way = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+      from products
+      where {is_filtered} and {contains} and {passes} and choice.way = 'both'
+      offset 0
+    )
+    union all
+    (
+      -- A condition that no index and no statistics know: all that is left is the index in order.
+      select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+      from products
+      where {after} and choice.way = 'walk'
+        and case when strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 then {passes} else false end
+      order by created_at desc, id desc
+limit $3
+    )
+) found
+where {after}
+order by created_at desc, id desc
+limit $3;
+
+-- products: search, sort=name
+with sample as materialized (
+  select search_key, case search_version when 1 then $2 else $1 end as term, 4 as rank, {passes} as passes
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+), filtered as (
+  select count(*) filter (where {passes}) as passing, {entries} as entries
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where {passes_any}
+  having {is_filtered}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      1.2,
+      'products'
+    ) as way
+  from sample
+), class as materialized (
+  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  select rank, way, term_grams(start || $1 || stop) as grams,
+    case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams,
+    case when rank = $4 then $5 else '' end as after_name,
+    case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
+  from (values (4, '', '')) class (rank, start, stop), lateral (
+    select
+      search_way(
+        count(*) filter (where strpos(search_frame(search_key), start || term || stop) > 0),
+        count(*) filter (where sample.rank = class.rank and passes),
+        (select passing from filtered),
+        null,
+        $3,
+        1.2,
+        'products'
+      ) as way
+    from sample
+  ) chosen
+  where rank >= $4
+), few as (
+  select found.*
+  from choice, lateral (
+    (
+      select id, name, 4 as rank
+      from (
+        select *
+        from products
+        where {contains} and choice.way = 'term'
+        offset 0
+      ) listed
+      where {passes}
+    )
+    union all
+    (
+      select id, name, 4 as rank
+      from products
+      where {is_filtered} and strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 and {passes} and choice.way = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select id, name, 4 as rank
+      from products
+      where {is_filtered} and {contains} and {passes} and choice.way = 'both'
+      offset 0
+    )
+  ) found
+  where (found.rank, name, id) > ($4, $5, $6)
+  order by found.rank, name, id
+  limit $3
+), many as (
+  select found.*, class.rank
+  from class, lateral (
+    -- Of a class with few rows, all.
+    select * from (
+      select id, name
+      from (
+        select id, name, search_key, search_version, price, currency, artisan_id
+        from products
+        where (search_grams(search_frame(search_key)) @> class.grams or search_grams(search_frame(search_key)) @> class.earlier_grams)
+          and class.way <> 'walk'
+        offset 0
+      ) listed
+      where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
+        and {passes} and (name, id) > (class.after_name, class.after_id)
+      order by name, id
+      limit $3
+    ) listed
+    union all
+    -- Of any other, the next in the order of names.
+    select * from (
+      select walked.*
+      from (
+        select lead
+        from products_leads
+        where gram = any (class.grams || class.earlier_grams) and lead >= left(class.after_name, 1) and class.way = 'walk'
+        group by lead
+        having count(*) filter (where gram = any (class.grams)) = cardinality(class.grams)
+          or count(*) filter (where gram = any (class.earlier_grams)) = cardinality(class.earlier_grams)
+        order by lead
+      ) leads, lateral (
+        -- A condition that no index and no statistics know: all that is left is the index in order.
+        select id, name
+        from products
+        where (name, id) > (
+            greatest(class.after_name, lead),
+            case when class.after_name >= lead then class.after_id else '00000000-0000-0000-0000-000000000000' end
+          )
+          and name < lead_end(lead)
+          and case when strpos(search_key, case search_version when 1 then $2 else $1 end) > 0 then {passes} else false end
+        order by name, id
+        limit $3
+      ) walked
+      limit $3
+    ) walked
+  ) found
+  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  where (select way from choice) = 'walk'
+  limit $3
+), page as (
+  select * from (select * from few union all select * from many) found
+  order by rank, name, id
+  limit $3
+)
+select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank
+from page join products using (id, name)
+order by rank, name, id;
 
 -- products: create
 with claim as materialized (

@@ -77,6 +77,7 @@ impl Resource for Product {
         Order::new::<Self>("-price", &["-price"]),
     ];
     const MATCHES: &'static [&'static str] = &["name"];
+    const HAS_LEADS: bool = true;
 
     fn example() -> Value {
         json!({

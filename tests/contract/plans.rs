@@ -256,6 +256,45 @@ fn no_list_reads_a_whole_table_and_no_sort_sorts_one() {
     });
 }
 
+/// The most rows that a node of a plan has looked at in all, those in memory apart, and its type.
+fn most_read(plan: &Value) -> (u64, String) {
+    let number = |key: &str| plan[key].as_f64().unwrap_or_default();
+    let read = (number("Actual Rows") + number("Rows Removed by Filter")) * number("Actual Loops");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of rows")]
+    let read = read as u64;
+    let node = plan["Node Type"].as_str().unwrap_or_default();
+    let own = if node == "CTE Scan" { (0, String::new()) } else { (read, node.to_owned()) };
+    plan["Plans"].as_array().into_iter().flatten().map(most_read).fold(own, Ord::max)
+}
+
+#[test]
+fn a_term_that_all_names_have_is_found_without_reading_all() {
+    service_with(explained(), async |service| {
+        let filled = Filled::new();
+        let database = service.database().await;
+        database.batch_execute(&filled.sql).await.expect("rows");
+        let leads = "insert into products_leads (gram, lead)
+            select distinct gram, 'n' from unnest(search_grams(search_frame('name 12345'))) gram;
+            vacuum analyze products_leads";
+        for statement in leads.split(';').chain(["vacuum products"]) {
+            database.batch_execute(statement).await.expect("leads");
+        }
+        for query in ["sort=relevance", "sort=name", "min_price=40000", "sort=name&max_price=50000"] {
+            let first = format!("/v1/products/search?q=name&{query}");
+            let page = service.client().get(&first).await.expect(200).json();
+            let cursor = page["next_cursor"].as_str().expect("a second page");
+            for path in [&first, &format!("{first}&cursor={cursor}")] {
+                let (page, plans) = plans(service, service.client().get(path)).await;
+                assert_eq!(page.expect(200).json()["items"].as_array().map(Vec::len), Some(20), "{path}");
+                let plan = &plans.last().expect("a plan")["Plan"];
+                let (rows, node) = most_read(plan);
+                // The sample, and some pages more or less.
+                assert!(rows < 6_000, "{path} reads {rows} rows by a {node}: {plan}");
+            }
+        }
+    });
+}
+
 /// With many keys, live ones and a backlog of expired ones, a write looks at its own key and at ten expired ones.
 #[test]
 fn a_write_costs_the_same_however_many_keys_there_are() {

@@ -284,7 +284,7 @@ fn migration(Names { things, .. }: &Names, members: &[Member]) -> String {
             );
             indexes += &format!(
                 "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops);
-create index {things}_grams_idx on {things} using gin (text_grams(E'\\n' || search_key || E'\\n'));
+create index {things}_search_grams_idx on {things} using gin (search_grams(search_frame(search_key)));
 alter table {things} alter column search_key set statistics 500;
 "
             );

@@ -23,7 +23,7 @@ const IN_BATCHES: &str = "-- in batches";
 const LOCK_TIMEOUT: &str = "1s";
 
 /// How often a lock is tried for: with the pauses, for about three minutes.
-const ATTEMPTS: u32 = 50;
+pub(crate) const ATTEMPTS: u32 = 50;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -128,7 +128,7 @@ fn statements(sql: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether others hold a lock that is needed, or need one that is held.
-fn is_held_up(error: &anyhow::Error) -> bool {
+pub(crate) fn is_held_up(error: &anyhow::Error) -> bool {
     let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
     code.is_some_and(|code| [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
 }

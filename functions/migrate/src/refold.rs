@@ -7,8 +7,10 @@ use shared::{
     resource::Resource,
     text::FOLDING,
 };
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
 use uuid::Uuid;
+
+use crate::apply::{ATTEMPTS, is_held_up};
 
 /// Rows per transaction. A write to one of them waits for milliseconds.
 const BATCH: i64 = 500;
@@ -69,11 +71,16 @@ impl Searched {
             if client.query_opt(&left, &[&FOLDING]).await?.is_none() {
                 break;
             }
-            let mut last = Uuid::nil();
+            let (mut last, mut held_up) = (Uuid::nil(), 0);
             loop {
-                let transaction = client.transaction().await?;
-                let (rows, end) = self.batch(&transaction, last).await?;
-                transaction.commit().await?;
+                let (rows, end) = match self.batch(client, last).await {
+                    // A write notes the same leads of names, in another order.
+                    Err(error) if is_held_up(&error) && held_up < ATTEMPTS => {
+                        held_up += 1;
+                        continue;
+                    }
+                    batch => batch?,
+                };
                 done += rows;
                 let Some(end) = end else { break };
                 last = end;
@@ -85,8 +92,9 @@ impl Searched {
 
     /// Recomputes the keys of the next rows after the id `last`. Returns the number of rows and the id of the last one, or
     /// `None` at the end of the table.
-    async fn batch(&self, transaction: &Transaction<'_>, last: Uuid) -> Result<(u64, Option<Uuid>)> {
+    async fn batch(&self, client: &mut Client, last: Uuid) -> Result<(u64, Option<Uuid>)> {
         let Self { table, keys } = self;
+        let transaction = client.transaction().await?;
         let members: Vec<_> = keys.iter().map(|(member, ..)| *member).collect();
         let select = format!(
             "select id, {} from {table} where id > $1 and search_version < $2 order by id limit $3 for update skip locked",
@@ -114,6 +122,7 @@ impl Searched {
         let made = columns.iter().zip(&made);
         parameters.extend(made.map(|(column, keys)| (*column, (keys as _, Type::TEXT_ARRAY))));
         transaction.query_typed(update.sql(), &update.bind(&parameters)?).await?;
+        transaction.commit().await?;
         Ok((rows.len().try_into()?, Some(end)))
     }
 }

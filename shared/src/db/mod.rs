@@ -37,7 +37,7 @@ pub use credentials::{Credentials, Place, Source};
 pub use error::{Attempt, Error, Violated, WriteError};
 pub use named::Named;
 pub use secrets_manager::SecretsManager;
-pub use select::Select;
+pub use select::{Bound, Select};
 pub use sqlstate::{RULES, Rule, Verdict, verdict};
 
 use crate::{

@@ -4,6 +4,42 @@ use std::fmt::Write;
 
 use super::{Parameter, value::Value};
 
+/// A condition whose values are parameters of a SELECT, which may have it in several places.
+pub struct Bound(String);
+
+impl Bound {
+    /// The condition that is true or false whatever a row is.
+    pub fn of(is_true: bool) -> Self {
+        Self(is_true.to_string())
+    }
+
+    /// The condition that all of `conditions` hold: true if there are none.
+    pub fn all(conditions: &[Self]) -> Self {
+        Self::joined(conditions, " and ").unwrap_or_else(|| Self::of(true))
+    }
+
+    /// The condition that one of `conditions` holds: false if there are none.
+    pub fn any(conditions: &[Self]) -> Self {
+        Self::joined(conditions, " or ").unwrap_or_else(|| Self::of(false))
+    }
+
+    /// For how many rows each of `conditions` holds, added up: an aggregate.
+    pub fn counted(conditions: &[Self]) -> Self {
+        let counts = conditions.iter().map(|Self(sql)| format!("count(*) filter (where {sql})"));
+        let counts: Vec<_> = counts.collect();
+        Self(if counts.is_empty() { "0".to_owned() } else { counts.join(" + ") })
+    }
+
+    fn joined(conditions: &[Self], word: &str) -> Option<Self> {
+        let sql: Vec<_> = conditions.iter().map(|Self(sql)| sql.as_str()).collect();
+        match sql.len() {
+            0 => None,
+            1 => Some(Self(sql.concat())),
+            _ => Some(Self(format!("({})", sql.join(word)))),
+        }
+    }
+}
+
 /// A SELECT with its parameters.
 pub struct Select {
     sql: String,
@@ -29,26 +65,17 @@ impl Select {
         self.push(condition, values);
     }
 
-    /// Adds the condition that one of `alternatives` holds, each some conditions that hold together, with their values as
-    /// in [`filter`](Self::filter).
-    pub fn filter_any(&mut self, alternatives: Vec<Vec<(&'static str, Vec<Value>)>>) {
-        self.begin_condition();
-        self.sql.push('(');
-        for (index, conditions) in alternatives.into_iter().enumerate() {
-            self.sql.push_str(if index == 0 { "" } else { "\n    or " });
-            for (index, (condition, values)) in conditions.into_iter().enumerate() {
-                self.sql.push_str(if index == 0 { "" } else { " and " });
-                self.push(condition, values);
-            }
-        }
-        self.sql.push(')');
+    /// Makes `values` parameters for `condition`, in which each `?` stands for the next of them.
+    pub fn bind(&mut self, condition: &'static str, values: Vec<Value>) -> Bound {
+        Bound(self.numbered(condition, values))
     }
 
-    /// Ends a sub-select with `end`; the conditions that follow are those of the statement around it.
-    pub fn close(&mut self, end: &'static str) {
-        self.sql.push('\n');
-        self.sql.push_str(end);
-        self.has_condition = false;
+    /// Continues with `sql`, in which each of these words stands for a condition.
+    pub fn fill(&mut self, sql: &'static str, conditions: &[(&'static str, Bound)]) {
+        let filled = conditions
+            .iter()
+            .fold(sql.to_owned(), |sql, (word, Bound(condition))| sql.replace(word, condition));
+        self.sql.push_str(&filled);
     }
 
     /// Ends the statement with `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
@@ -73,16 +100,24 @@ impl Select {
     }
 
     fn push(&mut self, text: &'static str, values: Vec<Value>) {
+        let text = self.numbered(text, values);
+        self.sql.push_str(&text);
+    }
+
+    /// `text` with the numbers of its values, which become parameters, in place of each `?`.
+    fn numbered(&mut self, text: &'static str, values: Vec<Value>) -> String {
         debug_assert_eq!(text.matches('?').count(), values.len(), "one value for each `?` of {text}");
         let mut values = values.into_iter();
+        let mut numbered = String::with_capacity(text.len() + 8);
         for (index, part) in text.split('?').enumerate() {
             if index > 0 {
                 self.parameters.extend(values.next());
                 // Writing to a String cannot fail.
-                let _ = write!(self.sql, "${}", self.parameters.len());
+                let _ = write!(numbered, "${}", self.parameters.len());
             }
-            self.sql.push_str(part);
+            numbered.push_str(part);
         }
+        numbered
     }
 }
 
@@ -92,16 +127,16 @@ mod tests {
 
     #[test]
     fn conditions_stand_where_they_belong() {
-        let mut select = Select::with("select * from (\nselect id from cups", vec![Value::from("a")]);
-        let is_cup = |version| vec![("version = ?", vec![Value::Int4(version)]), ("name = 'Cup'", vec![])];
-        select.filter_any(vec![is_cup(2), is_cup(1)]);
-        select.filter("price > ?", vec![Value::Int8(1)]);
-        select.close(") found");
-        select.filter("id > ?", vec![Value::Int8(2)]);
-        assert_eq!(
-            select.sql(),
-            "select * from (\nselect id from cups\nwhere (version = $2 and name = 'Cup'\n    or version = $3 and name = 'Cup')\n  and price > $4\n) found\nwhere id > $5"
-        );
+        let mut select = Select::with("", vec![Value::from("a")]);
+        let [new, old] = [2, 1].map(|version| {
+            let is_of_version = select.bind("version = ?", vec![Value::Int4(version)]);
+            Bound::all(&[is_of_version, select.bind("name = 'Cup'", vec![])])
+        });
+        let parts = [("{any}", Bound::any(&[new, old])), ("{none}", Bound::all(&[]))];
+        select.fill("select {any} from cups where {any} and {none}", &parts);
+        let any = "((version = $2 and name = 'Cup') or (version = $3 and name = 'Cup'))";
+        assert_eq!(select.sql(), format!("select {any} from cups where {any} and true"));
+        assert_eq!(select.parameters().len(), 3);
     }
 
     #[test]

@@ -69,6 +69,13 @@ pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'
     columns
 }
 
+/// What is read of a row: its members and what every row has, each after `prefix`.
+pub(super) fn read_columns<T: Described>(prefix: &str) -> String {
+    let members = T::FIELDS.iter().map(|field| field.name);
+    let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
+    all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The names of [`columns`], in their order.
 pub fn column_names<T: Described>() -> Vec<&'static str> {
     let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);

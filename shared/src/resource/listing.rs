@@ -110,6 +110,27 @@ impl<T: Resource> Listing<T> {
         Ok(Self { term, conditions, order, page, resource: PhantomData })
     }
 
+    /// The statement of the page after `position`.
+    fn select(&self, position: Option<Vec<Value>>) -> Select {
+        let (statements, order, rows) = (T::statements(), self.ordered(), self.page.rows());
+        if let Some(term) = &self.term {
+            let found = statements.search::<T>(match self.order {
+                Sort::Order(index) => Some(index),
+                Sort::Relevance => None,
+            });
+            return found.page(term, &self.conditions, order, position, rows);
+        }
+        let mut select = Select::new(statements.select());
+        for (condition, value) in &self.conditions {
+            select.filter(condition, vec![value.clone()]);
+        }
+        if let Some(position) = position {
+            select.filter(&order.after, position);
+        }
+        select.end(&order.by, vec![Value::Int8(rows)]);
+        select
+    }
+
     fn ordered(&self) -> &'static Ordered {
         match self.order {
             Sort::Order(index) => &T::statements().orders[index],
@@ -173,25 +194,9 @@ impl App {
     }
 
     async fn listed<T: Resource>(&self, listing: &Listing<T>) -> Result<Vec<Row>> {
-        let Listing { term, conditions, page, .. } = listing;
-        let mut select = match (term, listing.order) {
-            (Some(term), Sort::Relevance) => Select::with(T::statements().search(), term.values()),
-            _ => Select::new(T::statements().select()),
-        };
-        if let Some(term) = term {
-            term.restrict(&mut select);
-        }
-        for (condition, value) in conditions {
-            select.filter(condition, vec![value.clone()]);
-        }
-        if let Sort::Relevance = listing.order {
-            select.close(") found");
-        }
         let order = listing.ordered();
-        if let Some(position) = page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))? {
-            select.filter(&order.after, position);
-        }
-        select.end(&order.by, vec![Value::Int8(page.rows())]);
+        let position = listing.page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))?;
+        let select = listing.select(position);
         Ok(self.database.read(select.sql(), &select.parameters()).await?)
     }
 

@@ -36,6 +36,11 @@ impl Order {
         Self { word, keys, is_descending: is_reverse }
     }
 
+    /// Whether it is the ascending order by `columns`.
+    pub(super) fn is_by(&self, columns: &[&str]) -> bool {
+        self.keys == columns
+    }
+
     pub(super) fn keys<T: Resource>(&self) -> Vec<Key> {
         self.keys.iter().map(|key| Key::of::<T>(bare(key))).collect()
     }
@@ -108,6 +113,11 @@ impl Ordered {
         }
         by.push_str("\nlimit ?");
         Self { first, keys, after, by }
+    }
+
+    /// ORDER BY and LIMIT, with the parameter `rows` for the number of rows.
+    pub(super) fn by_rows(&self, rows: &str) -> String {
+        self.by.replace('?', rows)
     }
 
     /// The values of a position in SQL: those of the keys and the id, as `json` of a cursor has them.

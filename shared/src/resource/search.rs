@@ -4,9 +4,9 @@ use utoipa::openapi::path::Parameter;
 
 use crate::{
     contract::required_query,
-    db::{Select, value::Value},
+    db::{Bound, Select, value::Value},
     http::{FromParameter, Result},
-    text::{self, Kind},
+    text::{self, FOLDINGS, Kind},
 };
 
 /// Value of the parameter `sort` for the order by rank.
@@ -21,19 +21,17 @@ const MAX_CHARACTERS: usize = 64;
 /// The longest term before folding, in characters: folding drops accents, variation selectors and spaces.
 const MAX_SENT: usize = 512;
 
-/// Condition for terms of one or two characters, which are grams of the key. `strpos` comes first because it is cheap: a
-/// walk through another index evaluates the condition for every row.
-const BY_GRAM: &str = r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> array[?]";
-
-/// Condition for longer terms without a trigram.
+/// Condition for terms of one or two characters, and for longer ones without a trigram. `strpos` comes first because it is
+/// cheap: a walk through another index evaluates the condition for every row. PostgreSQL takes `<> 0` for true of nearly
+/// all rows, and leaves the estimate to the statistics of grams; `> 0` it takes for true of a third.
 const BY_GRAMS: &str =
-    r"strpos(search_key, ?) > 0 and text_grams(E'\n' || search_key || E'\n') @> text_grams(?)";
+    "strpos(search_key, ?) <> 0 and search_grams(search_frame(search_key)) @> term_grams(?)";
 
 /// Condition for all other terms.
 const BY_TRIGRAMS: &str = "search_key like ?";
 
 /// All conditions, for `cargo xtask sql`.
-pub(super) const CONDITIONS: [&str; 3] = [BY_GRAM, BY_GRAMS, BY_TRIGRAMS];
+pub(super) const CONDITIONS: [&str; 2] = [BY_GRAMS, BY_TRIGRAMS];
 
 /// A search term of 1 to 64 characters after folding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub(super) struct SearchTerm {
 
 impl SearchTerm {
     fn new(text: &str) -> Self {
-        let [(_, fold), (_, fold_before)] = text::FOLDINGS;
+        let [(_, fold), (_, fold_before)] = FOLDINGS;
         let folded = fold(text);
         let folded_before = Some(fold_before(text)).filter(|before| *before != folded && !before.is_empty());
         Self { folded, folded_before }
@@ -58,22 +56,24 @@ impl SearchTerm {
         vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
     }
 
-    /// Restricts `select` to rows whose key contains the term, folded by the version of that key.
-    pub(super) fn restrict(&self, select: &mut Select) {
-        let (condition, values) = contains(&self.folded);
-        let Some(before) = &self.folded_before else { return select.filter(condition, values) };
-        let of_version =
-            |(version, _), contains| vec![("search_version = ?", vec![Value::Int4(version)]), contains];
-        let [now, then] = text::FOLDINGS;
-        select.filter_any(vec![of_version(now, (condition, values)), of_version(then, contains(before))]);
+    /// The condition that the key of a row contains the term, folded by the version of that key.
+    pub(super) fn contained(&self, select: &mut Select) -> Bound {
+        let mut bound = |term| {
+            let (condition, values) = contains(term);
+            select.bind(condition, values)
+        };
+        let Some(before) = &self.folded_before else { return bound(&self.folded) };
+        let [now, then] = [bound(&self.folded), bound(before)];
+        let [now, then] = [(FOLDINGS[0].0, now), (FOLDINGS[1].0, then)].map(|(version, contained)| {
+            Bound::all(&[select.bind("search_version = ?", vec![Value::Int4(version)]), contained])
+        });
+        Bound::any(&[now, then])
     }
 }
 
 /// The condition that a key contains the folded `term`, with its values. Each form has an index.
 fn contains(term: &str) -> (&'static str, Vec<Value>) {
-    if term.chars().nth(2).is_none() {
-        (BY_GRAM, vec![Value::from(term), Value::from(term)])
-    } else if has_trigram(term) {
+    if has_trigram(term) {
         let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         (BY_TRIGRAMS, vec![Value::Text(format!("%{escaped}%"))])
     } else {
@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn a_term_is_looked_up_by_what_an_index_has_of_it() {
         for (term, condition) in [
-            ("焼", BY_GRAM),
-            ("備前", BY_GRAM),
-            ("-", BY_GRAM),
+            ("焼", BY_GRAMS),
+            ("備前", BY_GRAMS),
+            ("-", BY_GRAMS),
             ("備前焼", BY_TRIGRAMS),
             ("cup", BY_TRIGRAMS),
             ("a b c", BY_GRAMS),

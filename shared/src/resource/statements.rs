@@ -1,11 +1,13 @@
 //! The statements, and what is made of what they return.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Changes, Described, Resource, column_names, columns, key::Key, key_version, order::Ordered, refused,
-    search,
+    Changes, Described, Resource, column_names, columns, found::Found, key::Key, key_version, order::Ordered,
+    read_columns, refused, search,
 };
 use crate::{
     App,
@@ -13,7 +15,6 @@ use crate::{
     db::{Named, Parameter, Repeat, Statement, Type},
     history::Record,
     http::{Claim, Preconditions, Reply, Request, Result, SECONDS_TO_LIVE},
-    text::FOLDINGS,
     time::Moment,
 };
 
@@ -23,7 +24,8 @@ pub struct Statements {
     select: String,
     select_one: String,
     exists: String,
-    search: String,
+    /// The search by relevance, and in each order of its lists: made when the first search asks for one.
+    searches: OnceLock<(Found, Vec<Found>)>,
     insert: Named,
     update: Named,
     delete: Named,
@@ -36,19 +38,20 @@ pub struct Statements {
 impl Statements {
     /// The statements of `T`.
     pub fn of<T: Resource>() -> Self {
-        let columns = read::<T>("");
+        let columns = read_columns::<T>("");
         let select = format!("select {columns}\nfrom {}", T::TABLE);
         let select_one = format!("{select}\nwhere id = $1");
+        let (orders, matches) = (T::ORDERS.iter().map(Ordered::of::<T>).collect::<Vec<_>>(), matches::<T>());
         Self {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            search: search::<T>(&columns),
+            searches: OnceLock::new(),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
-            orders: T::ORDERS.iter().map(Ordered::of::<T>).collect(),
-            matches: matches::<T>(),
+            orders,
+            matches,
         }
     }
 
@@ -62,10 +65,18 @@ impl Statements {
         &self.exists
     }
 
-    /// Selects all rows with their rank for the term that is `$1` as folded now, and `$2` as folded by the previous version.
-    /// The statement ends inside a sub-select, where conditions follow.
-    pub(super) fn search(&self) -> &str {
-        &self.search
+    /// The search of `T` in the order `index` of its lists, or by relevance.
+    pub(super) fn search<T: Resource>(&self, index: Option<usize>) -> &Found {
+        let (by_relevance, in_orders) = self.searches::<T>();
+        index.map_or(by_relevance, |index| &in_orders[index])
+    }
+
+    fn searches<T: Resource>(&self) -> &(Found, Vec<Found>) {
+        self.searches.get_or_init(|| {
+            let in_orders = T::ORDERS.iter().zip(&self.orders);
+            let in_orders = in_orders.map(|(order, sql)| Found::in_order::<T>(order, sql));
+            (Found::by_relevance::<T>(&self.matches), in_orders.collect())
+        })
     }
 
     /// The order of what a search finds.
@@ -75,55 +86,41 @@ impl Statements {
 
     /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
     pub fn shown<T: Resource>() -> String {
-        let Self { select, select_one, exists, search, insert, update, delete, orders, matches } =
-            Self::of::<T>();
+        let all = Self::of::<T>();
         let after = |Ordered { after, by, .. }: &Ordered| {
             format!("{}, after a cursor where {after}", by.replace('\n', " "))
         };
         let filters =
             T::FILTERS.iter().map(|filter| format!("-- {}: where {}\n", filter.name, filter.condition()));
-        let orders = T::ORDERS.iter().zip(&orders);
+        let orders = T::ORDERS.iter().zip(&all.orders);
         let orders = orders.map(|(order, sql)| format!("-- sort={}: {}\n", order.word, after(sql)));
-        let list = filters.chain(orders).collect::<String>() + &select;
-        let mut statements = vec![("list", list), ("read", select_one), ("look whether it is there", exists)];
+        let list = filters.chain(orders).collect::<String>() + &all.select;
+        let mut statements = vec![
+            ("list".to_owned(), list),
+            ("read".to_owned(), all.select_one.clone()),
+            ("look whether it is there".to_owned(), all.exists.clone()),
+        ];
         if !T::MATCHES.is_empty() {
-            statements.push(("search", shown_search(&search, &after(&matches))));
+            let conditions =
+                search::CONDITIONS.map(|condition| format!("-- {{contains}}: {condition}\n")).concat();
+            let (by_relevance, in_orders) = all.searches::<T>();
+            statements.push((
+                format!("search by relevance: {}", after(&all.matches)),
+                conditions + by_relevance.shown(),
+            ));
+            // Those of other orders differ from the first in ORDER BY.
+            let in_orders = T::ORDERS.iter().zip(in_orders).enumerate();
+            let shown = in_orders.filter(|(index, (_, found))| *index == 0 || found.is_by_name());
+            statements.extend(shown.map(|(_, (order, found))| {
+                (format!("search, sort={}", order.word), found.shown().to_owned())
+            }));
         }
-        for (what, statement) in [("create", &insert), ("change", &update), ("delete", &delete)] {
-            statements.push((what, statement.sql().to_owned()));
+        for (what, statement) in [("create", &all.insert), ("change", &all.update), ("delete", &all.delete)] {
+            statements.push((what.to_owned(), statement.sql().to_owned()));
         }
         let shown = statements.into_iter().map(|(what, sql)| format!("-- {}: {what}\n{sql};\n", T::TABLE));
         shown.collect::<Vec<_>>().join("\n")
     }
-}
-
-/// What is read of a row: its members and what every row has, each after `prefix`.
-fn read<T: Described>(prefix: &str) -> String {
-    let members = T::FIELDS.iter().map(|field| field.name);
-    let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
-    all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
-}
-
-/// Selects all rows with their rank for the term, and leaves the sub-select open.
-fn search<T: Resource>(columns: &str) -> String {
-    let [_, (before, _)] = FOLDINGS;
-    format!(
-        "select *
-from (
-  select {columns},
-    search_rank(search_key, case search_version when {before} then $2 else $1 end) as rank
-  from {}",
-        T::TABLE
-    )
-}
-
-/// A search as readers see it.
-fn shown_search(search: &str, matches: &str) -> String {
-    let conditions: String =
-        search::CONDITIONS.iter().map(|condition| format!("-- q: where {condition}\n")).collect();
-    format!(
-        "{conditions}-- filters and orders as of the list\n-- sort=relevance: {matches}\n{search}\n) found"
-    )
 }
 
 /// The order of what is found: by rank, then by what the resource names, then by id.
@@ -192,7 +189,7 @@ fn update<T: Described>() -> String {
             "\n    {version} = case when array[{all}] <@ :members then :{version} else -{table}.{version} end,"
         ));
     }
-    let row = read::<T>("");
+    let row = read_columns::<T>("");
     format!(
         "with current as (
   select {row},
@@ -226,7 +223,7 @@ from current
 where not exists (select from changed)",
         name = T::NAME,
         differs = differences.join("\n      or "),
-        returned = read::<T>(&format!("{table}.")),
+        returned = read_columns::<T>(&format!("{table}.")),
         recorded = recorded::<T>("changed"),
     )
 }

@@ -199,61 +199,97 @@ fn rank(key: &str, term: &str) -> Option<u8> {
 
 #[test]
 fn what_is_found_is_what_a_reader_of_all_names_finds() {
-    const ROWS: usize = 1_500;
     service(async |service| {
-        fill(service, ROWS).await;
-        let all: Vec<_> = rows(ROWS).collect();
-        let mut random = Random(19);
-        for case in 0..120 {
-            // A part of a folded name, of any length; sometimes one that no name has.
-            let key: Vec<_> = all[random.below(ROWS)].key.chars().collect();
-            let start = random.below(key.len());
-            let length = 1 + random.below((key.len() - start).min(12));
-            let mut term: String = key[start..start + length].iter().collect();
-            if random.is(10) {
-                term.push('x');
-            }
-            let folded = fold(&term);
-            if folded.is_empty() {
-                continue;
-            }
-            let mut query = format!("/v1/products/search?limit=100&q={}", encoded(&term));
-            let (cheapest, currency) = (i64::try_from(random.below(40_000)).expect("a price"), "EUR");
-            let (by_price, by_currency) = (random.is(40), random.is(40));
-            if by_price {
-                write!(query, "&min_price={cheapest}").expect("text");
-            }
-            if by_currency {
-                write!(query, "&currency={currency}").expect("text");
-            }
-            let mut hits: Vec<_> = all
-                .iter()
-                .filter(|row| !by_price || row.price >= cheapest)
-                .filter(|row| !by_currency || row.currency == currency)
-                .filter_map(|row| Some((rank(&row.key, &folded)?, row)))
-                .collect();
-            match case % 4 {
-                0 => hits.sort_by_key(|(rank, row)| (*rank, row.name.clone(), row.id)),
-                1 => {
-                    query += "&sort=name";
-                    hits.sort_by_key(|(_, row)| (row.name.clone(), row.id));
-                }
-                2 => {
-                    query += "&sort=-price";
-                    hits.sort_by_key(|(_, row)| Reverse((row.price, row.id)));
-                }
-                _ => {
-                    query += "&sort=created_at";
-                    hits.sort_by_key(|(_, row)| (row.second / 20, row.id));
-                }
-            }
-            let found = service.walk(&query).await;
-            let found: Vec<_> =
-                found.iter().map(|item| (id(item).to_owned(), item["name"].as_str())).collect();
-            let hits: Vec<_> = hits.iter().map(|(_, row)| (row.id.to_string(), Some(&*row.name))).collect();
-            assert_eq!(found, hits, "{term:?}: {query}");
+        let all = filled(service, 1_500).await;
+        compare(service, &all, 120, "of small tables").await;
+    });
+}
+
+/// Each way to a page, and ways that change from rank to rank.
+#[test]
+fn what_is_found_is_the_same_in_all_ways() {
+    service(async |service| {
+        let all = filled(service, 1_500).await;
+        let database = service.database().await;
+        let whole_table =
+            "create or replace function search_sample(resource regclass) returns double precision
+            language sql stable parallel safe return 100";
+        database.batch_execute(whole_table).await.expect("a sample of all rows");
+        let any = "(array['term', 'walk', 'filter', 'both'])[1 + (hits + wanted) % case when passing is null then 2 else 4 end]";
+        let filter = "case when passing is null then 'term' else 'filter' end";
+        let both = "case when passing is null then 'walk' else 'both' end";
+        for way in ["'term'", "'walk'", filter, both, "case when hits > 100 then 'walk' else 'term' end", any]
+        {
+            let choice = format!(
+                "create or replace function search_way(
+                  hits bigint, wanted bigint, passing bigint, entries bigint, rows bigint, step double precision,
+                  resource regclass
+                ) returns text
+                language plpgsql stable parallel safe as $$ begin return {way}; end $$"
+            );
+            database.batch_execute(&choice).await.expect("a choice");
+            compare(service, &all, 50, way).await;
         }
     });
+}
+
+async fn filled(service: &Service, count: usize) -> Vec<Row> {
+    fill(service, count).await;
+    rows(count).collect()
+}
+
+/// Compares what searches of `cases` random terms find, with random filters and orders, with what is found in `all` rows.
+async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
+    let mut random = Random(19);
+    for case in 0..cases {
+        // A part of a folded name, of any length; sometimes one that no name has.
+        let key: Vec<_> = all[random.below(all.len())].key.chars().collect();
+        let start = random.below(key.len());
+        let length = 1 + random.below((key.len() - start).min(12));
+        let mut term: String = key[start..start + length].iter().collect();
+        if random.is(10) {
+            term.push('x');
+        }
+        let folded = fold(&term);
+        if folded.is_empty() {
+            continue;
+        }
+        let limit = [3, 100][random.below(2)];
+        let mut query = format!("/v1/products/search?limit={limit}&q={}", encoded(&term));
+        let (cheapest, currency) = (i64::try_from(random.below(40_000)).expect("a price"), "EUR");
+        let (by_price, by_currency) = (random.is(40), random.is(40));
+        if by_price {
+            write!(query, "&min_price={cheapest}").expect("text");
+        }
+        if by_currency {
+            write!(query, "&currency={currency}").expect("text");
+        }
+        let mut hits: Vec<_> = all
+            .iter()
+            .filter(|row| !by_price || row.price >= cheapest)
+            .filter(|row| !by_currency || row.currency == currency)
+            .filter_map(|row| Some((rank(&row.key, &folded)?, row)))
+            .collect();
+        match case % 4 {
+            0 => hits.sort_by_key(|(rank, row)| (*rank, row.name.clone(), row.id)),
+            1 => {
+                query += "&sort=name";
+                hits.sort_by_key(|(_, row)| (row.name.clone(), row.id));
+            }
+            2 => {
+                query += "&sort=-price";
+                hits.sort_by_key(|(_, row)| Reverse((row.price, row.id)));
+            }
+            _ => {
+                query += "&sort=created_at";
+                hits.sort_by_key(|(_, row)| (row.second / 20, row.id));
+            }
+        }
+        let found = service.walk(&query).await;
+        let found: Vec<_> = found.iter().map(|item| (id(item).to_owned(), item["name"].as_str())).collect();
+        let hits: Vec<_> = hits.iter().map(|(_, row)| (row.id.to_string(), Some(&*row.name))).collect();
+        assert_eq!(found, hits, "{term:?}: {query}, by {way}");
+    }
 }
 
 /// What is asked of a million names: by how many characters a term has and how common it is, in both scripts.

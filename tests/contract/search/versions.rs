@@ -128,3 +128,32 @@ fn keys_are_made_again_while_writes_go_on() {
         assert_eq!(texts(&database, prices).await, ["1141"], "no write is lost");
     });
 }
+
+/// A write and a batch note the same leads of names, each waiting for one that the other has.
+#[test]
+fn keys_are_made_again_after_a_deadlock() {
+    service(async |service| {
+        let database = service.database().await;
+        let fill = "insert into products (id, name, search_key, price, currency, created_at, updated_at)
+            select lpad(n::text, 32, '0')::uuid, name, name, 1, 'JPY', now(), now()
+            from unnest(array['アクア', 'イルカ']) with ordinality names (name, n)";
+        database.batch_execute(fill).await.expect("rows");
+        let mut writer = service.database().await;
+        let writer = writer.transaction().await.expect("a transaction");
+        let note = "insert into products_leads (gram, lead) values ($1, $2) on conflict do nothing";
+        writer.execute(note, &[&"い", &"イ"]).await.expect("a lead");
+        let url = service.database_url();
+        let write = async {
+            let waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+            while database.query_opt(waiting, &[]).await.expect("an answer").is_none() {
+                tokio::task::yield_now().await;
+            }
+            // One of the two fails, whichever notices first.
+            let _ = writer.execute(note, &[&"あ", &"ア"]).await;
+            let _ = writer.commit().await;
+        };
+        let (done, ()) = tokio::join!(migrate(&url), write);
+        assert_eq!(done.expect("a migration"), ["search keys of 2 rows"]);
+        assert_eq!(key(&database, "イルカ").await, ("いるか".to_owned(), 2));
+    });
+}

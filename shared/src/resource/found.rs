@@ -1,0 +1,370 @@
+//! The statement of a page of a search, for terms that few rows have or many.
+//!
+//! An index finds the rows of a term, but in no order. So there are several ways to a page, each of which may take a hundred
+//! times as long as another: to sort all rows that the index of the term finds, or that of a filter, or both; or to walk
+//! through the rows in their order until the page is full. The function `search_way` of the schema chooses by a sample of
+//! the table's pages, the same pages at each search, so that they are in memory. The choice alters how long a search takes,
+//! never what it finds.
+//!
+//! Where a table has leads, it can be walked by relevance and by name: each rank is a class of rows by itself, and of each
+//! class in turn, names are walked through in their order. Those alone whose first character is a lead, which is what names
+//! begin with that have all grams of the term.
+
+use uuid::Uuid;
+
+use super::{
+    Resource,
+    order::{Order, Ordered},
+    read_columns,
+    search::SearchTerm,
+};
+use crate::{
+    db::{Bound, Select, value::Value},
+    text::FOLDINGS,
+};
+
+/// Stands in a statement for the condition that the key contains the term.
+const CONTAINS: &str = "{contains}";
+
+/// Stands in a statement for what the filters want.
+const PASSES: &str = "{passes}";
+
+/// Stands in a statement for the condition that any of the filters lets a row pass: false where there are none.
+const PASSES_ANY: &str = "{passes_any}";
+
+/// Stands in a statement for whether there are filters.
+const IS_FILTERED: &str = "{is_filtered}";
+
+/// Stands in a statement for how many rows each of the filters lets pass, added up.
+const ENTRIES: &str = "{entries}";
+
+/// Stands in a statement for what is after the position of a cursor.
+const AFTER: &str = "{after}";
+
+/// The rank of all rows that contain the term, where ranks decide nothing.
+const ANY_RANK: i32 = 4;
+
+/// How long a row takes in a walk through the index of names, in microseconds: 0.3; four times as long, because hits are not
+/// spread evenly among names, and a walk that may have to go far must be worth it.
+const NAMED: &str = "1.2";
+
+/// The same in other orders, where each row of the table is read.
+const READ: &str = "2.5";
+
+/// A search in one of its orders, as SQL: the page of it. Parameters are the term as folded now and as folded by the version
+/// before, and the number of rows.
+#[derive(Debug)]
+pub(super) struct Found {
+    sql: String,
+    /// Whether further parameters are the rank, name and id after which the page begins.
+    is_by_name: bool,
+}
+
+impl Found {
+    /// The search by relevance, which is `order`.
+    pub(super) fn by_relevance<T: Resource>(order: &Ordered) -> Self {
+        let rank = format!("search_rank(search_key, {})", term());
+        let sql = if T::HAS_LEADS { by_name::<T>(Some(&rank)) } else { sorted::<T>(&rank, order) };
+        Self { sql, is_by_name: T::HAS_LEADS }
+    }
+
+    /// The search in an order of the list.
+    pub(super) fn in_order<T: Resource>(order: &Order, sql: &Ordered) -> Self {
+        let is_by_name = T::HAS_LEADS && order.is_by(T::MATCHES);
+        let sql = if is_by_name { by_name::<T>(None) } else { in_order::<T>(sql) };
+        Self { sql, is_by_name }
+    }
+
+    /// Whether it walks through names.
+    pub(super) fn is_by_name(&self) -> bool {
+        self.is_by_name
+    }
+
+    /// The statement, for readers.
+    pub(super) fn shown(&self) -> &str {
+        &self.sql
+    }
+
+    /// The page for `term`: of what `conditions` let pass, `rows` rows after `position` in `order`.
+    pub(super) fn page(
+        &'static self,
+        term: &SearchTerm,
+        conditions: &[(&'static str, Value)],
+        order: &'static Ordered,
+        position: Option<Vec<Value>>,
+        rows: i64,
+    ) -> Select {
+        let mut parameters = term.values();
+        parameters.push(Value::Int8(rows));
+        let mut after = None;
+        if self.is_by_name {
+            let mut position = position.unwrap_or_else(|| vec![Value::from(""), Value::Uuid(Uuid::nil())]);
+            if position.len() == 2 {
+                let is_start = position[0] == Value::from("");
+                position.insert(0, Value::Int4(if is_start { 0 } else { ANY_RANK }));
+            }
+            parameters.extend(position);
+        } else {
+            after = position;
+        }
+        let mut select = Select::with("", parameters);
+        let contains = term.contained(&mut select);
+        let passes = conditions.iter().map(|(text, value)| select.bind(text, vec![value.clone()]));
+        let passes: Vec<_> = passes.collect();
+        let after = after.map(|position| select.bind(&order.after, position));
+        let parts = [
+            (CONTAINS, contains),
+            (PASSES_ANY, Bound::any(&passes)),
+            (IS_FILTERED, Bound::of(!passes.is_empty())),
+            (ENTRIES, Bound::counted(&passes)),
+            (PASSES, Bound::all(&passes)),
+            (AFTER, Bound::all(after.as_slice())),
+        ];
+        select.fill(&self.sql, &parts);
+        select
+    }
+}
+
+/// The term as the version folds it that has folded the key of a row.
+fn term() -> String {
+    let [_, (before, _)] = FOLDINGS;
+    format!("case search_version when {before} then $2 else $1 end")
+}
+
+/// The rows of the sample that have the term, as `sample`, and how many the filters let pass, as `filtered`: no row where
+/// there are no filters.
+fn sampled<T: Resource>(rank: &str) -> String {
+    let (table, term) = (T::TABLE, term());
+    format!(
+        "with sample as materialized (
+  select search_key, {term} as term, {rank} as rank, {PASSES} as passes
+  from {table} tablesample system (search_sample('{table}')) repeatable (0)
+  where strpos(search_key, {term}) > 0
+), filtered as (
+  select count(*) filter (where {PASSES}) as passing, {ENTRIES} as entries
+  from {table} tablesample system (search_sample('{table}')) repeatable (0)
+  where {PASSES_ANY}
+  having {IS_FILTERED}
+)"
+    )
+}
+
+/// Selects `columns` of all hits, in no order, by the indexes that the column `way` names. `offset 0` keeps an index in another order
+/// from being walked through, and a `way` that is not taken from being looked at.
+fn listed<T: Resource>(columns: &str, way: &str) -> String {
+    let (table, term) = (T::TABLE, term());
+    format!(
+        "(
+      select {columns}
+      from (
+        select *
+        from {table}
+        where {CONTAINS} and {way} = 'term'
+        offset 0
+      ) listed
+      where {PASSES}
+    )
+    union all
+    (
+      select {columns}
+      from {table}
+      where {IS_FILTERED} and strpos(search_key, {term}) > 0 and {PASSES} and {way} = 'filter'
+      offset 0
+    )
+    union all
+    (
+      select {columns}
+      from {table}
+      where {IS_FILTERED} and {CONTAINS} and {PASSES} and {way} = 'both'
+      offset 0
+    )"
+    )
+}
+
+/// The page in `order`, which has the column `rank`: all hits are sorted.
+fn sorted<T: Resource>(rank: &str, order: &Ordered) -> String {
+    let (columns, table) = (read_columns::<T>(""), T::TABLE);
+    let by = order.by_rows("$3");
+    format!(
+        "{sampled}, choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      null,
+      null,
+      '{table}'
+    ) as way
+  from sample
+)
+select {columns}, rank
+from choice, lateral (
+    {listed}
+) found
+where {AFTER}
+{by}",
+        sampled = sampled::<T>("null"),
+        listed = listed::<T>(&format!("{columns}, {rank} as rank"), "choice.way"),
+    )
+}
+
+/// The page in an order of the list.
+fn in_order<T: Resource>(order: &Ordered) -> String {
+    let (columns, table, term) = (read_columns::<T>(""), T::TABLE, term());
+    let by = order.by_rows("$3");
+    format!(
+        "{sampled}, choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      {READ},
+      '{table}'
+    ) as way
+  from sample
+)
+select {columns}
+from choice, lateral (
+    {listed}
+    union all
+    (
+      -- A condition that no index and no statistics know: all that is left is the index in order.
+      select {columns}
+      from {table}
+      where {AFTER} and choice.way = 'walk'
+        and case when strpos(search_key, {term}) > 0 then {PASSES} else false end
+      {by}
+    )
+) found
+where {AFTER}
+{by}",
+        sampled = sampled::<T>("null"),
+        listed = listed::<T>(&columns, "choice.way"),
+    )
+}
+
+/// The page in the order of names, or by `rank` and then by name, of a table that has leads.
+fn by_name<T: Resource>(rank: Option<&str>) -> String {
+    let (columns, table, term) = (read_columns::<T>(&format!("{}.", T::TABLE)), T::TABLE, term());
+    let [name] = T::MATCHES else { unreachable!("leads are those of one name") };
+    let any_rank = ANY_RANK.to_string();
+    let classes = match rank {
+        Some(_) => r"(0, E'\n ', E' \n'), (1, E'\n ', ' '), (2, E'\n ', ''), (3, ' ', ' '), (4, '', '')",
+        None => "(4, '', '')",
+    };
+    let is_of_class = rank.map(|rank| format!("\n          and {rank} = class.rank")).unwrap_or_default();
+    let rank = rank.unwrap_or(&any_rank);
+    let mut covered = format!("id, {name}, search_key, search_version");
+    for filter in T::FILTERS {
+        if !covered.split(", ").any(|column| column == filter.member) {
+            covered.push_str(", ");
+            covered.push_str(filter.member);
+        }
+    }
+    format!(
+        "{sampled}, choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      $3,
+      {NAMED},
+      '{table}'
+    ) as way
+  from sample
+), class as materialized (
+  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  select rank, way, term_grams(start || $1 || stop) as grams,
+    case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams,
+    case when rank = $4 then $5 else '' end as after_name,
+    case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
+  from (values {classes}) class (rank, start, stop), lateral (
+    select
+      search_way(
+        count(*) filter (where strpos(search_frame(search_key), start || term || stop) > 0),
+        count(*) filter (where sample.rank = class.rank and passes),
+        (select passing from filtered),
+        null,
+        $3,
+        {NAMED},
+        '{table}'
+      ) as way
+    from sample
+  ) chosen
+  where rank >= $4
+), few as (
+  select found.*
+  from choice, lateral (
+    {listed}
+  ) found
+  where (found.rank, {name}, id) > ($4, $5, $6)
+  order by found.rank, {name}, id
+  limit $3
+), many as (
+  select found.*, class.rank
+  from class, lateral (
+    -- Of a class with few rows, all.
+    select * from (
+      select id, {name}
+      from (
+        select {covered}
+        from {table}
+        where (search_grams(search_frame(search_key)) @> class.grams or search_grams(search_frame(search_key)) @> class.earlier_grams)
+          and class.way <> 'walk'
+        offset 0
+      ) listed
+      where strpos(search_key, {term}) > 0{is_of_class}
+        and {PASSES} and ({name}, id) > (class.after_name, class.after_id)
+      order by {name}, id
+      limit $3
+    ) listed
+    union all
+    -- Of any other, the next in the order of names.
+    select * from (
+      select walked.*
+      from (
+        select lead
+        from {table}_leads
+        where gram = any (class.grams || class.earlier_grams) and lead >= left(class.after_name, 1) and class.way = 'walk'
+        group by lead
+        having count(*) filter (where gram = any (class.grams)) = cardinality(class.grams)
+          or count(*) filter (where gram = any (class.earlier_grams)) = cardinality(class.earlier_grams)
+        order by lead
+      ) leads, lateral (
+        -- A condition that no index and no statistics know: all that is left is the index in order.
+        select id, {name}
+        from {table}
+        where ({name}, id) > (
+            greatest(class.after_name, lead),
+            case when class.after_name >= lead then class.after_id else '00000000-0000-0000-0000-000000000000' end
+          )
+          and {name} < lead_end(lead)
+          and case when strpos(search_key, {term}) > 0 then {PASSES}{is_of_class} else false end
+        order by {name}, id
+        limit $3
+      ) walked
+      limit $3
+    ) walked
+  ) found
+  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  where (select way from choice) = 'walk'
+  limit $3
+), page as (
+  select * from (select * from few union all select * from many) found
+  order by rank, {name}, id
+  limit $3
+)
+select {columns}, rank
+from page join {table} using (id, {name})
+order by rank, {name}, id",
+        sampled = sampled::<T>(rank),
+        listed = listed::<T>(&format!("id, {name}, {rank} as rank"), "choice.way"),
+    )
+}
