@@ -139,6 +139,49 @@ where {after}
 order by created_at desc, id desc
 limit $3;
 
+-- artisans: search by a term of four characters and more
+with exact as materialized (
+  -- the search above
+), near as (
+select id, given_name, family_name, biography, version, created_at, updated_at
+from search_near('artisan', {term}) near (near_texts, near_patterns, near_words), lateral (
+  select search_way(count(*), count(*) filter (where {passes}), null, null, {rows}, 2.5, 'artisans') as way
+  from artisans tablesample system (search_sample('artisans')) repeatable (0)
+  where {is_near}
+) choice, lateral (
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from (
+        -- How many hits there are cannot be estimated, and the guess is high. So `offset 0` keeps other indexes out: those of
+        -- filters would be read for nothing. References are few enough.
+        select *
+        from artisans
+        where {is_near} and {refers} and choice.way <> 'walk'
+        offset 0
+      ) listed
+      where {passes} and {after}
+    )
+    union all
+    (
+      select id, given_name, family_name, biography, version, created_at, updated_at
+      from artisans
+      where {after} and choice.way = 'walk' and case when {is_near} then {passes} else false end
+      order by family_name, given_name, id
+limit {rows}
+    )
+) found
+order by family_name, given_name, id
+limit {rows}
+)
+select *
+from (
+  select id, given_name, family_name, biography, version, created_at, updated_at, rank
+  from exact
+  union all
+  select id, given_name, family_name, biography, version, created_at, updated_at, 5
+  from near
+) found;
+
 -- artisans: create
 with claim as materialized (
   select is_new, fingerprint, created_id, created_at
@@ -575,6 +618,71 @@ with sample as materialized (
 select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank
 from page join products using (id, name)
 order by rank, name, id;
+
+-- products: search by a term of four characters and more
+with exact as materialized (
+  -- the search above
+), near as (
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+from search_near('product', {term}) near (near_texts, near_patterns, near_words), lateral (
+  select search_way(count(*), count(*) filter (where {passes}), null, null, {rows}, 1.2, 'products') as way
+  from products tablesample system (search_sample('products')) repeatable (0)
+  where {is_near}
+) choice, lateral (
+    (
+      select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+      from (
+        -- How many hits there are cannot be estimated, and the guess is high. So `offset 0` keeps other indexes out: those of
+        -- filters would be read for nothing. References are few enough.
+        select *
+        from products
+        where {is_near} and {refers} and choice.way <> 'walk'
+        offset 0
+      ) listed
+      where {passes} and {after}
+    )
+    union all
+    (
+      select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at
+      from (
+        select walked.*
+        from (
+          select distinct lead
+          from unnest(near_texts) text, lateral (
+            select lead
+            from products_leads
+            where gram = any (term_grams(text)) and lead >= left({after_name}, 1) and choice.way = 'walk'
+            group by lead
+            having count(*) = cardinality(term_grams(text))
+          ) leads
+          order by lead
+        ) leads, lateral (
+          select id, name
+          from products
+          where (name, id) > (
+              greatest({after_name}, lead),
+              case when {after_name} >= lead then {after_id} else '00000000-0000-0000-0000-000000000000' end
+            )
+            and name < lead_end(lead)
+            and case when {is_near} then {passes} else false end
+          order by name, id
+          limit {rows}
+        ) walked
+        limit {rows}
+      ) walked join products using (id, name)
+    )
+) found
+order by name, id
+limit {rows}
+)
+select *
+from (
+  select id, artisan_id, name, description, price, currency, version, created_at, updated_at, rank
+  from exact
+  union all
+  select id, artisan_id, name, description, price, currency, version, created_at, updated_at, 5
+  from near
+) found;
 
 -- products: create
 with claim as materialized (

@@ -25,12 +25,16 @@ begin
 end
 $$;
 
--- The fewest grams that a text has if it contains `term`.
+-- Grams that a text has if it contains `term`, and hardly if it does not: every third and the last. With more of them, more
+-- lists of an index are compared for the same rows.
 create function term_grams(term text) returns text[]
 language sql immutable strict parallel safe
 return case
   when char_length(term) <= 3 then array[term]
-  else array(select distinct substr(term, place, 3) from generate_series(1, char_length(term) - 2) place)
+  else array(
+    select distinct substr(term, least(place, char_length(term) - 2), 3)
+    from generate_series(1, char_length(term), 3) place
+  )
 end;
 
 -- What the names begin with whose key has a gram, so that a search in the order of names passes over all others. Rows are

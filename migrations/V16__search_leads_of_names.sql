@@ -2,11 +2,14 @@
 -- The leads of rows that were written before the trigger.
 call note_leads_of_products();
 
--- Grams with line ends and words' ends: they tell where a term occurs.
+-- Grams with line ends and words' ends: they tell where a term occurs. Without `fastupdate`, because a search must not read
+-- a list of pending entries as well.
 drop index concurrently if exists products_search_grams_idx;
-create index concurrently products_search_grams_idx on products using gin (search_grams(search_frame(search_key)));
+create index concurrently products_search_grams_idx on products using gin (search_grams(search_frame(search_key)))
+  with (fastupdate = off);
 drop index concurrently if exists artisans_search_grams_idx;
-create index concurrently artisans_search_grams_idx on artisans using gin (search_grams(search_frame(search_key)));
+create index concurrently artisans_search_grams_idx on artisans using gin (search_grams(search_frame(search_key)))
+  with (fastupdate = off);
 
 -- Of how many rows the most common 5,000 grams are those of, and not the most common 1,000 only.
 alter index products_search_grams_idx alter column 1 set statistics 500;

@@ -221,6 +221,25 @@ fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
     });
 }
 
+/// Without that, searches of the resource tolerate no typos.
+#[test]
+fn every_searched_table_learns_the_words_that_are_written() {
+    service(async |service| {
+        let database = service.database().await;
+        for Known { name, table, .. } in all().into_iter().filter(|known| known.is_searched) {
+            let question = "select count(*), count(*) filter (where pg_get_triggerdef(oid) like '% AFTER INSERT %')
+                from pg_trigger
+                where tgrelid = $1::text::regclass and pg_get_triggerdef(oid) like '%learn_search_words(''' || $2 || ''')'";
+            let row = database.query_one(question, &[&table, &name]).await.expect("triggers");
+            assert_eq!(
+                (row.get::<_, i64>(0), row.get::<_, i64>(1)),
+                (2, 1),
+                "{table}: after insert and after update"
+            );
+        }
+    });
+}
+
 /// What a client may not send, no row has, whoever wrote it: each bound of the contract is a check of the table.
 #[test]
 fn every_bound_of_a_member_is_a_check_of_its_column() {

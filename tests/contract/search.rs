@@ -2,5 +2,7 @@
 
 mod corpus;
 mod generated;
+mod near;
 mod orders;
+mod reader;
 mod versions;

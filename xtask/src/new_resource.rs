@@ -268,7 +268,7 @@ fn next_migration(folder: &std::path::Path) -> Result<u32> {
     Ok(last + 1)
 }
 
-fn migration(Names { things, .. }: &Names, members: &[Member]) -> String {
+fn migration(Names { name, things, .. }: &Names, members: &[Member]) -> String {
     let searched = searched(members);
     let is_searched = |member: &Member| Some(member.name.as_str()) == searched;
     let mut columns = String::new();
@@ -283,8 +283,8 @@ fn migration(Names { things, .. }: &Names, members: &[Member]) -> String {
                 "  search_key text collate \"C\"{null},\n  search_version integer not null default 1,\n"
             );
             indexes += &format!(
-                "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops);
-create index {things}_search_grams_idx on {things} using gin (search_grams(search_frame(search_key)));
+                "create index {things}_search_key_idx on {things} using gin (search_key gin_trgm_ops) with (fastupdate = off);
+create index {things}_search_grams_idx on {things} using gin (search_grams(search_frame(search_key))) with (fastupdate = off);
 alter table {things} alter column search_key set statistics 500;
 "
             );
@@ -292,6 +292,12 @@ alter table {things} alter column search_key set statistics 500;
                 "
 create trigger say_search_version before insert or update of search_key on {things}
 for each row execute function say_search_version();
+create trigger learn_search_words after insert on {things}
+referencing new table as written
+for each statement execute function learn_search_words('{name}');
+create trigger learn_changed_search_words after update on {things}
+referencing old table as replaced new table as written
+for each statement execute function learn_search_words('{name}');
 "
             );
         }

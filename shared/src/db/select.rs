@@ -78,9 +78,17 @@ impl Select {
         self.sql.push_str(&filled);
     }
 
-    /// Ends the statement with `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
+    /// The statement as the beginning of another, which begins with `head`.
+    #[must_use]
+    pub fn within(self, head: &'static str) -> Self {
+        Self { sql: format!("{head}\n{}", self.sql), ..self }
+    }
+
+    /// Adds `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
     pub fn end(&mut self, clauses: &'static str, values: Vec<Value>) {
-        self.sql.push('\n');
+        if !self.sql.is_empty() {
+            self.sql.push('\n');
+        }
         self.push(clauses, values);
     }
 

@@ -27,7 +27,7 @@ use crate::{
 const CONTAINS: &str = "{contains}";
 
 /// Stands in a statement for what the filters want.
-const PASSES: &str = "{passes}";
+pub(super) const PASSES: &str = "{passes}";
 
 /// Stands in a statement for the condition that any of the filters lets a row pass: false where there are none.
 const PASSES_ANY: &str = "{passes_any}";
@@ -39,17 +39,17 @@ const IS_FILTERED: &str = "{is_filtered}";
 const ENTRIES: &str = "{entries}";
 
 /// Stands in a statement for what is after the position of a cursor.
-const AFTER: &str = "{after}";
+pub(super) const AFTER: &str = "{after}";
 
 /// The rank of all rows that contain the term, where ranks decide nothing.
 const ANY_RANK: i32 = 4;
 
 /// How long a row takes in a walk through the index of names, in microseconds: 0.3; four times as long, because hits are not
 /// spread evenly among names, and a walk that may have to go far must be worth it.
-const NAMED: &str = "1.2";
+pub(super) const NAMED: &str = "1.2";
 
 /// The same in other orders, where each row of the table is read.
-const READ: &str = "2.5";
+pub(super) const READ: &str = "2.5";
 
 /// A search in one of its orders, as SQL: the page of it. Parameters are the term as folded now and as folded by the version
 /// before, and the number of rows.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Resource, key,
+    near::{self, NearPage},
     order::Ordered,
     search::{RANKS, RELEVANCE, SearchTerm},
 };
@@ -110,15 +111,43 @@ impl<T: Resource> Listing<T> {
         Ok(Self { term, conditions, order, page, resource: PhantomData })
     }
 
-    /// The statement of the page after `position`.
+    /// The order of the page, near hits included.
+    fn ordered(&self) -> &'static Ordered {
+        self.near().map_or_else(|| self.ordered_exactly(), |page| &page.near.found)
+    }
+
+    /// The order of the page, without near hits.
+    fn ordered_exactly(&self) -> &'static Ordered {
+        self.index().map_or_else(|| T::statements().matches(), |index| &T::statements().orders[index])
+    }
+
+    /// The page with near hits; `None` if it cannot have any.
+    fn near(&self) -> Option<NearPage<'_>> {
+        let term = self.term.as_ref().filter(|term| near::tolerates_typos(term))?;
+        let near = &T::statements().search::<T>(self.index()).near;
+        Some(NearPage { near, term, conditions: &self.conditions, rows: self.page.rows() })
+    }
+
+    /// The statement that reads the page after `position`.
     fn select(&self, position: Option<Vec<Value>>) -> Select {
-        let (statements, order, rows) = (T::statements(), self.ordered(), self.page.rows());
+        let exact = |position| self.select_exact(position);
+        match self.near() {
+            Some(near) => near.select(position, exact),
+            None => exact(position),
+        }
+    }
+
+    /// The same, without near hits.
+    fn select_exact(&self, position: Option<Vec<Value>>) -> Select {
+        let (statements, order, rows) = (T::statements(), self.ordered_exactly(), self.page.rows());
         if let Some(term) = &self.term {
-            let found = statements.search::<T>(match self.order {
-                Sort::Order(index) => Some(index),
-                Sort::Relevance => None,
-            });
-            return found.page(term, &self.conditions, order, position, rows);
+            return statements.search::<T>(self.index()).exact.page(
+                term,
+                &self.conditions,
+                order,
+                position,
+                rows,
+            );
         }
         let mut select = Select::new(statements.select());
         for (condition, value) in &self.conditions {
@@ -131,10 +160,11 @@ impl<T: Resource> Listing<T> {
         select
     }
 
-    fn ordered(&self) -> &'static Ordered {
+    /// Which of the orders of the resource; none by relevance.
+    fn index(&self) -> Option<usize> {
         match self.order {
-            Sort::Order(index) => &T::statements().orders[index],
-            Sort::Relevance => T::statements().matches(),
+            Sort::Order(index) => Some(index),
+            Sort::Relevance => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A description is the macro [`resource!`](crate::resource!), which names the members with their types, and the trait
 //! [`Resource`], which says how a resource is filtered, ordered, searched and shown as an example. From these follow the
 //! row mapping, the statements that read, create, change and delete (`statements`), the members that a client may send
-//! (`body`), lists and their cursors (`listing`), searches (`search`), the history of one (`history`), the schemas and
+//! (`body`), lists and their cursors (`listing`), searches (`search`, `near`), the history of one (`history`), the schemas and
 //! parameters of the contract (`contract`), and what caches and entity tags take for another representation
 //! ([`representation`]).
 //!
@@ -20,6 +20,7 @@ mod key;
 pub mod laws;
 mod listing;
 mod member;
+mod near;
 mod order;
 mod refused;
 #[cfg(test)]

@@ -88,6 +88,14 @@ impl Ordered {
         Self::new(&[], order.keys::<T>(), order.is_descending)
     }
 
+    /// The same order of what a search finds: exact hits come before near ones. A position has the rank first, which `after`
+    /// does not compare: it is for hits of the same rank.
+    pub(super) fn of_found<T: Resource>(order: &Order) -> Self {
+        let of_list = Self::of::<T>(order);
+        let by = of_list.by.replacen("order by ", "order by rank, ", 1);
+        Self { first: &["rank"], by, ..of_list }
+    }
+
     /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and
     /// what it is else, so that one comparison of rows holds for all, and one index serves it.
     pub(super) fn new(first: &'static [&'static str], keys: Vec<Key>, is_descending: bool) -> Self {

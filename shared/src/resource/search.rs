@@ -13,7 +13,7 @@ use crate::{
 pub(super) const RELEVANCE: &str = "relevance";
 
 /// Names the meaning of ranks. Cursors are bound to it, because a position among other ranks is another position.
-pub(super) const RANKS: &str = "whole words first";
+pub(super) const RANKS: &str = "whole words first, near hits last";
 
 /// The longest term, in characters, once it is folded.
 const MAX_CHARACTERS: usize = 64;
@@ -48,6 +48,21 @@ impl SearchTerm {
         let folded = fold(text);
         let folded_before = Some(fold_before(text)).filter(|before| *before != folded && !before.is_empty());
         Self { folded, folded_before }
+    }
+
+    /// The term as the current version folds it.
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
+    }
+
+    /// The same, as a parameter.
+    pub(super) fn value(&self) -> Value {
+        Value::from(self.folded.as_str())
+    }
+
+    /// Whether the previous version of the folding gives another term.
+    pub(super) fn is_folded_otherwise_before(&self) -> bool {
+        self.folded_before.is_some()
     }
 
     /// The parameters of the ranking statement: the term folded by the current and by the previous version.
@@ -113,8 +128,13 @@ pub(super) fn parameter() -> Parameter {
         written for them (`Ł` and `l`, `Æ` and `ae`); all dashes, all tildes, all apostrophes, all double quotes, all middle \
         dots; white space of any kind and length; what is invisible does not count. Not the same are: voiced and plain or \
         small and large kana, `ー` and dashes, forms of a kanji (`澤`, `沢`), kana and romanisation, `ü` and `ue`, marks of \
-        Indic scripts and Thai, digits of different scripts. 1 to 64 characters once folded; what folds to nothing is \
-        refused.";
+        Indic scripts and Thai, digits of different scripts. Names with nearly the term come after all others, in every order, if it has four \
+        characters or more: one of up to seven may have one typo, a longer one two, and a typo is a character more, less or \
+        other, or two neighbours swapped. In scripts that divide words by spaces, whole words are compared: one of up to seven \
+        characters may have one typo, a longer one two if one is not enough, and a space too many or too few is a typo; if no \
+        name has one of the words, those that names have are taken as they are. In scripts without spaces, such as Japanese, \
+        a term has one typo anywhere in a name, and spaces do not count. 1 to 64 characters once folded; what folds to \
+        nothing is refused.";
     required_query("q", about, text::line_schema(MAX_CHARACTERS).build(), "備前")
 }
 

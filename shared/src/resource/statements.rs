@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Changes, Described, Resource, column_names, columns, found::Found, key::Key, key_version, order::Ordered,
-    read_columns, refused, search,
+    Changes, Described, Resource, column_names, columns, found::Found, key::Key, key_version, near::Near,
+    order::Ordered, read_columns, refused, search,
 };
 use crate::{
     App,
@@ -18,6 +18,13 @@ use crate::{
     time::Moment,
 };
 
+/// A search in one of its orders: names that contain the term, and those that nearly do.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) exact: Found,
+    pub(super) near: Near,
+}
+
 /// The statements of a resource: the same for every request, and written once for a process.
 #[derive(Debug)]
 pub struct Statements {
@@ -25,13 +32,13 @@ pub struct Statements {
     select_one: String,
     exists: String,
     /// The search by relevance, and in each order of its lists: made when the first search asks for one.
-    searches: OnceLock<(Found, Vec<Found>)>,
+    searches: OnceLock<(Search, Vec<Search>)>,
     insert: Named,
     update: Named,
     delete: Named,
     /// The orders of its lists.
     pub(super) orders: Vec<Ordered>,
-    /// The order of what a search finds.
+    /// The order of exact hits of a search.
     matches: Ordered,
 }
 
@@ -66,20 +73,26 @@ impl Statements {
     }
 
     /// The search of `T` in the order `index` of its lists, or by relevance.
-    pub(super) fn search<T: Resource>(&self, index: Option<usize>) -> &Found {
+    pub(super) fn search<T: Resource>(&self, index: Option<usize>) -> &Search {
         let (by_relevance, in_orders) = self.searches::<T>();
         index.map_or(by_relevance, |index| &in_orders[index])
     }
 
-    fn searches<T: Resource>(&self) -> &(Found, Vec<Found>) {
+    fn searches<T: Resource>(&self) -> &(Search, Vec<Search>) {
         self.searches.get_or_init(|| {
-            let in_orders = T::ORDERS.iter().zip(&self.orders);
-            let in_orders = in_orders.map(|(order, sql)| Found::in_order::<T>(order, sql));
-            (Found::by_relevance::<T>(&self.matches), in_orders.collect())
+            let by_relevance = Search {
+                exact: Found::by_relevance::<T>(&self.matches),
+                near: Near::by_relevance::<T>(matches::<T>()),
+            };
+            let in_orders = T::ORDERS.iter().zip(&self.orders).map(|(order, sql)| Search {
+                exact: Found::in_order::<T>(order, sql),
+                near: Near::in_order::<T>(order),
+            });
+            (by_relevance, in_orders.collect())
         })
     }
 
-    /// The order of what a search finds.
+    /// The order of exact hits of a search.
     pub(super) fn matches(&self) -> &Ordered {
         &self.matches
     }
@@ -106,14 +119,16 @@ impl Statements {
             let (by_relevance, in_orders) = all.searches::<T>();
             statements.push((
                 format!("search by relevance: {}", after(&all.matches)),
-                conditions + by_relevance.shown(),
+                conditions + by_relevance.exact.shown(),
             ));
             // Those of other orders differ from the first in ORDER BY.
             let in_orders = T::ORDERS.iter().zip(in_orders).enumerate();
-            let shown = in_orders.filter(|(index, (_, found))| *index == 0 || found.is_by_name());
-            statements.extend(shown.map(|(_, (order, found))| {
-                (format!("search, sort={}", order.word), found.shown().to_owned())
+            let shown = in_orders.filter(|(index, (_, search))| *index == 0 || search.exact.is_by_name());
+            statements.extend(shown.map(|(_, (order, search))| {
+                (format!("search, sort={}", order.word), search.exact.shown().to_owned())
             }));
+            statements
+                .push(("search by a term of four characters and more".to_owned(), by_relevance.near.shown()));
         }
         for (what, statement) in [("create", &all.insert), ("change", &all.update), ("delete", &all.delete)] {
             statements.push((what.to_owned(), statement.sql().to_owned()));

@@ -9,6 +9,8 @@ use harness::{Service, Setup, encoded, id, service, service_with};
 use shared::text::{FOLDING, fold};
 use uuid::Uuid;
 
+use super::reader::Reader;
+
 const PLACES: &str = "備前 信楽 有田 九谷 益子 瀬戸 常滑 丹波 越前 美濃 萩 唐津 薩摩 清水 笠間 小鹿田 砥部 波佐見 伊万里 輪島 \
     山中 会津 津軽 高岡 南部 燕三条 堺 江戸 加賀 西陣 久留米 博多 琉球 結城 箱根 秋田 飛騨 木曽 奈良 因州 土佐 天草 高取";
 const KINDS: &str = "焼 焼 焼 塗 織 染 漆器 切子 鉄器 硝子 竹細工 和紙 木工 ガラス 陶器 磁器";
@@ -181,6 +183,9 @@ fn at(second: usize) -> String {
     )
 }
 
+/// The rank of what is near.
+const NEAR: u8 = 5;
+
 /// How well a folded name matches a folded term, as the documentation says; none if it does not.
 fn rank(key: &str, term: &str) -> Option<u8> {
     let words = |text: &str| format!(" {text} ");
@@ -197,11 +202,48 @@ fn rank(key: &str, term: &str) -> Option<u8> {
     }
 }
 
+/// A part of the folded name `key`, of any length; sometimes one that no name has.
+fn part(random: &mut Random, key: &str) -> String {
+    let key: Vec<_> = key.chars().collect();
+    let start = random.below(key.len());
+    let length = 1 + random.below((key.len() - start).min(12));
+    let mut term: String = key[start..start + length].iter().collect();
+    if random.is(10) {
+        term.push('x');
+    }
+    term
+}
+
+/// A part of the folded name `key` with a typo or two: from the middle of it in a script without spaces, else whole words.
+fn misspelt(random: &mut Random, key: &str) -> String {
+    let words: Vec<_> = key.split(' ').collect();
+    let start = random.below(words.len());
+    let end = (start + 1 + random.below(3)).min(words.len());
+    let mut term: Vec<_> = words[start..end].join(" ").chars().collect();
+    if !term[0].is_ascii() && term.len() > 6 {
+        let start = random.below(term.len() - 4);
+        term = term[start..(start + 4 + random.below(5)).min(term.len())].to_vec();
+    }
+    for _ in 0..=usize::from(random.is(25)) {
+        let place = random.below(term.len());
+        let other = *[&['e', 'r', 'x'][..], &['の', '器', '焼']][usize::from(!term[place].is_ascii())]
+            .get(random.below(3))
+            .expect("one of three");
+        match random.below(4) {
+            0 if term.len() > 1 => drop(term.remove(place)),
+            1 => term.insert(place, other),
+            2 if place > 0 => term.swap(place - 1, place),
+            _ => term[place] = other,
+        }
+    }
+    term.into_iter().collect()
+}
+
 #[test]
 fn what_is_found_is_what_a_reader_of_all_names_finds() {
     service(async |service| {
         let all = filled(service, 1_500).await;
-        compare(service, &all, 120, "of small tables").await;
+        compare(service, &all, 240, "of small tables").await;
     });
 }
 
@@ -228,7 +270,7 @@ fn what_is_found_is_the_same_in_all_ways() {
                 language plpgsql stable parallel safe as $$ begin return {way}; end $$"
             );
             database.batch_execute(&choice).await.expect("a choice");
-            compare(service, &all, 50, way).await;
+            compare(service, &all, 80, way).await;
         }
     });
 }
@@ -238,23 +280,20 @@ async fn filled(service: &Service, count: usize) -> Vec<Row> {
     rows(count).collect()
 }
 
-/// Compares what searches of `cases` random terms find, with random filters and orders, with what is found in `all` rows.
+/// Compares what searches of `cases` random terms find, half of them misspelt, with random filters and orders, with what is
+/// found in `all` rows.
 async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
-    let mut random = Random(19);
+    let reader = Reader::of(all.iter().map(|row| &*row.key));
+    let (mut random, mut near_hits) = (Random(19), 0);
     for case in 0..cases {
-        // A part of a folded name, of any length; sometimes one that no name has.
-        let key: Vec<_> = all[random.below(all.len())].key.chars().collect();
-        let start = random.below(key.len());
-        let length = 1 + random.below((key.len() - start).min(12));
-        let mut term: String = key[start..start + length].iter().collect();
-        if random.is(10) {
-            term.push('x');
-        }
+        let key = &all[random.below(all.len())].key;
+        let term = if case % 2 == 0 { part(&mut random, key) } else { misspelt(&mut random, key) };
         let folded = fold(&term);
         if folded.is_empty() {
             continue;
         }
-        let limit = [3, 100][random.below(2)];
+        let near = reader.term(&folded);
+        let limit = [3, 7, 100][random.below(3)];
         let mut query = format!("/v1/products/search?limit={limit}&q={}", encoded(&term));
         let (cheapest, currency) = (i64::try_from(random.below(40_000)).expect("a price"), "EUR");
         let (by_price, by_currency) = (random.is(40), random.is(40));
@@ -264,25 +303,28 @@ async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
         if by_currency {
             write!(query, "&currency={currency}").expect("text");
         }
+        let ranked = |row: &Row| rank(&row.key, &folded).or_else(|| near.is_near(&row.key).then_some(NEAR));
         let mut hits: Vec<_> = all
             .iter()
             .filter(|row| !by_price || row.price >= cheapest)
             .filter(|row| !by_currency || row.currency == currency)
-            .filter_map(|row| Some((rank(&row.key, &folded)?, row)))
+            .filter_map(|row| Some((ranked(row)?, row)))
             .collect();
-        match case % 4 {
+        let is_near = |rank: &u8| *rank == NEAR;
+        near_hits += hits.iter().filter(|(rank, _)| is_near(rank)).count();
+        match case / 2 % 4 {
             0 => hits.sort_by_key(|(rank, row)| (*rank, row.name.clone(), row.id)),
             1 => {
                 query += "&sort=name";
-                hits.sort_by_key(|(_, row)| (row.name.clone(), row.id));
+                hits.sort_by_key(|(rank, row)| (is_near(rank), row.name.clone(), row.id));
             }
             2 => {
                 query += "&sort=-price";
-                hits.sort_by_key(|(_, row)| Reverse((row.price, row.id)));
+                hits.sort_by_key(|(rank, row)| (is_near(rank), Reverse((row.price, row.id))));
             }
             _ => {
                 query += "&sort=created_at";
-                hits.sort_by_key(|(_, row)| (row.second / 20, row.id));
+                hits.sort_by_key(|(rank, row)| (is_near(rank), row.second / 20, row.id));
             }
         }
         let found = service.walk(&query).await;
@@ -290,10 +332,11 @@ async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
         let hits: Vec<_> = hits.iter().map(|(_, row)| (row.id.to_string(), Some(&*row.name))).collect();
         assert_eq!(found, hits, "{term:?}: {query}, by {way}");
     }
+    assert!(near_hits > cases, "only {near_hits} near hits");
 }
 
-/// What is asked of a million names: by how many characters a term has and how common it is, in both scripts.
-const TERMS: [(&str, &str); 20] = [
+/// What is asked of a million names: by how many characters a term has and how common it is, in both scripts; and misspelt.
+const TERMS: [(&str, &str); 23] = [
     ("1, common", "焼"),
     ("1, common", "a"),
     ("1, in few places", "前"),
@@ -314,6 +357,9 @@ const TERMS: [(&str, &str); 20] = [
     ("10, no hit", "celadon xyz"),
     ("kana", "ｶﾞﾗｽ"),
     ("no letters", "“”"),
+    ("misspelt, rare", "celandon vase"),
+    ("misspelt, common", "stonwear"),
+    ("misspelt, rare", "備前焼湯飲"),
 ];
 
 /// The filters, and the orders, each by itself and the last together.
