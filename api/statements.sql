@@ -315,11 +315,23 @@ with sample as materialized (
   from sample
 ), class as materialized (
   -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
-  select rank, way, term_grams(start || $1 || stop) as grams,
-    case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams,
+  select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
     case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
   from (values (0, E'\n ', E' \n'), (1, E'\n ', ' '), (2, E'\n ', ''), (3, ' ', ' '), (4, '', '')) class (rank, start, stop), lateral (
+    select term_grams(start || $1 || stop) as grams,
+      case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams
+  ) searched, lateral (
+    select array(
+      select lead
+      from products_leads
+      where gram = any (grams || earlier_grams)
+      group by lead
+      having count(*) filter (where gram = any (grams)) = cardinality(grams)
+        or count(*) filter (where gram = any (earlier_grams)) = cardinality(earlier_grams)
+      order by lead
+    ) as leads
+  ) noted, lateral (
     select
       search_way(
         count(*) filter (where strpos(search_frame(search_key), start || term || stop) > 0),
@@ -332,7 +344,7 @@ with sample as materialized (
       ) as way
     from sample
   ) chosen
-  where rank >= $4
+  where rank >= $4 and (select way from choice) = 'walk'
 ), few as (
   select found.*
   from choice, lateral (
@@ -374,7 +386,7 @@ with sample as materialized (
         select id, name, search_key, search_version, price, currency, artisan_id
         from products
         where (search_grams(search_frame(search_key)) @> class.grams or search_grams(search_frame(search_key)) @> class.earlier_grams)
-          and class.way <> 'walk'
+          and class.way <> 'walk' and class.leads <> '{}'
         offset 0
       ) listed
       where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
@@ -389,12 +401,8 @@ with sample as materialized (
       select walked.*
       from (
         select lead
-        from products_leads
-        where gram = any (class.grams || class.earlier_grams) and lead >= left(class.after_name, 1) and class.way = 'walk'
-        group by lead
-        having count(*) filter (where gram = any (class.grams)) = cardinality(class.grams)
-          or count(*) filter (where gram = any (class.earlier_grams)) = cardinality(class.earlier_grams)
-        order by lead
+        from unnest(class.leads) lead
+        where lead >= left(class.after_name, 1) and class.way = 'walk'
       ) leads, lateral (
         -- A condition that no index and no statistics know: all that is left is the index in order.
         select id, name
@@ -413,7 +421,6 @@ with sample as materialized (
     ) walked
   ) found
   -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
-  where (select way from choice) = 'walk'
   limit $3
 ), page as (
   select * from (select * from few union all select * from many) found
@@ -512,11 +519,23 @@ with sample as materialized (
   from sample
 ), class as materialized (
   -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
-  select rank, way, term_grams(start || $1 || stop) as grams,
-    case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams,
+  select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
     case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
   from (values (4, '', '')) class (rank, start, stop), lateral (
+    select term_grams(start || $1 || stop) as grams,
+      case when $2 <> $1 then term_grams(start || $2 || stop) end as earlier_grams
+  ) searched, lateral (
+    select array(
+      select lead
+      from products_leads
+      where gram = any (grams || earlier_grams)
+      group by lead
+      having count(*) filter (where gram = any (grams)) = cardinality(grams)
+        or count(*) filter (where gram = any (earlier_grams)) = cardinality(earlier_grams)
+      order by lead
+    ) as leads
+  ) noted, lateral (
     select
       search_way(
         count(*) filter (where strpos(search_frame(search_key), start || term || stop) > 0),
@@ -529,7 +548,7 @@ with sample as materialized (
       ) as way
     from sample
   ) chosen
-  where rank >= $4
+  where rank >= $4 and (select way from choice) = 'walk'
 ), few as (
   select found.*
   from choice, lateral (
@@ -571,7 +590,7 @@ with sample as materialized (
         select id, name, search_key, search_version, price, currency, artisan_id
         from products
         where (search_grams(search_frame(search_key)) @> class.grams or search_grams(search_frame(search_key)) @> class.earlier_grams)
-          and class.way <> 'walk'
+          and class.way <> 'walk' and class.leads <> '{}'
         offset 0
       ) listed
       where strpos(search_key, case search_version when 1 then $2 else $1 end) > 0
@@ -585,12 +604,8 @@ with sample as materialized (
       select walked.*
       from (
         select lead
-        from products_leads
-        where gram = any (class.grams || class.earlier_grams) and lead >= left(class.after_name, 1) and class.way = 'walk'
-        group by lead
-        having count(*) filter (where gram = any (class.grams)) = cardinality(class.grams)
-          or count(*) filter (where gram = any (class.earlier_grams)) = cardinality(class.earlier_grams)
-        order by lead
+        from unnest(class.leads) lead
+        where lead >= left(class.after_name, 1) and class.way = 'walk'
       ) leads, lateral (
         -- A condition that no index and no statistics know: all that is left is the index in order.
         select id, name
@@ -608,7 +623,6 @@ with sample as materialized (
     ) walked
   ) found
   -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
-  where (select way from choice) = 'walk'
   limit $3
 ), page as (
   select * from (select * from few union all select * from many) found

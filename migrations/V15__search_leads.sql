@@ -1,5 +1,15 @@
 -- Searches in the order of names, for terms that many names have.
 
+-- The statement of a search has several ways to a page, of which it takes one. Their costs add up to more than is compiled
+-- by default, which takes longer than any of them.
+do $$
+begin
+  execute format('alter database %I set jit = off', current_database());
+exception when insufficient_privilege then
+  raise warning 'set jit = off for the database, or for the roles that search: compiling takes longer than searching';
+end
+$$;
+
 -- A search key as `search_rank` reads it: each line begins with a line end and a space, and ends with a space and a line
 -- end. So each rank of a term is a substring: E'\n term \n', E'\n term ', E'\n term', ' term ' and 'term'.
 create function search_frame(key text) returns text

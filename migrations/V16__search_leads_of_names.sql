@@ -20,6 +20,8 @@ drop index concurrently if exists products_name_search_idx;
 create index concurrently products_name_search_idx on products (name, id)
 include (search_key, search_version, artisan_id, price, currency);
 
+-- What these replace. A release that still looks for `text_grams` reads all keys for terms of one and two characters, as all
+-- releases did before version 14.
 drop index concurrently if exists products_name_idx;
 drop index concurrently if exists products_grams_idx;
 drop index concurrently if exists artisans_grams_idx;

@@ -124,9 +124,9 @@ async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'s
             lists.push(("list-artisans".to_owned(), "/v1/artisans".to_owned(), sort));
         }
     }
-    for (resource, term) in [("products", "cup"), ("artisans", "sato")] {
+    for (resource, term) in [("products", "cup"), ("products", "bowl"), ("artisans", "sato")] {
         for sort in [None, Some("relevance"), Some("name"), Some("-created_at")] {
-            let search = format!("search-{resource} whole words first");
+            let search = format!("search-{resource} whole words first, near hits last");
             let query = [("q", term)].into_iter().chain(sort.map(|sort| ("sort", sort)));
             lists.push((search, format!("/v1/{resource}/search"), query.collect()));
         }
@@ -153,11 +153,18 @@ fn positions() -> Vec<Value> {
     let mut positions = vec![json!(null), json!(true), json!({}), json!([]), json!("Cup"), json!([[[]]])];
     positions.extend(integers.clone());
     for integer in &integers {
-        positions.extend([json!([integer, id]), json!({"p": [integer, id]})]);
+        positions.extend([json!([integer, id]), json!({"p": [integer, id]}), json!([5, integer, id])]);
+        positions.extend(times.map(|time| json!([integer, time, id])));
         for text in texts {
             positions.push(json!([integer, text, id]));
             positions.push(json!([integer, text, text, id]));
         }
+    }
+    // Ranks have positions of their own: that of near hits is the last.
+    for rank in [0, 5] {
+        positions.extend(times.map(|time| json!([rank, time, id])));
+        positions.extend(texts.map(|text| json!([rank, text, id])));
+        positions.extend(texts.map(|text| json!([rank, text, text, id])));
     }
     positions.extend(times.map(|time| json!([time, id])));
     for text in texts {

@@ -52,6 +52,16 @@ async fn until(client: &Client, sql: &str) {
     timeout(Duration::from_secs(30), some).await.unwrap_or_else(|_| panic!("never: {sql}"));
 }
 
+/// What a statement may do at most counts for whether it is compiled, however little it does.
+#[test]
+fn no_statement_is_compiled() {
+    empty_database(async |url| {
+        migrate(url).await.expect("a migration");
+        let setting = connect(url).await.query_one("show jit", &[]).await.expect("a setting");
+        assert_eq!(setting.get::<_, String>(0), "off");
+    });
+}
+
 #[test]
 fn running_twice_changes_nothing() {
     empty_database(async |url| {

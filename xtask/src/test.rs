@@ -17,7 +17,7 @@ const FUZZ_SECONDS: &str = "60";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Run the long variants of the fault tests, which take minutes
+    /// Run the long variants of tests as well, which take minutes
     #[arg(long)]
     large: bool,
     /// Major version of the PostgreSQL that the tests run against; the stack deploys the default
@@ -55,7 +55,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
         test.env("FUZZ_SECONDS", FUZZ_SECONDS);
     }
     if large {
-        test.env("TEST_LARGE", "1");
+        test.arg("--include-ignored").env("TEST_LARGE", "1");
     }
     tools::choose_postgres(&mut test, &postgres);
     let left_out = LeftOut::begin()?;
