@@ -44,7 +44,7 @@ with sample as materialized (
     ) as way
   from sample
 )
-select id, given_name, family_name, biography, version, created_at, updated_at, rank
+select id, given_name, family_name, biography, version, created_at, updated_at, rank, (select search_sample('artisans') > 0) as is_sampled
 from choice, lateral (
     (
       select id, given_name, family_name, biography, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
@@ -75,6 +75,17 @@ where {after}
 order by rank, family_name, given_name, id
 limit $3;
 
+-- artisans: search of a small table by relevance
+select *, (select search_sample('artisans') > 0) as is_sampled
+from (
+  select id, given_name, family_name, biography, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+  from artisans
+  where {contains} and {passes}
+) found
+where {after}
+order by rank, family_name, given_name, id
+limit $3;
+
 -- artisans: search, sort=-created_at
 with sample as materialized (
   select search_key, case search_version when 1 then $2 else $1 end as term, null as rank, {passes} as passes
@@ -98,7 +109,7 @@ with sample as materialized (
     ) as way
   from sample
 )
-select id, given_name, family_name, biography, version, created_at, updated_at
+select id, given_name, family_name, biography, version, created_at, updated_at, (select search_sample('artisans') > 0) as is_sampled
 from choice, lateral (
     (
       select id, given_name, family_name, biography, version, created_at, updated_at
@@ -173,7 +184,7 @@ limit {rows}
 order by family_name, given_name, id
 limit {rows}
 )
-select *
+select *, (select search_sample('artisans') > 0) as is_sampled
 from (
   select id, given_name, family_name, biography, version, created_at, updated_at, rank
   from exact
@@ -427,9 +438,20 @@ with sample as materialized (
   order by rank, name, id
   limit $3
 )
-select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank
+select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank, (select search_sample('products') > 0) as is_sampled
 from page join products using (id, name)
 order by rank, name, id;
+
+-- products: search of a small table by relevance
+select *, (select search_sample('products') > 0) as is_sampled
+from (
+  select id, artisan_id, name, description, price, currency, version, created_at, updated_at, search_rank(search_key, case search_version when 1 then $2 else $1 end) as rank
+  from products
+  where {contains} and {passes}
+) found
+where {after}
+order by rank, name, id
+limit $3;
 
 -- products: search, sort=-created_at
 with sample as materialized (
@@ -454,7 +476,7 @@ with sample as materialized (
     ) as way
   from sample
 )
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at, (select search_sample('products') > 0) as is_sampled
 from choice, lateral (
     (
       select id, artisan_id, name, description, price, currency, version, created_at, updated_at
@@ -629,7 +651,7 @@ with sample as materialized (
   order by rank, name, id
   limit $3
 )
-select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank
+select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, rank, (select search_sample('products') > 0) as is_sampled
 from page join products using (id, name)
 order by rank, name, id;
 
@@ -689,7 +711,7 @@ from search_near('product', {term}) near (near_texts, near_patterns, near_words)
 order by name, id
 limit {rows}
 )
-select *
+select *, (select search_sample('products') > 0) as is_sampled
 from (
   select id, artisan_id, name, description, price, currency, version, created_at, updated_at, rank
   from exact

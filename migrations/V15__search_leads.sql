@@ -120,11 +120,11 @@ return case
   else chr(ascii(lead) + 1)
 end;
 
--- The percentage of a table's pages to look at for how many rows a term has: a tenth, or pages of about 4,000 rows; none
--- of a table in which every way is fast enough.
+-- The percentage of a table's pages to look at for how many rows a term has: pages of about 4,000 rows; none of a table that
+-- is so small that every way is fast.
 create function search_sample(resource regclass) returns double precision
 language sql stable parallel safe as $$
-  select case when reltuples < 2000 then 0 else least(10, 400000 / reltuples) end from pg_class where oid = resource
+  select case when reltuples < 30000 then 0 else 400000 / reltuples end from pg_class where oid = resource
 $$;
 
 -- The fastest way to `rows` rows in order, where in a sample of `search_sample` the term has `hits` rows, the filters let

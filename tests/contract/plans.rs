@@ -299,6 +299,28 @@ fn a_term_that_all_names_have_is_found_without_reading_all() {
     });
 }
 
+/// A process learns from what a search returns whether the next one needs all ways to a page.
+#[test]
+fn a_small_table_is_searched_by_a_plain_statement_until_it_has_grown() {
+    service_with(explained(), async |service| {
+        service.create_product(json!({"name": "Cup", "price": 1})).await;
+        let database = service.database().await;
+        let is_sampled = async || {
+            let (page, plans) = plans(service, service.client().get("/v1/products/search?q=cup")).await;
+            assert_eq!(page.expect(200).json()["items"].as_array().map(Vec::len), Some(1));
+            let mut found = Vec::new();
+            plans.iter().for_each(|plan| nodes(&plan["Plan"], &mut found));
+            found.iter().any(|(node, _)| node == "Sample Scan")
+        };
+        assert!(is_sampled().await, "nothing is known of the table");
+        assert!(!is_sampled().await);
+        let grown = "update pg_class set reltuples = 100000 where oid = 'products'::regclass";
+        database.batch_execute(grown).await.expect("statistics");
+        assert!(!is_sampled().await, "the process has not heard of it");
+        assert!(is_sampled().await);
+    });
+}
+
 /// Among 50,000 names of as many words, for each filter and order and for the page after.
 #[test]
 fn near_hits_and_the_words_they_have_are_found_by_indexes() {

@@ -6,6 +6,9 @@
 //! the table's pages, the same pages at each search, so that they are in memory. The choice alters how long a search takes,
 //! never what it finds.
 //!
+//! In a small table every way is fast, and to plan them all takes longer than to search. So each search also tells whether
+//! the table is small ([`is_sampled`]), and the process searches it by plain statements from then on, until it has grown.
+//!
 //! Where a table has leads, it can be walked by relevance and by name: each rank is a class of rows by itself, and of each
 //! class in turn, names are walked through in their order. Those alone whose first character is a lead, which is what names
 //! begin with that have all grams of the term.
@@ -44,6 +47,9 @@ pub(super) const AFTER: &str = "{after}";
 /// The rank of all rows that contain the term, where ranks decide nothing.
 const ANY_RANK: i32 = 4;
 
+/// The column that says whether the table is sampled.
+pub(super) const IS_SAMPLED: &str = "is_sampled";
+
 /// How long a row takes in a walk through the index of names, in microseconds: 0.3; four times as long, because hits are not
 /// spread evenly among names, and a walk that may have to go far must be worth it.
 pub(super) const NAMED: &str = "1.2";
@@ -62,16 +68,25 @@ pub(super) struct Found {
 
 impl Found {
     /// The search by relevance, which is `order`.
-    pub(super) fn by_relevance<T: Resource>(order: &Ordered) -> Self {
+    pub(super) fn by_relevance<T: Resource>(order: &Ordered, is_small: bool) -> Self {
         let rank = format!("search_rank(search_key, {})", term());
-        let sql = if T::HAS_LEADS { by_name::<T>(Some(&rank)) } else { sorted::<T>(&rank, order) };
-        Self { sql, is_by_name: T::HAS_LEADS }
+        let is_by_name = T::HAS_LEADS && !is_small;
+        let sql = match (is_small, is_by_name) {
+            (true, _) => plain_by_relevance::<T>(&rank, order),
+            (_, true) => by_name::<T>(Some(&rank)),
+            _ => sorted::<T>(&rank, order),
+        };
+        Self { sql, is_by_name }
     }
 
     /// The search in an order of the list.
-    pub(super) fn in_order<T: Resource>(order: &Order, sql: &Ordered) -> Self {
-        let is_by_name = T::HAS_LEADS && order.is_by(T::MATCHES);
-        let sql = if is_by_name { by_name::<T>(None) } else { in_order::<T>(sql) };
+    pub(super) fn in_order<T: Resource>(order: &Order, sql: &Ordered, is_small: bool) -> Self {
+        let is_by_name = T::HAS_LEADS && !is_small && order.is_by(T::MATCHES);
+        let sql = match (is_small, is_by_name) {
+            (true, _) => plain::<T>(sql),
+            (_, true) => by_name::<T>(None),
+            _ => in_order::<T>(sql),
+        };
         Self { sql, is_by_name }
     }
 
@@ -129,6 +144,43 @@ impl Found {
 fn term() -> String {
     let [_, (before, _)] = FOLDINGS;
     format!("case search_version when {before} then $2 else $1 end")
+}
+
+/// Whether the table of `T` is sampled, because it is not small: a column of what a search returns.
+pub(super) fn is_sampled<T: Resource>() -> String {
+    format!("(select search_sample('{}') > 0) as {IS_SAMPLED}", T::TABLE)
+}
+
+/// The page by relevance of a small table: PostgreSQL chooses how to find it.
+fn plain_by_relevance<T: Resource>(rank: &str, order: &Ordered) -> String {
+    format!(
+        "select *, {is_sampled}
+from (
+  select {columns}, {rank} as rank
+  from {table}
+  where {CONTAINS} and {PASSES}
+) found
+where {AFTER}
+{by}",
+        is_sampled = is_sampled::<T>(),
+        columns = read_columns::<T>(""),
+        table = T::TABLE,
+        by = order.by_rows("$3"),
+    )
+}
+
+/// The page of a small table in an order of the list.
+fn plain<T: Resource>(order: &Ordered) -> String {
+    format!(
+        "select {columns}, {is_sampled}
+from {table}
+where {CONTAINS} and {PASSES} and {AFTER}
+{by}",
+        is_sampled = is_sampled::<T>(),
+        columns = read_columns::<T>(""),
+        table = T::TABLE,
+        by = order.by_rows("$3"),
+    )
 }
 
 /// The rows of the sample that have the term, as `sample`, and how many the filters let pass, as `filtered`: no row where
@@ -199,12 +251,13 @@ fn sorted<T: Resource>(rank: &str, order: &Ordered) -> String {
     ) as way
   from sample
 )
-select {columns}, rank
+select {columns}, rank, {is_sampled}
 from choice, lateral (
     {listed}
 ) found
 where {AFTER}
 {by}",
+        is_sampled = is_sampled::<T>(),
         sampled = sampled::<T>("null"),
         listed = listed::<T>(&format!("{columns}, {rank} as rank"), "choice.way"),
     )
@@ -228,7 +281,7 @@ fn in_order<T: Resource>(order: &Ordered) -> String {
     ) as way
   from sample
 )
-select {columns}
+select {columns}, {is_sampled}
 from choice, lateral (
     {listed}
     union all
@@ -243,6 +296,7 @@ from choice, lateral (
 ) found
 where {AFTER}
 {by}",
+        is_sampled = is_sampled::<T>(),
         sampled = sampled::<T>("null"),
         listed = listed::<T>(&columns, "choice.way"),
     )
@@ -368,9 +422,10 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
   order by rank, {name}, id
   limit $3
 )
-select {columns}, rank
+select {columns}, rank, {is_sampled}
 from page join {table} using (id, {name})
 order by rank, {name}, id",
+        is_sampled = is_sampled::<T>(),
         sampled = sampled::<T>(rank),
         listed = listed::<T>(&format!("id, {name}, {rank} as rank"), "choice.way"),
     )

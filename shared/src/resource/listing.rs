@@ -227,7 +227,11 @@ impl App {
         let order = listing.ordered();
         let position = listing.page.position(&self.cursor_keys, |json: Vec<_>| order.read(&json))?;
         let select = listing.select(position);
-        Ok(self.database.read(select.sql(), &select.parameters()).await?)
+        let rows = self.database.read(select.sql(), &select.parameters()).await?;
+        if listing.term.is_some() {
+            T::statements().note_size(&rows);
+        }
+        Ok(rows)
     }
 
     fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: &[Row]) -> Result<Reply> {

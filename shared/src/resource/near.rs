@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Resource,
-    found::{AFTER, NAMED, PASSES, READ},
+    found::{AFTER, NAMED, PASSES, READ, is_sampled},
     order::{Order, Ordered},
     read_columns,
     search::SearchTerm,
@@ -65,32 +65,35 @@ pub(super) struct Near {
 
 impl Near {
     /// By relevance.
-    pub(super) fn by_relevance<T: Resource>(found: Ordered) -> Self {
+    pub(super) fn by_relevance<T: Resource>(found: Ordered, is_small: bool) -> Self {
         let order = Ordered::new(&[], found.keys.clone(), false);
-        Self::new::<T>(order, found, true, T::HAS_LEADS)
+        let hits = if is_small { plain::<T>(&order) } else { hits::<T>(&order, T::HAS_LEADS) };
+        Self::new::<T>(hits, order, found, true)
     }
 
     /// In an order of the list.
-    pub(super) fn in_order<T: Resource>(order: &Order) -> Self {
-        let is_by_name = T::HAS_LEADS && order.is_by(T::MATCHES);
-        Self::new::<T>(Ordered::of::<T>(order), Ordered::of_found::<T>(order), false, is_by_name)
+    pub(super) fn in_order<T: Resource>(order: &Order, is_small: bool) -> Self {
+        let (is_by_name, sql) = (T::HAS_LEADS && order.is_by(T::MATCHES), Ordered::of::<T>(order));
+        let hits = if is_small { plain::<T>(&sql) } else { hits::<T>(&sql, is_by_name) };
+        Self::new::<T>(hits, sql, Ordered::of_found::<T>(order), false)
     }
 
-    fn new<T: Resource>(order: Ordered, found: Ordered, is_ranked: bool, is_by_name: bool) -> Self {
+    fn new<T: Resource>(hits: String, order: Ordered, found: Ordered, is_ranked: bool) -> Self {
         let columns = read_columns::<T>("");
         let rank = if is_ranked { "rank" } else { "0 as rank" };
         let all = format!(
-            "select *
+            "select *, {is_sampled}
 from (
   select {columns}, {rank}
   from exact
   union all
   select {columns}, {RANK}
   from near
-) found"
+) found",
+            is_sampled = is_sampled::<T>(),
         );
-        let alone = format!("select {columns}, {RANK} as rank\nfrom (\n");
-        Self { hits: hits::<T>(&order, is_by_name), all, alone, is_ranked, order, found }
+        let alone = format!("select {columns}, {RANK} as rank, {}\nfrom (\n", is_sampled::<T>());
+        Self { hits, all, alone, is_ranked, order, found }
     }
 
     /// The statement around that of exact hits, for readers.
@@ -149,6 +152,26 @@ from search_near('{resource}', {TERM}) near (near_texts, near_patterns, near_wor
 ) found
 {by}",
         resource = T::NAME,
+    )
+}
+
+/// Selects near hits of a small table in `order`.
+fn plain<T: Resource>(order: &Ordered) -> String {
+    let columns = read_columns::<T>("");
+    format!(
+        "select {columns}
+from search_near('{resource}', {TERM}) near (near_texts, near_patterns, near_words), lateral (
+  -- The number of hits cannot be estimated: `offset 0` keeps other indexes out.
+  select *
+  from {table}
+  where {IS_NEAR} and {REFERS}
+  offset 0
+) found
+where {PASSES} and {AFTER}
+{by}",
+        resource = T::NAME,
+        table = T::TABLE,
+        by = order.by_rows(ROWS),
     )
 }
 
@@ -335,7 +358,7 @@ mod tests {
         let select = select("celadn", true, at(RANK));
         let sql = select.sql();
         assert!(sql.starts_with("select id, "), "{sql}");
-        assert!(sql.contains("5 as rank\nfrom (") && !sql.contains("exact"), "{sql}");
+        assert!(sql.contains("5 as rank, ") && !sql.contains("exact"), "{sql}");
         assert!(sql.contains("where price > $4 and (name, id) > ("), "{sql}");
         assert!(sql.ends_with("order by name, id\nlimit $9"), "{sql}");
     }

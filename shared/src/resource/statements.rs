@@ -1,18 +1,26 @@
 //! The statements, and what is made of what they return.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Changes, Described, Resource, column_names, columns, found::Found, key::Key, key_version, near::Near,
-    order::Ordered, read_columns, refused, search,
+    Changes, Described, Resource, column_names, columns,
+    found::{Found, IS_SAMPLED},
+    key::Key,
+    key_version,
+    near::Near,
+    order::Ordered,
+    read_columns, refused, search,
 };
 use crate::{
     App,
     app::Answered,
-    db::{Named, Parameter, Repeat, Statement, Type},
+    db::{Named, Parameter, Repeat, Row, Statement, Type},
     history::Record,
     http::{Claim, Preconditions, Reply, Request, Result, SECONDS_TO_LIVE},
     time::Moment,
@@ -31,8 +39,11 @@ pub struct Statements {
     select: String,
     select_one: String,
     exists: String,
-    /// The search by relevance, and in each order of its lists: made when the first search asks for one.
-    searches: OnceLock<(Search, Vec<Search>)>,
+    /// The search by relevance, and in each order of its lists, of a large table and of a small one: made when the first
+    /// search asks for one.
+    searches: [OnceLock<(Search, Vec<Search>)>; 2],
+    /// Whether the last search has found the table to be small.
+    is_small: AtomicBool,
     insert: Named,
     update: Named,
     delete: Named,
@@ -53,7 +64,8 @@ impl Statements {
             select,
             select_one,
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
-            searches: OnceLock::new(),
+            searches: Default::default(),
+            is_small: AtomicBool::new(false),
             insert: Named::new(&insert::<T>()),
             update: Named::new(&update::<T>()),
             delete: Named::new(&delete::<T>()),
@@ -74,19 +86,26 @@ impl Statements {
 
     /// The search of `T` in the order `index` of its lists, or by relevance.
     pub(super) fn search<T: Resource>(&self, index: Option<usize>) -> &Search {
-        let (by_relevance, in_orders) = self.searches::<T>();
+        let (by_relevance, in_orders) = self.searches::<T>(self.is_small.load(Relaxed));
         index.map_or(by_relevance, |index| &in_orders[index])
     }
 
-    fn searches<T: Resource>(&self) -> &(Search, Vec<Search>) {
-        self.searches.get_or_init(|| {
+    /// Takes the table for small or not, as the rows say that a search has returned.
+    pub(super) fn note_size(&self, rows: &[Row]) {
+        if let Some(Ok(is_sampled)) = rows.first().map(|row| row.try_get::<_, bool>(IS_SAMPLED)) {
+            self.is_small.store(!is_sampled, Relaxed);
+        }
+    }
+
+    fn searches<T: Resource>(&self, is_small: bool) -> &(Search, Vec<Search>) {
+        self.searches[usize::from(is_small)].get_or_init(|| {
             let by_relevance = Search {
-                exact: Found::by_relevance::<T>(&self.matches),
-                near: Near::by_relevance::<T>(matches::<T>()),
+                exact: Found::by_relevance::<T>(&self.matches, is_small),
+                near: Near::by_relevance::<T>(matches::<T>(), is_small),
             };
             let in_orders = T::ORDERS.iter().zip(&self.orders).map(|(order, sql)| Search {
-                exact: Found::in_order::<T>(order, sql),
-                near: Near::in_order::<T>(order),
+                exact: Found::in_order::<T>(order, sql, is_small),
+                near: Near::in_order::<T>(order, is_small),
             });
             (by_relevance, in_orders.collect())
         })
@@ -116,11 +135,14 @@ impl Statements {
         if !T::MATCHES.is_empty() {
             let conditions =
                 search::CONDITIONS.map(|condition| format!("-- {{contains}}: {condition}\n")).concat();
-            let (by_relevance, in_orders) = all.searches::<T>();
+            let (by_relevance, in_orders) = all.searches::<T>(false);
             statements.push((
                 format!("search by relevance: {}", after(&all.matches)),
                 conditions + by_relevance.exact.shown(),
             ));
+            let (plain, _) = all.searches::<T>(true);
+            statements
+                .push(("search of a small table by relevance".to_owned(), plain.exact.shown().to_owned()));
             // Those of other orders differ from the first in ORDER BY.
             let in_orders = T::ORDERS.iter().zip(in_orders).enumerate();
             let shown = in_orders.filter(|(index, (_, search))| *index == 0 || search.exact.is_by_name());
