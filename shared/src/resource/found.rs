@@ -305,7 +305,8 @@ where {AFTER}
 /// The page in the order of names, or by `rank` and then by name, of a table that has leads.
 fn by_name<T: Resource>(rank: Option<&str>) -> String {
     let (columns, table, term) = (read_columns::<T>(&format!("{}.", T::TABLE)), T::TABLE, term());
-    let [name] = T::MATCHES else { unreachable!("leads are those of one name") };
+    const { assert!(!T::HAS_LEADS || T::MATCHES.len() == 1, "leads are those of one name") };
+    let name = T::MATCHES[0];
     let any_rank = ANY_RANK.to_string();
     let classes = match rank {
         Some(_) => r"(0, E'\n ', E' \n'), (1, E'\n ', ' '), (2, E'\n ', ''), (3, ' ', ' '), (4, '', '')",
