@@ -387,7 +387,7 @@ const LIMIT: f64 = 20.0;
 
 /// The same for searches in which thousands of rows have to be read for one page: no index has both their term and their
 /// filter.
-const LIMIT_OF_SOME: f64 = 100.0;
+const LIMIT_OF_SOME: f64 = 200.0;
 
 /// How many searches in a hundred those are, at most.
 const SOME: usize = 15;
