@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{Parameter, value::Value};
 
 /// A condition whose values are parameters of a SELECT, which may have it in several places.
+#[derive(Clone)]
 pub struct Bound(String);
 
 impl Bound {

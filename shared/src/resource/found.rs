@@ -70,22 +70,20 @@ impl Found {
     /// The search by relevance, which is `order`.
     pub(super) fn by_relevance<T: Resource>(order: &Ordered, is_small: bool) -> Self {
         let rank = format!("search_rank(search_key, {})", term());
-        let is_by_name = T::HAS_LEADS && !is_small;
-        let sql = match (is_small, is_by_name) {
-            (true, _) => plain_by_relevance::<T>(&rank, order),
-            (_, true) => by_name::<T>(Some(&rank)),
-            _ => sorted::<T>(&rank, order),
-        };
-        Self { sql, is_by_name }
+        Self::new::<T>(Some(&rank), order, is_small, T::HAS_LEADS)
     }
 
     /// The search in an order of the list.
     pub(super) fn in_order<T: Resource>(order: &Order, sql: &Ordered, is_small: bool) -> Self {
-        let is_by_name = T::HAS_LEADS && !is_small && order.is_by(T::MATCHES);
+        Self::new::<T>(None, sql, is_small, T::HAS_LEADS && order.is_by(T::MATCHES))
+    }
+
+    fn new<T: Resource>(rank: Option<&str>, order: &Ordered, is_small: bool, has_names: bool) -> Self {
+        let is_by_name = has_names && !is_small;
         let sql = match (is_small, is_by_name) {
-            (true, _) => plain::<T>(sql),
-            (_, true) => by_name::<T>(None),
-            _ => in_order::<T>(sql),
+            (true, _) => plain::<T>(rank, order),
+            (_, true) => by_name::<T>(rank),
+            _ => sorted::<T>(rank, order),
         };
         Self { sql, is_by_name }
     }
@@ -111,17 +109,16 @@ impl Found {
     ) -> Select {
         let mut parameters = term.values();
         parameters.push(Value::Int8(rows));
-        let mut after = None;
-        if self.is_by_name {
-            let mut position = position.unwrap_or_else(|| vec![Value::from(""), Value::Uuid(Uuid::nil())]);
-            if position.len() == 2 {
-                let is_start = position[0] == Value::from("");
-                position.insert(0, Value::Int4(if is_start { 0 } else { ANY_RANK }));
-            }
-            parameters.extend(position);
+        let after = if self.is_by_name {
+            parameters.extend(match position {
+                None => vec![Value::Int4(0), Value::from(""), Value::Uuid(Uuid::nil())],
+                Some(unranked) if unranked.len() == 2 => [vec![Value::Int4(ANY_RANK)], unranked].concat(),
+                Some(ranked) => ranked,
+            });
+            None
         } else {
-            after = position;
-        }
+            position
+        };
         let mut select = Select::with("", parameters);
         let contains = term.contained(&mut select);
         let passes = conditions.iter().map(|(text, value)| select.bind(text, vec![value.clone()]));
@@ -151,41 +148,32 @@ pub(super) fn is_sampled<T: Resource>() -> String {
     format!("(select search_sample('{}') > 0) as {IS_SAMPLED}", T::TABLE)
 }
 
-/// The page by relevance of a small table: PostgreSQL chooses how to find it.
-fn plain_by_relevance<T: Resource>(rank: &str, order: &Ordered) -> String {
+/// `columns`, and the rank if there is one.
+fn with_rank(columns: &str, rank: Option<&str>) -> String {
+    rank.map_or_else(|| columns.to_owned(), |rank| format!("{columns}, {rank} as rank"))
+}
+
+/// The page of a small table in `order`, which begins with `rank` if there is one: PostgreSQL chooses how to find it.
+fn plain<T: Resource>(rank: Option<&str>, order: &Ordered) -> String {
     format!(
         "select *, {is_sampled}
 from (
-  select {columns}, {rank} as rank
+  select {columns}
   from {table}
   where {CONTAINS} and {PASSES}
 ) found
 where {AFTER}
 {by}",
         is_sampled = is_sampled::<T>(),
-        columns = read_columns::<T>(""),
+        columns = with_rank(&read_columns::<T>(""), rank),
         table = T::TABLE,
         by = order.by_rows("$3"),
     )
 }
 
-/// The page of a small table in an order of the list.
-fn plain<T: Resource>(order: &Ordered) -> String {
-    format!(
-        "select {columns}, {is_sampled}
-from {table}
-where {CONTAINS} and {PASSES} and {AFTER}
-{by}",
-        is_sampled = is_sampled::<T>(),
-        columns = read_columns::<T>(""),
-        table = T::TABLE,
-        by = order.by_rows("$3"),
-    )
-}
-
-/// The rows of the sample that have the term, as `sample`, and how many the filters let pass, as `filtered`: no row where
-/// there are no filters.
-fn sampled<T: Resource>(rank: &str) -> String {
+/// The rows of the sample that have the term, as `sample`; how many the filters let pass, as `filtered`: no row where there
+/// are no filters; and the `way` to `rows` rows of which each takes `step` in a walk, as `choice`.
+fn sampled<T: Resource>(rank: &str, rows: &str, step: &str) -> String {
     let (table, term) = (T::TABLE, term());
     format!(
         "with sample as materialized (
@@ -197,13 +185,25 @@ fn sampled<T: Resource>(rank: &str) -> String {
   from {table} tablesample system (search_sample('{table}')) repeatable (0)
   where {PASSES_ANY}
   having {IS_FILTERED}
+), choice as materialized (
+  select
+    search_way(
+      count(*),
+      count(*) filter (where passes),
+      (select passing from filtered),
+      (select entries from filtered),
+      {rows},
+      {step},
+      '{table}'
+    ) as way
+  from sample
 )"
     )
 }
 
-/// Selects `columns` of all hits, in no order, by the indexes that the column `way` names. `offset 0` keeps an index in another order
-/// from being walked through, and a `way` that is not taken from being looked at.
-fn listed<T: Resource>(columns: &str, way: &str) -> String {
+/// Selects `columns` of all hits, in no order, by the indexes that `choice` names. `offset 0` keeps an index in another
+/// order from being walked through, and a way that is not taken from being looked at.
+fn listed<T: Resource>(columns: &str) -> String {
     let (table, term) = (T::TABLE, term());
     format!(
         "(
@@ -211,7 +211,7 @@ fn listed<T: Resource>(columns: &str, way: &str) -> String {
       from (
         select *
         from {table}
-        where {CONTAINS} and {way} = 'term'
+        where {CONTAINS} and choice.way = 'term'
         offset 0
       ) listed
       where {PASSES}
@@ -220,70 +220,26 @@ fn listed<T: Resource>(columns: &str, way: &str) -> String {
     (
       select {columns}
       from {table}
-      where {IS_FILTERED} and strpos(search_key, {term}) > 0 and {PASSES} and {way} = 'filter'
+      where {IS_FILTERED} and strpos(search_key, {term}) > 0 and {PASSES} and choice.way = 'filter'
       offset 0
     )
     union all
     (
       select {columns}
       from {table}
-      where {IS_FILTERED} and {CONTAINS} and {PASSES} and {way} = 'both'
+      where {IS_FILTERED} and {CONTAINS} and {PASSES} and choice.way = 'both'
       offset 0
     )"
     )
 }
 
-/// The page in `order`, which has the column `rank`: all hits are sorted.
-fn sorted<T: Resource>(rank: &str, order: &Ordered) -> String {
-    let (columns, table) = (read_columns::<T>(""), T::TABLE);
-    let by = order.by_rows("$3");
-    format!(
-        "{sampled}, choice as materialized (
-  select
-    search_way(
-      count(*),
-      count(*) filter (where passes),
-      (select passing from filtered),
-      (select entries from filtered),
-      null,
-      null,
-      '{table}'
-    ) as way
-  from sample
-)
-select {columns}, rank, {is_sampled}
-from choice, lateral (
-    {listed}
-) found
-where {AFTER}
-{by}",
-        is_sampled = is_sampled::<T>(),
-        sampled = sampled::<T>("null"),
-        listed = listed::<T>(&format!("{columns}, {rank} as rank"), "choice.way"),
-    )
-}
-
-/// The page in an order of the list.
-fn in_order<T: Resource>(order: &Ordered) -> String {
+/// The page in `order`, which begins with `rank` if there is one: all hits are sorted, or without a rank, which no index is
+/// in the order of, the rows walked through in order.
+fn sorted<T: Resource>(rank: Option<&str>, order: &Ordered) -> String {
     let (columns, table, term) = (read_columns::<T>(""), T::TABLE, term());
     let by = order.by_rows("$3");
-    format!(
-        "{sampled}, choice as materialized (
-  select
-    search_way(
-      count(*),
-      count(*) filter (where passes),
-      (select passing from filtered),
-      (select entries from filtered),
-      $3,
-      {READ},
-      '{table}'
-    ) as way
-  from sample
-)
-select {columns}, {is_sampled}
-from choice, lateral (
-    {listed}
+    let walked = format!(
+        "
     union all
     (
       -- A condition that no index and no statistics know: all that is left is the index in order.
@@ -292,13 +248,21 @@ from choice, lateral (
       where {AFTER} and choice.way = 'walk'
         and case when strpos(search_key, {term}) > 0 then {PASSES} else false end
       {by}
-    )
+    )"
+    );
+    let (rows, step, walked) = if rank.is_none() { ("$3", READ, &*walked) } else { ("null", "null", "") };
+    format!(
+        "{sampled}
+select {columns}{ranked}, {is_sampled}
+from choice, lateral (
+    {listed}{walked}
 ) found
 where {AFTER}
 {by}",
+        sampled = sampled::<T>("null", rows, step),
+        ranked = if rank.is_some() { ", rank" } else { "" },
         is_sampled = is_sampled::<T>(),
-        sampled = sampled::<T>("null"),
-        listed = listed::<T>(&columns, "choice.way"),
+        listed = listed::<T>(&with_rank(&columns, rank)),
     )
 }
 
@@ -322,19 +286,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
         }
     }
     format!(
-        "{sampled}, choice as materialized (
-  select
-    search_way(
-      count(*),
-      count(*) filter (where passes),
-      (select passing from filtered),
-      (select entries from filtered),
-      $3,
-      {NAMED},
-      '{table}'
-    ) as way
-  from sample
-), class as materialized (
+        "{sampled}, class as materialized (
   -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
   select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
@@ -427,7 +379,7 @@ select {columns}, rank, {is_sampled}
 from page join {table} using (id, {name})
 order by rank, {name}, id",
         is_sampled = is_sampled::<T>(),
-        sampled = sampled::<T>(rank),
-        listed = listed::<T>(&format!("id, {name}, {rank} as rank"), "choice.way"),
+        sampled = sampled::<T>(rank, "$3", NAMED),
+        listed = listed::<T>(&with_rank(&format!("id, {name}"), Some(rank))),
     )
 }

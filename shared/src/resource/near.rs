@@ -272,10 +272,11 @@ impl NearPage<'_> {
         let rows = select.bind("?", vec![Value::Int8(self.rows)]);
         let (mut passes, mut refers) = (Vec::new(), Vec::new());
         for (condition, value) in self.conditions {
-            passes.push(select.bind(condition, vec![value.clone()]));
+            let passing = select.bind(condition, vec![value.clone()]);
             if let Value::Uuid(_) = value {
-                refers.push(select.bind(condition, vec![value.clone()]));
+                refers.push(passing.clone());
             }
+            passes.push(passing);
         }
         let (after_name, after_id) = match position.as_deref() {
             Some([name @ Value::Text(_), id]) => {
