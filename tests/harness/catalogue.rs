@@ -42,6 +42,15 @@ impl Service {
         self.client().post(path, &body).await.expect(201).json()
     }
 
+    /// The names of all items of a list, as [`walk`](Self::walk) finds them.
+    ///
+    /// # Panics
+    /// As `walk`, and when an item has no name.
+    pub async fn names(&self, first: &str) -> Vec<String> {
+        let items = self.walk(first).await;
+        items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
     /// All items of a list, page after page by its Link headers.
     ///
     /// # Panics

@@ -3,15 +3,10 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
-use harness::{Service, empty_database, encoded, id, product_path, service};
+use harness::{empty_database, encoded, id, product_path, service};
 use migrate::{embedded, migrate, migrate_by};
 use serde_json::json;
 use tokio_postgres::{Client, NoTls};
-
-async fn names(service: &Service, path: &str) -> Vec<String> {
-    let items = service.walk(path).await;
-    items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
-}
 
 /// The rows of the table in `docs/search.md`: terms, and what they find.
 fn examples() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
@@ -39,7 +34,7 @@ fn the_examples_of_the_documentation_are_found() {
         service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
         for (terms, expected) in examples {
             for term in terms {
-                let found = names(service, &format!("/v1/products/search?q={}", encoded(term))).await;
+                let found = service.names(&format!("/v1/products/search?q={}", encoded(term))).await;
                 if expected == ["Hanako Sato"] {
                     let path = format!("/v1/artisans/search?q={}", encoded(term));
                     assert_eq!(service.walk(&path).await.len(), 1, "{term}");
@@ -118,7 +113,7 @@ fn near_hits_come_after_all_exact_ones_in_every_order() {
             let all = [exact, near].concat();
             for limit in 1..=8 {
                 let path = format!("/v1/products/search?q=celadon&limit={limit}{query}");
-                assert_eq!(names(service, &path).await, all, "{path}");
+                assert_eq!(service.names(&path).await, all, "{path}");
             }
         }
     });
@@ -157,13 +152,13 @@ fn a_walk_sees_each_near_hit_once_while_others_come_and_go() {
 fn a_word_is_known_as_soon_as_a_name_has_it() {
     service(async |service| {
         let search = "/v1/products/search?q=";
-        assert_eq!(names(service, &format!("{search}celadn")).await, Vec::<String>::new());
+        assert_eq!(service.names(&format!("{search}celadn")).await, Vec::<String>::new());
         let product = service.create_product(json!({"name": "Celadon", "price": 1})).await;
-        assert_eq!(names(service, &format!("{search}celadn")).await, ["Celadon"]);
+        assert_eq!(service.names(&format!("{search}celadn")).await, ["Celadon"]);
         let path = product_path(&product);
         service.client().patch(&path, &json!({"name": "Porcelain"})).await.expect(200);
-        assert_eq!(names(service, &format!("{search}porcelian")).await, ["Porcelain"]);
-        assert_eq!(names(service, &format!("{search}celadn")).await, Vec::<String>::new());
+        assert_eq!(service.names(&format!("{search}porcelian")).await, ["Porcelain"]);
+        assert_eq!(service.names(&format!("{search}celadn")).await, Vec::<String>::new());
 
         let artisan = service.create_artisan(json!({"given_name": "Wojciech", "family_name": "Nowak"})).await;
         let path = format!("/v1/artisans/{}", id(&artisan));
@@ -186,7 +181,7 @@ fn an_exact_hit_by_the_folding_before_is_not_found_as_a_near_hit_as_well() {
         service.database().await.batch_execute(old).await.expect("a row");
         for sort in ["relevance", "name", "-price"] {
             let path = format!("/v1/products/search?q=Stra%C3%9Fenlaterne&limit=1&sort={sort}");
-            assert_eq!(names(service, &path).await, ["Straßenlaterne"], "{sort}");
+            assert_eq!(service.names(&path).await, ["Straßenlaterne"], "{sort}");
         }
     });
 }

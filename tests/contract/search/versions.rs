@@ -1,6 +1,6 @@
 //! Search keys of an earlier release are found, and made again while the API serves.
 
-use harness::{Service, id, product_path, service};
+use harness::{id, product_path, service};
 use migrate::migrate;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -9,11 +9,6 @@ use tokio_postgres::Client;
 const OLD_INSERT: &str =
     "insert into products (id, name, search_key, price, currency, created_at, updated_at)
     values (gen_random_uuid(), 'ガラス鉢', 'ガラス鉢', 1, 'JPY', now(), now())";
-
-async fn names(service: &Service, path: &str) -> Vec<String> {
-    let items = service.walk(path).await;
-    items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
-}
 
 /// The key and its version of the row `name` of products.
 async fn key(database: &Client, name: &str) -> (String, i32) {
@@ -34,17 +29,17 @@ fn rows_of_an_earlier_release_are_found_by_their_own_folding_until_they_have_key
         for sort in ["relevance", "name", "price"] {
             let path =
                 format!("/v1/products/search?limit=1&q=%EF%BD%B6%EF%BE%9E%EF%BE%97%EF%BD%BD&sort={sort}");
-            let mut found = names(service, &path).await;
+            let mut found = service.names(&path).await;
             found.sort();
             assert_eq!(found, both, "{sort}");
         }
         let hiragana = "/v1/products/search?q=%E3%81%8C%E3%82%89%E3%81%99";
-        assert_eq!(names(service, hiragana).await, ["ガラス皿"]);
+        assert_eq!(service.names(hiragana).await, ["ガラス皿"]);
 
         let versions = "select id::text || version || updated_at from products order by id";
         let before: Vec<String> = texts(&database, versions).await;
         assert_eq!(migrate(&service.database_url()).await.expect("a migration"), ["search keys of 1 rows"]);
-        assert_eq!(names(service, hiragana).await, both);
+        assert_eq!(service.names(hiragana).await, both);
         assert_eq!(key(&database, "ガラス鉢").await, ("がらす鉢".to_owned(), 2));
         assert_eq!(texts(&database, versions).await, before, "no client sees a change");
         assert!(migrate(&service.database_url()).await.expect("a migration").is_empty());
