@@ -37,6 +37,7 @@ mod register;
 mod resources;
 mod rotation;
 mod router;
+mod runtime_api;
 mod search;
 mod sqlstates;
 mod statements;

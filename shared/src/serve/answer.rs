@@ -1,10 +1,10 @@
 //! Replies in the form that the event's sender expects.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::event::Version;
 use crate::http::Reply;
@@ -23,7 +23,8 @@ pub(super) enum Answer {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RestAnswer {
     status_code: u16,
-    multi_value_headers: BTreeMap<String, Vec<String>>,
+    #[serde(serialize_with = "values_by_name")]
+    multi_value_headers: HeaderMap,
     body: Cow<'static, str>,
     is_base64_encoded: bool,
 }
@@ -33,7 +34,7 @@ impl Answer {
         match version {
             Version::Rest => Self::Rest(RestAnswer {
                 status_code: status.as_u16(),
-                multi_value_headers: values_by_name(&headers),
+                multi_value_headers: headers,
                 body,
                 is_base64_encoded: false,
             }),
@@ -48,11 +49,22 @@ impl Answer {
     }
 }
 
-fn values_by_name(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
-    let mut names = BTreeMap::<_, Vec<_>>::new();
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        names.entry(name.as_str().to_owned()).or_default().push(value);
+fn values_by_name<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| (name.as_str(), Values { headers, name })))
+}
+
+/// The values of a header, as texts.
+struct Values<'a> {
+    headers: &'a HeaderMap,
+    name: &'a HeaderName,
+}
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.headers.get_all(self.name).iter().map(text))
     }
-    names
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed)
 }

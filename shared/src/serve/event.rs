@@ -12,6 +12,7 @@ mod caller;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod json;
+mod scan;
 
 use std::{borrow::Cow, fmt};
 
@@ -21,15 +22,15 @@ use bytes::Bytes;
 use url::form_urlencoded;
 
 use crate::http::{Gateway, Request};
-use json::{Json, Object};
+use json::{Document, Json, Object};
 
 /// A request and the form in which its answer is expected.
 #[derive(Debug)]
-pub(super) struct Event<'a> {
+pub(super) struct Event {
     pub(super) request: Request,
     pub(super) version: Version,
     /// The path template of the route that led here, such as `/v1/products/{id}`.
-    pub(super) resource: Option<Cow<'a, str>>,
+    pub(super) resource: Option<String>,
 }
 
 /// The format of an event and of its answer.
@@ -54,10 +55,11 @@ impl fmt::Display for ForeignEvent {
     }
 }
 
-impl<'a> Event<'a> {
+impl Event {
     /// Reads `json`. `function_request_id` stands in where the event names no request.
-    pub(super) fn parse(json: &'a str, function_request_id: &str) -> Result<Self, ForeignEvent> {
-        let event = Object::parse(json).ok_or(ForeignEvent)?;
+    pub(super) fn parse(json: &str, function_request_id: &str) -> Result<Self, ForeignEvent> {
+        let document = Document::parse(json).ok_or(ForeignEvent)?;
+        let event = document.value().object();
         let context = event.object("requestContext");
         let http = context.object("http");
         // A method and a path, unless it is `$default`.
@@ -95,7 +97,7 @@ struct Parts<'a> {
     public_path: Option<String>,
     headers: Vec<Pair<'a>>,
     query: Vec<Pair<'a>>,
-    resource: Option<Cow<'a, str>>,
+    resource: Option<String>,
 }
 
 impl<'a> Parts<'a> {
@@ -106,7 +108,7 @@ impl<'a> Parts<'a> {
             public_path: text(context, "path"),
             headers: all_pairs(event.object("multiValueHeaders"), event.object("headers")),
             query: all_pairs(query, event.object("queryStringParameters")),
-            resource: event.get("resource").text().or_else(|| context.get("resourcePath").text()),
+            resource: text(event, "resource").or_else(|| text(context, "resourcePath")),
         }
     }
 
@@ -121,7 +123,7 @@ impl<'a> Parts<'a> {
             public_path: None,
             headers: with_cookies(pairs(event.object("headers")), event.get("cookies")),
             query: event.get("rawQueryString").text().map_or_else(by_name, in_order),
-            resource: resource.map(|path| Cow::Owned(path.to_owned())),
+            resource: resource.map(str::to_owned),
         }
     }
 }
@@ -147,11 +149,20 @@ type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The pairs of a map: its names, and each of their texts.
 fn pairs<'a>(map: Object<'a>) -> impl Iterator<Item = Pair<'a>> {
-    map.into_iter().flat_map(|(name, values)| values.texts().map(move |value| (name.clone(), value)))
+    map.members().flat_map(|(name, values)| values.texts().map(move |value| (name.clone(), value)))
 }
 
 /// The pairs of `many`, which keeps repeated names, and those of `last` whose names have no value there.
 fn all_pairs<'a>(many: Object<'a>, last: Object<'a>) -> Vec<Pair<'a>> {
+    // Usually both have the same names, each with a value.
+    let has_value = |value: Json<'_>| value.texts().next().is_some();
+    if many
+        .members()
+        .map(|(name, values)| has_value(values).then_some(name))
+        .eq(last.members().map(|(name, _)| Some(name)))
+    {
+        return pairs(many).collect();
+    }
     let many: Vec<_> = pairs(many).collect();
     let mut known: Vec<&str> = many.iter().map(|(name, _)| &**name).collect();
     known.sort_unstable();
@@ -160,7 +171,7 @@ fn all_pairs<'a>(many: Object<'a>, last: Object<'a>) -> Vec<Pair<'a>> {
 }
 
 fn path_parameters(event: &Object<'_>) -> Vec<(String, String)> {
-    let parameters = event.object("pathParameters").into_iter();
+    let parameters = event.object("pathParameters").members();
     parameters.filter_map(|(name, value)| Some(owned((name, value.text()?)))).collect()
 }
 

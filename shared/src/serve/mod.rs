@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod event;
 mod path;
 mod refused;
+mod runtime_api;
 
 use std::{
     any::Any,
@@ -21,8 +22,7 @@ use std::{
 
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use futures_util::FutureExt;
-use lambda_runtime::{Context, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
+use lambda_runtime::{Context, Diagnostic};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -37,6 +37,7 @@ use crate::{
 use answer::Answer;
 use event::Event;
 use refused::RefusedEvent;
+use runtime_api::RuntimeApi;
 
 /// API Gateway gives up after 29 s: an answer after this long would reach nobody.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(28);
@@ -91,7 +92,7 @@ impl Served {
     }
 
     /// The operation that `event` is for.
-    fn find(self, event: &Event<'_>) -> Option<&'static Operation> {
+    fn find(self, event: &Event) -> Option<&'static Operation> {
         let operations = match self {
             Self::One(operation) => return Some(operation),
             Self::Each { operations, .. } => operations,
@@ -137,7 +138,7 @@ fn run(
 ) -> Result<(), lambda_runtime::Error> {
     let allowed_origins = config.allowed_origins.clone();
     let platform = Platform::new(config)?;
-    let function = Arc::new(Function {
+    let function = Function {
         served,
         allowed_origins,
         writer: writer.map(|config| platform.beside(config)).transpose()?,
@@ -146,23 +147,43 @@ fn run(
         daemon: settings.xray_daemon.as_deref().and_then(daemon),
         settings,
         is_cold: AtomicBool::new(true),
-    });
+    };
     // One request at a time leaves nothing for a second thread to do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async move {
-        if !matches!(served, Served::One(Operation { role: Role::None, .. })) {
-            let function = Arc::clone(&function);
-            if let Some(cache) = function.platform.cache() {
-                cache.warm_up();
-            }
-            tokio::spawn(async move { function.platform.connections().warm_up().await });
+    // As a task, since what `block_on` itself waits for is woken by a system call each time.
+    runtime.block_on(async { tokio::spawn(serve_events(function)).await? })
+}
+
+/// Answers one event after the other. Returns only when there are no more.
+async fn serve_events(function: Function) -> Result<(), lambda_runtime::Error> {
+    let function = Arc::new(function);
+    let mut runtime_api = RuntimeApi::from_env()?;
+    runtime_api.restored().await?;
+    if !matches!(function.served, Served::One(Operation { role: Role::None, .. })) {
+        if let Some(cache) = function.platform.cache() {
+            cache.warm_up();
         }
-        lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-            let function = Arc::clone(&function);
-            async move { function.invoke(event).await }
-        }))
-        .await
-    })
+        let function = Arc::clone(&function);
+        tokio::spawn(async move { function.platform.connections().warm_up().await });
+    }
+    let mut invocation = runtime_api::Invocation::new();
+    loop {
+        runtime_api.next(&mut invocation).await?;
+        let answer = match invocation.event() {
+            Ok(event) => guarded(function.invoke(event, invocation.context())).await,
+            Err(_) => Ok(Err(RefusedEvent::from(event::ForeignEvent))),
+        };
+        match answer {
+            Ok(Ok(answer)) => runtime_api.answer(&invocation, &answer).await?,
+            Ok(Err(refused)) => runtime_api.fail(&invocation, &refused.into()).await?,
+            Err(panic) => runtime_api.fail(&invocation, &panicked(&panic)).await?,
+        }
+    }
+}
+
+/// What an invocation fails with whose answer was lost in a panic. Operations have one of their own to answer with.
+fn panicked(message: &str) -> Diagnostic {
+    Diagnostic { error_type: "Panic".to_owned(), error_message: format!("panicked: {message}") }
 }
 
 /// The X-Ray daemon at `address`, for as long as the process lives. Without it the function does as well.
@@ -197,14 +218,13 @@ struct Outcome {
 
 impl Function {
     /// Answers one event. Fails only for an event that is none of API Gateway's.
-    async fn invoke(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, RefusedEvent> {
+    async fn invoke(&self, event: &str, context: &Context) -> Result<Answer, RefusedEvent> {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
-        let LambdaEvent { payload, context } = event;
-        let event = self.routed(payload.get(), &context.request_id);
+        let event = self.routed(event, &context.request_id);
         let about = event.as_ref().ok().map(|(event, operation)| (&event.request, *operation));
-        let invocation = self.begin(&context, about, is_cold);
-        let deadline = started + time_left(&context);
+        let invocation = self.begin(context, about, is_cold);
+        let deadline = started + time_left(context);
 
         let answer = Arc::clone(&invocation).run(async {
             let (answer, status, cause) = match event {
@@ -230,11 +250,11 @@ impl Function {
     }
 
     /// The event of `json`, and the operation that it is for.
-    fn routed<'a>(
+    fn routed(
         &self,
-        json: &'a str,
+        json: &str,
         function_request_id: &str,
-    ) -> Result<(Event<'a>, &'static Operation), RefusedEvent> {
+    ) -> Result<(Event, &'static Operation), RefusedEvent> {
         let event = Event::parse(json, function_request_id)?;
         match self.served.find(&event) {
             Some(operation) => Ok((event, operation)),
@@ -318,6 +338,7 @@ impl Function {
         let database_ms = telemetry::milliseconds(measures.database);
         let cache_ms = telemetry::milliseconds(measures.cache);
         let status = status.as_u16();
+        let _one_write = telemetry::hold();
         if status < 500 {
             tracing::info!(status, duration_ms, database_ms, cache_ms, cause, "request");
         } else {

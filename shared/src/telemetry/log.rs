@@ -25,7 +25,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{Invocation, Settings, json, terminal};
+use super::{Invocation, Settings, json, output, terminal};
 
 /// Keys that a line has from us: a field of the same name gets another one.
 pub(super) const RESERVED: [&str; 19] = [
@@ -122,13 +122,13 @@ impl Lines {
         line.extend_from_slice(b"}\n");
     }
 
-    /// Writes a line. That nobody reads it is no reason to stop.
+    /// Writes a line.
     fn write(&self, line: &[u8]) {
         let shown = if self.is_terminal { str::from_utf8(line).ok().and_then(terminal::line) } else { None };
-        let _ = match shown {
-            Some(shown) => writeln!(io::stdout().lock(), "{shown}"),
-            None => io::stdout().lock().write_all(line),
-        };
+        match shown {
+            Some(shown) => output::write(format!("{shown}\n").as_bytes()),
+            None => output::write(line),
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! Metrics in CloudWatch's embedded format (EMF): one line per invocation, from which CloudWatch makes metrics. Their
 //! dimensions are the service and the operation, nothing else: each further value would be a metric of its own.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 use metrics::{Counter, Histogram, Unit};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Settings, log};
+use super::{Settings, log, output};
 
 /// Requests, whatever became of them. As every name here: a counter unless it says otherwise.
 pub const REQUEST_COUNT: &str = "RequestCount";
@@ -128,9 +128,9 @@ impl Metrics {
             self.collector.set_property("level", level);
             self.collector.set_property("timestamp", format!("{:.3}", Timestamp::now()));
         }
-        // One write for the line: others may be writing to the same pipe.
         let mut line = Vec::with_capacity(768);
         self.collector.flush(&mut line)?;
-        io::stdout().lock().write_all(&line)
+        output::write(&line);
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{Json, Object};
+use super::json::{Document, Json, Object};
 use crate::http::{Caller, digest};
 
 /// Roles of IAM Identity Center. Everybody with the same permission set shares one, and its session is the person's user
@@ -95,7 +95,8 @@ fn authorised(authorizer: &Object<'_>) -> Option<Caller> {
     let claims = context.get("claims");
     // The context of a Lambda authoriser cannot hold objects, so that claims are JSON in a text.
     let text = claims.text();
-    let claims = text.as_deref().and_then(Object::parse).unwrap_or_else(|| claims.object());
+    let document = text.as_deref().and_then(Document::parse);
+    let claims = document.as_ref().map_or(claims, Document::value).object();
     let subject = subject(&claims).or_else(|| subject(context));
     let Some(principal) = context.get("principalId").name() else {
         let bearer = subject.or_else(|| client(&claims));
@@ -134,8 +135,8 @@ impl Bearer<'_> {
 /// A caller that `context` describes without naming a principal: any of its members may tell two callers apart. They may
 /// be secrets, so that only a hash of them is kept.
 fn described(context: &Object<'_>) -> Option<Caller> {
-    let says_something = |(name, value): &(&str, Json<'_>)| {
-        !NOT_OF_THE_CALLER.contains(name) && !["null", "\"\"", "{}", "[]"].contains(&value.as_written())
+    let says_something = |(name, value): &(Cow<'_, str>, Json<'_>)| {
+        !NOT_OF_THE_CALLER.contains(&&**name) && !["null", "\"\"", "{}", "[]"].contains(&value.as_written())
     };
     let mut members: Vec<_> =
         context.members().filter(says_something).map(|(name, value)| (name, value.as_written())).collect();
@@ -179,6 +180,10 @@ mod tests {
     /// Callers, each with events that are all its own. tests/contract/callers.rs sends them to a function.
     const CALLERS: &str = include_str!("../../../../tests/contract/callers.json");
 
+    fn caller_of(context: &str) -> Option<Caller> {
+        identify(&Document::parse(context).unwrap().value().object())
+    }
+
     #[test]
     fn every_event_has_its_caller() {
         let callers: Vec<Value> = serde_json::from_str(CALLERS).unwrap();
@@ -188,7 +193,7 @@ mod tests {
             let mut keys = Vec::new();
             for event in caller["events"].as_array().unwrap() {
                 let json = event.to_string();
-                let found = identify(&Object::parse(&json).unwrap());
+                let found = caller_of(&json);
                 assert_eq!(found.as_ref().map(Caller::identity), event["shown"].as_str(), "{name}");
                 keys.push(found.map_or_else(String::new, |caller| caller.key().to_owned()));
             }
@@ -203,7 +208,7 @@ mod tests {
     fn a_number_has_all_of_its_digits() {
         let of = |id: &str| {
             let json = format!(r#"{{"authorizer": {{"claims": {{"sub": {id}}}}}}}"#);
-            identify(&Object::parse(&json).unwrap()).unwrap()
+            caller_of(&json).unwrap()
         };
         assert_eq!(of("12345678901234567890123").identity(), "token 12345678901234567890123");
         assert_eq!(of("7"), of(r#""7""#));
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn keys_of_users_are_as_they_were() {
         let user = r#"{"identity": {"userArn": "arn:aws:iam::1:user/ann"}}"#;
-        let user = identify(&Object::parse(user).unwrap()).unwrap();
+        let user = caller_of(user).unwrap();
         assert_eq!(user.key(), "arn:aws:iam::1:user/ann");
     }
 
@@ -229,7 +234,7 @@ mod tests {
             ("arn:aws", "arn:aws"),
         ] {
             let json = serde_json::json!({"identity": {"userArn": arn}}).to_string();
-            let caller = identify(&Object::parse(&json).unwrap()).unwrap();
+            let caller = caller_of(&json).unwrap();
             assert_eq!((caller.identity(), caller.key()), (arn, role));
         }
     }
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn a_description_is_kept_as_a_hash() {
         let json = r#"{"authorizer": {"lambda": {"token": "sesame"}}}"#;
-        let caller = identify(&Object::parse(json).unwrap()).unwrap();
+        let caller = caller_of(json).unwrap();
         assert!(caller.identity().starts_with("authorizer context "), "{caller:?}");
         assert!(!format!("{caller:?}").contains("sesame"), "{caller:?}");
     }

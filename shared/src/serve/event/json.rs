@@ -1,74 +1,121 @@
 //! JSON that is read leniently: each value is looked into when it is asked for, and counts as absent where it is of
 //! another kind than the one asked for. So no member can be in the way of a reader that does not need it.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
+    de::{self, Visitor},
 };
-use serde_json::value::RawValue;
 
-/// A value as it is written; nothing if there is none.
+use super::scan::{self, Kind, Node};
+
+/// A text that is JSON.
+pub(super) struct Document<'a> {
+    json: &'a str,
+    nodes: Vec<Node>,
+}
+
+impl<'a> Document<'a> {
+    /// The document that `json` is, if it is one.
+    pub(super) fn parse(json: &'a str) -> Option<Self> {
+        Some(Self { json, nodes: scan::nodes(json)? })
+    }
+
+    /// Its one value.
+    pub(super) fn value(&self) -> Json<'_> {
+        Json { json: self.json, nodes: &self.nodes }
+    }
+}
+
+/// A value; nothing if there is none.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Json<'a>(&'a str);
+pub(super) struct Json<'a> {
+    json: &'a str,
+    /// The value, then what is in it.
+    nodes: &'a [Node],
+}
 
 impl<'a> Json<'a> {
+    fn kind(self) -> Option<Kind> {
+        self.nodes.first().map(|node| node.kind)
+    }
+
     /// The text, borrowed unless it has escape sequences. What cannot be a `str`, an unpaired surrogate, is replaced.
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if !inner.contains('\\') {
-            return Some(Cow::Borrowed(inner));
+        match self.kind()? {
+            Kind::Plain => {
+                let written = self.as_written();
+                written.get(1..written.len() - 1).map(Cow::Borrowed)
+            }
+            Kind::Escaped => serde_json::from_str(self.as_written()).ok().map(|Text(text)| text),
+            _ => None,
         }
-        serde_json::from_str(self.0).ok().map(|Text(text)| text)
     }
 
     /// The text unless it is blank, or the number with all of its digits.
     pub(super) fn name(self) -> Option<Cow<'a, str>> {
-        let is_number = self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let name = if is_number { Some(Cow::Borrowed(self.0)) } else { self.text() };
+        let is_number = self.kind() == Some(Kind::Number);
+        let name = if is_number { Some(Cow::Borrowed(self.as_written())) } else { self.text() };
         name.filter(|name| !name.trim().is_empty())
     }
 
     /// The texts of a list, or the text alone.
     pub(super) fn texts(self) -> impl Iterator<Item = Cow<'a, str>> {
-        // Most lists have one text, and most texts no escape sequences: no need to take them apart.
-        let only = self.0.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
-        let only = only.filter(|only| !only.contains(['"', '\\'])).map(Cow::Borrowed).or_else(|| self.text());
-        let is_list = only.is_none() && self.0.starts_with('[');
-        let several: Vec<&RawValue> =
-            if is_list { serde_json::from_str(self.0).unwrap_or_default() } else { Vec::new() };
-        only.into_iter().chain(several.into_iter().filter_map(|value| Json(value.get()).text()))
+        let values = match self.kind() {
+            Some(Kind::List) => Values { json: self.json, rest: self.nodes.get(1..).unwrap_or_default() },
+            _ => Values { json: self.json, rest: self.nodes },
+        };
+        values.filter_map(Json::text)
     }
 
     /// The object, empty unless it is one.
     pub(super) fn object(self) -> Object<'a> {
-        Object::parse(self.0).unwrap_or_default()
+        let members = match self.kind() {
+            Some(Kind::Object) => self.nodes.get(1..).unwrap_or_default(),
+            _ => &[],
+        };
+        Object(Values { json: self.json, rest: members })
     }
 
     /// The value as it is written.
     pub(super) fn as_written(self) -> &'a str {
-        self.0
+        self.nodes.first().map_or("", |node| node.of(self.json))
     }
 }
 
-/// An object's members in order: a few are faster to walk than to hash.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+/// Values that stand one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Values<'a> {
+    json: &'a str,
+    rest: &'a [Node],
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let (nodes, rest) = self.rest.split_at_checked(self.rest.first()?.len())?;
+        self.rest = rest;
+        Some(Json { json: self.json, nodes })
+    }
+}
+
+/// An object: the names and the values of its members, in order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Object<'a>(Values<'a>);
 
 impl<'a> Object<'a> {
-    /// The object that `json` is, if it is one.
-    pub(super) fn parse(json: &'a str) -> Option<Self> {
-        // An error would be put into words first, and most members that are no object are null.
-        if !json.trim_start().starts_with('{') {
-            return None;
-        }
-        serde_json::from_str(json).ok()
-    }
-
     /// The value of a member; of repeated ones the last.
     pub(super) fn get(&self, name: &str) -> Json<'a> {
-        self.0.iter().rev().find(|(known, _)| known == name).map_or_else(Json::default, |(_, value)| *value)
+        let named = |(known, _): &(Json<'a>, Json<'a>)| match known.kind() {
+            Some(Kind::Plain) => {
+                let written = known.as_written();
+                written.len() == name.len() + 2 && written.get(1..=name.len()) == Some(name)
+            }
+            _ => known.text().is_some_and(|known| known == name),
+        };
+        self.written_members().filter(named).last().map_or_else(Json::default, |(_, value)| value)
     }
 
     /// The object that is the value of a member, empty unless it is one.
@@ -77,44 +124,17 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn has_members(&self) -> bool {
-        !self.0.is_empty()
+        !self.0.rest.is_empty()
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
+    /// Names and values.
+    pub(super) fn members(&self) -> impl Iterator<Item = (Cow<'a, str>, Json<'a>)> + use<'a> {
+        self.written_members().filter_map(|(name, value)| Some((name.text()?, value)))
     }
-}
 
-impl<'a> IntoIterator for Object<'a> {
-    type Item = (Cow<'a, str>, Json<'a>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor<'a>(PhantomData<&'a ()>);
-
-        impl<'de: 'a, 'a> Visitor<'de> for MembersVisitor<'a> {
-            type Value = Object<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'a>, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some((Text(name), value)) = map.next_entry::<Text<'a>, &'a RawValue>()? {
-                    members.push((name, Json(value.get())));
-                }
-                Ok(Object(members))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    fn written_members(&self) -> impl Iterator<Item = (Json<'a>, Json<'a>)> + use<'a> {
+        let mut values = self.0;
+        std::iter::from_fn(move || Some((values.next()?, values.next()?)))
     }
 }
 
@@ -172,7 +192,8 @@ mod tests {
             (r#"["a", 1, null, ["b"], "c"]"#, None, None, &["a", "c"]),
             (r#"{"a": "b"}"#, None, None, &[]),
         ] {
-            let value = Json(json);
+            let document = Document::parse(json);
+            let value = document.as_ref().map_or_else(Json::default, Document::value);
             assert_eq!(value.text().as_deref(), text, "{json}");
             assert_eq!(value.name().as_deref(), name, "{json}");
             assert_eq!(value.texts().collect::<Vec<_>>(), texts, "{json}");
@@ -184,12 +205,16 @@ mod tests {
         let depth = 10_000;
         let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let json = format!(r#"{{"a": {deep}, "b\ud800": 1, "n": 1e999, "s": "\udc00", "c": "1", "c": "2"}}"#);
-        let object = Object::parse(&json).unwrap();
+        let document = Document::parse(&json).unwrap();
+        let object = document.value().object();
         assert_eq!(object.get("c").text().as_deref(), Some("2"));
         assert_eq!(object.get("a").as_written(), deep);
         assert!(!object.object("a").has_members() && !object.object("none").has_members());
-        for other in ["", "[]", "null", "7", r#""{}""#, "{", r#"{"a"}"#] {
-            assert!(Object::parse(other).is_none(), "{other}");
+        for other in ["[]", "null", "7", r#""{}""#] {
+            assert!(!Document::parse(other).unwrap().value().object().has_members(), "{other}");
+        }
+        for other in ["", "{", r#"{"a"}"#] {
+            assert!(Document::parse(other).is_none(), "{other}");
         }
     }
 }
