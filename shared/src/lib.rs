@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod alarm;
 pub mod app;
 pub mod cache;
 pub mod contract;

@@ -20,7 +20,10 @@ use tokio_postgres::{Client, NoTls, Row, config::Host, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Error, Parameter, credentials::Credentials, secrets_manager::Stage, tls};
-use crate::telemetry::{self, Step};
+use crate::{
+    alarm::Alarm,
+    telemetry::{self, Step},
+};
 
 /// Longest wait for one host. Longer than a healthy handshake ever takes, short enough for a client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,6 +60,8 @@ pub(super) struct Connection {
     unanswered_since: Option<SystemTime>,
     /// Whether a cancel request was sent that may still arrive.
     has_open_cancel: bool,
+    /// The time limit of a statement.
+    alarm: Alarm,
 }
 
 /// Whether a connection can take a statement.
@@ -82,7 +87,7 @@ impl Connection {
         // Set before anything is sent: the caller may stop waiting at any time.
         self.unanswered_since = Some(SystemTime::now());
         let mut query = pin!(self.client.query_typed(sql, parameters));
-        if let Ok(answer) = timeout_at(deadline, &mut query).await {
+        if let Ok(answer) = self.alarm.watch(deadline, &mut query).await {
             self.unanswered_since = None;
             self.last_used = SystemTime::now();
             return answer.map_err(Into::into);
@@ -285,6 +290,7 @@ where
         last_used: SystemTime::now(),
         unanswered_since: None,
         has_open_cancel: false,
+        alarm: Alarm::new(),
     })
 }
 

@@ -23,9 +23,10 @@ use std::{
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use futures_util::FutureExt;
 use lambda_runtime::{Context, Diagnostic};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
+    alarm::Alarm,
     app::{Config, ConfigFaults, Platform},
     http::{AllowedOrigins, Caller, Problem, Reply, Request},
     operation::{Operation, Role, Route},
@@ -166,11 +167,11 @@ async fn serve_events(function: Function) -> Result<(), lambda_runtime::Error> {
         let function = Arc::clone(&function);
         tokio::spawn(async move { function.platform.connections().warm_up().await });
     }
-    let mut invocation = runtime_api::Invocation::new();
+    let (mut invocation, mut alarm) = (runtime_api::Invocation::new(), Alarm::new());
     loop {
         runtime_api.next(&mut invocation).await?;
         let answer = match invocation.event() {
-            Ok(event) => guarded(function.invoke(event, invocation.context())).await,
+            Ok(event) => guarded(function.invoke(event, invocation.context(), &mut alarm)).await,
             Err(_) => Ok(Err(RefusedEvent::from(event::ForeignEvent))),
         };
         match answer {
@@ -218,7 +219,12 @@ struct Outcome {
 
 impl Function {
     /// Answers one event. Fails only for an event that is none of API Gateway's.
-    async fn invoke(&self, event: &str, context: &Context) -> Result<Answer, RefusedEvent> {
+    async fn invoke(
+        &self,
+        event: &str,
+        context: &Context,
+        alarm: &mut Alarm,
+    ) -> Result<Answer, RefusedEvent> {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
         let event = self.routed(event, &context.request_id);
@@ -230,7 +236,7 @@ impl Function {
             let (answer, status, cause) = match event {
                 Ok((Event { request, version, .. }, operation)) => {
                     let Outcome { mut reply, cause } =
-                        self.outcome(operation, &request, &invocation, started, deadline).await;
+                        self.outcome(operation, &request, &invocation, started, deadline, alarm).await;
                     finish(&mut reply, &request);
                     self.allowed_origins.share(request.headers(), &mut reply.headers);
                     let status = reply.status;
@@ -292,6 +298,7 @@ impl Function {
         invocation: &Invocation,
         started: Instant,
         deadline: Instant,
+        alarm: &mut Alarm,
     ) -> Outcome {
         let platform = match &self.writer {
             Some(writer) if operation.role == Role::Writer => writer,
@@ -303,12 +310,12 @@ impl Function {
             (operation.handler)(&app, request).await
         }));
         let nearly = deadline - deadline.saturating_duration_since(started) / 10;
-        let mut result = timeout_at(nearly, &mut handled).await;
+        let mut result = alarm.watch(nearly, &mut handled).await;
         if result.is_err() {
             let remaining_ms = telemetry::milliseconds(deadline.saturating_duration_since(Instant::now()));
             let doing = doing(invocation);
             tracing::warn!(remaining_ms, doing, "less than a tenth of the time is left");
-            result = timeout_at(deadline, &mut handled).await;
+            result = alarm.watch(deadline, &mut handled).await;
         }
         let problem = match result {
             Ok(Ok(Ok(reply))) => return Outcome { reply, cause: None },

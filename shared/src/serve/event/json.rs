@@ -43,14 +43,7 @@ impl<'a> Json<'a> {
 
     /// The text, borrowed unless it has escape sequences. What cannot be a `str`, an unpaired surrogate, is replaced.
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
-        match self.kind()? {
-            Kind::Plain => {
-                let written = self.as_written();
-                written.get(1..written.len() - 1).map(Cow::Borrowed)
-            }
-            Kind::Escaped => serde_json::from_str(self.as_written()).ok().map(|Text(text)| text),
-            _ => None,
-        }
+        self.nodes.first()?.text(self.json)
     }
 
     /// The text unless it is blank, or the number with all of its digits.
@@ -108,14 +101,17 @@ pub(super) struct Object<'a>(Values<'a>);
 impl<'a> Object<'a> {
     /// The value of a member; of repeated ones the last.
     pub(super) fn get(&self, name: &str) -> Json<'a> {
-        let named = |(known, _): &(Json<'a>, Json<'a>)| match known.kind() {
-            Some(Kind::Plain) => {
-                let written = known.as_written();
-                written.len() == name.len() + 2 && written.get(1..=name.len()) == Some(name)
+        let Values { json, rest: nodes } = self.0;
+        let mut found = Json::default();
+        let mut at = 0;
+        while let (Some(known), Some(value)) = (nodes.get(at), nodes.get(at + 1)) {
+            let end = at + 1 + value.len();
+            if known.is_text(json, name) {
+                found = Json { json, nodes: nodes.get(at + 1..end).unwrap_or_default() };
             }
-            _ => known.text().is_some_and(|known| known == name),
-        };
-        self.written_members().filter(named).last().map_or_else(Json::default, |(_, value)| value)
+            at = end;
+        }
+        found
     }
 
     /// The object that is the value of a member, empty unless it is one.
@@ -129,12 +125,29 @@ impl<'a> Object<'a> {
 
     /// Names and values.
     pub(super) fn members(&self) -> impl Iterator<Item = (Cow<'a, str>, Json<'a>)> + use<'a> {
-        self.written_members().filter_map(|(name, value)| Some((name.text()?, value)))
+        let mut values = self.0;
+        std::iter::from_fn(move || Some((values.next()?.text()?, values.next()?)))
+    }
+}
+
+impl Node {
+    fn text<'a>(&self, json: &'a str) -> Option<Cow<'a, str>> {
+        let written = self.of(json);
+        match self.kind {
+            Kind::Plain => written.get(1..written.len() - 1).map(Cow::Borrowed),
+            Kind::Escaped => serde_json::from_str(written).ok().map(|Text(text)| text),
+            _ => None,
+        }
     }
 
-    fn written_members(&self) -> impl Iterator<Item = (Json<'a>, Json<'a>)> + use<'a> {
-        let mut values = self.0;
-        std::iter::from_fn(move || Some((values.next()?, values.next()?)))
+    /// Whether it is the text `text`.
+    fn is_text(&self, json: &str, text: &str) -> bool {
+        match self.kind {
+            // Most differ in length.
+            Kind::Plain => self.bytes() == text.len() + 2 && self.of(json).get(1..=text.len()) == Some(text),
+            Kind::Escaped => self.text(json).is_some_and(|own| own == text),
+            _ => false,
+        }
     }
 }
 

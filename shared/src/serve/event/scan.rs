@@ -44,6 +44,11 @@ impl Node {
         json.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    /// How many bytes it has as it is written.
+    pub(super) fn bytes(&self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
     /// How many nodes it is, with all that is in it.
     pub(super) fn len(&self) -> usize {
         self.size as usize

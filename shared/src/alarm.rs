@@ -1,0 +1,68 @@
+//! A time limit that is set anew for each piece of work, for waits that hardly ever last that long.
+//!
+//! `tokio::time::timeout_at` takes its timer out of the clockwork when the work is done, and the next one, being the only one
+//! there, has to wake the driver: a system call for each. A timer that is only ever put off is left where it is.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The time was up before the work was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeIsUp;
+
+/// A timer. It belongs to the runtime in which it is made.
+#[derive(Debug)]
+pub(crate) struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    /// An alarm that is not set.
+    pub(crate) fn new() -> Self {
+        Self(Box::pin(sleep_until(Instant::now())))
+    }
+
+    /// What `work` comes to, unless it takes until after `deadline`.
+    pub(crate) async fn watch<T>(
+        &mut self,
+        deadline: Instant,
+        work: impl Future<Output = T>,
+    ) -> Result<T, TimeIsUp> {
+        let mut work = pin!(work);
+        self.0.as_mut().reset(deadline);
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => self.0.as_mut().poll(context).map(|()| Err(TimeIsUp)),
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn rings_at_its_time_however_often_it_was_set() {
+        let mut alarm = Alarm::new();
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        for (deadline, work, rings) in
+            [(10, 5, false), (20, 6, false), (15, 100, true), (17, 1, false), (18, 9, true)]
+        {
+            let done = alarm.watch(at(deadline), sleep(Duration::from_secs(work))).await;
+            assert_eq!(done.is_err(), rings, "by {deadline}");
+            assert!(!rings || begun.elapsed() >= Duration::from_secs(deadline), "{:?}", begun.elapsed());
+        }
+        assert_eq!(begun.elapsed().as_secs(), 18);
+        assert_eq!(alarm.watch(at(1), pending::<()>()).await, Err(TimeIsUp));
+        assert_eq!(alarm.watch(at(1), async { 7 }).await, Ok(7));
+    }
+}
