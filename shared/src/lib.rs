@@ -12,6 +12,7 @@ pub mod db;
 pub mod fuzz;
 pub mod history;
 pub mod http;
+mod http1;
 pub mod operation;
 pub mod resource;
 pub mod secret;

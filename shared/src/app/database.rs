@@ -113,7 +113,7 @@ fn secret(
 ) -> Result<Source, String> {
     let place = place(variable, faults);
     let endpoint = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
-    let secret = SecretsManager::new(id, region(variable)?, endpoint)?;
+    let secret = SecretsManager::new(id, region(variable)?, endpoint);
     Ok(Source::Secret { secret, place })
 }
 

@@ -230,7 +230,7 @@ mod tests {
         // Nobody listens on the port of TCP's multiplexer.
         let secret =
             SecretsManager::new("s".to_owned(), "r".to_owned(), Some("http://127.0.0.1:1".to_owned()));
-        let source = Source::Secret { secret: secret.unwrap(), place: Place::default() };
+        let source = Source::Secret { secret, place: Place::default() };
         let credentials = Credentials::new(source);
         assert!(credentials.current().await.is_err());
         let config =
@@ -241,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_ages_however_often_it_is_used() {
-        let secret = SecretsManager::new("s".to_owned(), "r".to_owned(), None).unwrap();
+        let secret = SecretsManager::new("s".to_owned(), "r".to_owned(), None);
         let credentials = Credentials::new(Source::Secret { secret, place: Place::default() });
         let config =
             read_secret(r#"{"username": "u", "password": "p", "host": "h"}"#, &Place::default()).unwrap();

@@ -1,14 +1,16 @@
 //! The one call to AWS Secrets Manager, over the one TLS stack of this program.
 
+mod transport;
+
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_secretsmanager::{
     Client,
-    config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig},
     error::ProvideErrorMetadata,
 };
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use transport::Transport;
 
 use crate::{
     secret::Secret,
@@ -17,10 +19,6 @@ use crate::{
 
 /// Longest wait for an answer: a client waits for the whole of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The roots that AWS endpoints chain to (Amazon Trust Services). The system's store has a hundred more, which takes
-/// longer to read than the call.
-const AMAZON_ROOTS: &str = include_str!("../../certificates/amazon-roots.pem");
 
 /// A version of a secret, by its staging label.
 ///
@@ -60,22 +58,19 @@ pub struct SecretsManager {
 impl SecretsManager {
     /// The secret `id`, a name or an ARN. Credentials come from the environment, as Lambda sets them: no other place is
     /// asked. `endpoint` replaces that of the region.
-    ///
-    /// # Errors
-    /// When the TLS context cannot be made.
-    pub fn new(id: String, region: String, endpoint: Option<String>) -> Result<Self, String> {
+    pub fn new(id: String, region: String, endpoint: Option<String>) -> Self {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-            .http_client(http_client(endpoint.as_deref())?)
+            .http_client(Transport)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
         let config = match endpoint {
             Some(endpoint) => config.endpoint_url(endpoint),
             None => config,
         };
-        Ok(Self { client: Client::from_conf(config.build()), id })
+        Self { client: Client::from_conf(config.build()), id }
     }
 
     /// The text of the version `stage`.
@@ -93,16 +88,6 @@ impl SecretsManager {
         let text = answer.secret_string().ok_or_else(|| format!("{} has no text", stage.label()))?;
         Ok(Secret::new(text))
     }
-}
-
-fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, String> {
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        return Ok(aws_smithy_http_client::Builder::new().build_http());
-    }
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| error.to_string())?;
-    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    Ok(builder.tls_context(context).build_https())
 }
 
 impl std::fmt::Debug for SecretsManager {

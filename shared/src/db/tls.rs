@@ -1,6 +1,6 @@
 //! TLS to PostgreSQL: the certificate and the name of the server are always verified, against the roots of RDS and
-//! Aurora, which no public store has, and the public ones, which RDS Proxy uses. The cryptography is `ring`'s, named
-//! wherever one is chosen, as in the client of Secrets Manager.
+//! Aurora, which no public store has, and the public ones, which RDS Proxy uses; and what TLS to Secrets Manager shares
+//! with it. The cryptography is `ring`'s.
 
 use std::sync::Arc;
 
@@ -23,7 +23,6 @@ pub fn connector<'h>(
     hosts: impl Iterator<Item = &'h str>,
     extra_roots: Option<&str>,
 ) -> Result<MakeRustlsConnect, String> {
-    let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut regions: Vec<_> = hosts.map(region).collect();
     regions.sort_unstable();
@@ -37,12 +36,23 @@ pub fn connector<'h>(
     if let Some(extra) = extra_roots {
         add(&mut roots, extra)?;
     }
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    Ok(MakeRustlsConnect::new(trusting(roots)?))
+}
+
+/// What trusts the certificates of `pem` and no others.
+///
+/// # Errors
+/// When one of them is none.
+pub(super) fn trusting_only(pem: &str) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    add(&mut roots, pem)?;
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn add(roots: &mut RootCertStore, pem: &str) -> Result<(), String> {

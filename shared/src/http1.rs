@@ -9,28 +9,28 @@ use std::{
 use httparse::{ParserConfig, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// More headers than any Runtime API sends.
+/// More headers than the Runtime API or a service of AWS sends.
 const MAX_HEADERS: usize = 64;
 
-/// More than any event has: an event of a synchronous invocation has 6 MB at most.
+/// More than any event or secret has: an event of a synchronous invocation has 6 MB at most.
 const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
 /// A response whose bytes are in the buffer that it was read into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// Whether another request may follow on the connection.
-    pub(super) keeps_connection: bool,
+    pub(crate) keeps_connection: bool,
     body: Range<usize>,
 }
 
 impl Response {
-    pub(super) fn is_success(&self) -> bool {
+    pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// The body, in the buffer that the response was read into.
-    pub(super) fn body<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn body<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         buffer.get(self.body.clone()).unwrap_or_default()
     }
 }
@@ -43,11 +43,12 @@ enum Framing {
     UntilEnd,
 }
 
-/// Sends `head` and `body`, and reads the response into `buffer`, which is empty. `on_header` gets each of its headers.
+/// Sends `head` and `body`, and reads the response into `buffer`, which is empty. `on_header` gets each of its headers but
+/// for those of the connection and of the body's length.
 ///
 /// # Errors
 /// When the connection breaks, or what comes is no response. If `buffer` is still empty then, nothing has come.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     head: &[u8],
     body: &[u8],

@@ -4,8 +4,6 @@
 //! the rest of a warm request, and twice as many system calls, so that operations are served by this one. It sends what
 //! that one sends, for every event and every failure: tests/contract/runtime_api.rs lets both answer the same events.
 
-mod http1;
-
 use std::{env, fmt, io, io::Write as _, str};
 
 use ::http::Uri;
@@ -13,7 +11,7 @@ use lambda_runtime::{Config, Context, Diagnostic};
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use http1::Response;
+use crate::http1::{self, Response};
 
 /// Names the client to the platform.
 const USER_AGENT: &str = concat!("aws-lambda-rust/", env!("CARGO_PKG_VERSION"));
