@@ -16,7 +16,11 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_postgres::{Client, NoTls, Row, config::Host, error::SqlState};
+use tokio_postgres::{
+    Client, Row,
+    config::{Host, SslMode},
+    error::SqlState,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Error, Parameter, credentials::Credentials, secrets_manager::Stage, tls};
@@ -53,7 +57,7 @@ pub(super) struct Connection {
     client: Client,
     /// Reads and writes the socket. The socket is closed when this task ends.
     work: JoinHandle<()>,
-    tls: Option<MakeRustlsConnect>,
+    tls: MakeRustlsConnect,
     /// Wall-clock time, as a monotonic clock may stand still in a frozen environment.
     last_used: SystemTime,
     /// When a statement was sent that has not been answered.
@@ -94,7 +98,7 @@ impl Connection {
         }
         self.has_open_cancel = true;
         let cancelled = timeout(CANCEL_TIMEOUT, async {
-            cancel(&self.client, self.tls.as_ref()).await;
+            cancel(&self.client, &self.tls).await;
             query.await
         });
         let Ok(answer) = cancelled.await else { return Err(Error::TimedOut) };
@@ -124,7 +128,7 @@ impl Connection {
         let by = if is_abandoned { by.min(Instant::now() + CHECK_TIMEOUT) } else { by };
         if !self.has_open_cancel {
             self.has_open_cancel = true;
-            let _ = timeout_at(by, timeout(CANCEL_TIMEOUT, cancel(&self.client, self.tls.as_ref()))).await;
+            let _ = timeout_at(by, timeout(CANCEL_TIMEOUT, cancel(&self.client, &self.tls))).await;
         }
         match timeout_at(by, self.client.check_connection()).await {
             // Answered, or closed. The cancel request may yet arrive, and must not hit another statement.
@@ -162,13 +166,8 @@ impl Connection {
 
 /// Asks the server to cancel what `client` waits for, over another socket that is closed right after. RDS Proxy ignores
 /// it.
-async fn cancel(client: &Client, tls: Option<&MakeRustlsConnect>) {
-    let token = client.cancel_token();
-    let sent = match tls {
-        Some(tls) => token.cancel_query(tls.clone()).await,
-        None => token.cancel_query(NoTls).await,
-    };
-    if let Err(error) = sent {
+async fn cancel(client: &Client, tls: &MakeRustlsConnect) {
+    if let Err(error) = client.cancel_token().cancel_query(tls.clone()).await {
         tracing::debug!(%error, "a statement could not be cancelled");
     }
 }
@@ -255,22 +254,24 @@ impl Manager {
         if let (None, Ok(name)) = (config.get_application_name(), std::env::var("AWS_LAMBDA_FUNCTION_NAME")) {
             config.application_name(name);
         }
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-            return run(config.connect(NoTls), None).await;
-        }
         let hosts = config.get_hosts().iter().filter_map(|host| match host {
             Host::Tcp(host) => Some(host.as_str()),
             Host::Unix(_) => None,
         });
-        let tls = tls::connector(hosts, self.extra_roots.as_deref()).map_err(Error::Tls)?;
-        run(config.connect(tls.clone()), Some(tls)).await
+        // One kind of connection, with TLS or without: each kind is a driver of its own in the binary.
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => tls::unused(),
+            _ => tls::connector(hosts, self.extra_roots.as_deref()),
+        };
+        let tls = tls.map_err(Error::Tls)?;
+        run(config.connect(tls.clone()), tls).await
     }
 }
 
 /// Waits for a connection and lets it work in the background.
 async fn run<S, T>(
     connecting: impl Future<Output = Result<(Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>>,
-    tls: Option<MakeRustlsConnect>,
+    tls: MakeRustlsConnect,
 ) -> Result<Connection, Error>
 where
     tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,

@@ -39,6 +39,14 @@ pub fn connector<'h>(
     Ok(MakeRustlsConnect::new(trusting(roots)?))
 }
 
+/// A connector for connections without TLS, which never ask it for any. It trusts nobody.
+///
+/// # Errors
+/// None that can happen.
+pub(super) fn unused() -> Result<MakeRustlsConnect, String> {
+    trusting(RootCertStore::empty()).map(MakeRustlsConnect::new)
+}
+
 /// What trusts the certificates of `pem` and no others.
 ///
 /// # Errors
