@@ -1,4 +1,18 @@
 //! What the functions cost beside others that do the same: time, memory, size and instructions, measured on one machine.
 
+pub mod budget;
+pub mod database;
+pub mod events;
+pub mod instructions;
+pub mod machine;
+pub mod measure;
 pub mod peers;
+pub mod processes;
+pub mod processor;
+pub mod results;
+pub mod running;
+pub mod runtime_api;
+pub mod size;
+pub mod statistics;
 pub mod subject;
+pub mod subjects;

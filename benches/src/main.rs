@@ -1,0 +1,198 @@
+//! What `cargo xtask bench` builds and runs.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use benches::{
+    budget::{self, Budget},
+    database::{Database, counted_login},
+    events::Requests,
+    instructions,
+    machine::Machine,
+    measure::{self, Answers, Candidate, Kind, Plan},
+    peers, processor,
+    results::{self, Dated, Functions, Results},
+    subjects::{self, COMPARED},
+};
+use clap::{Parser, ValueEnum};
+use shared::Role;
+use tokio::runtime::{Builder, Runtime};
+
+/// Measure what the functions cost beside others that do the same
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// What is measured or written; functions and report unless named
+    parts: Vec<Part>,
+    /// A few rounds, whose figures are shown and not kept
+    #[arg(long)]
+    quick: bool,
+    /// Record what getProduct costs as the baseline that `cargo xtask test` holds it to
+    #[arg(long)]
+    record: bool,
+    /// No peers: they have to be installed
+    #[arg(long)]
+    alone: bool,
+    /// The folder of the functions' programs
+    #[arg(long)]
+    programs: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Every operation, the floor and the peers, one request at a time
+    Functions,
+    /// docs/benchmarks.md of what has been measured
+    Report,
+}
+
+const PRODUCTS: u32 = 100_000;
+
+const ROUNDS: usize = 15;
+const QUICK_ROUNDS: usize = 3;
+/// For the rounds; what is built and installed before takes its own time.
+const LIMIT: Duration = Duration::from_secs(9 * 60);
+
+const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let parts = match &arguments.parts[..] {
+        [] => &[Part::Functions, Part::Report],
+        parts => parts,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let file = results::file();
+    let mut all = Results::read(&file)?;
+    if arguments.record {
+        return record(&arguments, &runtime);
+    }
+    if parts.contains(&Part::Functions) {
+        all.functions = Some(functions(&arguments, &runtime)?);
+    }
+    if !arguments.quick {
+        all.write(&file)?;
+    }
+    Ok(())
+}
+
+/// Measures every subject.
+fn functions(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Functions>> {
+    // Before this process is bound to one processor.
+    let others = if arguments.alone { Vec::new() } else { peers::all(SAY) };
+    let valgrind = tools::valgrind(SAY);
+    let (mut candidates, missing) = candidates(&arguments.programs, others)?;
+    if arguments.quick {
+        candidates.retain(|it| it.operation == COMPARED);
+    }
+    let processor = processor::pin().map_err(|error| format!("{error:#}"));
+    match &processor {
+        Ok(number) => SAY(&format!("everything runs on processor {number}")),
+        Err(reason) => SAY(&format!("not bound to one processor: {reason}")),
+    }
+    let begin = Instant::now();
+    let database = runtime.block_on(Database::start(PRODUCTS, SAY))?;
+    let machine = Machine::this(runtime.block_on(database.version())?);
+    let plan = Plan { rounds: if arguments.quick { QUICK_ROUNDS } else { ROUNDS }, limit: LIMIT };
+    let counted: Vec<_> = candidates
+        .iter()
+        .filter(|it| it.operation == COMPARED && it.kind != Kind::Peer)
+        .map(|it| it.subject.clone())
+        .collect();
+    let (measured, failed) = measure::run(candidates, &plan, runtime, &database, SAY)?;
+    let mut instructions = Vec::new();
+    match valgrind {
+        Ok(valgrind) => {
+            let requests = Requests::of(COMPARED, 0)?;
+            for subject in counted {
+                SAY(&format!("counting the instructions of {}", subject.name));
+                let mut answers = Answers::new(Some(requests.status), None);
+                let url = runtime.block_on(counted_login(&database.url()))?;
+                let count = instructions::count(&subject, &requests, &url, &mut answers, &valgrind)?;
+                instructions.push((subject.name.to_owned(), count));
+            }
+        }
+        Err(reason) => SAY(&format!("instructions are not counted: {reason:#}")),
+    }
+    runtime.block_on(database.stop())?;
+    for it in &measured {
+        eprintln!(
+            "{:28} start {:8.2} ms  hot {:7.1} us ({:4.1} %)  paced {:7.1} us ({:4.1} %)  processor {:7.1} us  memory {:5.2} MiB  zip {:5.2} MB",
+            it.name,
+            it.start_to_answer_ms.median,
+            it.hot.p50_us.median,
+            100.0 * it.hot.p50_us.noise(),
+            it.paced.p50_us.median,
+            100.0 * it.paced.p50_us.noise(),
+            it.processor_us.median,
+            it.peak_memory_bytes.median / 1024.0 / 1024.0,
+            it.size.zip_bytes as f64 / 1e6,
+        );
+    }
+    for (name, count) in &instructions {
+        eprintln!("{name:28} instructions {} per request, {} per start", count.per_request, count.per_start);
+    }
+    let missing = missing.into_iter().chain(failed).collect();
+    let figures = Functions { products: PRODUCTS, processor, measured, missing, instructions };
+    Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
+}
+
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+/// What can be measured, and what cannot.
+fn candidates(programs: &Path, others: Vec<peers::Peer>) -> Result<(Vec<Candidate>, Vec<measure::Missing>)> {
+    let floors = subjects::floors(programs)?;
+    let compared =
+        |subject, kind| Candidate { subject, kind, operation: COMPARED, role: Role::Reader, arm64: None };
+    let mut candidates: Vec<_> = floors.into_iter().map(|floor| compared(floor, Kind::Floor)).collect();
+    let mut missing = Vec::new();
+    for operation in api::OPERATIONS {
+        let Ok(subject) = subjects::operation(operation, programs) else {
+            SAY(&format!("{} has not been built", operation.name));
+            continue;
+        };
+        let (kind, role) = (Kind::Operation, operation.role);
+        let arm64 = tools::checkout().join("target/lambda").join(operation.name).join("bootstrap");
+        let arm64 = arm64.is_file().then_some(arm64);
+        candidates.push(Candidate { subject, kind, operation: operation.name, role, arm64 });
+    }
+    ensure!(
+        candidates.iter().any(|it| it.operation == COMPARED && it.kind == Kind::Operation),
+        "{COMPARED} has not been built"
+    );
+    for (name, peer) in others {
+        match peer {
+            Ok(subject) => candidates.push(compared(subject, Kind::Peer)),
+            Err(reason) => {
+                SAY(&format!("{name} is left out: {reason:#}"));
+                missing.push(measure::Missing { name: name.to_owned(), reason: format!("{reason:#}") });
+            }
+        }
+    }
+    Ok((candidates, missing))
+}
+
+/// Records what getProduct costs.
+fn record(arguments: &Arguments, runtime: &Runtime) -> Result<()> {
+    let valgrind = tools::valgrind(SAY)?;
+    let operation = api::OPERATIONS.iter().find(|it| it.name == COMPARED).context(COMPARED)?;
+    let subject = subjects::operation(operation, &arguments.programs)?;
+    let database = runtime.block_on(Database::start(1_000, SAY))?;
+    let url = runtime.block_on(counted_login(&database.url()))?;
+    let budget = Budget::measure(&subject, &url, &valgrind)?;
+    runtime.block_on(database.stop())?;
+    SAY(&format!("{budget:#?}"));
+    if let Ok(before) = Budget::read(&budget::file()) {
+        for difference in budget.differences(&before) {
+            SAY(&difference.to_string());
+        }
+    }
+    budget.write(&budget::file())?;
+    SAY("recorded: commit benches/baseline.json with the reason for the change");
+    Ok(())
+}

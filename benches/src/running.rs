@@ -1,0 +1,145 @@
+//! A subject that runs: its process, and the Runtime API that it asks.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::{processes::Tree, runtime_api::RuntimeApi, subject::Subject};
+
+/// What each subject gets of this process.
+const KEPT: [&str; 2] = ["PATH", "HOME"];
+
+/// As many bytes of what a subject wrote are told of one that fails.
+const TOLD_BYTES: usize = 2_000;
+
+/// A process that answers events. It ends, with those that it has started, when this is dropped.
+pub struct Running {
+    child: Child,
+    /// The Runtime API that it asks.
+    pub api: RuntimeApi,
+    /// When its start began.
+    pub started: Instant,
+    output: File,
+}
+
+impl Running {
+    /// Starts `subject`.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn start(subject: &Subject, database_url: &str) -> Result<Self> {
+        let api = RuntimeApi::bind()?;
+        // A file: reading a pipe would take time of the one processor.
+        let output = tempfile::tempfile()?;
+        let mut words = subject.command.iter();
+        let program = words.next().context("a program")?;
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&subject.folder).env_clear().process_group(0);
+        for (name, value) in KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))) {
+            command.env(name, value);
+        }
+        command.envs(lambda_variables(subject.name, &subject.folder, api.address().to_string()));
+        command.env("DATABASE_URL", database_url).envs(subject.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        Ok(Self { child, api, started, output })
+    }
+
+    /// Its processes.
+    pub fn tree(&self) -> Tree {
+        Tree::of(self.child.id())
+    }
+
+    /// `result`, whose error gets the end of what the process has written.
+    ///
+    /// # Errors
+    /// That of `result`.
+    pub fn explain<T>(&mut self, result: Result<T>) -> Result<T> {
+        result.with_context(|| match self.output() {
+            Ok(text) => {
+                let begin = text.ceil_char_boundary(text.len().saturating_sub(TOLD_BYTES));
+                format!("it has written: {}", &text[begin..])
+            }
+            Err(error) => format!("what it has written cannot be read: {error}"),
+        })
+    }
+
+    /// What the process has written.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn output(&mut self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.output.seek(SeekFrom::Start(0))?;
+        self.output.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Asks the process to end, and waits until it has, at most for `limit`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        kill_process(self.pid().context("a process")?, Signal::TERM)?;
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        anyhow::bail!("the subject does not end")
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Those that have left the group are ended one by one.
+        let others = self.tree().processes().unwrap_or_default();
+        if let Ok(None) = self.child.try_wait()
+            && let Some(pid) = self.pid()
+        {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        for id in others.into_iter().skip(1).filter_map(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            let _ = kill_process(id, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// What Lambda sets for a custom runtime, as `local::lambda` does.
+fn lambda_variables(name: &str, folder: &std::path::Path, api: String) -> [(&'static str, OsString); 16] {
+    let text = |value: &str| OsString::from(value);
+    [
+        ("AWS_LAMBDA_RUNTIME_API", api.into()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name.into()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", text("1")),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", text("256")),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", text("/aws/lambda/bench")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", text("2026/01/01/[1]5f0d9a40000040008000000000000000")),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", text("on-demand")),
+        ("AWS_REGION", text("eu-central-1")),
+        ("AWS_DEFAULT_REGION", text("eu-central-1")),
+        ("AWS_EC2_METADATA_DISABLED", text("true")),
+        ("AWS_ACCESS_KEY_ID", text("local")),
+        ("AWS_SECRET_ACCESS_KEY", text("local")),
+        ("LAMBDA_TASK_ROOT", OsStr::new(folder).to_owned()),
+        ("_HANDLER", text("bootstrap")),
+        ("TZ", text(":UTC")),
+        ("LANG", text("en_US.UTF-8")),
+    ]
+}

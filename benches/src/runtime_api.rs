@@ -1,0 +1,312 @@
+//! Lambda's Runtime API, made to measure: one thread, poll(2), buffers that are kept.
+//!
+//! The environment's half of `local::lambda` does the same for development and tests, with time-outs, logs and crash
+//! reports, whose cost would be measured here as well.
+
+mod message;
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use message::{Arrival, Call};
+
+/// How long a request may take by the deadline that the subject is told.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// A read of a response, most of which are smaller.
+const READ_BYTES: usize = 64 * 1024;
+
+const ACCEPTED: &[u8] =
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const UNKNOWN: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+/// The Runtime API of one execution environment.
+pub struct RuntimeApi {
+    listener: TcpListener,
+    address: SocketAddr,
+    connections: Vec<Connection>,
+    /// The connection on which a `next` waits for an event.
+    waiting: Option<usize>,
+    served: u64,
+    /// The head and the body of the event that is handed out.
+    output: Vec<u8>,
+    /// The body of the last request.
+    body: Vec<u8>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Room for a request, of which the first `filled` bytes have arrived.
+    input: Vec<u8>,
+    filled: usize,
+    is_open: bool,
+    was_continued: bool,
+}
+
+/// What a subject has asked or said.
+enum Happening {
+    Next,
+    Response { connection: usize, at: Instant },
+    Error,
+}
+
+impl RuntimeApi {
+    /// Listens on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn bind() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        Ok(Self {
+            listener,
+            address,
+            connections: Vec::new(),
+            waiting: None,
+            served: 0,
+            output: Vec::new(),
+            body: Vec::new(),
+        })
+    }
+
+    /// The value of `AWS_LAMBDA_RUNTIME_API`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the subject asks for an event.
+    ///
+    /// # Errors
+    /// When it does not within `limit`, or reports an error.
+    pub fn wait_for_next(&mut self, limit: Duration) -> Result<()> {
+        let until = Instant::now() + limit;
+        while self.waiting.is_none() {
+            match self.happening(until).context("waiting for the subject to ask for an event")? {
+                Happening::Next => {}
+                Happening::Response { .. } => bail!("the subject has answered an event twice"),
+                Happening::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out `event` to the `next` that is waiting, and returns how long it took from writing it until the whole
+    /// response was read, which is then in [`Self::response`].
+    ///
+    /// # Errors
+    /// When no `next` is waiting, or no response comes within `limit`, or an error in its place.
+    pub fn exchange(&mut self, event: &[u8], limit: Duration) -> Result<Duration> {
+        let waiting = self.waiting.take().context("the subject has not asked for an event")?;
+        self.compose(event)?;
+        let begin = Instant::now();
+        self.connections[waiting].stream.write_all(&self.output)?;
+        match self.happening(begin + limit).context("waiting for the subject's response")? {
+            Happening::Response { connection, at } => {
+                self.connections[connection].stream.write_all(ACCEPTED)?;
+                Ok(at - begin)
+            }
+            Happening::Next => bail!("the subject asks for another event before it has answered the last"),
+            Happening::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
+        }
+    }
+
+    /// The response of the last exchange.
+    pub fn response(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn compose(&mut self, event: &[u8]) -> Result<()> {
+        self.served += 1;
+        let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + TIMEOUT;
+        self.output.clear();
+        write!(
+            self.output,
+            "HTTP/1.1 200 OK\r\n\
+             Content-Type: application/json\r\n\
+             Lambda-Runtime-Aws-Request-Id: 5f0d9a40-0000-4000-8000-{:012}\r\n\
+             Lambda-Runtime-Deadline-Ms: {}\r\n\
+             Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:123456789012:function:bench\r\n\
+             Lambda-Runtime-Trace-Id: Root=1-67409a1b-5759e988bd862e3fe1be46a9;Parent=53995c3f42cd8ad8;Sampled=0\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.served,
+            deadline.as_millis(),
+            event.len()
+        )?;
+        self.output.extend_from_slice(event);
+        Ok(())
+    }
+
+    /// The next thing that the subject does, before `until`.
+    fn happening(&mut self, until: Instant) -> Result<Happening> {
+        loop {
+            let readable = self.readable(until)?;
+            // Connections that have ended stay in their places until no place is remembered.
+            if self.waiting.is_none() && readable.is_empty() {
+                self.connections.retain(|connection| connection.is_open);
+            }
+            for connection in readable {
+                let bytes = self.connections[connection].read()?;
+                let at = Instant::now();
+                if bytes > 0
+                    && let Some(happening) = self.handle(connection, at)?
+                {
+                    return Ok(happening);
+                }
+            }
+        }
+    }
+
+    /// The connections that have something to read. Accepts new ones.
+    fn readable(&mut self, until: Instant) -> Result<Vec<usize>> {
+        let left = until.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "nothing came in time");
+        let left = Timespec::try_from(left)?;
+        let open: Vec<usize> =
+            (0..self.connections.len()).filter(|&place| self.connections[place].is_open).collect();
+        let mut polled = Vec::with_capacity(open.len() + 1);
+        polled.push(PollFd::new(&self.listener, PollFlags::IN));
+        polled.extend(open.iter().map(|&place| PollFd::new(&self.connections[place].stream, PollFlags::IN)));
+        match poll(&mut polled, Some(&left)) {
+            Ok(0) => bail!("nothing came in time"),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let has_caller = is_ready(&polled[0]);
+        let readable =
+            open.iter().zip(&polled[1..]).filter(|(_, fd)| is_ready(fd)).map(|(&place, _)| place).collect();
+        if has_caller {
+            let (stream, _) = self.listener.accept()?;
+            stream.set_nodelay(true)?;
+            self.connections.push(Connection {
+                stream,
+                input: vec![0; READ_BYTES],
+                filled: 0,
+                is_open: true,
+                was_continued: false,
+            });
+        }
+        Ok(readable)
+    }
+
+    /// Handles what has arrived on `connection`, the last of it `at` this time.
+    fn handle(&mut self, connection: usize, at: Instant) -> Result<Option<Happening>> {
+        let from = &mut self.connections[connection];
+        match message::read(&from.input[..from.filled], &mut self.body)? {
+            Arrival::Part { expects_continue } => {
+                if expects_continue && !from.was_continued {
+                    from.was_continued = true;
+                    from.stream.write_all(CONTINUE)?;
+                }
+                Ok(None)
+            }
+            Arrival::Whole { call, length } => {
+                ensure!(from.filled == length, "the subject does not wait for an answer to its request");
+                from.filled = 0;
+                from.was_continued = false;
+                Ok(match call {
+                    Call::Next => {
+                        ensure!(self.waiting.is_none(), "the subject asks for two events at once");
+                        self.waiting = Some(connection);
+                        Some(Happening::Next)
+                    }
+                    Call::Response => Some(Happening::Response { connection, at }),
+                    Call::Error => {
+                        from.stream.write_all(ACCEPTED)?;
+                        Some(Happening::Error)
+                    }
+                    Call::Unknown => {
+                        from.stream.write_all(UNKNOWN)?;
+                        None
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Reads once; 0 at its end.
+    fn read(&mut self) -> Result<usize> {
+        if self.filled == self.input.len() {
+            self.input.resize(2 * self.filled, 0);
+        }
+        match self.stream.read(&mut self.input[self.filled..]) {
+            Ok(bytes) => {
+                self.filled += bytes;
+                self.is_open = bytes > 0;
+                Ok(bytes)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                self.is_open = false;
+                Ok(0)
+            }
+            Err(error) => Err(error).context("reading from the subject"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn call(stream: &mut TcpStream, request: &str, end: &str) -> String {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut seen = String::new();
+        while !seen.ends_with(end) {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "{seen}");
+            seen.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        seen
+    }
+
+    #[test]
+    fn events_are_handed_out_and_responses_read_on_whichever_connection_they_come() {
+        let mut api = RuntimeApi::bind().unwrap();
+        let address = api.address();
+        let subject = thread::spawn(move || {
+            let [mut one, mut other] = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+            for number in 1..=3 {
+                let next = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n";
+                let event = call(&mut one, next, "{\"a\":1}");
+                let id = format!("5f0d9a40-0000-4000-8000-{number:012}");
+                assert!(event.contains(&format!("Lambda-Runtime-Aws-Request-Id: {id}\r\n")), "{event}");
+                let head = format!("POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\n");
+                let answer = format!(
+                    "{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n1\r\n{number}\r\n0\r\n\r\n"
+                );
+                assert!(call(&mut other, &answer, "}\n").starts_with("HTTP/1.1 202 "));
+            }
+            let error = "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nContent-Length: 4\r\n\r\noops";
+            call(&mut other, error, "}\n");
+        });
+        for number in 1..=3 {
+            api.wait_for_next(LIMIT).unwrap();
+            let elapsed = api.exchange(b"{\"a\":1}", LIMIT).unwrap();
+            assert!(!elapsed.is_zero());
+            assert_eq!(api.response(), format!("{{}}{number}").as_bytes());
+        }
+        let error = api.wait_for_next(LIMIT).unwrap_err().to_string();
+        assert_eq!(error, "the subject failed: oops");
+        subject.join().unwrap();
+    }
+
+    #[test]
+    fn a_subject_that_says_nothing_ends_the_wait() {
+        let mut api = RuntimeApi::bind().unwrap();
+        let error = format!("{:#}", api.wait_for_next(Duration::from_millis(30)).unwrap_err());
+        assert_eq!(error, "waiting for the subject to ask for an event: nothing came in time");
+    }
+}
