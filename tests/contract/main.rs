@@ -5,6 +5,7 @@ mod adopt;
 mod artisans;
 mod bad_input;
 mod browser;
+mod budget;
 mod cache;
 mod callers;
 mod cdk;

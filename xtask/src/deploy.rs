@@ -209,7 +209,7 @@ fn cdk_stack(stage: Stage) -> String {
 }
 
 /// The functions of the stack: every folder of `functions/` but that of the one which holds all of them.
-fn functions() -> Result<Vec<String>> {
+pub(crate) fn functions() -> Result<Vec<String>> {
     let folders = fs::read_dir(crate::root().join("functions"))?;
     let names = folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned()));
     let mut names = names.collect::<Result<Vec<_>>>()?;

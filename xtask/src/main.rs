@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask dev`, `test`, `fuzz`, `generate`, `new`, `adopt` and `token`.
+//! The project's commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `generate`, `new`, `adopt` and `token`.
 //!
 //! This crate links nothing of the project but its name and `tools`, so that it is there in seconds and a change of the project never
 //! rebuilds it. What needs the project runs in a binary that it builds.
 
 mod adopt;
+mod bench;
 mod deploy;
 mod dev;
 mod fuzz;
@@ -27,6 +28,9 @@ enum Arguments {
     Dev(dev::Arguments),
     /// Set up what the tests need, and run all of them
     Test(test::Arguments),
+    /// Measure what the functions cost beside others that do the same
+    #[command(disable_help_flag = true)]
+    Bench(bench::Arguments),
     /// Build the stack, deploy it to AWS, and call it
     Deploy(deploy::Arguments),
     /// Write the contract, and whatever else follows from the register of operations
@@ -57,6 +61,7 @@ fn main() -> Result<()> {
         Arguments::Toolchain => toolchain(),
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
+        Arguments::Bench(arguments) => bench::run(arguments),
         Arguments::Deploy(arguments) => deploy::run(&arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
         Arguments::Sql => generate::print_sql(),

@@ -41,6 +41,8 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     if filters.is_empty() {
         // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
         crate::run(&mut crate::deploy::build(Profile::Release, ["get-product"])?)?;
+        // The same for this machine, where what it costs is counted.
+        crate::run(&mut tools::release_build(["get-product"]))?;
     }
     // Not the functions' binaries: their tests are in their libraries.
     let targets: &[_] =
@@ -74,6 +76,9 @@ fn set_up(postgres: &str) -> Result<()> {
         environment.install(say)?;
     }
     tools::chromium(say)?;
+    if let Err(reason) = tools::valgrind(say) {
+        say(&format!("{reason:#}"));
+    }
     ["tests/openapi", "tests/typescript", "cdk"].into_iter().try_for_each(node_modules)?;
     tools::arm64_target(say)?;
     if let Err(reason) = tools::arm64_emulator(say) {

@@ -67,3 +67,14 @@ pub fn lock(file: &Path) -> Result<File> {
     lock.lock()?;
     Ok(lock)
 }
+
+/// What compiles `programs` as they are deployed, but for this machine's processor. Of the whole workspace, as
+/// `cargo lambda` compiles them: a package alone has fewer features of the crates that it shares with others.
+pub fn release_build<'a>(programs: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--workspace"]);
+    for program in programs {
+        build.args(["--bin", program]);
+    }
+    build
+}

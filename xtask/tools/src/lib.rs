@@ -12,13 +12,15 @@ mod node;
 mod postgres;
 pub mod python;
 mod rust;
+mod valgrind;
 mod valkey;
 
 pub use checkout::{checkout, folder};
 pub use chromium::chromium;
-pub use command::{Say, cargo, lock, output, succeeds, without_cargo_variables};
+pub use command::{Say, cargo, lock, output, release_build, succeeds, without_cargo_variables};
 pub use emulator::{Emulator, arm64_emulator};
 pub use node::node_modules;
 pub use postgres::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, choose_postgres, chosen_postgres, postgres};
 pub use rust::{ARM64, arm64_target, pinned_rust, private_toolchain, toolchain};
+pub use valgrind::{Valgrind, valgrind};
 pub use valkey::valkey;

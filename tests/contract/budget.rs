@@ -1,0 +1,59 @@
+//! What a request and a start of getProduct cost does not grow unnoticed: instructions, memory and size are held to a recorded
+//! baseline. Times are not: they depend on what else the machine does.
+
+use anyhow::anyhow;
+use benches::{
+    budget::{self, Budget, TOLERANCE},
+    database, subjects,
+};
+use harness::{empty_database, leave_out};
+use local::stack::programs;
+use tools::Valgrind;
+
+const WHAT: &str = "what getProduct costs";
+const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
+
+/// The baseline was recorded on this kind of processor.
+fn counter() -> anyhow::Result<Valgrind> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err(anyhow!("the baseline is that of Linux on x86-64"));
+    }
+    tools::valgrind(SAY)
+}
+
+#[test]
+fn get_product_costs_no_more_than_its_baseline() {
+    let valgrind = match counter() {
+        Ok(valgrind) => valgrind,
+        Err(reason) => return leave_out(WHAT, &reason),
+    };
+    // `cargo xtask test` has done that before.
+    let status = tools::release_build([subjects::COMPARED]).status().expect("cargo runs");
+    assert!(status.success(), "{} is not built: {status}", subjects::COMPARED);
+    let folder = programs().expect("a folder").with_file_name("release");
+    let operation =
+        api::OPERATIONS.iter().find(|operation| operation.name == subjects::COMPARED).expect("it is there");
+    let subject = subjects::operation(operation, &folder).expect("a program");
+
+    let mut measured = None;
+    empty_database(async |url| {
+        migrate::migrate(url).await.expect("the schema");
+        database::fill(url, 1_000).await.expect("a catalogue");
+        let login = database::counted_login(url).await.expect("a login");
+        measured = Some(Budget::measure(&subject, &login, &valgrind).expect("figures"));
+    });
+    let measured = measured.expect("figures");
+    let baseline = Budget::read(&budget::file()).expect("a baseline");
+    let (excesses, savings): (Vec<_>, Vec<_>) =
+        measured.differences(&baseline).into_iter().partition(budget::Difference::is_excess);
+    for saving in savings {
+        eprintln!("· {saving}: `cargo xtask bench --record` makes that the baseline");
+    }
+    assert!(
+        excesses.is_empty(),
+        "getProduct exceeds benches/baseline.json by more than {:.0} %:\n{}`cargo xtask bench --record` records \
+         what it costs now: a baseline changes only with its reason in the commit",
+        100.0 * TOLERANCE,
+        excesses.iter().map(|excess| format!("- {excess}\n")).collect::<String>()
+    );
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: builds the functions as they are deployed and what measures them, then becomes that.
+
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
+
+use anyhow::{Context, Result};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Parts and options; --help lists them. `--quick` looks at a few rounds and keeps no figures
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
+}
+
+/// What is held to a baseline, and compared with others.
+const COMPARED: &str = "get-product";
+
+pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
+    let has = |option: &str| options.iter().any(|it| it == option);
+    crate::run(tools::cargo().args(["build", "--workspace", "--bin", "bench"]))?;
+    let programs = if has("--help") || has("-h") || has("report") && options.len() == 1 {
+        Vec::new()
+    } else if has("--quick") || has("--record") {
+        vec![COMPARED.to_owned(), "floor".to_owned()]
+    } else {
+        let functions = crate::deploy::functions()?.into_iter().filter(|name| name != "migrate");
+        functions.chain(["floor".to_owned()]).collect()
+    };
+    if !programs.is_empty() {
+        eprintln!("· the programs as they are deployed: minutes, where they have not been built before");
+        crate::run(&mut tools::release_build(programs.iter().map(String::as_str)))?;
+    }
+
+    let target = crate::target_folder()?;
+    let program = target.join("debug/bench");
+    let mut bench = Command::new(&program);
+    bench.arg("--programs").arg(target.join("release")).args(options).current_dir(crate::root());
+    tools::without_cargo_variables(&mut bench);
+    Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
+}
