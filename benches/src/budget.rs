@@ -12,8 +12,8 @@ use crate::{
     subject::Subject, subjects::COMPARED,
 };
 
-/// A figure may exceed its baseline by this share of it.
-pub const TOLERANCE: f64 = 0.03;
+/// A figure may exceed its baseline by this much of it.
+pub const TOLERANCE_PERCENT: u64 = 3;
 
 /// Starts whose memory is looked at: where the kernel places what is loaded makes a difference of some pages.
 const STARTS: usize = 7;
@@ -112,7 +112,9 @@ impl Budget {
         let pairs = figures(self).into_iter().zip(figures(baseline));
         let differences =
             pairs.map(|((name, measured), (_, baseline))| Difference { name, measured, baseline });
-        differences.filter(|it| (share(it.measured, it.baseline) - 1.0).abs() > TOLERANCE).collect()
+        differences
+            .filter(|it| it.measured.abs_diff(it.baseline) * 100 > it.baseline * TOLERANCE_PERCENT)
+            .collect()
     }
 }
 

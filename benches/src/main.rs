@@ -59,7 +59,9 @@ const LIMIT: Duration = Duration::from_secs(9 * 60);
 const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    // Subjects run in other folders.
+    arguments.programs = std::path::absolute(&arguments.programs)?;
     let parts = match &arguments.parts[..] {
         [] => &[Part::Functions, Part::Report],
         parts => parts,

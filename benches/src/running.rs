@@ -36,7 +36,7 @@ impl Running {
     /// # Errors
     /// When it cannot be run.
     pub fn start(subject: &Subject, database_url: &str) -> Result<Self> {
-        let api = RuntimeApi::bind()?;
+        let mut api = RuntimeApi::bind()?;
         // A file: reading a pipe would take time of the one processor.
         let output = tempfile::tempfile()?;
         let mut words = subject.command.iter();
@@ -51,6 +51,10 @@ impl Running {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        #[cfg(target_os = "linux")]
+        if let Some(pid) = pid_of(&child) {
+            api.watch(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
+        }
         Ok(Self { child, api, started, output })
     }
 
@@ -101,8 +105,12 @@ impl Running {
     }
 
     fn pid(&self) -> Option<Pid> {
-        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+        pid_of(&self.child)
     }
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
 impl Drop for Running {
@@ -142,4 +150,23 @@ fn lambda_variables(name: &str, folder: &std::path::Path, api: String) -> [(&'st
         ("TZ", text(":UTC")),
         ("LANG", text("en_US.UTF-8")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_subject_that_ends_is_not_waited_for_and_what_it_wrote_is_told() {
+        let command = ["/bin/sh", "-c", "echo $AWS_LAMBDA_FUNCTION_NAME is tired >&2"].map(Into::into).into();
+        let folder = std::env::temp_dir();
+        let (about, environment, deployed) = (String::new(), Vec::new(), Vec::new());
+        let subject = Subject { name: "it", about, command, folder, environment, deployed };
+        let mut running = Running::start(&subject, "").unwrap();
+        let waited = running.api.wait_for_next(Duration::from_secs(60));
+        let error = format!("{:#}", running.explain(waited).unwrap_err());
+        assert!(error.starts_with("it has written: it is tired\n"), "{error}");
+        assert!(error.ends_with("the subject has ended"), "{error}");
+    }
 }

@@ -8,6 +8,7 @@ mod message;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,6 +34,8 @@ pub struct RuntimeApi {
     connections: Vec<Connection>,
     /// The connection on which a `next` waits for an event.
     waiting: Option<usize>,
+    /// Readable once the subject has ended.
+    subject: Option<OwnedFd>,
     served: u64,
     /// The head and the body of the event that is handed out.
     output: Vec<u8>,
@@ -69,6 +72,7 @@ impl RuntimeApi {
             address,
             connections: Vec::new(),
             waiting: None,
+            subject: None,
             served: 0,
             output: Vec::new(),
             body: Vec::new(),
@@ -78,6 +82,11 @@ impl RuntimeApi {
     /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends every wait once `subject` is readable, which the descriptor of a process is when that has ended.
+    pub fn watch(&mut self, subject: OwnedFd) {
+        self.subject = Some(subject);
     }
 
     /// Waits until the subject asks for an event.
@@ -169,9 +178,10 @@ impl RuntimeApi {
         let left = Timespec::try_from(left)?;
         let open: Vec<usize> =
             (0..self.connections.len()).filter(|&place| self.connections[place].is_open).collect();
-        let mut polled = Vec::with_capacity(open.len() + 1);
+        let mut polled = Vec::with_capacity(open.len() + 2);
         polled.push(PollFd::new(&self.listener, PollFlags::IN));
         polled.extend(open.iter().map(|&place| PollFd::new(&self.connections[place].stream, PollFlags::IN)));
+        polled.extend(self.subject.iter().map(|subject| PollFd::new(subject, PollFlags::IN)));
         match poll(&mut polled, Some(&left)) {
             Ok(0) => bail!("nothing came in time"),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -179,8 +189,12 @@ impl RuntimeApi {
         }
         let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let has_caller = is_ready(&polled[0]);
-        let readable =
+        let readable: Vec<_> =
             open.iter().zip(&polled[1..]).filter(|(_, fd)| is_ready(fd)).map(|(&place, _)| place).collect();
+        // What it has said before is heard first.
+        if !has_caller && readable.is_empty() && polled[1 + open.len()..].iter().any(is_ready) {
+            bail!("the subject has ended");
+        }
         if has_caller {
             let (stream, _) = self.listener.accept()?;
             stream.set_nodelay(true)?;

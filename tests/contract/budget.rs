@@ -3,7 +3,7 @@
 
 use anyhow::anyhow;
 use benches::{
-    budget::{self, Budget, TOLERANCE},
+    budget::{self, Budget, TOLERANCE_PERCENT},
     database, subjects,
 };
 use harness::{empty_database, leave_out};
@@ -51,9 +51,9 @@ fn get_product_costs_no_more_than_its_baseline() {
     }
     assert!(
         excesses.is_empty(),
-        "getProduct exceeds benches/baseline.json by more than {:.0} %:\n{}`cargo xtask bench --record` records \
+        "getProduct exceeds benches/baseline.json by more than {} %:\n{}`cargo xtask bench --record` records \
          what it costs now: a baseline changes only with its reason in the commit",
-        100.0 * TOLERANCE,
+        TOLERANCE_PERCENT,
         excesses.iter().map(|excess| format!("- {excess}\n")).collect::<String>()
     );
 }
