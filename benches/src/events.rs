@@ -28,11 +28,13 @@ impl Requests {
     pub fn of(operation: &str, round: usize) -> Result<Self> {
         let file = tools::checkout().join("events").join(format!("{operation}.json"));
         let sample = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        // The second product and artisan are read by other subjects, and have to stay as they are.
+        let other = sample.replace(&format!("{IDS}000000000002"), &format!("{IDS}000000000003"));
         let (events, preparation) = match operation {
             // What a write does not change is not written.
-            "patch-product" => (each(|number| sample.replace("7000}", &format!("{number}}}"))), None),
-            "replace-product" => (each(|number| sample.replace("13200}", &format!("{number}}}"))), None),
-            "patch-artisan" => (each(|number| sample.replace("陶芸家", &format!("陶芸家 {number}"))), None),
+            "patch-product" => (each(|number| other.replace("7000}", &format!("{number}}}"))), None),
+            "replace-product" => (each(|number| other.replace("13200}", &format!("{number}}}"))), None),
+            "patch-artisan" => (each(|number| other.replace("陶芸家", &format!("陶芸家 {number}"))), None),
             "delete-product" | "delete-artisan" => {
                 // Others in each round: a resource is deleted once.
                 let ids = IDS.replace("-8000-", "-8001-");

@@ -9,6 +9,7 @@ pub mod measure;
 pub mod peers;
 pub mod processes;
 pub mod processor;
+pub mod report;
 pub mod results;
 pub mod running;
 pub mod runtime_api;

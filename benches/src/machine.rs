@@ -1,6 +1,6 @@
 //! What figures were measured on.
 
-use std::{fs, process::Command, thread};
+use std::{fs, process::Command};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,11 +29,11 @@ impl Machine {
     /// This one, with PostgreSQL of the version `postgres`.
     pub fn this(postgres: String) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let cpuinfo = read("/proc/cpuinfo");
         Self {
-            processor: field(&read("/proc/cpuinfo"), "model name")
-                .unwrap_or(std::env::consts::ARCH)
-                .to_owned(),
-            processors: thread::available_parallelism().map_or(1, usize::from),
+            processor: field(&cpuinfo, "model name").unwrap_or(std::env::consts::ARCH).to_owned(),
+            // All of them, and not those that this process is bound to.
+            processors: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             memory_mb: field(&read("/proc/meminfo"), "MemTotal")
                 .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
                 .unwrap_or_default()

@@ -13,7 +13,7 @@ use benches::{
     instructions,
     machine::Machine,
     measure::{self, Answers, Candidate, Kind, Plan},
-    peers, processor,
+    peers, processor, report,
     results::{self, Dated, Functions, Results},
     subjects::{self, COMPARED},
 };
@@ -75,8 +75,13 @@ fn main() -> Result<()> {
     if parts.contains(&Part::Functions) {
         all.functions = Some(functions(&arguments, &runtime)?);
     }
-    if !arguments.quick {
-        all.write(&file)?;
+    if arguments.quick {
+        return Ok(());
+    }
+    all.write(&file)?;
+    if parts.contains(&Part::Report) {
+        report::write(&all, &tools::checkout().join("docs"))?;
+        SAY("docs/benchmarks.md is written");
     }
     Ok(())
 }

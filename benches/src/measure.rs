@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use answer::Answers;
-pub use round::{Load, Round};
+pub use round::{Load, PAUSE, Round};
 
 /// What a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -63,16 +63,9 @@ fn main() -> Result<()> {
         row.write_json(&mut product)?;
         const BEGIN: &str = r#"{"statusCode":200,"headers":{"content-type":"application/json"},"body":""#;
         const END: &str = r#"","isBase64Encoded":false}"#;
-        // A backslash goes before each character that needs one, and only quotes and backslashes are left that do.
-        let escapes = product.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-        let length = BEGIN.len() + product.len() + escapes + END.len();
+        let length = BEGIN.len() + product.len() + END.len();
         write!(answer, "/response HTTP/1.1\r\nHost: {api}\r\nContent-Length: {length}\r\n\r\n{BEGIN}")?;
-        for &byte in &product {
-            if matches!(byte, b'"' | b'\\') {
-                answer.push(b'\\');
-            }
-            answer.push(byte);
-        }
+        answer.extend_from_slice(&product);
         answer.extend_from_slice(END.as_bytes());
         runtime.write(&answer)?;
         runtime.read_http()?;
@@ -122,6 +115,7 @@ impl<'a> Row<'a> {
         Ok(Self { fields })
     }
 
+    /// Writes it as JSON inside a string of JSON, as answers to API Gateway have it: quotes have a backslash.
     fn write_json(&self, out: &mut Vec<u8>) -> Result<()> {
         let [
             Some(id),
@@ -137,18 +131,18 @@ impl<'a> Row<'a> {
         else {
             bail!("a column is null");
         };
-        write_uuid(b"{\"id\":", id, out)?;
+        write_uuid(br#"{\"id\":"#, id, out)?;
         match artisan_id {
-            Some(id) => write_uuid(b",\"artisan_id\":", id, out)?,
-            None => out.extend_from_slice(b",\"artisan_id\":null"),
+            Some(id) => write_uuid(br#",\"artisan_id\":"#, id, out)?,
+            None => out.extend_from_slice(br#",\"artisan_id\":null"#),
         }
-        write_text(b",\"name\":", name, out)?;
-        write_text(b",\"description\":", description, out)?;
-        write!(out, ",\"price\":{}", integer(price)?)?;
-        write_text(b",\"currency\":", currency, out)?;
-        write!(out, ",\"version\":{}", integer(version)?)?;
-        write_time(b",\"created_at\":", integer(created)?, out)?;
-        write_time(b",\"updated_at\":", integer(updated)?, out)?;
+        write_text(br#",\"name\":"#, name, out)?;
+        write_text(br#",\"description\":"#, description, out)?;
+        write!(out, r#",\"price\":{}"#, integer(price)?)?;
+        write_text(br#",\"currency\":"#, currency, out)?;
+        write!(out, r#",\"version\":{}"#, integer(version)?)?;
+        write_time(br#",\"created_at\":"#, integer(created)?, out)?;
+        write_time(br#",\"updated_at\":"#, integer(updated)?, out)?;
         out.push(b'}');
         Ok(())
     }
@@ -162,28 +156,37 @@ fn write_uuid(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<()> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     ensure!(value.len() == 16, "a UUID has 16 bytes");
     out.extend_from_slice(name);
-    out.push(b'"');
+    out.extend_from_slice(QUOTE);
     for (place, byte) in value.iter().enumerate() {
         if matches!(place, 4 | 6 | 8 | 10) {
             out.push(b'-');
         }
         out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    out.push(b'"');
+    out.extend_from_slice(QUOTE);
     Ok(())
 }
 
+/// A quote of JSON inside a string of JSON.
+const QUOTE: &[u8] = br#"\""#;
+
 fn write_text(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(name);
-    out.push(b'"');
-    for &byte in value {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            0..0x20 => write!(out, "\\u{byte:04x}")?,
-            _ => out.push(byte),
+    out.extend_from_slice(QUOTE);
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    if value.iter().all(is_plain) {
+        out.extend_from_slice(value);
+    } else {
+        for &byte in value {
+            match byte {
+                b'"' => out.extend_from_slice(br#"\\\""#),
+                b'\\' => out.extend_from_slice(br"\\\\"),
+                0..0x20 => write!(out, "\\\\u{byte:04x}")?,
+                _ => out.push(byte),
+            }
         }
     }
-    out.push(b'"');
+    out.extend_from_slice(QUOTE);
     Ok(())
 }
 
@@ -193,9 +196,10 @@ fn write_time(name: &[u8], micros: i64, out: &mut Vec<u8>) -> Result<()> {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     out.extend_from_slice(name);
+    out.extend_from_slice(QUOTE);
     write!(
         out,
-        "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
         second / 3_600,
         second / 60 % 60,
         second % 60
@@ -206,7 +210,8 @@ fn write_time(name: &[u8], micros: i64, out: &mut Vec<u8>) -> Result<()> {
             out.pop();
         }
     }
-    out.extend_from_slice(b"Z\"");
+    out.push(b'Z');
+    out.extend_from_slice(QUOTE);
     Ok(())
 }
 
@@ -352,11 +357,11 @@ mod tests {
             (0, "2000-01-01T00:00:00Z"),
             (5_097_600_000_000, "2000-02-29T00:00:00Z"),
             (-1, "1999-12-31T23:59:59.999999Z"),
-            (836_612_345_678_900, "2026-07-06T00:25:45.6789Z"),
+            (836_612_345_678_900, "2026-07-06T00:19:05.6789Z"),
         ] {
             let mut out = Vec::new();
             write_time(b"", micros, &mut out).unwrap();
-            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{text}\""));
+            assert_eq!(String::from_utf8(out).unwrap(), format!(r#"\"{text}\""#));
         }
     }
 
@@ -377,12 +382,22 @@ mod tests {
         ];
         let mut out = Vec::new();
         Row { fields }.write_json(&mut out).unwrap();
+        // As a member of the answer, it is what the text was.
+        let answer = format!("\"{}\"", String::from_utf8(out).unwrap());
+        let body: String = serde_json::from_str(&answer).unwrap();
         assert_eq!(
-            String::from_utf8(out).unwrap(),
-            r#"{"id":"01936b5e-7c00-7000-8000-00000000000a","artisan_id":null,"name":"備前焼 \"湯呑\"\\","#
-                .to_owned()
-                + r#""description":"a\u000ab","price":7,"currency":"JPY","version":7,"#
-                + r#""created_at":"2000-01-01T00:00:00Z","updated_at":"2000-01-01T00:00:00Z"}"#
+            serde_json::from_str::<serde_json::Value>(&body).unwrap(),
+            serde_json::json!({
+                "id": "01936b5e-7c00-7000-8000-00000000000a",
+                "artisan_id": null,
+                "name": "備前焼 \"湯呑\"\\",
+                "description": "a\nb",
+                "price": 7,
+                "currency": "JPY",
+                "version": 7,
+                "created_at": "2000-01-01T00:00:00Z",
+                "updated_at": "2000-01-01T00:00:00Z",
+            })
         );
     }
 }
