@@ -11,10 +11,12 @@ use benches::{
     database::{Database, counted_login},
     events::Requests,
     instructions,
+    load::{self, Throughput},
     machine::Machine,
     measure::{self, Answers, Candidate, Kind, Plan},
     peers, processor, report,
     results::{self, Dated, Functions, Results},
+    scale::{self, Scale},
     subjects::{self, COMPARED},
 };
 use clap::{Parser, ValueEnum};
@@ -45,6 +47,10 @@ struct Arguments {
 enum Part {
     /// Every operation, the floor and the peers, one request at a time
     Functions,
+    /// Reads with ten thousand, a hundred thousand and a million products
+    Scale,
+    /// The local environment with 1 to 64 clients
+    Load,
     /// docs/benchmarks.md of what has been measured
     Report,
 }
@@ -72,8 +78,15 @@ fn main() -> Result<()> {
     if arguments.record {
         return record(&arguments, &runtime);
     }
+    // Before this process is bound to one processor.
+    if parts.contains(&Part::Load) {
+        all.load = Some(load(&arguments, &runtime)?);
+    }
     if parts.contains(&Part::Functions) {
         all.functions = Some(functions(&arguments, &runtime)?);
+    }
+    if parts.contains(&Part::Scale) {
+        all.scale = Some(scale(&arguments, &runtime)?);
     }
     if arguments.quick {
         return Ok(());
@@ -144,6 +157,40 @@ fn functions(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Functions
     }
     let missing = missing.into_iter().chain(failed).collect();
     let figures = Functions { products: PRODUCTS, processor, measured, missing, instructions };
+    Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
+}
+
+/// Lets clients use the local environment.
+fn load(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Vec<Throughput>>> {
+    let begin = Instant::now();
+    let database = runtime.block_on(Database::start(10_000, SAY))?;
+    let machine = Machine::this(runtime.block_on(database.version())?);
+    let figures = load::run(&arguments.programs, &database.url(), SAY)?;
+    runtime.block_on(database.stop())?;
+    for it in &figures {
+        eprintln!(
+            "{:3} clients {:8.0} answers a second  p50 {:8.1} us  p99 {:8.1} us  {} errors",
+            it.clients, it.per_second, it.p50_us, it.p99_us, it.errors
+        );
+    }
+    Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
+}
+
+/// Measures how reads grow.
+fn scale(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Scale>> {
+    if let Err(reason) = processor::pin() {
+        SAY(&format!("not bound to one processor: {reason:#}"));
+    }
+    let begin = Instant::now();
+    let mut machine = Machine::this(String::new());
+    let (figures, postgres) = scale::run(&arguments.programs, runtime, SAY)?;
+    machine.postgres = postgres;
+    for it in &figures.growth {
+        eprintln!(
+            "{:20} {:9} rows  p50 {:8.1} us  p99 {:8.1} us",
+            it.name, it.rows, it.p50_us.median, it.p99_us.median
+        );
+    }
     Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
 }
 

@@ -2,6 +2,7 @@
 
 mod functions;
 mod plot;
+mod scale;
 mod table;
 
 use std::{fs, path::Path};
@@ -20,6 +21,12 @@ pub fn write(results: &Results, docs: &Path) -> Result<()> {
     let mut page = INTRODUCTION.to_owned();
     if let Some(functions) = &results.functions {
         page += &functions::section(functions, &plots)?;
+    }
+    if let Some(scale) = &results.scale {
+        page += &scale::section(scale);
+    }
+    if let Some(load) = &results.load {
+        page += &scale::load(load);
     }
     page += LIMITS;
     let file = docs.join("benchmarks.md");

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     instructions::Instructions,
+    load::Throughput,
     machine::Machine,
     measure::{Measured, Missing},
+    scale::Scale,
 };
 
 /// The parts that have been measured.
@@ -19,6 +21,10 @@ use crate::{
 pub struct Results {
     /// Subjects, one request at a time.
     pub functions: Option<Dated<Functions>>,
+    /// How reads grow with the table.
+    pub scale: Option<Dated<Scale>>,
+    /// The local environment under load.
+    pub load: Option<Dated<Vec<Throughput>>>,
 }
 
 /// A part, and when and on what it was measured.

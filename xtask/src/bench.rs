@@ -19,11 +19,11 @@ pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
     crate::run(tools::cargo().args(["build", "--workspace", "--bin", "bench"]))?;
     let programs = if has("--help") || has("-h") || has("report") && options.len() == 1 {
         Vec::new()
-    } else if has("--quick") || has("--record") {
+    } else if has("--record") || has("--quick") && !has("scale") && !has("load") {
         vec![COMPARED.to_owned(), "floor".to_owned()]
     } else {
         let functions = crate::deploy::functions()?.into_iter().filter(|name| name != "migrate");
-        functions.chain(["floor".to_owned()]).collect()
+        functions.chain(["floor".to_owned()]).chain(has("load").then(|| "local".to_owned())).collect()
     };
     if !programs.is_empty() {
         eprintln!("· the programs as they are deployed: minutes, where they have not been built before");

@@ -143,7 +143,7 @@ fn goals(measured: &[Measured]) -> String {
         .map(|Goal { what, of, floor, rival, most }| {
             let value = of(own);
             let cell = |name: &str| find(name).map_or_else(|| "-".to_owned(), |it| number(of(it)));
-            let against = |name: &str| find(name).map(|it| of(it)).filter(|value| *value > 0.0);
+            let against = |name: &str| find(name).map(of).filter(|value| *value > 0.0);
             let mut goals = Vec::new();
             if let Some(most) = most {
                 goals.push(verdict(value <= *most, format!("at most {most}")));

@@ -1,0 +1,72 @@
+//! How reads grow with the table.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use shared::Role;
+use std::{path::Path, time::Duration};
+use tokio::runtime::Runtime;
+
+use crate::{
+    database::Database,
+    measure::{self, Candidate, Kind, Plan},
+    statistics::Figure,
+    subjects,
+};
+
+/// Rows of the table of products.
+const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
+/// The reads that are measured; the first is what [`measure::run`] compares others with.
+const OPERATIONS: [&str; 3] = ["get-product", "list-products", "search-products"];
+
+const ROUNDS: usize = 5;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How reads grow with the table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scale {
+    /// What each operation takes with each size.
+    pub growth: Vec<Grown>,
+}
+
+/// An operation with a size of the table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Grown {
+    /// The operation.
+    pub name: String,
+    /// Rows of the table of products.
+    pub rows: u32,
+    /// Half of the warm requests took no longer, back to back.
+    pub p50_us: Figure,
+    /// 99 of a hundred.
+    pub p99_us: Figure,
+}
+
+/// Measures the reads whose programs are in the folder `programs`, with a table of each size. Returns the version of the
+/// server, too.
+///
+/// # Errors
+/// When a program has not been built or fails.
+pub fn run(programs: &Path, runtime: &Runtime, say: tools::Say<'_>) -> Result<(Scale, String)> {
+    let (mut growth, mut version) = (Vec::new(), String::new());
+    for rows in SIZES {
+        say(&format!("a table of {rows} products: a million takes minutes"));
+        let database = runtime.block_on(Database::start(rows, say))?;
+        version = runtime.block_on(database.version())?;
+        let candidates = OPERATIONS.iter().map(|name| {
+            let operation = api::OPERATIONS.iter().find(|it| it.name == *name).context(*name)?;
+            let subject = subjects::operation(operation, programs)?;
+            Ok(Candidate { subject, kind: Kind::Operation, operation: name, role: Role::Reader, arm64: None })
+        });
+        let plan = Plan { rounds: ROUNDS, limit: LIMIT };
+        let candidates = candidates.collect::<Result<_>>()?;
+        let (measured, _) = measure::run(candidates, &plan, runtime, &database, say)?;
+        growth.extend(measured.into_iter().map(|it| Grown {
+            name: it.name,
+            rows,
+            p50_us: it.hot.p50_us,
+            p99_us: it.hot.p99_us,
+        }));
+        runtime.block_on(database.stop())?;
+    }
+    Ok((Scale { growth }, version))
+}
