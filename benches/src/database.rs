@@ -145,7 +145,7 @@ pub async fn fill(url: &str, products: u32) -> Result<()> {
           select
             n,
             (array['備前', '有田', '九谷', '信楽', '益子', '萩', '常滑', '瀬戸', '美濃', '砥部'])[1 + n % 10] || '焼 '
-              || (array['湯呑', '徳利', '急須', '茶碗', '花瓶', '皿', '鉢'])[1 + n % 7] || ' ' || n as name
+              || (array['湯呑', '徳利', '急須', '茶碗', '花瓶', '皿', '鉢'])[1 + n % 7] || ' ' || n % 1000 as name
           from generate_series(1, {products}) n
         ) names;
         insert into history (resource, resource_id, version, operation, request_id)
