@@ -28,6 +28,8 @@ impl Requests {
     pub fn of(operation: &str, round: usize) -> Result<Self> {
         let file = tools::checkout().join("events").join(format!("{operation}.json"));
         let sample = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        // API Gateway sends no white space.
+        let sample = serde_json::from_str::<serde_json::Value>(&sample)?.to_string();
         // The second product and artisan are read by other subjects, and have to stay as they are.
         let other = sample.replace(&format!("{IDS}000000000002"), &format!("{IDS}000000000003"));
         let (events, preparation) = match operation {

@@ -1,33 +1,42 @@
 //! The local environment under load: its gateway, and as many processes of a function as it lets run.
 
+mod cached;
 mod client;
+mod random;
+mod soak;
+mod stack;
 
 use std::{
-    fs::File,
-    os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     database::IDS,
     statistics::{percentile, sorted},
 };
+pub use cached::Cached;
 use client::Client;
+pub use soak::{Sample, Soak};
+use stack::{Cache, Stack};
 
 /// Clients that send one request after another.
 const CLIENTS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const WARM_UP: Duration = Duration::from_secs(1);
 const DURATION: Duration = Duration::from_secs(4);
 
-const START_LIMIT: Duration = Duration::from_secs(60);
-const END_LIMIT: Duration = Duration::from_secs(20);
+/// What the local environment bears.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Load {
+    /// With more and more clients.
+    pub clients: Vec<Throughput>,
+    /// Without a cache and with one.
+    pub cached: Vec<Cached>,
+}
 
 /// What some clients saw.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,15 +58,26 @@ pub struct Throughput {
 ///
 /// # Errors
 /// When it does not start, or a connection breaks.
-pub fn run(programs: &Path, database_url: &str, say: tools::Say<'_>) -> Result<Vec<Throughput>> {
-    let stack = Stack::start(programs, database_url)?;
-    let mut seen = Vec::new();
-    for clients in CLIENTS {
-        say(&format!("{clients} clients at once"));
-        work(stack.port, clients, WARM_UP)?;
-        seen.push(work(stack.port, clients, DURATION)?);
+pub fn run(programs: &Path, database_url: &str, say: tools::Say<'_>) -> Result<Load> {
+    let stack = Stack::start(programs, database_url, Cache::None)?;
+    let mut clients = Vec::new();
+    for number in CLIENTS {
+        say(&format!("{number} clients at once"));
+        work(stack.port, number, WARM_UP)?;
+        clients.push(work(stack.port, number, DURATION)?);
     }
-    Ok(seen)
+    drop(stack);
+    let cached = [Cache::None, Cache::Own].map(|cache| cached::run(programs, database_url, cache, say));
+    Ok(Load { clients, cached: cached.into_iter().collect::<Result<_>>()? })
+}
+
+/// Sends all operations mixed for `minutes` at half the rate that the local environment bears.
+///
+/// # Errors
+/// When it does not start, a request fails, or a process of a function ends.
+pub fn soak(programs: &Path, database_url: &str, minutes: u32, say: tools::Say<'_>) -> Result<Soak> {
+    let stack = Stack::start(programs, database_url, Cache::None)?;
+    soak::run(&stack, minutes, say)
 }
 
 fn work(port: u16, clients: usize, duration: Duration) -> Result<Throughput> {
@@ -70,9 +90,9 @@ fn work(port: u16, clients: usize, duration: Duration) -> Result<Throughput> {
             while begin.elapsed() < duration {
                 product = (product + 1_009) % 10_000;
                 let sent = Instant::now();
-                let status = client.get(&format!("/v1/products/{IDS}{:012}", product + 1))?;
+                let answer = client.get(&format!("/v1/products/{IDS}{:012}", product + 1))?;
                 times.push(sent.elapsed().as_secs_f64() * 1e6);
-                errors += usize::from(status != 200);
+                errors += usize::from(answer.status != 200);
             }
             Ok((times, errors))
         })
@@ -90,53 +110,4 @@ fn work(port: u16, clients: usize, duration: Duration) -> Result<Throughput> {
     let per_second = times.len() as f64 / seconds;
     let [p50_us, p99_us] = [0.5, 0.99].map(|of| percentile(&times, of));
     Ok(Throughput { clients, per_second, p50_us, p99_us, errors })
-}
-
-/// The local environment as a process, which ends with this.
-struct Stack {
-    process: Child,
-    port: u16,
-}
-
-impl Stack {
-    fn start(programs: &Path, database_url: &str) -> Result<Self> {
-        let port = local::postgres::free_port()?;
-        let program = programs.join("local");
-        let log = tempfile::NamedTempFile::new()?;
-        let mut command = Command::new(&program);
-        command.args(["--auth", "none", "--empty", "--port", &port.to_string()]);
-        command.env("DATABASE_URL", database_url).env_remove("CACHE_URL").process_group(0);
-        // What its functions log would need a reader.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log.path())?);
-        let process = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-        let mut stack = Self { process, port };
-        let until = Instant::now() + START_LIMIT;
-        while !Client::connect(port).is_ok_and(|mut client| client.get("/health").is_ok_and(|it| it == 200)) {
-            let has_ended = stack.process.try_wait()?.is_some();
-            ensure!(
-                !has_ended && Instant::now() < until,
-                "the local environment does not start: {}",
-                std::fs::read_to_string(log.path()).unwrap_or_default()
-            );
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(stack)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) else { return };
-        // It ends its functions itself.
-        let _ = kill_process(pid, Signal::INT);
-        let until = Instant::now() + END_LIMIT;
-        while Instant::now() < until {
-            if !matches!(self.process.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        let _ = kill_process_group(pid, Signal::KILL);
-        let _ = self.process.wait();
-    }
 }

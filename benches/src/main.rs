@@ -11,7 +11,7 @@ use benches::{
     database::{Database, counted_login},
     events::Requests,
     instructions,
-    load::{self, Throughput},
+    load::{self, Load, Soak},
     machine::Machine,
     measure::{self, Answers, Candidate, Kind, Plan},
     peers, processor, report,
@@ -38,6 +38,9 @@ struct Arguments {
     /// No peers: they have to be installed
     #[arg(long)]
     alone: bool,
+    /// How long the part soak takes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=120))]
+    minutes: u32,
     /// The folder of the functions' programs
     #[arg(long)]
     programs: PathBuf,
@@ -49,8 +52,10 @@ enum Part {
     Functions,
     /// Reads with ten thousand, a hundred thousand and a million products
     Scale,
-    /// The local environment with 1 to 64 clients
+    /// The local environment with 1 to 64 clients, and what a cache is worth
     Load,
+    /// All operations mixed, at half the rate that the local environment bears
+    Soak,
     /// docs/benchmarks.md of what has been measured
     Report,
 }
@@ -81,6 +86,9 @@ fn main() -> Result<()> {
     // Before this process is bound to one processor.
     if parts.contains(&Part::Load) {
         all.load = Some(load(&arguments, &runtime)?);
+    }
+    if parts.contains(&Part::Soak) {
+        all.soak = Some(soak(&arguments, &runtime)?);
     }
     if parts.contains(&Part::Functions) {
         all.functions = Some(functions(&arguments, &runtime)?);
@@ -161,18 +169,41 @@ fn functions(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Functions
 }
 
 /// Lets clients use the local environment.
-fn load(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Vec<Throughput>>> {
+fn load(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Load>> {
     let begin = Instant::now();
     let database = runtime.block_on(Database::start(10_000, SAY))?;
     let machine = Machine::this(runtime.block_on(database.version())?);
     let figures = load::run(&arguments.programs, &database.url(), SAY)?;
     runtime.block_on(database.stop())?;
-    for it in &figures {
+    for it in &figures.clients {
         eprintln!(
             "{:3} clients {:8.0} answers a second  p50 {:8.1} us  p99 {:8.1} us  {} errors",
             it.clients, it.per_second, it.p50_us, it.p99_us, it.errors
         );
     }
+    Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
+}
+
+/// Lets clients use it for minutes.
+fn soak(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Soak>> {
+    let begin = Instant::now();
+    let database = runtime.block_on(Database::start(10_000, SAY))?;
+    let machine = Machine::this(runtime.block_on(database.version())?);
+    let figures = load::soak(&arguments.programs, &database.url(), arguments.minutes, SAY)?;
+    runtime.block_on(database.stop())?;
+    eprintln!(
+        "{} answers, {:.0} a second of {:.0}  p50 {:.0} us  p99 {:.0} us  {} errors  {} processes ended  memory x {:.3}",
+        figures.answers,
+        figures.per_second,
+        figures.top_per_second,
+        figures.p50_us,
+        figures.p99_us,
+        figures.errors,
+        figures.ended,
+        figures.growth()
+    );
+    ensure!(figures.errors == 0, "{} requests failed", figures.errors);
+    ensure!(figures.ended == 0, "{} processes ended", figures.ended);
     Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
 }
 

@@ -1,6 +1,7 @@
 //! `docs/benchmarks.md` and its plots, of what has been measured.
 
 mod functions;
+mod load;
 mod plot;
 mod scale;
 mod table;
@@ -26,7 +27,10 @@ pub fn write(results: &Results, docs: &Path) -> Result<()> {
         page += &scale::section(scale);
     }
     if let Some(load) = &results.load {
-        page += &scale::load(load);
+        page += &load::section(load);
+    }
+    if let Some(soak) = &results.soak {
+        page += &load::soak(soak);
     }
     page += LIMITS;
     let file = docs.join("benchmarks.md");

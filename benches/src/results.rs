@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     instructions::Instructions,
-    load::Throughput,
+    load::{Load, Soak},
     machine::Machine,
     measure::{Measured, Missing},
     scale::Scale,
@@ -24,7 +24,9 @@ pub struct Results {
     /// How reads grow with the table.
     pub scale: Option<Dated<Scale>>,
     /// The local environment under load.
-    pub load: Option<Dated<Vec<Throughput>>>,
+    pub load: Option<Dated<Load>>,
+    /// All operations mixed, for minutes.
+    pub soak: Option<Dated<Soak>>,
 }
 
 /// A part, and when and on what it was measured.

@@ -25,6 +25,9 @@ const READ_BYTES: usize = 64 * 1024;
 const ACCEPTED: &[u8] =
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const REGISTERED: &[u8] =
+    b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: 5f0d9a40-0000-4000-8001-000000000000\r\n\
+    Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 const UNKNOWN: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
 /// The Runtime API of one execution environment.
@@ -235,6 +238,12 @@ impl RuntimeApi {
                         from.stream.write_all(ACCEPTED)?;
                         Some(Happening::Error)
                     }
+                    Call::Register => {
+                        from.stream.write_all(REGISTERED)?;
+                        None
+                    }
+                    // It asked for no events, so that there will be none.
+                    Call::ExtensionNext => None,
                     Call::Unknown => {
                         from.stream.write_all(UNKNOWN)?;
                         None

@@ -19,11 +19,14 @@ pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
     crate::run(tools::cargo().args(["build", "--workspace", "--bin", "bench"]))?;
     let programs = if has("--help") || has("-h") || has("report") && options.len() == 1 {
         Vec::new()
-    } else if has("--record") || has("--quick") && !has("scale") && !has("load") {
+    } else if has("--record") || has("--quick") && !["scale", "load", "soak"].iter().any(|part| has(part)) {
         vec![COMPARED.to_owned(), "floor".to_owned()]
     } else {
         let functions = crate::deploy::functions()?.into_iter().filter(|name| name != "migrate");
-        functions.chain(["floor".to_owned()]).chain(has("load").then(|| "local".to_owned())).collect()
+        functions
+            .chain(["floor".to_owned()])
+            .chain((has("load") || has("soak")).then(|| "local".to_owned()))
+            .collect()
     };
     if !programs.is_empty() {
         eprintln!("· the programs as they are deployed: minutes, where they have not been built before");

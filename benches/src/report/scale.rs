@@ -1,10 +1,10 @@
-//! How reads grow with the table, and what the local environment bears.
+//! How reads grow with the table.
 
 use super::{
     measured_on,
     table::{grouped, number, ratio, table},
 };
-use crate::{load::Throughput, results::Dated, scale::Scale};
+use crate::{results::Dated, scale::Scale};
 
 pub(super) fn section(part: &Dated<Scale>) -> String {
     let Dated { date, seconds, machine, figures } = part;
@@ -40,26 +40,4 @@ pub(super) fn section(part: &Dated<Scale>) -> String {
     let heads: Vec<_> = sizes.iter().map(|size| format!("{} rows", grouped(f64::from(*size)))).collect();
     let head: Vec<_> = [""].into_iter().chain(heads.iter().map(String::as_str)).chain(["growth"]).collect();
     page + &table(&head, &rows)
-}
-
-pub(super) fn load(part: &Dated<Vec<Throughput>>) -> String {
-    let Dated { date, seconds, machine, figures } = part;
-    let mut page = "\n## Load\n\n".to_owned();
-    page += &measured_on(date, *seconds, machine);
-    page += "\nClients that send one `getProduct` after another to the local environment: its gateway, at most ten processes of the \
-             function, PostgreSQL and the clients share all processors, so this shows where the local environment is full, and \
-             nothing of AWS, which would start more processes on other machines.\n";
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|it| {
-            vec![
-                it.clients.to_string(),
-                grouped(it.per_second),
-                number(it.p50_us),
-                number(it.p99_us),
-                it.errors.to_string(),
-            ]
-        })
-        .collect();
-    page + &table(&["clients", "answers per second", "p50, us", "p99, us", "other than 200"], &rows)
 }

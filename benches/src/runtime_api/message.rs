@@ -12,7 +12,10 @@ pub(super) enum Call {
     Next,
     Response,
     Error,
-    /// Anything else, such as the registration of an extension.
+    /// An extension, such as AWS Lambda Web Adapter, wants to be told of events.
+    Register,
+    /// An extension waits for one.
+    ExtensionNext,
     Unknown,
 }
 
@@ -53,6 +56,11 @@ pub(super) fn read(bytes: &[u8], body: &mut Vec<u8>) -> Result<Arrival> {
 }
 
 fn call(method: &str, path: &str) -> Call {
+    match (method, path.strip_prefix("/2020-01-01/extension/").unwrap_or_default()) {
+        ("POST", "register") => return Call::Register,
+        ("GET", "event/next") => return Call::ExtensionNext,
+        _ => {}
+    }
     match (method, path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default()) {
         ("GET", "invocation/next") => Call::Next,
         ("POST", path) if path.starts_with("invocation/") && path.ends_with("/response") => Call::Response,
@@ -141,9 +149,11 @@ mod tests {
             ),
             (
                 "POST /2020-01-01/extension/register HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-                Call::Unknown,
+                Call::Register,
                 "{}",
             ),
+            ("GET /2020-01-01/extension/event/next HTTP/1.1\r\n\r\n".to_owned(), Call::ExtensionNext, ""),
+            ("GET /2018-06-01/runtime HTTP/1.1\r\n\r\n".to_owned(), Call::Unknown, ""),
         ] {
             for bytes in 0..request.len() {
                 let (arrival, _) = arrival(&request, bytes);
