@@ -19,7 +19,7 @@ use super::{deployer, said};
 const OPERATION: &str = "get-product";
 
 /// Largest zip of a function, in bytes. Lambda fetches it at every cold start.
-const ZIP_BUDGET_BYTES: u64 = 3_750_000;
+const ZIP_BUDGET_BYTES: u64 = 3_000_000;
 
 /// Builds once for all tests, as `cargo xtask deploy` does; `cargo xtask test` has done most of it before.
 async fn bootstrap() -> PathBuf {
