@@ -41,9 +41,14 @@ struct Arguments {
     /// How long the part soak takes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=120))]
     minutes: u32,
-    /// The folder of the functions' programs
-    #[arg(long)]
+    /// The folder of the functions' programs; that of a release build unless named
+    #[arg(long, hide = true, default_value_os_t = released())]
     programs: PathBuf,
+}
+
+/// Beside the folder of this program.
+fn released() -> PathBuf {
+    local::stack::programs().map(|folder| folder.with_file_name("release")).unwrap_or_default()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -111,6 +111,9 @@ def closing(script, index):
 
 # What is wrong with a command
 
+# Commands of `cargo xtask`, and the programs that get their options.
+PASSED_ON = {"bench": "bench", "dev": "local", "token": "token"}
+
 
 def check(words, folder):
     """Raises `Wrong` unless the tool knows the command. `folder` has the binaries of this workspace."""
@@ -126,8 +129,8 @@ def check(words, folder):
     if rest[:1] == ["lambda"]:
         return check_options(rest[1:], [VENV / "cargo-lambda", "lambda"])
     if rest[:1] == ["xtask"]:
-        # These two pass all options on to another program.
-        local = {"dev": [folder / "local"], "token": [folder / "token"]}
+        # These pass all options on to another program.
+        local = {name: [folder / program] for name, program in PASSED_ON.items()}
         program = local.get((rest[1:2] or [""])[0])
         return check_options(rest[2:], program, 0) if program else check_options(rest[1:], [folder / "xtask"])
 

@@ -33,10 +33,9 @@ pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
         crate::run(&mut tools::release_build(programs.iter().map(String::as_str)))?;
     }
 
-    let target = crate::target_folder()?;
-    let program = target.join("debug/bench");
+    let program = crate::target_folder()?.join("debug/bench");
     let mut bench = Command::new(&program);
-    bench.arg("--programs").arg(target.join("release")).args(options).current_dir(crate::root());
+    bench.args(options).current_dir(crate::root());
     tools::without_cargo_variables(&mut bench);
     Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
 }

@@ -157,6 +157,12 @@ impl Connection {
         is_alive
     }
 
+    /// Waits until the server has ended the transaction of a statement that it refused, or has closed the connection. It
+    /// tells the error first, and until then holds what the next attempt needs, such as an idempotency key.
+    pub(super) async fn settle(&self) {
+        let _ = timeout(CANCEL_TIMEOUT, self.client.check_connection()).await;
+    }
+
     /// Closes the socket, and returns when it is closed.
     pub(super) async fn close(mut self) {
         self.work.abort();

@@ -252,7 +252,12 @@ impl Database {
         let mut connection = self.acquire().await?;
         let asking = telemetry::step(statement);
         let result = asking.end(connection.ask(sql, parameters, self.deadline).await);
-        if result.as_ref().is_err_and(Error::ends_connection) {
+        if let Err(error) = &result
+            && error.ends_connection()
+        {
+            if matches!(error, Error::Answered(..)) {
+                connection.settle().await;
+            }
             Object::take(connection).close().await;
         }
         result
