@@ -50,8 +50,8 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     let mut test = tools::cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
     if postgres != DEPLOYED_POSTGRES {
-        // It builds for minutes, and asks no server anything that the other tests do not.
-        test.args(["--skip", "fork::"]);
+        // They take minutes, and ask no server anything that the other tests do not.
+        test.args(["--skip", "fork::", "--skip", "budget::"]);
     }
     if env::var_os("FUZZ_SECONDS").is_none() {
         test.env("FUZZ_SECONDS", FUZZ_SECONDS);
