@@ -7,7 +7,7 @@
 use std::{env, fmt, io, io::Write as _, str};
 
 use ::http::Uri;
-use lambda_runtime::{Config, Context, Diagnostic};
+use lambda_runtime::{Context, Diagnostic};
 use project::NAME;
 use serde::Serialize;
 use tokio::net::TcpStream;
@@ -84,13 +84,8 @@ impl From<io::Error> for Error {
 
 impl Invocation {
     pub(super) fn new() -> Self {
-        let mut context = Context::default();
-        context.env_config = Config {
-            function_name: env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
-            ..Config::default()
-        }
-        .into();
-        Self { bytes: Vec::new(), response: Response::default(), context, invocation_id: None }
+        let (response, context) = (Response::default(), Context::default());
+        Self { bytes: Vec::new(), response, context, invocation_id: None }
     }
 
     /// The event, if it is text.
