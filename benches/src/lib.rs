@@ -10,6 +10,7 @@ pub mod measure;
 pub mod peers;
 pub mod processes;
 pub mod processor;
+pub mod random;
 pub mod report;
 pub mod results;
 pub mod running;

@@ -2,9 +2,9 @@
 
 mod cached;
 mod client;
-mod random;
 mod soak;
 mod stack;
+mod zipf;
 
 use std::{
     path::Path,

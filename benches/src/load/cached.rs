@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client::Client,
-    random::{Random, Zipf},
     stack::{Cache, Stack},
+    zipf::Zipf,
 };
 use crate::{
     database::IDS,
+    random::Random,
     statistics::{percentile, sorted},
 };
 
@@ -75,7 +76,7 @@ fn read(port: u16, duration: Duration, seed: usize) -> Result<Vec<Seen>> {
         .map(|number| {
             thread::spawn(move || -> Result<Vec<Seen>> {
                 let (mut client, zipf) = (Client::connect(port)?, Zipf::new(PRODUCTS));
-                let (mut random, mut seen) = (Random::new(seed + number), Vec::new());
+                let (mut random, mut seen) = (Random::new((seed + number) as u64), Vec::new());
                 while begin.elapsed() < duration {
                     let path = format!("/v1/products/{IDS}{:012}", zipf.choose(&mut random));
                     let sent = Instant::now();

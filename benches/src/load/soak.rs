@@ -14,9 +14,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{client::Client, random::Random, stack::Stack};
+use super::{client::Client, stack::Stack};
 use crate::{
     database::IDS,
+    random::Random,
     statistics::{percentile, sorted},
 };
 
@@ -204,21 +205,21 @@ const PATCH: &str = "application/merge-patch+json";
 
 impl User {
     fn new(port: u16, number: usize, seed: usize) -> Result<Self> {
-        let (client, random) = (Client::connect(port)?, Random::new(seed + number));
+        let (client, random) = (Client::connect(port)?, Random::new((seed + number) as u64));
         Ok(Self { client, number, random, products: Vec::new(), artisans: Vec::new() })
     }
 
     /// Sends a request: nine of ten read.
     fn ask(&mut self) -> Result<()> {
-        let product = format!("/v1/products/{IDS}{:012}", 2 + 2 * self.random.below(PRODUCTS / 2));
-        let artisan = format!("/v1/artisans/{IDS}{:012}", 2 + 2 * self.random.below(ARTISANS / 2));
+        let product = format!("/v1/products/{IDS}{:012}", 2 + 2 * self.random.place(PRODUCTS / 2));
+        let artisan = format!("/v1/artisans/{IDS}{:012}", 2 + 2 * self.random.place(ARTISANS / 2));
         let own = |count: usize, random: &mut Random| {
-            format!("{IDS}{:012}", 1 + 2 * (self.number + CLIENTS * random.below(count / 2 / CLIENTS)))
+            format!("{IDS}{:012}", 1 + 2 * (self.number + CLIENTS * random.place(count / 2 / CLIENTS)))
         };
         let changed = own(PRODUCTS, &mut self.random);
-        let price = 1 + self.random.below(1_000_000);
+        let price = 1 + self.random.place(1_000_000);
         let named = |name: &str| format!("{{\"name\":\"{name} {price}\",\"price\":{price}}}");
-        match self.random.below(100) {
+        match self.random.place(100) {
             0..40 => self.read(&product),
             40..52 => self.read("/v1/products?limit=5&sort=price"),
             52..64 => self.read("/v1/products/search?q=%E5%82%99%E5%89%8D"),

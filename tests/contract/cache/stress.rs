@@ -9,32 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use benches::random::Random;
 use harness::{Client, Service, Setup, is_large, product_path, service_with};
 use serde_json::json;
 use tokio::{process::Command, sync::RwLock, task::JoinSet, time::sleep};
 
 use super::reads::is_hit;
-
-/// Numbers that look random and are the same in every run (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
 
 /// The version of a row that is gone.
 const GONE: u64 = u64::MAX;
@@ -63,7 +43,7 @@ async fn create(client: &Client) -> Arc<Watched> {
     Arc::new(Watched { path: created.header("location").to_owned(), id, newest: AtomicU64::new(1) })
 }
 
-async fn write(client: Client, slot: Slot, mut numbers: Numbers, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
+async fn write(client: Client, slot: Slot, mut numbers: Random, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let watched = Arc::clone(&*slot.read().await);
         if numbers.below(25) == 0 {
@@ -98,7 +78,7 @@ async fn read(
     client: Client,
     database: tokio_postgres::Client,
     slots: Vec<Slot>,
-    mut numbers: Numbers,
+    mut numbers: Random,
     tally: Arc<Tally>,
     stop: Arc<AtomicBool>,
 ) {
@@ -129,7 +109,7 @@ async fn read(
 }
 
 /// Makes the life of the cache hard until `end`; returns how often it did what.
-async fn disturb(service: &Service, mut numbers: Numbers, end: Instant) -> BTreeMap<&'static str, u32> {
+async fn disturb(service: &Service, mut numbers: Random, end: Instant) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     while Instant::now() < end {
         sleep(Duration::from_millis(500 + numbers.below(2_000))).await;
@@ -180,15 +160,15 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
         let mut tasks = JoinSet::new();
         for (number, slot) in (0..).zip(&slots) {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
-            tasks.spawn(write(service.client().clone(), Arc::clone(slot), Numbers(number), tally, stop));
+            tasks.spawn(write(service.client().clone(), Arc::clone(slot), Random::new(number), tally, stop));
         }
         for number in 100..108 {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
             let (client, database) = (service.client().clone(), service.database().await);
-            tasks.spawn(read(client, database, slots.clone(), Numbers(number), tally, stop));
+            tasks.spawn(read(client, database, slots.clone(), Random::new(number), tally, stop));
         }
         let seconds = if is_large() { 180 } else { 20 };
-        let counts = disturb(service, Numbers(7), Instant::now() + Duration::from_secs(seconds)).await;
+        let counts = disturb(service, Random::new(7), Instant::now() + Duration::from_secs(seconds)).await;
         stop.store(true, Ordering::Relaxed);
         tasks.join_all().await;
         let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
@@ -219,13 +199,13 @@ async fn visit(
     service: &Service,
     clients: usize,
     requests: usize,
-    path: impl Fn(&mut Numbers) -> String + Clone + Send + 'static,
+    path: impl Fn(&mut Random) -> String + Clone + Send + 'static,
 ) -> (Vec<Duration>, Vec<Duration>) {
     let mut visitors = JoinSet::new();
     for number in 0..clients {
         let (client, path) = (service.client().clone(), path.clone());
         visitors.spawn(async move {
-            let mut numbers = Numbers(u64::try_from(number).expect("a few"));
+            let mut numbers = Random::new(u64::try_from(number).expect("a few"));
             let (mut hits, mut others) = (Vec::new(), Vec::new());
             for _ in 0..requests / clients {
                 let asked = Instant::now();
@@ -267,9 +247,9 @@ fn most_reads_of_a_store_never_reach_the_database() {
             let (client, stop, paths, weights) =
                 (service.client().clone(), Arc::clone(&stop), paths.clone(), weights.clone());
             async move {
-                let (mut numbers, mut writes) = (Numbers(1_000), 0);
+                let (mut numbers, mut writes) = (Random::new(1_000), 0);
                 while !stop.load(Ordering::Relaxed) {
-                    let path = &paths[zipf(&weights, numbers.unit())];
+                    let path = &paths[zipf(&weights, numbers.share())];
                     client.patch(path, &json!({"price": numbers.below(1 << 40)})).await.expect(200);
                     writes += 1;
                     sleep(Duration::from_millis(50)).await;
@@ -279,7 +259,7 @@ fn most_reads_of_a_store_never_reach_the_database() {
         });
         let (mut hits, mut misses) = visit(service, 4, requests, {
             let (paths, weights) = (paths.clone(), weights.clone());
-            move |numbers| paths[zipf(&weights, numbers.unit())].clone()
+            move |numbers| paths[zipf(&weights, numbers.share())].clone()
         })
         .await;
         stop.store(true, Ordering::Relaxed);

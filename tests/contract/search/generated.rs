@@ -3,6 +3,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _, pin::pin};
 
+use benches::random::Random;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use harness::{Service, Setup, encoded, id, service, service_with};
@@ -26,29 +27,20 @@ const THINGS: &str = "cup bowl plate vase jug teapot mug dish platter tray spoon
     goblet burner scarf blanket cushion rug towel napkin apron knife board mortar whisk kettle planter bell";
 const SYLLABLES: &str = "ka ri no ma ta se lo ve di na mi ro sa ko te la be ru gi shi an el or in us";
 
-/// A generator of numbers, the same ones at every run: SplitMix64.
-struct Random(u64);
+/// What names are chosen by.
+trait Chance {
+    fn is(&mut self, percent: usize) -> bool;
+    fn word<'a>(&mut self, words: &[&'a str]) -> &'a str;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below the end")
-    }
-
+impl Chance for Random {
     fn is(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
+        self.place(100) < percent
     }
 
     /// A word of `words`, those in front more often: half of them come from the first quarter.
     fn word<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        let place = self.below(words.len()) * self.below(words.len()) / words.len();
+        let place = self.place(words.len()) * self.place(words.len()) / words.len();
         words[place]
     }
 }
@@ -72,7 +64,7 @@ impl Words {
                 name += if random.is(50) { " " } else { "" };
                 name += random.word(techniques);
             }
-            name += [" ", "", "の"][random.below(3)];
+            name += [" ", "", "の"][random.place(3)];
             name += random.word(wares);
         } else {
             if random.is(70) {
@@ -91,12 +83,12 @@ impl Words {
             }
             if random.is(20) {
                 name += " “";
-                (0..2 + random.below(3)).for_each(|_| name += random.word(syllables));
+                (0..2 + random.place(3)).for_each(|_| name += random.word(syllables));
                 name += "”";
             }
         }
         if random.is(15) {
-            write!(name, " No. {}", random.below(2_000)).expect("text");
+            write!(name, " No. {}", random.place(2_000)).expect("text");
         }
         name
     }
@@ -114,18 +106,18 @@ struct Row {
 
 /// `count` products of `count / 50` artisans, some of whom make many more than others.
 fn rows(count: usize) -> impl Iterator<Item = Row> {
-    let (words, mut random) = (Words::new(), Random(18));
+    let (words, mut random) = (Words::new(), Random::new(18));
     (0..count).map(move |second| {
         let name = words.name(&mut random);
         let (high, low) = (random.next(), random.next());
         let artisans = count / 50;
         Row {
             id: Uuid::from_u64_pair(high, low),
-            artisan: artisan(random.below(artisans) * random.below(artisans) / artisans),
+            artisan: artisan(random.place(artisans) * random.place(artisans) / artisans),
             key: fold(&name),
             name,
-            price: i64::try_from(100 + random.below(300) * random.below(300)).expect("a price"),
-            currency: ["JPY", "JPY", "JPY", "EUR", "EUR", "USD"][random.below(6)],
+            price: i64::try_from(100 + random.place(300) * random.place(300)).expect("a price"),
+            currency: ["JPY", "JPY", "JPY", "EUR", "EUR", "USD"][random.place(6)],
             second,
         }
     })
@@ -210,8 +202,8 @@ fn rank(key: &str, term: &str) -> Option<u8> {
 /// A part of the folded name `key`, of any length; sometimes one that no name has.
 fn part(random: &mut Random, key: &str) -> String {
     let key: Vec<_> = key.chars().collect();
-    let start = random.below(key.len());
-    let length = 1 + random.below((key.len() - start).min(12));
+    let start = random.place(key.len());
+    let length = 1 + random.place((key.len() - start).min(12));
     let mut term: String = key[start..start + length].iter().collect();
     if random.is(10) {
         term.push('x');
@@ -222,19 +214,19 @@ fn part(random: &mut Random, key: &str) -> String {
 /// A part of the folded name `key` with a typo or two: from the middle of it in a script without spaces, else whole words.
 fn misspelt(random: &mut Random, key: &str) -> String {
     let words: Vec<_> = key.split(' ').collect();
-    let start = random.below(words.len());
-    let end = (start + 1 + random.below(3)).min(words.len());
+    let start = random.place(words.len());
+    let end = (start + 1 + random.place(3)).min(words.len());
     let mut term: Vec<_> = words[start..end].join(" ").chars().collect();
     if !term[0].is_ascii() && term.len() > 6 {
-        let start = random.below(term.len() - 4);
-        term = term[start..(start + 4 + random.below(5)).min(term.len())].to_vec();
+        let start = random.place(term.len() - 4);
+        term = term[start..(start + 4 + random.place(5)).min(term.len())].to_vec();
     }
     for _ in 0..=usize::from(random.is(25)) {
-        let place = random.below(term.len());
+        let place = random.place(term.len());
         let other = *[&['e', 'r', 'x'][..], &['の', '器', '焼']][usize::from(!term[place].is_ascii())]
-            .get(random.below(3))
+            .get(random.place(3))
             .expect("one of three");
-        match random.below(4) {
+        match random.place(4) {
             0 if term.len() > 1 => drop(term.remove(place)),
             1 => term.insert(place, other),
             2 if place > 0 => term.swap(place - 1, place),
@@ -289,18 +281,18 @@ async fn filled(service: &Service, count: usize) -> Vec<Row> {
 /// found in `all` rows.
 async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
     let reader = Reader::of(all.iter().map(|row| &*row.key));
-    let (mut random, mut near_hits) = (Random(19), 0);
+    let (mut random, mut near_hits) = (Random::new(19), 0);
     for case in 0..cases {
-        let key = &all[random.below(all.len())].key;
+        let key = &all[random.place(all.len())].key;
         let term = if case % 2 == 0 { part(&mut random, key) } else { misspelt(&mut random, key) };
         let folded = fold(&term);
         if folded.is_empty() {
             continue;
         }
         let near = reader.term(&folded);
-        let limit = [3, 7, 100][random.below(3)];
+        let limit = [3, 7, 100][random.place(3)];
         let mut query = format!("/v1/products/search?limit={limit}&q={}", encoded(&term));
-        let (cheapest, currency) = (i64::try_from(random.below(40_000)).expect("a price"), "EUR");
+        let (cheapest, currency) = (i64::try_from(random.place(40_000)).expect("a price"), "EUR");
         let (by_price, by_currency) = (random.is(40), random.is(40));
         if by_price {
             write!(query, "&min_price={cheapest}").expect("text");
