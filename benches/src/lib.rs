@@ -20,3 +20,4 @@ pub mod size;
 pub mod statistics;
 pub mod subject;
 pub mod subjects;
+pub mod zipf;

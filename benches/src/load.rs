@@ -4,7 +4,6 @@ mod cached;
 mod client;
 mod soak;
 mod stack;
-mod zipf;
 
 use std::{
     path::Path,

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     client::Client,
     stack::{Cache, Stack},
-    zipf::Zipf,
 };
 use crate::{
     database::IDS,
     random::Random,
     statistics::{percentile, sorted},
+    zipf::Zipf,
 };
 
 /// Few enough for every client to have its process of the function, on two processors.

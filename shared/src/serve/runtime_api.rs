@@ -174,11 +174,8 @@ impl RuntimeApi {
         self.body.clear();
         self.begin("GET", format_args!("restore/next"));
         self.end_head(None);
-        let mut receipt = std::mem::take(&mut self.receipt);
-        receipt.clear();
-        let restored = self.exchange(&mut receipt, |_, _| ()).await?;
+        let restored = self.exchange_for_receipt().await?;
         self.connection = None;
-        self.receipt = receipt;
         if restored.is_success() {
             return Ok(());
         }
@@ -259,14 +256,11 @@ impl RuntimeApi {
             }
         }
         self.end_head(Some(self.body.len()));
-        let mut receipt = std::mem::take(&mut self.receipt);
-        receipt.clear();
-        let answered = self.exchange(&mut receipt, |_, _| ()).await?;
+        let answered = self.exchange_for_receipt().await?;
         if !answered.is_success() {
-            let reason = String::from_utf8_lossy(answered.body(&receipt));
+            let reason = String::from_utf8_lossy(answered.body(&self.receipt));
             tracing::error!(status = answered.status, %reason, "Lambda did not accept the answer");
         }
-        self.receipt = receipt;
         Ok(())
     }
 
@@ -285,6 +279,15 @@ impl RuntimeApi {
             let _ = write!(self.head, "content-length: {length}\r\n");
         }
         self.head.extend_from_slice(b"\r\n");
+    }
+
+    /// Like [`exchange`](Self::exchange), with a response that is short and replaces the last receipt.
+    async fn exchange_for_receipt(&mut self) -> Result<Response, Error> {
+        let mut receipt = std::mem::take(&mut self.receipt);
+        receipt.clear();
+        let exchanged = self.exchange(&mut receipt, |_, _| ()).await;
+        self.receipt = receipt;
+        exchanged
     }
 
     /// Sends head and body, and reads the response into `into`. A connection that the other end closed while nothing

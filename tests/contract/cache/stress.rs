@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use benches::random::Random;
+use benches::{random::Random, zipf::Zipf};
 use harness::{Client, Service, Setup, is_large, product_path, service_with};
 use serde_json::json;
 use tokio::{process::Command, sync::RwLock, task::JoinSet, time::sleep};
@@ -183,12 +183,6 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
     });
 }
 
-/// Index of the product that a number in 0..1 asks for, as visitors of a store do: the n-th is asked for 1/n as often
-/// as the first.
-fn zipf(weights: &[f64], number: f64) -> usize {
-    weights.partition_point(|sum| *sum < number * weights[weights.len() - 1])
-}
-
 fn percentile(all: &mut [Duration], percent: usize) -> Duration {
     all.sort();
     all[(all.len() * percent / 100).min(all.len() - 1)]
@@ -234,22 +228,17 @@ fn most_reads_of_a_store_never_reach_the_database() {
             let product = json!({"name": format!("Cup {number}"), "price": number});
             paths.push(product_path(&service.create_product(product).await));
         }
-        let weights: Vec<f64> = (1..=products)
-            .scan(0.0, |sum, rank| {
-                *sum += 1.0 / f64::from(rank);
-                Some(*sum)
-            })
-            .collect();
+        let zipf = Zipf::new(products);
 
         // Writers meanwhile: one change for about fifty reads.
         let stop = Arc::new(AtomicBool::new(false));
         let writing = tokio::spawn({
-            let (client, stop, paths, weights) =
-                (service.client().clone(), Arc::clone(&stop), paths.clone(), weights.clone());
+            let (client, stop, paths, zipf) =
+                (service.client().clone(), Arc::clone(&stop), paths.clone(), zipf.clone());
             async move {
                 let (mut numbers, mut writes) = (Random::new(1_000), 0);
                 while !stop.load(Ordering::Relaxed) {
-                    let path = &paths[zipf(&weights, numbers.share())];
+                    let path = &paths[zipf.choose(&mut numbers) - 1];
                     client.patch(path, &json!({"price": numbers.below(1 << 40)})).await.expect(200);
                     writes += 1;
                     sleep(Duration::from_millis(50)).await;
@@ -258,8 +247,8 @@ fn most_reads_of_a_store_never_reach_the_database() {
             }
         });
         let (mut hits, mut misses) = visit(service, 4, requests, {
-            let (paths, weights) = (paths.clone(), weights.clone());
-            move |numbers| paths[zipf(&weights, numbers.share())].clone()
+            let paths = paths.clone();
+            move |numbers| paths[zipf.choose(numbers) - 1].clone()
         })
         .await;
         stop.store(true, Ordering::Relaxed);

@@ -1,12 +1,14 @@
-//! Zipf's law.
+//! Zipf's law: how often visitors of a store ask for each product.
 
 use crate::random::Random;
 
 /// Zipf's law with the exponent 1: of `ranks`, the n-th is chosen 1/n times as often as the first.
-pub(super) struct Zipf(Vec<f64>);
+#[derive(Debug, Clone)]
+pub struct Zipf(Vec<f64>);
 
 impl Zipf {
-    pub(super) fn new(ranks: u32) -> Self {
+    /// The law for ranks from 1 to `ranks`.
+    pub fn new(ranks: u32) -> Self {
         let mut sum = 0.0;
         Self(
             (1..=ranks)
@@ -18,8 +20,8 @@ impl Zipf {
         )
     }
 
-    /// A rank, from 1.
-    pub(super) fn choose(&self, random: &mut Random) -> usize {
+    /// A rank, from 1, by the next number of `random`.
+    pub fn choose(&self, random: &mut Random) -> usize {
         let total = self.0.last().copied().unwrap_or_default();
         let wanted = random.share() * total;
         self.0.partition_point(|sum| *sum <= wanted) + 1
