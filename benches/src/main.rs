@@ -1,7 +1,7 @@
 //! What `cargo xtask bench` builds and runs.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -38,6 +38,12 @@ struct Arguments {
     /// No peers: they have to be installed
     #[arg(long)]
     alone: bool,
+    /// Measure every operation, not only one of each kind: their programs take minutes to build
+    #[arg(long)]
+    all: bool,
+    /// An operation that has been built for this; all that there are unless named
+    #[arg(long = "operation", hide = true)]
+    operations: Vec<String>,
     /// How long the part soak takes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=120))]
     minutes: u32,
@@ -117,7 +123,7 @@ fn functions(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Functions
     // Before this process is bound to one processor.
     let others = if arguments.alone { Vec::new() } else { peers::all(SAY) };
     let valgrind = tools::valgrind(SAY);
-    let (mut candidates, missing) = candidates(&arguments.programs, others)?;
+    let (mut candidates, missing) = candidates(arguments, others)?;
     if arguments.quick {
         candidates.retain(|it| it.operation == COMPARED);
     }
@@ -235,13 +241,17 @@ fn today() -> String {
 }
 
 /// What can be measured, and what cannot.
-fn candidates(programs: &Path, others: Vec<peers::Peer>) -> Result<(Vec<Candidate>, Vec<measure::Missing>)> {
+fn candidates(
+    Arguments { programs, all, operations, .. }: &Arguments,
+    others: Vec<peers::Peer>,
+) -> Result<(Vec<Candidate>, Vec<measure::Missing>)> {
     let floors = subjects::floors(programs)?;
     let compared =
         |subject, kind| Candidate { subject, kind, operation: COMPARED, role: Role::Reader, arm64: None };
     let mut candidates: Vec<_> = floors.into_iter().map(|floor| compared(floor, Kind::Floor)).collect();
     let mut missing = Vec::new();
-    for operation in api::OPERATIONS {
+    let is_named = |name: &str| *all || operations.is_empty() || operations.iter().any(|it| it == name);
+    for operation in api::OPERATIONS.iter().filter(|it| is_named(it.name)) {
         let Ok(subject) = subjects::operation(operation, programs) else {
             SAY(&format!("{} has not been built", operation.name));
             continue;

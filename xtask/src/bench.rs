@@ -14,19 +14,27 @@ pub(crate) struct Arguments {
 /// What is held to a baseline, and compared with others.
 const COMPARED: &str = "get-product";
 
+/// An operation of each kind: each program takes half a minute to build. `--all` measures every operation.
+const OF_EACH_KIND: [&str; 5] =
+    [COMPARED, "list-products", "search-products", "create-product", "patch-product"];
+
 pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
     let has = |option: &str| options.iter().any(|it| it == option);
     crate::run(tools::cargo().args(["build", "--workspace", "--bin", "bench"]))?;
+    let is_loaded = has("load") || has("soak");
+    let mut operations = Vec::new();
     let programs = if has("--help") || has("-h") || has("report") && options.len() == 1 {
         Vec::new()
-    } else if has("--record") || has("--quick") && !["scale", "load", "soak"].iter().any(|part| has(part)) {
+    } else if has("--record") || has("--quick") && !has("scale") && !is_loaded {
         vec![COMPARED.to_owned(), "floor".to_owned()]
     } else {
-        let functions = crate::deploy::functions()?.into_iter().filter(|name| name != "migrate");
-        functions
-            .chain(["floor".to_owned()])
-            .chain((has("load") || has("soak")).then(|| "local".to_owned()))
-            .collect()
+        operations = if has("--all") || is_loaded {
+            crate::deploy::functions()?.into_iter().filter(|name| name != "migrate").collect()
+        } else {
+            OF_EACH_KIND.map(str::to_owned).to_vec()
+        };
+        let others = ["floor".to_owned()].into_iter().chain(is_loaded.then(|| "local".to_owned()));
+        operations.iter().cloned().chain(others).collect()
     };
     if !programs.is_empty() {
         eprintln!("· the programs as they are deployed: minutes, where they have not been built before");
@@ -35,7 +43,10 @@ pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
 
     let program = crate::target_folder()?.join("debug/bench");
     let mut bench = Command::new(&program);
-    bench.args(options).current_dir(crate::root());
+    bench
+        .args(operations.iter().flat_map(|name| ["--operation", name]))
+        .args(options)
+        .current_dir(crate::root());
     tools::without_cargo_variables(&mut bench);
     Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
 }
