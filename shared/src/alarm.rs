@@ -1,7 +1,8 @@
-//! A time limit that is set anew for each piece of work, for waits that hardly ever last that long.
+//! A reusable timeout for waits that rarely expire.
 //!
-//! `tokio::time::timeout_at` takes its timer out of the clockwork when the work is done, and the next one, being the only one
-//! there, has to wake the driver: a system call for each. A timer that is only ever put off is left where it is.
+//! `tokio::time::timeout_at` deregisters its timer when the work completes. The next timer, being the only
+//! one, then has to wake the driver, which costs a system call per wait. A timer whose deadline is only ever
+//! moved later stays registered.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,21 +12,21 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The time was up before the work was done.
+/// The deadline passed before the work completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeIsUp;
 
-/// A timer. It belongs to the runtime in which it is made.
+/// A timer, bound to the runtime in which it was created.
 #[derive(Debug)]
 pub(crate) struct Alarm(Pin<Box<Sleep>>);
 
 impl Alarm {
-    /// An alarm that is not set.
+    /// An alarm without a deadline.
     pub(crate) fn new() -> Self {
         Self(Box::pin(sleep_until(Instant::now())))
     }
 
-    /// What `work` comes to, unless it takes until after `deadline`.
+    /// Runs `work` and returns its output, or an error once `deadline` has passed.
     pub(crate) async fn watch<T>(
         &mut self,
         deadline: Instant,

@@ -1,7 +1,8 @@
-//! What must hold for any input from outside: one function for each target, which panics where it does not.
+//! Invariants for any input from outside: one function per fuzz target, which panics if an invariant is
+//! violated.
 //!
-//! The tests feed them near-valid inputs, `cargo xtask fuzz` feeds them what reaches new code. A target returns how
-//! far the input came, so that the tests know that all of it is reached.
+//! The tests feed them near-valid inputs, `cargo xtask fuzz` inputs that reach new code. A target returns how
+//! far the input was processed, so the tests know that all of its code is reached.
 
 #[cfg(test)]
 mod tests;

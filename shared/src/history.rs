@@ -1,5 +1,6 @@
-//! Who changed what, when and why. Every statement that writes adds a row to the table `history`, which writers can
-//! neither change nor empty; here is what such a row has of its request, and how the rows of a resource are read.
+//! The audit history: who changed what, when and why. Every statement that writes adds a row to the table
+//! `history`, which writers can neither update nor delete. This module derives the audit context from the
+//! request, and reads a resource's history.
 
 use std::borrow::Cow;
 
@@ -20,10 +21,10 @@ use crate::{
 
 const REASON: HeaderName = HeaderName::from_static("x-audit-reason");
 
-/// Why a client writes.
+/// A client's reason for a write.
 pub type Reason = Line<500>;
 
-/// What history keeps of a write, besides what it is done to.
+/// The part of a history entry that comes from the request.
 #[derive(Debug)]
 pub struct Record<'r> {
     operation: &'static str,
@@ -33,10 +34,10 @@ pub struct Record<'r> {
 }
 
 impl<'r> Record<'r> {
-    /// The record of `request`, which asks for `operation`.
+    /// The audit context of `request` for `operation`.
     ///
     /// # Errors
-    /// 400 when its `X-Audit-Reason` is none.
+    /// 400 if its `X-Audit-Reason` is invalid.
     pub fn of(request: &'r Request, operation: &Operation) -> Result<Self> {
         let gateway = request.gateway();
         Ok(Self {
@@ -49,7 +50,7 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// The parameters of a statement for its columns, by their names.
+    /// The statement parameters for the history's columns, by name.
     pub(crate) fn named(&self) -> [(&'static str, Parameter<'_>); 4] {
         [
             ("operation", (&self.operation, Type::TEXT)),
@@ -71,8 +72,8 @@ fn reason(request: &Request) -> Result<Option<String>, String> {
     Reason::from_parameter(&decoded(text)?).map(|reason| Some(reason.into()))
 }
 
-/// `text` itself, or what it stands for as an extended value of RFC 8187, such as `UTF-8''Caf%C3%A9`: many clients can
-/// send nothing but ASCII in a header.
+/// `text` itself, or the decoded text of an extended value of RFC 8187, such as `UTF-8''Caf%C3%A9`: many
+/// clients can send only ASCII in headers.
 fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
     let is_language = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let encoded = text.split_once('\'').filter(|(charset, _)| charset.eq_ignore_ascii_case("utf-8"));
@@ -91,25 +92,26 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
     decoded.ok_or_else(|| "must be percent-encoded UTF-8 after UTF-8'' (RFC 8187)".to_owned())
 }
 
-/// What an extended value has unencoded, besides letters and digits.
+/// The characters that an extended value may contain unencoded, besides letters and digits.
 const ATTR_CHAR: &[u8] = b"!#$&+-.^_`|~";
 
-/// A write, as history tells of it.
+/// A write, as recorded in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = <Self as Component>::example)]
 pub struct HistoryEntry {
-    /// The version that the write made; that of a deletion is one more than the last.
+    /// The version that the write created; for a deletion, the last version plus one.
     #[schema(minimum = 1)]
     pub version: i64,
-    /// What was done: the `operationId`.
+    /// The `operationId` of the request.
     pub operation: String,
-    /// Who did it: an ARN with its session, the id of a Cognito identity, or a kind and names such as `token <iss> <sub>`; null where callers are not asked who they are.
+    /// The caller: an ARN with its session, the id of a Cognito identity, or a kind and names such as `token
+    /// <iss> <sub>`; null if callers are not authenticated.
     #[schema(required = true)]
     pub principal: Option<String>,
-    /// When, by the clock of the database.
+    /// The time of the write, by the clock of the database.
     #[schema(value_type = String, format = DateTime)]
     pub at: Moment,
-    /// The id that API Gateway gave the request.
+    /// The id that API Gateway assigned to the request.
     pub request_id: String,
     /// The request's `X-Audit-Reason`, decoded; null if it had none.
     #[schema(required = true)]
@@ -150,7 +152,7 @@ impl Component for HistoryEntry {
     }
 }
 
-/// Selects rows of the history, without conditions and order.
+/// Selects history entries, without conditions and order.
 pub(crate) const LIST_HISTORY: &str = "
 select version, operation, principal, at, request_id, reason
 from history";

@@ -1,4 +1,5 @@
-//! One exchange of HTTP/1.1 (RFC 9112), as a client: a request in one write, and the whole response in memory.
+//! An HTTP/1.1 client (RFC 9112) for a single exchange: sends a request in one write and reads the whole
+//! response into memory.
 
 use std::{
     io::{self, IoSlice},
@@ -9,17 +10,17 @@ use std::{
 use httparse::{ParserConfig, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// More headers than the Runtime API or a service of AWS sends.
+/// More headers than the Runtime API or an AWS service sends.
 const MAX_HEADERS: usize = 64;
 
-/// More than any event or secret has: an event of a synchronous invocation has 6 MB at most.
+/// Larger than any event or secret: an event of a synchronous invocation has at most 6 MB.
 const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
-/// A response whose bytes are in the buffer that it was read into.
+/// A response whose bytes are in the buffer it was read into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Whether another request may follow on the connection.
+    /// Whether the connection can be reused.
     pub(crate) keeps_connection: bool,
     body: Range<usize>,
 }
@@ -29,13 +30,13 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// The body, in the buffer that the response was read into.
+    /// The body, a slice of the buffer that the response was read into.
     pub(crate) fn body<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         buffer.get(self.body.clone()).unwrap_or_default()
     }
 }
 
-/// How long a body is.
+/// How the length of the body is determined (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     Bytes(usize),
@@ -43,11 +44,12 @@ enum Framing {
     UntilEnd,
 }
 
-/// Sends `head` and `body`, and reads the response into `buffer`, which is empty. `on_header` gets each of its headers but
-/// for those of the connection and of the body's length.
+/// Sends `head` and `body`, and reads the response into `buffer`, which must be empty. `on_header` is called
+/// for each header except those of the connection and of the body's length.
 ///
 /// # Errors
-/// When the connection breaks, or what comes is no response. If `buffer` is still empty then, nothing has come.
+/// If the connection fails or the response is malformed. If `buffer` is still empty then, nothing was
+/// received.
 pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     head: &[u8],
@@ -56,7 +58,7 @@ pub(crate) async fn exchange(
     on_header: impl FnMut(&str, &[u8]),
 ) -> io::Result<Response> {
     let sent = send(stream, head, body).await;
-    // Who refuses a request may close while it is being sent: the response says why.
+    // A server that rejects a request may close the connection early: the response tells why.
     let received = receive(stream, buffer, on_header).await;
     match (sent, received) {
         (Err(error), Err(_)) => Err(error),
@@ -104,8 +106,8 @@ async fn receive(
     }
 }
 
-/// The head of the response that begins with `bytes`, if all of it has come: status, whether the connection stays, how
-/// long the body is, and where it begins.
+/// Parses the head of the response in `bytes`; `None` if it is incomplete. Returns the status, whether the
+/// connection can be reused, the framing of the body, and where the body starts.
 fn parse_head(
     bytes: &[u8],
     on_header: &mut impl FnMut(&str, &[u8]),
@@ -137,7 +139,7 @@ fn parse_head(
     Ok(Some((status, !closes && framing != Framing::UntilEnd, framing, length)))
 }
 
-/// Puts the chunks that begin at `start` (RFC 9112, section 7.1) together in their place, and returns where they end.
+/// Joins the chunks that start at `start` (RFC 9112, section 7.1) in place, and returns the end of the body.
 async fn join_chunks(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
@@ -154,7 +156,7 @@ async fn join_chunks(
         };
         next += line;
         if size == 0 {
-            // Trailers are read and not looked at.
+            // Trailers are ignored.
             loop {
                 let rest = buffer.get(next..).unwrap_or_default();
                 let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
@@ -186,7 +188,7 @@ async fn fill_to(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, en
     Ok(())
 }
 
-/// Reads what there is, at least a byte.
+/// Reads whatever is available, at least one byte.
 async fn fill(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<()> {
     if buffer.len() > MAX_RESPONSE_BYTES {
         return Err(malformed("length"));

@@ -1,5 +1,5 @@
-//! The library that every function links: events, HTTP, database, cache, telemetry, and what follows from the description
-//! of a resource. It knows no operation and no resource.
+//! The library of every function: events, HTTP, database, cache, telemetry, and everything that is derived
+//! from the description of a resource. It contains no operation and no resource.
 
 #![warn(missing_docs)]
 
@@ -25,5 +25,5 @@ pub use app::App;
 pub use http::{Problem, Reply, Request, Result};
 pub use operation::{Operation, Role, Route};
 pub use serve::{serve, serve_all};
-/// The type of ids, for operations that take one of no resource of ours.
+/// The type of ids, for operations on resources of other services.
 pub use uuid::Uuid;

@@ -1,5 +1,5 @@
-//! What an operation declares about itself. The register, the router, the documentation and the infrastructure
-//! are all read off this one value.
+//! The declaration of an operation. The register, the router, the documentation and the infrastructure are
+//! all derived from this value.
 
 use std::{future::Future, pin::Pin};
 
@@ -10,20 +10,20 @@ use crate::{App, Reply, Request, Result};
 /// One operation: one crate, one binary, one Lambda function.
 #[derive(Debug)]
 pub struct Operation {
-    /// Name of the crate, the binary and the function, such as `get-product`.
+    /// The name of the crate, the binary and the function, such as `get-product`.
     pub name: &'static str,
-    /// The `operationId` of the contract, such as `getProduct`.
+    /// The `operationId` of the API contract, such as `getProduct`.
     pub id: &'static str,
-    /// The methods and paths that it declares. [`all_routes`](Self::all_routes) has every one that leads here.
+    /// The declared routes. [`all_routes`](Self::all_routes) has the implied ones too.
     pub routes: &'static [Route],
-    /// What the operation may do in the database.
+    /// The database role that the operation connects as.
     pub role: Role,
-    /// The handler.
+    /// The function that handles its requests.
     pub handler: Handler,
 }
 
 impl Operation {
-    /// Every method and path that lead here: the declared ones, and HEAD wherever there is a GET (RFC 9110, section 9.1).
+    /// Every route of the operation: the declared ones, and HEAD for every GET (RFC 9110, section 9.1).
     pub fn all_routes(&self) -> impl Iterator<Item = Route> {
         self.routes.iter().flat_map(|route| {
             let head = (route.method == Method::GET).then(|| Route { method: Method::HEAD, ..route.clone() });
@@ -39,17 +39,17 @@ pub struct Route {
     pub method: Method,
     /// The path with its parameters in braces, without a trailing slash.
     pub path: &'static str,
-    /// Whether everybody may call it, without a signature, a token or an API key.
+    /// Whether it can be called without a signature, a token or an API key.
     pub is_open: bool,
 }
 
 impl Route {
-    /// A route of `method` on `path`, for those whom the stage's authoriser lets in.
+    /// A route of `method` on `path` that requires the stage's authorisation.
     pub const fn new(method: Method, path: &'static str) -> Self {
         Self { method, path, is_open: false }
     }
 
-    /// A route of `method` on `path` that everybody may call: what a browser must be able to open.
+    /// A public route of `method` on `path`, which a browser can open.
     pub const fn open(method: Method, path: &'static str) -> Self {
         Self { method, path, is_open: true }
     }
@@ -60,14 +60,14 @@ impl Route {
 pub enum Role {
     /// `catalog_reader`: SELECT.
     Reader,
-    /// `catalog_writer`: SELECT, INSERT, UPDATE, DELETE; of the history, INSERT alone.
+    /// `catalog_writer`: SELECT, INSERT, UPDATE, DELETE; on the history, only INSERT.
     Writer,
-    /// No database at all.
+    /// No database access.
     None,
 }
 
-/// A handler: application and request in, reply or problem out.
+/// A handler: takes the invocation's context and the request, returns a response or a problem.
 pub type Handler = for<'a> fn(&'a App, &'a Request) -> Answer<'a>;
 
-/// The future of a handler's answer.
+/// The future that a handler returns.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;

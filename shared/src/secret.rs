@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// A password, a token or a key. It cannot be printed; who needs it calls [`expose`](Self::expose).
+/// A password, a token or a key. It cannot be printed; use [`expose`](Self::expose) to read it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// The secret text.
     pub fn expose(&self) -> &str {
         &self.0
     }

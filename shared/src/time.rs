@@ -1,4 +1,4 @@
-//! Moments as the database keeps them, and as clients read them.
+//! Moments in the database and in JSON.
 
 use std::{error::Error, time::SystemTime};
 
@@ -7,20 +7,20 @@ use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-/// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds of the Unix epoch.
+/// 2000-01-01T00:00:00Z, PostgreSQL's epoch, in microseconds of the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// The first moment that RFC 3339 can write and the last whole second of a [`Timestamp`], two hours before the last one of
-/// RFC 3339, in microseconds of the Unix epoch.
+/// The first moment that RFC 3339 can express, and the last whole second of a [`Timestamp`], two hours before
+/// the last moment of RFC 3339; in microseconds of the Unix epoch.
 const CALENDAR: [i64; 2] = [-62_135_596_800_000_000, 253_402_207_200_000_000];
 
-/// The first and the last moment that PostgreSQL can keep, 24 November 4714 BC and the end of 294276, by its own count.
-/// The least and the greatest number are its infinities.
+/// The first and last moments that PostgreSQL can store, 24 November 4714 BC and the end of 294276, in
+/// microseconds of its own epoch. The minimum and maximum of i64 are its infinities.
 const POSTGRES: [i64; 2] = [-211_813_488_000_000_000, 9_223_371_331_199_999_999];
 
-/// A moment as PostgreSQL keeps it, to the microsecond. The service writes those of the calendar only, years 1 to 9999;
-/// a row that somebody else wrote may have any, infinity included. It is still a row: clients read the nearest moment
-/// of the calendar, and the database gets back what it gave.
+/// A moment with PostgreSQL's precision and range. The service only writes moments of the years 1 to 9999; a
+/// row written by another program may have any, including infinity. Such a row stays usable: clients see the
+/// nearest moment of those years, and the database gets back the exact value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     /// Microseconds since [`POSTGRES_EPOCH`].
@@ -33,20 +33,20 @@ impl Moment {
         Self::from(Timestamp::try_from(SystemTime::now()).unwrap_or_default())
     }
 
-    /// The moment as clients read it.
+    /// The moment as clients see it.
     pub fn timestamp(self) -> Timestamp {
         let microsecond = self.microseconds.saturating_add(POSTGRES_EPOCH).clamp(CALENDAR[0], CALENDAR[1]);
         Timestamp::from_microsecond(microsecond).unwrap_or_default()
     }
 
-    /// Whether clients read it as it is.
+    /// Whether clients see the exact moment.
     fn is_of_the_calendar(self) -> bool {
         self == Self::from(self.timestamp())
     }
 }
 
 impl From<Timestamp> for Moment {
-    /// Rounded to the microsecond, the resolution of PostgreSQL: what is answered is what is stored.
+    /// Rounds to the microsecond, PostgreSQL's precision, so that the returned value is the stored one.
     fn from(time: Timestamp) -> Self {
         let microseconds = time.round(Unit::Microsecond).unwrap_or(time).as_microsecond();
         Self { microseconds: microseconds - POSTGRES_EPOCH }
@@ -83,7 +83,8 @@ impl ToSql for Moment {
     to_sql_checked!();
 }
 
-/// A moment in a cursor, which must say exactly where a list goes on: one beyond the calendar is the database's number.
+/// The exact moment in a cursor, which must continue at the same position: outside of the years 1 to 9999 it
+/// is PostgreSQL's number.
 pub(crate) mod exact {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 

@@ -206,7 +206,7 @@ fn many_faults_have_a_short_answer() {
         let query: Vec<_> = (0..1_000).map(|index| format!("a{index}=1")).collect();
         let answer = service.client().get(&format!("/v1/products?{}", query.join("&"))).await.problem(400);
         assert_eq!(answer["errors"].as_array().map(Vec::len), Some(100));
-        assert_eq!(answer["detail"], "See `errors` for the first 100 faults. There are 900 more.");
+        assert_eq!(answer["detail"], "See `errors` for the first 100 errors. There are 900 more.");
     });
 }
 

@@ -143,6 +143,6 @@ fn an_event_of_no_route_is_an_error_that_names_it() {
         let answer = router.send(event.to_string().into_bytes()).await;
         let Err(InvokeError::FunctionError { error_type, message }) = answer else { panic!("{answer:?}") };
         assert_eq!(error_type, "NoSuchRoute");
-        assert!(message.contains("no operation answers GET /v1/kilns/{id}"), "{message}");
+        assert!(message.contains("no operation has the route GET /v1/kilns/{id}"), "{message}");
     });
 }

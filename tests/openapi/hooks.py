@@ -71,7 +71,7 @@ def says_what_no_schema_can(response):
         # A key belongs to the first request that has it.
         or kind == (422, "idempotency-key-reused")
         # Whether an artisan exists is known to the database alone.
-        or (kind == (422, "invalid-body") and faults == [("/artisan_id", "names no artisan")])
+        or (kind == (422, "invalid-body") and faults == [("/artisan_id", "must be the id of an existing artisan")])
         # One character of a line must be visible, which is more than a pattern can say.
         or (kind in [(422, "invalid-body"), (400, "invalid-parameters")] and details == {INVISIBLE})
         # A cursor is authenticated: only one that was handed out is valid.

@@ -171,7 +171,7 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(faults.0.len(), 6, "{faults}");
-        assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is no origin"), "{faults}");
+        assert!(faults.to_string().contains("CORS_ALLOWED_ORIGINS: `*` is not an origin"), "{faults}");
         assert_eq!(read(Role::Writer, &[]).unwrap_err().0.len(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! What an operation gets: configuration, database and cache.
+//! What a handler works with: configuration, database and cache.
 
 mod config;
 mod database;
@@ -17,11 +17,11 @@ use crate::{
     http::CursorKeys,
 };
 
-/// How many requests an execution environment answers at once, and so how many connections it has: the Runtime API is
-/// asked for one event after the other, whatever `AWS_LAMBDA_MAX_CONCURRENCY` says.
+/// The number of concurrent requests per execution environment, and so of its connections. It is always 1:
+/// the runtime polls the Runtime API for one event at a time, whatever `AWS_LAMBDA_MAX_CONCURRENCY` is.
 const REQUESTS_AT_ONCE: usize = 1;
 
-/// What lives as long as the execution environment.
+/// The state of an execution environment, which lives across invocations.
 #[derive(Debug)]
 pub struct Platform {
     connections: Connections,
@@ -31,7 +31,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A platform of `config`. Opens no connection yet.
+    /// Sets up the environment from `config` without opening a connection.
     ///
     /// # Errors
     /// When the connection pool's settings contradict each other.
@@ -45,7 +45,7 @@ impl Platform {
         })
     }
 
-    /// Another one, with connections of `config` and everything else of this one.
+    /// A copy that connects with `config` and shares the cache and the cursor keys.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
@@ -54,17 +54,17 @@ impl Platform {
         Ok(Self { cache: self.cache.clone(), cursor_keys: self.cursor_keys.clone(), ..other })
     }
 
-    /// The pool.
+    /// The connection pool.
     pub fn connections(&self) -> &Connections {
         &self.connections
     }
 
-    /// The cache, if there is one.
+    /// The cache, or `None` if `CACHE_URL` is unset.
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
 
-    /// The application for one invocation, which has until `deadline`.
+    /// The context of one invocation, which must finish by `deadline`.
     pub fn until(&self, deadline: Instant) -> App {
         App {
             database: self.connections.until(deadline),
@@ -75,15 +75,15 @@ impl Platform {
     }
 }
 
-/// What a handler gets, for one invocation.
+/// What a handler works with during one invocation.
 #[derive(Debug)]
 pub struct App {
-    /// The database.
+    /// The database, bounded by the invocation's deadline.
     pub database: Database,
-    /// The cache, if there is one.
+    /// The cache, or `None` if `CACHE_URL` is unset.
     pub cache: Option<Cache>,
-    /// The keys of cursors.
+    /// The keys that authenticate cursors.
     pub cursor_keys: CursorKeys,
-    /// Whether a change must say which version it changes.
+    /// Whether a write without `If-Match` is refused (428).
     pub requires_if_match: bool,
 }

@@ -1,4 +1,4 @@
-//! Rows that may be cached: how they are read and written, with a cache or without.
+//! Reads and writes of rows that may be cached, with or without a cache.
 
 use std::{fmt::Display, time::Duration};
 
@@ -14,45 +14,45 @@ use crate::{
     telemetry::metrics,
 };
 
-/// How long the database is waited for while the cache has an answer that will do.
+/// How long to wait for the database while the cache holds a stale value that can be served instead.
 const FALLBACK_PATIENCE: Duration = Duration::from_secs(1);
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// A row, and where it is from.
+/// A row and where it came from.
 #[derive(Debug)]
 pub struct Answered<T> {
     /// The row.
     pub row: T,
-    /// Where it is from.
+    /// Where it came from.
     pub source: Source,
 }
 
-/// Where a row is from, as `Cache-Status` (RFC 9211) tells it.
+/// Where a row came from, as `Cache-Status` (RFC 9211) reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// From the database; there is no cache.
+    /// The database; no cache is configured.
     Database,
-    /// From the database, for a reason of the cache's.
+    /// The database, because the cache could not serve the row.
     Forwarded {
-        /// The reason, a value of `fwd`.
+        /// The reason, a value of the parameter `fwd`.
         why: &'static str,
-        /// Whether the cache has it now.
+        /// Whether the cache stored the row.
         is_stored: bool,
     },
-    /// From the cache.
+    /// The cache.
     Cache {
-        /// How long ago it was known.
+        /// How long ago the value was current.
         age: Duration,
-        /// For how many more seconds it is fresh; below zero if it no longer is.
+        /// The remaining freshness lifetime in seconds; negative if the value is stale.
         ttl_seconds: i64,
-        /// Whether the database could not answer.
+        /// Whether a stale value is served because the database could not answer.
         is_fallback: bool,
     },
 }
 
 impl<T: Cached> Answered<T> {
-    /// The reply to a read: the row, or 304; with `Age` and `Cache-Status` if there is a cache.
+    /// The response to a read: the row, or 304; with `Age` and `Cache-Status` if there is a cache.
     ///
     /// # Errors
     /// 412 when `If-Match` or `If-Unmodified-Since` is false.
@@ -75,11 +75,11 @@ impl<T: Cached> Answered<T> {
 }
 
 impl App {
-    /// The row `id`, which `sql` selects by its one parameter: from the cache if that knows it, else from the database,
-    /// else what the cache knew last.
+    /// Reads the row `id`: from the cache while the value is fresh, else from the database by `sql`, whose
+    /// one parameter is the id, else the last cached value if it may be served stale.
     ///
     /// # Errors
-    /// 404 when there is none; 503 when neither can answer.
+    /// 404 if the row does not exist; 503 if neither the database nor the cache can answer.
     pub async fn read<T: Cached>(&self, id: Uuid, sql: &str) -> Result<Answered<T>> {
         let Some(cache) = &self.cache else {
             let row = select(&self.database, id, sql).await?;
@@ -93,7 +93,7 @@ impl App {
             Lookup::Stale(found, lease) => {
                 metrics::count(metrics::CACHE_MISS);
                 if !self.database.is_worth_asking() {
-                    return fall_back(found, &"it could not a moment ago");
+                    return fall_back(found, &"it has just failed");
                 }
                 match select(&self.database.within(FALLBACK_PATIENCE), id, sql).await {
                     Ok(row) => fill(cache, id, lease, row, "stale").await,
@@ -120,10 +120,11 @@ impl App {
         }
     }
 
-    /// Changes the row `id` by `statement`; `judge` makes the row as it is then of what that returned.
+    /// Updates the row `id` by `statement`; `interpret` turns the statement's result into the row as it is
+    /// now.
     ///
     /// # Errors
-    /// Those of `judge`, which gets the statement's too.
+    /// Those of `interpret`, which receives the statement's error too.
     pub async fn change<T: Cached>(
         &self,
         id: Uuid,
@@ -133,10 +134,11 @@ impl App {
         self.write::<T, T>(id, statement, judge, written).await
     }
 
-    /// Deletes the row `id` by `statement`, as `judge` makes of what that returned.
+    /// Deletes the row `id` by `statement`; `interpret` turns the statement's result into success or an
+    /// error.
     ///
     /// # Errors
-    /// Those of `judge`, which gets the statement's too.
+    /// Those of `interpret`, which receives the statement's error too.
     pub async fn delete<T: Cached>(
         &self,
         id: Uuid,
@@ -146,10 +148,11 @@ impl App {
         self.write::<T, ()>(id, statement, judge, |()| Outcome::Known(Known::Gone)).await
     }
 
-    /// Creates the row `id` by `statement`, or another one that was created before, as `judge` makes of what that returned.
+    /// Creates the row `id` by `statement`. `interpret` builds the response, which may be that of an earlier
+    /// request with the same idempotency key.
     ///
     /// # Errors
-    /// Those of `judge`, which gets the statement's too.
+    /// Those of `interpret`, which receives the statement's error too.
     pub async fn create<T: Cached>(
         &self,
         id: Uuid,
@@ -169,7 +172,7 @@ impl App {
         let Some(cache) = &self.cache else {
             return judge(self.database.write(statement).await);
         };
-        // Who cannot write must not keep others from reading.
+        // A writer without a database connection must not block readers of the cache.
         if let Err(error) = self.database.connect().await {
             return judge(Err(error));
         }
@@ -188,10 +191,10 @@ impl App {
         let judged = judge(statement);
         let outcome = match &judged {
             Ok(result) => outcome(result),
-            // Nobody knows what has become of it, or it is done and cannot be read: the token must stay.
+            // Unknown outcome, or committed but unreadable: the token must stay.
             Err(_) if !is_carried_out && was_repeated => return judged,
             Err(problem) if is_carried_out && problem.status().is_server_error() => return judged,
-            // The first attempt may have changed the row, whatever the second found.
+            // The first attempt may have changed the row, whatever the second one found.
             Err(_) if was_repeated => Outcome::Changed,
             Err(_) => Outcome::Unchanged,
         };
@@ -228,6 +231,6 @@ async fn fill<T: Cached>(
 
 fn fall_back<T: Cached>(found: Found<T>, error: &impl Display) -> Result<Answered<T>> {
     metrics::count(metrics::STALE_SERVED);
-    tracing::warn!(%error, age_seconds = found.age.as_secs(), "answered from the cache, for the database cannot");
+    tracing::warn!(%error, age_seconds = found.age.as_secs(), "served from the cache, because the database could not answer");
     from_cache(found, true)
 }

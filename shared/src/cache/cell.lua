@@ -1,26 +1,26 @@
--- A cell of the cache: one hash under one key, and what can be done to it. Every call is one command, so nothing comes
--- in between; nothing but KEYS[1] is touched, so any node of a cluster can do it.
+-- A cell of the cache: one hash under one key, and the operations on it. Every call is a single command and therefore
+-- atomic, and uses no key but KEYS[1], so it works on any node of a cluster.
 --
--- h       since when the cell has been there without a gap, ms
--- g       generation: another one after every write; the lease of those who fill
--- w:TOKEN a writer between `begin` and its end, with the time at which it is given up, ms
--- u       when the cell last lost track of the row, ms: what writers know who had begun by then may be old
--- v       version of the value; 'gone' for a deleted row, 'none' for one that was not found
+-- h       when the cell was created, ms
+-- g       generation: changes with every write; serves as the lease for `fill`
+-- w:TOKEN a writer between `begin` and its end, with the expiry of the token, ms
+-- u       when the value last became uncertain, ms: writers that had begun by then may know an outdated version
+-- v       version of the value; 'gone' for a deleted row, 'none' for a row that does not exist
 -- b, s    body and its schema
 -- t, f, l when the value was stored, how long it is fresh, how long it may be kept, ms
 local key, command = KEYS[1], ARGV[1]
 
--- A write that began before the cell was lost and made anew has been committed after this long.
+-- By then, a write that began before the cell was lost and created again has been committed.
 local SETTLE = 1000
--- No writer goes on for this long.
+-- The lifetime of a writer's token: longer than any write takes.
 local TOKEN = 45000
--- How long a cell without a value is remembered.
+-- The lifetime of a cell without a value.
 local FORGET = 120000
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local cell, exists, is_pending, given_up = {}, false, false, {}
+local cell, exists, is_pending, expired = {}, false, false, {}
 local fields = redis.call('HGETALL', key)
 for i = 1, #fields, 2 do
   local name, value = fields[i], fields[i + 1]
@@ -30,7 +30,7 @@ for i = 1, #fields, 2 do
     if tonumber(value) > now then
       is_pending = true
     else
-      given_up[#given_up + 1] = name
+      expired[#expired + 1] = name
     end
   end
 end
@@ -46,7 +46,7 @@ local function make(generation)
   keep(FORGET)
 end
 
-local function lose_track()
+local function invalidate()
   redis.call('HDEL', key, 'v', 'b', 's', 't', 'f', 'l')
   redis.call('HSET', key, 'u', now)
   cell.v, cell.u = nil, now
@@ -57,25 +57,25 @@ local function store(version, schema, fresh, life, body)
   keep(tonumber(life))
 end
 
--- Whether the value is of an older version than `version`, or there is none.
+-- Whether there is no value, or one of an older version than `version`.
 local function is_older(version)
   if not cell.v or cell.v == 'none' then return true end
   if cell.v == 'gone' then return false end
   return version == 'gone' or tonumber(cell.v) < tonumber(version)
 end
 
--- Shows that the server takes what `begin` depends on, and changes nothing: a server that refuses writes (a replica, a
--- disk that is full, too few replicas, rights that were taken away) ends the script here. It begins with a command
--- that needs no memory, after which none is refused for want of it: a full server hears of every write.
-local function prove(field)
+-- Runs the write commands that `begin` depends on, without changing anything: a server that refuses writes (a replica, a
+-- full disk, too few replicas, revoked permissions) aborts the script here. The first command needs no memory, and after
+-- it none is refused for lack of memory: a full server still learns of every write.
+local function require_writes(field)
   redis.call('HDEL', key, '')
   redis.call('HSETNX', key, field, now + TOKEN)
 end
 
--- Nobody knows what a writer has done that did not come back: the value may be older than the row.
-if #given_up > 0 then
-  redis.call('HDEL', key, unpack(given_up))
-  lose_track()
+-- The outcome of a writer whose token has expired is unknown: the value may be older than the row.
+if #expired > 0 then
+  redis.call('HDEL', key, unpack(expired))
+  invalidate()
 end
 
 if command == 'read' then
@@ -84,7 +84,7 @@ if command == 'read' then
     make(nonce)
     return {'busy'}
   end
-  prove('h')
+  require_writes('h')
   if is_pending or now < cell.h + SETTLE then
     return {'busy'}
   end
@@ -114,8 +114,8 @@ local token = ARGV[2]
 local writer = 'w:' .. token
 
 if command == 'begin' then
-  -- The token first: from here on nobody is given a value, whatever becomes of the rest.
-  prove(writer)
+  -- The token comes first: it hides the value even if a later command fails.
+  require_writes(writer)
   keep(2 * TOKEN)
   if not exists then make(token) end
   redis.call('HSET', key, 'g', token)
@@ -124,30 +124,30 @@ end
 
 local begun = cell[writer] and cell[writer] - TOKEN
 
--- Last of all: if anything before it is refused, the token stays, and nobody is given a value.
-local function take_back()
+-- Called last: if an earlier command fails, the token stays and hides the value.
+local function remove_token()
   redis.call('HDEL', key, writer)
 end
 
--- Nothing was written.
+-- The statement changed nothing.
 if command == 'abort' then
-  take_back()
+  remove_token()
   return 0
 end
 
 if not exists then
-  -- A writer whose `begin` got lost makes the leases void only now.
+  -- If the `begin` was lost, this is what invalidates the leases.
   make(token .. ':end')
   return 0
 end
-prove('h')
+require_writes('h')
 redis.call('HSET', key, 'g', token .. ':end')
 keep(FORGET)
 
--- Something was written, and what is there now is not known.
+-- The row was changed, and its new state is unavailable.
 if command == 'clear' then
-  lose_track()
-  take_back()
+  invalidate()
+  remove_token()
   return 0
 end
 
@@ -155,16 +155,16 @@ if command == 'commit' then
   local version, schema, fresh, life, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
   local stored = 0
   if is_older(version) then
-    -- Another writer, with a newer version, may have been lost with the cell, or have ended when the cell lost track.
-    -- But what is gone is gone for ever.
+    -- A newer version of another writer may have been lost with the cell, or dropped when the value became uncertain.
+    -- A deletion, however, is final.
     if version == 'gone' or begun and begun >= cell.h + SETTLE and begun > tonumber(cell.u or 0) then
       store(version, schema, fresh, life, body)
       stored = 1
     else
-      lose_track()
+      invalidate()
     end
   end
-  take_back()
+  remove_token()
   return stored
 end
 

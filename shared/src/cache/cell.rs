@@ -1,61 +1,61 @@
-//! What can be asked of a cell, as `cell.lua` takes it and answers.
+//! The operations on a cell: arguments and replies of `cell.lua`.
 
 use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, FromRedisValue, RedisError, Script, Value};
 use uuid::Uuid;
 
-/// The script that does every step.
+/// The script that implements every step.
 pub const SCRIPT: &str = include_str!("cell.lua");
 
-/// It and its hash.
+/// The script with its hash.
 pub(super) static CELL: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT));
 
-/// What is known of a row.
+/// The cached knowledge about a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// There was none.
+    /// The row did not exist.
     None,
-    /// It was deleted, and comes never back.
+    /// The row was deleted. Ids are never reused, so this is final.
     Gone,
-    /// A version, and its JSON.
+    /// A version of the row.
     Version(Version),
 }
 
 /// A version of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// The version.
+    /// The version number.
     pub version: i64,
     /// The row as JSON.
     pub body: String,
 }
 
-/// What a cell says to a reader.
+/// The script's reply to a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// Ask the database, and keep the answer to yourself.
+    /// A writer is active: read the database, and do not store the result.
     Busy,
-    /// Ask the database, and fill the cell under this lease.
+    /// Nothing is stored: read the database, then fill the cell under this lease.
     Miss {
-        /// The lease.
+        /// The lease to fill the cell under.
         lease: String,
     },
-    /// The value.
+    /// The cell holds a value.
     Hit {
-        /// What is known.
+        /// The value.
         known: Known,
-        /// How long it has been known.
+        /// Its age.
         age: Duration,
-        /// How long it is fresh still, ms; below zero if it no longer is.
+        /// Its remaining freshness lifetime in ms; negative if stale.
         ttl_ms: i64,
-        /// To fill the cell under, if the value is no longer fresh.
+        /// The lease to refill the cell under if the value is stale.
         lease: Option<String>,
     },
 }
 
 impl Known {
-    /// As `cell.lua` has it: version and body.
+    /// The version and body as `cell.lua` encodes them.
     pub(super) fn arguments(&self) -> (String, &str) {
         match self {
             Self::None => ("none".to_owned(), ""),
@@ -69,7 +69,7 @@ impl Known {
             "none" => Ok(Self::None),
             "gone" => Ok(Self::Gone),
             version => {
-                let version = version.parse().map_err(|_| unexpected("no version"))?;
+                let version = version.parse().map_err(|_| unexpected("not a version"))?;
                 Ok(Self::Version(Version { version, body }))
             }
         }
@@ -77,14 +77,14 @@ impl Known {
 }
 
 impl Reading {
-    /// Reads the script's answer.
+    /// Parses the script's reply.
     ///
     /// # Errors
-    /// When it has another form.
+    /// If the reply has another form.
     pub(super) fn from_value(value: Value) -> Result<Self, RedisError> {
         let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
         let mut text = || {
-            let part = parts.next().ok_or_else(|| unexpected("an answer is too short"))?;
+            let part = parts.next().ok_or_else(|| unexpected("the reply is too short"))?;
             Ok::<_, RedisError>(String::from_redis_value(part)?)
         };
         let kind = text()?;
@@ -96,12 +96,12 @@ impl Reading {
                 let (version, body) = (text()?, text()?);
                 let known = Known::read(&version, body)?;
                 let number =
-                    |text: String| text.parse::<i64>().map_err(|_| unexpected("an answer has no time"));
+                    |text: String| text.parse::<i64>().map_err(|_| unexpected("the reply has an invalid time"));
                 let (age_ms, ttl_ms) = (number(text()?)?, number(text()?)?);
                 let age = Duration::from_millis(age_ms.unsigned_abs());
                 Ok(Self::Hit { known, age, ttl_ms, lease: (kind == "stale").then_some(lease) })
             }
-            _ => Err(unexpected("an answer of no known kind")),
+            _ => Err(unexpected("the reply has an unknown kind")),
         }
     }
 }
@@ -110,23 +110,23 @@ fn unexpected(what: &'static str) -> RedisError {
     (redis::ErrorKind::UnexpectedReturnType, what).into()
 }
 
-/// One step of the protocol.
+/// One call of the script.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// Its name.
+    /// The step's name.
     pub step: &'static str,
     /// The key of the cell.
     pub key: &'a str,
-    /// What else the script wants to know.
+    /// The step's arguments.
     pub arguments: &'a [&'a str],
 }
 
-/// A name that nobody else has.
+/// A unique token.
 pub(super) fn nonce() -> String {
     Uuid::now_v7().simple().to_string()
 }
 
-/// The command that takes a step by the script, which is named by its hash or sent in full.
+/// The command that runs the script, by hash (`EVALSHA`) or with its source (`EVAL`).
 pub(super) fn command(by_hash: bool, call: Call<'_>) -> Cmd {
     let (name, script) = if by_hash { ("EVALSHA", CELL.get_hash()) } else { ("EVAL", SCRIPT) };
     let mut command = redis::cmd(name);

@@ -1,4 +1,5 @@
-//! The connection to the cache: opened in the background, given up fast, kept out of the way while it fails.
+//! The connection to the cache. It is opened in the background, time-outs are short, and a circuit breaker
+//! bypasses the cache while it fails.
 
 use std::{
     sync::{
@@ -21,40 +22,42 @@ use tokio::{
 use super::cell::{self, Call};
 use crate::telemetry::{self, Step, metrics};
 
-/// Longest wait for the cache, unless `CACHE_TIMEOUT_MS` says another.
+/// Longest wait for the cache, unless `CACHE_TIMEOUT_MS` is set.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Longest wait of a writer while the breaker is open: long enough to send what must be sent.
+/// Longest wait of a writer while the breaker is open: just enough to send its command.
 const SEND_PATIENCE: Duration = Duration::from_millis(5);
 
-/// Longest wait of a writer for the first connection of its environment. Who writes unheard leaves others with an old
-/// value, and TLS to a cluster takes a moment on a small function.
+/// Longest wait of a writer for the first connection of its environment. A write that the cache does not
+/// learn of leaves other environments with an old value, and the TLS handshakes with a cluster take a while
+/// on a small function.
 const OPENING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Longest attempt to connect, in the background.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the cache is left alone after the first failure. Twice as long after each further one.
+/// How long the cache is bypassed after the first failure. Doubles with each further failure.
 const FIRST_PAUSE_MS: u64 = 100;
 
-/// How long it is left alone at most.
+/// The longest time for which the cache is bypassed.
 const LONGEST_PAUSE_MS: u64 = 2_000;
 
-/// Longest time that a command is waited for in the background: a writer's token is worth nothing afterwards.
+/// Longest wait for a command in the background: a writer's token has expired by then.
 const LATE: Duration = Duration::from_secs(45);
 
-/// Where connections lead.
+/// The server or cluster to connect to.
 pub(super) enum Target {
     Single(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
-/// Why the cache has not answered.
+/// Why there is no reply from the cache.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It was not asked, or not waited for: it has failed a moment ago.
+    /// The cache was not asked or not waited for, because it has just failed.
     Paused,
-    /// It was not heard of in time, cannot be reached, or has refused. That is logged and counted.
+    /// The command timed out, the server was unreachable, or it returned an error. Already logged and
+    /// counted.
     Failed,
 }
 
@@ -75,7 +78,7 @@ impl Connection {
 
 #[derive(Default)]
 struct State {
-    /// The connection in use, and its number.
+    /// The connection in use and its sequence number.
     current: Option<(u64, Connection)>,
     is_connecting: bool,
     opened: u64,
@@ -83,13 +86,13 @@ struct State {
 }
 
 impl State {
-    /// Whether no attempt to connect has ended yet.
+    /// Whether the first attempt to connect has not finished yet.
     fn is_first(&self) -> bool {
         self.opened == 0 && self.error.is_none()
     }
 }
 
-/// A connection, and what is known of its health.
+/// A connection to the cache with its circuit breaker.
 pub(super) struct Link {
     target: Target,
     patience: Duration,
@@ -100,7 +103,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A connection to `target`, which is not opened yet, and is waited for `patience` at most.
+    /// A connection to `target`, not opened yet; requests wait at most `patience` for it.
     pub(super) fn new(target: Target, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             target,
@@ -112,7 +115,8 @@ impl Link {
         })
     }
 
-    /// Asks, and waits no longer than it may. Not before the breaker has closed, unless this `is_last_resort`.
+    /// Calls the script and waits for the reply, at most as long as `patience`. While the breaker is not
+    /// closed it returns at once, unless `is_last_resort`.
     pub(super) async fn ask(
         self: &Arc<Self>,
         call: Call<'_>,
@@ -128,22 +132,23 @@ impl Link {
         let step = telemetry::step(Step::Cache(call.step));
         let asking = async {
             if breaker != BreakerState::Closed {
-                // Behind this answer, nothing that timed out before is on its way any more.
+                // Once this is answered, no command that timed out earlier is still in flight.
                 self.query(&redis::cmd("PING"), self.patience).await?;
             }
             self.run(call).await
         };
         let answer = timeout(self.patience, asking).await;
         if answer.is_err() && self.is_opening() {
-            // As at a cold start: nothing is wrong yet, and one request has waited for it.
+            // Not a failure: the first connection of a cold start is still opening, and this request has
+            // waited for it.
             self.breaker.open(self.now_ms());
             return Err(Failure::Paused);
         }
         step.end(self.judge(answer.unwrap_or_else(|_| Err(late()))))
     }
 
-    /// Asks for a sign of life in the background: no request waits for a cache that has failed a moment ago. Behind
-    /// the answer, nothing that timed out before is on its way any more.
+    /// Pings in the background while the breaker is half open, so that no request waits for a cache that has
+    /// just failed. Once the ping is answered, no command that timed out earlier is still in flight.
     fn probe(self: &Arc<Self>, key: &str) {
         if self.is_probing.swap(true, Ordering::Relaxed) {
             return;
@@ -151,15 +156,16 @@ impl Link {
         let (link, key) = (Arc::clone(self), key.to_owned());
         tokio::spawn(async move {
             if link.ping(&key).await.is_err() {
-                // The other end may be gone without a word. The old connection is used until there is another one.
+                // The peer may be gone without a reset. The old connection stays in use until a new one is
+                // open.
                 link.connect();
             }
             link.is_probing.store(false, Ordering::Relaxed);
         });
     }
 
-    /// Asks for a sign of life, whatever the breaker says. A server that only answers is not alive: the cell `key` is
-    /// read, which shows that the server takes writes.
+    /// Pings whatever the breaker's state. `PING` alone is not enough: the cell `key` is read as well, which
+    /// shows that the server accepts writes.
     pub(super) async fn ping(self: &Arc<Self>, key: &str) -> Result<(), Failure> {
         let nonce = cell::nonce();
         let asking = async {
@@ -170,7 +176,7 @@ impl Link {
         self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
     }
 
-    /// Takes a step, by the hash of the script where the server has it.
+    /// Runs the script by its hash, or from source if the server does not have it.
     async fn run(self: &Arc<Self>, call: Call<'_>) -> Result<Value, RedisError> {
         match self.query(&cell::command(true, call), self.patience).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -180,7 +186,7 @@ impl Link {
         }
     }
 
-    /// Sends a writer's token, and waits for the answer.
+    /// Sends a writer's `begin` and waits for the reply.
     pub(super) async fn announce(self: &Arc<Self>, call: Call<'_>) -> Result<(), Failure> {
         if self.breaker.state(self.now_ms()) != BreakerState::Closed && !self.is_opening() {
             return self.send(call, self.patience, SEND_PATIENCE).await;
@@ -193,14 +199,15 @@ impl Link {
         }
     }
 
-    /// Sends what has become of a writer. There is hope for an answer if its token was heard.
+    /// Sends the end of a write. Waits for a reply only if the `begin` was acknowledged.
     pub(super) async fn conclude(self: &Arc<Self>, call: Call<'_>, is_heard: bool) {
         let patience = if is_heard { self.patience } else { SEND_PATIENCE };
-        // Without an answer the token stays, and with it everything that is true.
+        // Without a reply the token stays in the cell, so readers go to the database.
         let _ = self.send(call, CONNECT_TIMEOUT, patience).await;
     }
 
-    /// Sends what must be sent whether or not anybody answers: it goes on after this has returned.
+    /// Sends a command that has to reach the server even if no reply arrives in time: it continues in the
+    /// background after this returns.
     async fn send(
         self: &Arc<Self>,
         call: Call<'_>,
@@ -209,7 +216,7 @@ impl Link {
     ) -> Result<(), Failure> {
         let step = telemetry::step(Step::Cache(call.step));
         let (link, command) = (Arc::clone(self), cell::command(false, call));
-        // The driver drops what has not been sent when nobody waits for its answer.
+        // The driver drops a command that is not sent yet once its future is dropped.
         let sending: JoinHandle<Result<Value, RedisError>> = tokio::spawn(async move {
             let answer = timeout(LATE, link.query(&command, opening_patience)).await;
             if let Ok(Ok(_)) = &answer {
@@ -225,7 +232,8 @@ impl Link {
         })
     }
 
-    /// One command, on another connection if the first one turns out to be gone: each can be carried out twice.
+    /// Runs one command, and retries it on a new connection if the first turns out to be closed: every
+    /// command is idempotent.
     async fn query(self: &Arc<Self>, command: &Cmd, opening_patience: Duration) -> Result<Value, RedisError> {
         let (number, mut connection) = self.connection(opening_patience).await?;
         match connection.query(command).await {
@@ -259,7 +267,7 @@ impl Link {
         }
     }
 
-    /// Opens a connection in the background, unless that is being done.
+    /// Opens a connection in the background, unless one is being opened.
     pub(super) fn connect(self: &Arc<Self>) {
         let starts = self.state.send_if_modified(|state| !std::mem::replace(&mut state.is_connecting, true));
         if !starts {
@@ -285,7 +293,7 @@ impl Link {
     async fn open(&self) -> Result<Connection, RedisError> {
         match &self.target {
             Target::Single(client) => {
-                // The bounds are this module's: the driver's would be a second set.
+                // This module sets the time-outs; the driver's would be a second set.
                 let config =
                     AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
@@ -314,7 +322,7 @@ impl Link {
         });
     }
 
-    /// Tells the breaker, and counts what failed.
+    /// Updates the breaker; logs and counts a failure.
     fn judge(&self, answer: Result<Value, RedisError>) -> Result<Value, Failure> {
         match answer {
             Ok(value) => {
@@ -325,7 +333,7 @@ impl Link {
                 metrics::count(metrics::CACHE_ERROR);
                 let pause_ms = self.breaker.open(self.now_ms());
                 let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, pause_ms, "the cache has not answered");
+                tracing::warn!(error, pause_ms, "the cache did not answer");
                 Err(Failure::Failed)
             }
         }
@@ -342,7 +350,7 @@ fn late() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
-/// Whether another connection may do better.
+/// Whether a new connection may help.
 fn is_of_no_use(error: &RedisError) -> bool {
     let is_standby = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
     is_standby || ((error.is_connection_dropped() || error.is_unrecoverable_error()) && !error.is_timeout())
@@ -355,11 +363,11 @@ enum BreakerState {
     HalfOpen,
 }
 
-/// Keeps requests from waiting for a cache that has not answered a moment ago.
+/// Keeps requests from waiting for a cache that has just failed.
 #[derive(Debug, Default)]
 struct Breaker {
     failures: AtomicU32,
-    /// Until when it is open.
+    /// When the open breaker becomes half open.
     open_until_ms: AtomicU64,
 }
 
@@ -378,7 +386,7 @@ impl Breaker {
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    /// Opens it, for longer each time; returns for how long, ms.
+    /// Opens the breaker, for longer each time, and returns the pause in ms.
     fn open(&self, now_ms: u64) -> u64 {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause_ms = (FIRST_PAUSE_MS << failures.min(8)).min(LONGEST_PAUSE_MS);
@@ -412,7 +420,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cache_that_is_not_there_is_an_error_at_once_and_then_left_alone() {
-        // A port that is bound and not listened on refuses.
+        // A port that is bound but not listened on refuses connections.
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("redis://{}", socket.local_addr().unwrap());

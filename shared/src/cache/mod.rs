@@ -1,91 +1,95 @@
-//! The cache: rows as they were last seen, in Valkey or Redis. It knows nothing of products.
+//! Read-through cache of rows in Valkey or Redis. Independent of any resource.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - **A read is never older than what had been committed when it began**, and so a reader never sees a version go
-//!   back, and never sees a deleted row again. The protocol below keeps this through crashes of writers between any
-//!   two steps, through restarts, flushes and evictions, and through late commands. `tests/contract/cache/model.rs` checks
-//!   every order of events of a small system, and that the usual protocols (set after a read; delete after a write)
-//!   fail the same check.
-//! - **Cache trouble never fails a request** and costs it at most `CACHE_TIMEOUT_MS`, once: after a failure a breaker keeps the
-//!   cache out of the way until it has shown a sign of life, which is asked for in the background after 100 ms at
-//!   first and every 2 s at most. Only the first write of an environment waits longer, up to
-//!   500 ms, for its connection.
-//! - Nothing is connected, allocated or asked for where `CACHE_URL` is not set. Connecting happens in the background: it
+//! - **A read never returns a state older than what was committed when the read began.** So a reader never
+//!   sees a version go back, and never sees a deleted row again. The protocol below guarantees this across
+//!   crashes of writers between any two steps, restarts, flushes, evictions and late commands.
+//!   `tests/contract/cache/model.rs` checks every order of events of a small system, and that the usual
+//!   protocols (set after a read; delete after a write) fail the same check.
+//! - **A failing cache never fails a request** and delays it by at most `CACHE_TIMEOUT_MS`, once: after a
+//!   failure a circuit breaker bypasses the cache until it answers a ping. Pings are sent in the background,
+//!   after 100 ms at first and every 2 s at most. Only the first write of an environment waits longer for its
+//!   connection, up to 500 ms.
+//! - Without `CACHE_URL` nothing is connected, allocated or called. Connecting happens in the background, so
+//!   it neither delays nor fails a cold start.
 //!   neither delays nor fails a start.
 //!
 //! # Protocol
+//! A row has one key, `<CACHE_PREFIX>:1:<resource>:<id>`, where 1 is the version of this protocol. The key
+//! holds a *cell*: a hash with a value (version, body, schema of the body), the tokens of active writers, and
+//! a generation. Every step is one call of one script (`cell.lua`) on that one key and uses the server's
+//! clock, so the protocol works on a cluster.
 //!
-//! A row has one key, `<CACHE_PREFIX>:1:<resource>:<id>`, where 1 is the number of this protocol. It holds a
-//! *cell*, a hash with a value (version, body, schema of the body), the tokens of writers at work, and a
-//! generation. Every step is one call of one script (`cell.lua`) on that one key, and reads the clock of the
-//! server, so it works on a cluster.
-//!
-//! A server that refuses writes (after a failed save, as a replica, with too few replicas, without a right that was taken
-//! from its user) would not hear of a writer, so it must not answer a reader either. A `read` therefore carries out the write
-//! commands by which `begin` leaves its token, with arguments that change nothing. Where they are refused the call fails,
-//! and the reader asks the database. A server without memory refuses neither of the two. A sign of life is such a read
-//! as well.
+//! A server that refuses writes (after a failed save, as a replica, with too few replicas, or because the
+//! user lost a permission) never learns of a writer, so it must not answer a reader either. `read` therefore
+//! runs the same write commands with which `begin` stores its token, with arguments that change nothing. If
+//! the server refuses them, the call fails and the reader goes to the database. A server that is out of
+//! memory accepts both. A ping includes such a read.
 //!
 //! | step | what it does |
 //! | --- | --- |
-//! | `read` | a value, if no writer is at work; else nothing, and a lease (the generation) for who then reads the database |
-//! | `fill` | stores what the database said, if the generation is still that of the lease and no newer version is there |
-//! | `begin` | before the statement is sent: a writer leaves its token, which ends every lease. Nobody is given a value |
-//! | `commit` | after COMMIT: takes the token back and stores the new version, or the mark of a deletion |
-//! | `abort` | the statement has certainly changed nothing: takes the token back |
-//! | `clear` | something was written that is not at hand, as after a creation: takes the token back, drops the value |
+//! | `read` | returns the value if no writer is active; otherwise a lease (the generation) for the reader that queries the database |
+//! | `fill` | stores what the database returned, if the generation still equals the lease and no newer version is stored |
+//! | `begin` | before the statement is sent: stores the writer's token, which invalidates every lease and hides the value |
+//! | `commit` | after COMMIT: removes the token and stores the new version, or a tombstone |
+//! | `abort` | the statement certainly changed nothing: removes the token |
+//! | `clear` | a change whose result is unavailable, such as a creation: removes the token and drops the value |
 //!
-//! Whoever does not know what became of a statement leaves the token. It expires after 45 s, longer than an
-//! invocation or a statement lasts, and takes the value with it: until then readers ask the database, which is
-//! right.
+//! A writer that does not know the outcome of its statement leaves the token. It expires after 45 s, longer
+//! than any invocation or statement lasts, and takes the value with it; until then readers go to the
+//! database.
 //!
-//! A cell may vanish at any time, with the tokens in it. So a new one gives no leases for a second: by then a
-//! writer that had begun before has committed, and a lease leads to what it wrote. A version that a writer stores
-//! is subject to the same rule, and to one more: whenever the cell drops a value because it no longer knows what is
-//! true, writers who had begun by then store nothing. A deletion is always stored: ids are never used again. A row
-//! is therefore cached by the second read that misses, not by the first.
+//! A cell may vanish at any time together with its tokens. A new cell therefore grants no leases for one
+//! second: by then a writer that began earlier has committed, and a lease reads what it wrote. The same rule
+//! applies to a version that a writer stores, and one more: whenever a cell drops a value because its state
+//! has become uncertain, writers that had begun by then store nothing. A tombstone is always stored, because
+//! ids are never reused. As a result, a row is cached by the second read that misses, not by the first.
 //!
-//! A writer that gets no answer to `begin` writes all the same, and stores nothing afterwards (`clear`). What was
-//! sent is still in the socket of a frozen server, which carries it out before what arrives later: it is never
-//! taken back, and a reader whose question timed out waits for a sign of life before it asks again.
+//! A writer that gets no reply to `begin` still writes, and stores nothing afterwards (`clear`). A command
+//! that was sent stays in the socket of a frozen server, which runs it before anything that arrives later. So
+//! commands are never withdrawn, and a reader whose command timed out waits for a ping to be answered before
+//! it asks again.
 //!
-//! # What remains
+//! # Limitations
 //!
-//! In these cases a read may be older than it should, until the value is no longer fresh (`CACHE_TTL_SECONDS`, at
-//! most 66 s by default), or until the row is written again:
+//! In these cases a read may return an outdated row until the value is stale (`CACHE_TTL_SECONDS`, at most 66
+//! s by default) or the row is written again:
 //!
-//! - A failover to a replica, or a restart from a snapshot, without the last commands: a `begin` may be lost.
-//! - A writer that cannot reach the cache while others can, or that has no connection yet to a frozen server that
-//!   wants TLS, a password or a cluster's map first: its `begin` is never heard. Without these, as
-//!   in `redis://host`, connecting takes no answer, and the `begin` waits in the socket.
-//! - A server that refuses a writer's `begin` and its end, and takes writes again before the reader asks: it still has what
-//!   it held.
-//! - A user of the cache who may `evalsha` and not `eval`, or functions with different users: readers read by the hash,
-//!   writers send the script.
-//! - A cell lost while a writer takes more than a second from `begin` to COMMIT, and a reader misses in that time.
-//! - Rows that were changed by others than this service: in SQL, by hand.
-//! - Reads from a lagging standby (a reader endpoint): they are as old as the standby, with or without a cache.
+//! - A failover to a replica, or a restart from a snapshot, that lost the last commands: a `begin` may be
+//!   lost.
+//! - A writer that cannot reach the cache while others can, or that has no connection yet to a frozen server
+//!   that requires TLS, a password or a cluster map first: its `begin` never arrives. Without these, as with
+//!   `redis://host`, connecting needs no reply, and the `begin` waits in the socket.
+//! - A server that refuses a writer's `begin` and its end, and accepts writes again before the next read: it
+//!   still has the old value.
+//! - A cache user that is allowed `evalsha` but not `eval`, or functions with different users: readers call
+//!   the script by its hash, writers send its source.
+//! - A cell that is lost while a writer takes more than a second from `begin` to COMMIT, if a reader misses
+//!   in that time.
+//! - Rows changed outside this service, for example by SQL.
+//! - Reads from a lagging standby (a reader endpoint): they are as old as the standby, with or without a
+//!   cache.
 //!
 //! # Fallback
 //!
-//! A value that is no longer fresh is kept for `STALE_IF_ERROR_SECONDS` more. A read gets it along with its lease,
-//! then asks the database, with a second's patience; if the database cannot answer, the value is served. It is as
-//! sure as a fresh one: no writer has been at work on it. So a row whose write was under way when the database
-//! went, outcome unknown, is 503 rather than old; writers take their token only once they have a connection to the
-//! database, so an outage does not make rows unreadable.
+//! A stale value is kept for another `STALE_IF_ERROR_SECONDS`. A read receives it together with a lease, then
+//! queries the database for at most one second; if the database cannot answer, the stale value is served. No
+//! writer has been active on it, so it is as reliable as a fresh one. A row whose write was under way when
+//! the database failed, outcome unknown, is answered with 503 rather than an old value. Writers store their
+//! token only once they have a database connection, so an outage does not make rows unreadable.
 //!
-//! `Age` says how old the answer is. `Cache-Status` (RFC 9211) says `hit; ttl=N` for a value that was not
-//! asked of the database, `fwd=uri-miss`, `fwd=stale` or `fwd=miss` where the database answered, and `hit; ttl=-N;
+//! `Age` is the age of the response. `Cache-Status` (RFC 9211) is `hit; ttl=N` for a value served without
+//! asking the database, `fwd=uri-miss`, `fwd=stale` or `fwd=miss` if the database answered, and `hit; ttl=-N;
 //! detail=database-unavailable` for the fallback: section 2.1 calls a stale response that is used because the
-//! origin cannot be reached a hit, section 2.4 gives it a negative `ttl`, and `fwd-status` is for a status that a
-//! next hop has sent, which none has.
+//! origin is unreachable a hit, section 2.4 gives it a negative `ttl`, and `fwd-status` needs a status code
+//! from the next hop, and there is none.
 //!
 //! # Lists and searches are not cached
 //!
-//! Any write may change any list, so a list could only be cached for a time, without the promise above, or under a
-//! generation that every write raises, which one key on one node would have to count. docs/reliability.md has the
-//! figures that the decision rests on.
+//! Any write may change any list. A list could only be cached for a fixed time, without the guarantee above,
+//! or under a generation that every write increments, which would put one hot key on one node.
+//! docs/reliability.md has the figures behind this decision.
 
 mod cell;
 mod config;
@@ -103,15 +107,15 @@ use crate::{
     http::Versioned,
 };
 
-/// A resource that may be cached, for as long as its [representation](Versioned::REPRESENTATION) is the same: values that
-/// another release has stored are none.
+/// A resource that may be cached. Values stored by a release with another
+/// [representation](Versioned::REPRESENTATION) are ignored.
 pub trait Cached: Versioned + Serialize + DeserializeOwned {
-    /// Its name, in keys and in what a client is told: "product".
+    /// Its name, in keys and in error messages: "product".
     const NAME: &'static str;
 
-    /// The resource of a row.
+    /// Reads the resource from a row.
     ///
     /// # Errors
-    /// When a column is missing or has another type.
+    /// If a column is missing or has another type.
     fn from_row(row: &Row) -> Result<Self, db::Error>;
 }

@@ -1,4 +1,4 @@
-//! The cache as the rest of the library uses it: typed, by resource and id, and never an error.
+//! The cache's interface for the rest of the library: typed, by resource and id, without errors.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::telemetry::{self, Step, metrics};
 
-/// How long it is known that there is no such row.
+/// How long a missing row stays fresh.
 const NONE_FRESH: Duration = Duration::from_secs(5);
 
 /// The cache of an execution environment.
@@ -25,41 +25,41 @@ struct Shared {
     limits: Limits,
 }
 
-/// The cache has not answered, which is logged and counted.
+/// The cache did not answer; already logged and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unanswered;
 
-/// What the cache says of a row.
+/// The result of a cache read.
 #[derive(Debug)]
 pub enum Lookup<T> {
-    /// It was not asked, for it has failed a moment ago.
+    /// The cache was not asked, because it has just failed.
     Paused,
-    /// It has not answered, or wants to be left alone: what the database says is not to be stored.
+    /// The cache did not answer, or a writer is active: the database's result must not be stored.
     Unknown,
-    /// It knows nothing. What the database says can be stored under this lease.
+    /// Nothing is cached. The database's result can be stored under this lease.
     Miss(Lease),
-    /// It knows something that is fresh.
+    /// A fresh value.
     Fresh(Found<T>),
-    /// It knows something that will do while the database is away.
+    /// A stale value, for use if the database is unavailable.
     Stale(Found<T>, Lease),
 }
 
-/// A row of the cache.
+/// A cached row.
 #[derive(Debug)]
 pub struct Found<T> {
-    /// The row; none if there is none.
+    /// The row; `None` if it did not exist.
     pub row: Option<T>,
-    /// How long ago that was known.
+    /// How long ago the value was current.
     pub age: Duration,
-    /// For how many more seconds it is fresh; below zero if it no longer is.
+    /// The remaining freshness lifetime in seconds; negative if stale.
     pub ttl_seconds: i64,
 }
 
-/// The right to fill a cell.
+/// Permission to fill a cell.
 #[derive(Debug)]
 pub struct Lease(String);
 
-/// A write under way. Dropped without an end, it leaves its token: nobody is given a value until that expires.
+/// A write in progress. If it is dropped without `end`, its token stays and hides the value until it expires.
 #[derive(Debug)]
 #[must_use]
 pub struct Write {
@@ -67,23 +67,23 @@ pub struct Write {
     key: String,
     schema: u32,
     token: String,
-    /// Whether the cache has answered.
+    /// Whether the cache has acknowledged the `begin`.
     is_heard: bool,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It has changed nothing.
+    /// Nothing changed.
     Unchanged,
-    /// The row is this now.
+    /// The row's new state.
     Known(Known),
-    /// It has changed something, and how the row is now is not at hand.
+    /// The row changed, but its new state is unavailable.
     Changed,
 }
 
 impl Cache {
-    /// The cache of `config`. Does not connect yet.
+    /// A cache configured by `config`. Does not connect yet.
     pub fn new(config: CacheConfig) -> Self {
         let CacheConfig { target, patience, prefix, limits } = config;
         Self(Arc::new(Shared { link: Link::new(target, patience), prefix, limits }))
@@ -94,17 +94,17 @@ impl Cache {
         self.0.link.connect();
     }
 
-    /// Asks for a sign of life, as long as the cache is waited for.
+    /// Pings the cache, waiting as long as a request would.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the cache does not answer.
     pub async fn ping(&self) -> Result<(), Unanswered> {
         let asking = telemetry::step(Step::Cache("ping"));
         let key = format!("{}:1:health", self.0.prefix);
         asking.end(self.0.link.ping(&key).await).map_err(|_| Unanswered)
     }
 
-    /// What the cache says of the row `id`. `is_last_resort`: asked even if it has failed a moment ago.
+    /// Reads the row `id`. With `is_last_resort` the cache is asked even if it has just failed.
     pub async fn read<T: Cached>(&self, id: Uuid, is_last_resort: bool) -> Lookup<T> {
         let key = self.key::<T>(id);
         let call = Call { step: "read", key: &key, arguments: &[&nonce(), &T::REPRESENTATION.to_string()] };
@@ -117,13 +117,14 @@ impl Cache {
             Ok(lookup) => lookup,
             Err(error) => {
                 metrics::count(metrics::CACHE_ERROR);
-                tracing::warn!(error = &*error, key, "the cache holds what nobody has stored");
+                tracing::warn!(error = &*error, key, "the cache holds an invalid value");
                 Lookup::Unknown
             }
         }
     }
 
-    /// Stores what the database said under `lease`: a row or that there is none. Returns whether it is stored.
+    /// Stores the database's result under `lease`: the row, or that it does not exist. Returns whether it was
+    /// stored.
     pub async fn fill<T: Cached>(&self, id: Uuid, Lease(lease): Lease, row: Option<&T>) -> bool {
         let Ok(known) = row.map_or(Ok(Known::None), known) else { return false };
         let (key, schema) = (self.key::<T>(id), T::REPRESENTATION.to_string());
@@ -134,7 +135,7 @@ impl Cache {
         answer.is_ok_and(|answer| answer == redis::Value::Int(1))
     }
 
-    /// Says that the row `id` is about to be written. Must be called before the statement is sent.
+    /// Announces a write of the row `id`. Must be called before the statement is sent.
     pub async fn begin<T: Cached>(&self, id: Uuid) -> Write {
         let (key, token) = (self.key::<T>(id), nonce());
         let call = Call { step: "begin", key: &key, arguments: &[&token] };
@@ -146,8 +147,8 @@ impl Cache {
         format!("{}:1:{}:{}", self.0.prefix, T::NAME, id.simple())
     }
 
-    /// How long a value is fresh, and how long it is kept, ms. A tenth more or less, so that what was stored together
-    /// does not end together.
+    /// How long a value is fresh and how long it is kept, in ms. Jittered by up to 10 %, so that values
+    /// stored together do not expire together.
     fn times(&self, known: &Known) -> (String, String) {
         let Limits { fresh, stale_if_error } = self.0.limits;
         let fresh = jittered_ms(fresh);
@@ -157,7 +158,7 @@ impl Cache {
                 let none_fresh = jittered_ms(NONE_FRESH);
                 (none_fresh, none_fresh)
             }
-            // Never again anything else.
+            // A deletion is final.
             Known::Gone => (life, life),
             Known::Version(_) => (fresh, life),
         };
@@ -166,14 +167,14 @@ impl Cache {
 }
 
 impl Write {
-    /// Says what became of it.
+    /// Reports the result of the write.
     pub async fn end(self, outcome: Outcome) {
         let Self { cache, key, schema, token, is_heard } = self;
         let send = async |step, arguments: &[&str]| {
             cache.0.link.conclude(Call { step, key: &key, arguments }, is_heard).await;
         };
         match outcome {
-            // A version is only as good as a token that was there in time.
+            // Without an acknowledged token, a reader may have stored an older version in the meantime.
             Outcome::Known(Known::Version(_)) if !is_heard => send("clear", &[&token]).await,
             Outcome::Unchanged => send("abort", &[&token]).await,
             Outcome::Changed => send("clear", &[&token]).await,
@@ -186,7 +187,7 @@ impl Write {
     }
 }
 
-/// What a writer knows of `row` after it has written it.
+/// The outcome of a write that returned `row`.
 pub fn written<T: Cached>(row: &T) -> Outcome {
     known(row).map_or(Outcome::Changed, Outcome::Known)
 }
@@ -195,7 +196,7 @@ fn known<T: Cached>(row: &T) -> Result<Known, serde_json::Error> {
     Ok(Known::Version(Version { version: row.version(), body: serde_json::to_string(row)? }))
 }
 
-/// A reading with its row, which must be the one that was asked for.
+/// Parses a cell's value, which must be the row that was asked for.
 fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, Box<dyn Error>> {
     let (known, age, ttl_ms, lease) = match reading {
         Reading::Busy => return Ok(Lookup::Unknown),
@@ -215,13 +216,13 @@ fn lookup<T: Cached>(id: Uuid, reading: Reading) -> Result<Lookup<T>, Box<dyn Er
     let found = Found { row, age, ttl_seconds: ttl_ms.div_euclid(1_000) };
     Ok(match lease {
         None => Lookup::Fresh(found),
-        // That there was none is no answer while nobody can say whether there is one now.
+        // A stale "does not exist" is not served: the row may have been created since.
         Some(lease) if found.row.is_none() => Lookup::Miss(Lease(lease)),
         Some(lease) => Lookup::Stale(found, Lease(lease)),
     })
 }
 
-/// `time` in ms, a tenth more or less.
+/// `time` in ms, plus or minus up to 10 %.
 fn jittered_ms(time: Duration) -> u128 {
     let random = Uuid::now_v7().as_u128() % 201;
     time.as_millis() * (900 + random) / 1_000

@@ -1,7 +1,9 @@
-//! The words in which handlers and types declare the API's contract (OpenAPI), for the attributes of `utoipa`.
+//! The responses and parameters with which handlers and types declare the API's contract (OpenAPI), for the
+//! attributes of `utoipa`.
 //!
-//! Responses and parameters that many operations share are components of the document: here they only have names. The
-//! document is built by the crate `api` and published as a file; none of this runs in a function.
+//! Responses and parameters shared by many operations are components of the document; here they are only
+//! referenced by name. The crate `api` builds the document, which is published as a file; none of this runs
+//! in a function.
 
 mod parameters;
 mod responses;
@@ -16,23 +18,23 @@ pub use utoipa::{IntoParams, openapi};
 
 use serde_json::Value;
 
-/// A type that the document shows an example of.
+/// A type with an example in the document.
 pub trait Example {
     /// The example: JSON as a client sends or reads it.
     fn example() -> Value;
 }
 
-/// What operations answer: it brings its schemas into the document wherever a response names it.
+/// The content of a response. Its schemas are added to the document wherever a response refers to it.
 pub trait Component {
-    /// The segment of the paths below which it can be found, if it is a resource: "products".
+    /// The path segment of its collection, if it is a resource: "products".
     const COLLECTION: Option<&'static str> = None;
 
     /// The name of its schema.
     fn name() -> String;
 
-    /// Its schema, and those that it refers to, by their names.
+    /// Its schema and those it refers to, each with its name.
     fn schemas() -> Vec<(String, Value)>;
 
-    /// An example of it.
+    /// An example value.
     fn example() -> Value;
 }

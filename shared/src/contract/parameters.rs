@@ -10,30 +10,31 @@ use utoipa::{
 
 use crate::{history::Reason, http::Limit, text::text};
 
-/// An entity tag list as [`Preconditions`](crate::http::Preconditions) reads it (RFC 9110, section 13.1.1).
+/// A list of entity tags as [`Preconditions`](crate::http::Preconditions) parses it (RFC 9110, section
+/// 13.1.1).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 const DATE: &str = "Sat, 21 Nov 2026 09:30:00 GMT";
 const TAG: &str = "\"01936b5e7c007000800000000000000a.3.1\"";
 
-/// Conditions of a read: 304 when nothing has changed.
+/// Preconditions of a read: 304 if nothing has changed.
 #[derive(Debug)]
 pub struct Revalidation;
 
 impl IntoParams for Revalidation {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![
-            tags("If-None-Match", "304 if the representation has one of these tags (weak comparison)."),
+            tags("If-None-Match", "304 if the representation matches one of these tags (weak comparison)."),
             header(
                 "If-Modified-Since",
-                "304 if it was not changed after this HTTP date. Ignored beside If-None-Match, and where it is no date.",
+                "304 if the resource has not changed since this HTTP date. Ignored if If-None-Match is present or the date is invalid.",
                 text(),
                 DATE,
             ),
-            tags("If-Match", "412 unless the representation has one of these tags (strong comparison)."),
+            tags("If-Match", "412 unless the representation matches one of these tags (strong comparison)."),
             header(
                 "If-Unmodified-Since",
-                "412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.",
+                "412 if the resource has changed since this HTTP date. Ignored if If-Match is present or the date is invalid.",
                 text(),
                 DATE,
             ),
@@ -41,7 +42,7 @@ impl IntoParams for Revalidation {
     }
 }
 
-/// Conditions of a write: 412 when another was faster.
+/// Preconditions of a write: 412 if the resource has changed in the meantime.
 #[derive(Debug)]
 pub struct Conditions;
 
@@ -50,20 +51,20 @@ impl IntoParams for Conditions {
         vec![
             tags(
                 "If-Match",
-                "412 unless the current version has one of these tags: no update is lost. Required (428) where the service is set up so.",
+                "412 unless the current version matches one of these tags, which prevents lost updates. Required (428) if the service is configured so.",
             ),
             header(
                 "If-Unmodified-Since",
-                "412 if it was changed after this HTTP date. Ignored beside If-Match, and where it is no date.",
+                "412 if the resource has changed since this HTTP date. Ignored if If-Match is present or the date is invalid.",
                 text(),
                 DATE,
             ),
-            tags("If-None-Match", "412 if the current version has one of these tags."),
+            tags("If-None-Match", "412 if the current version matches one of these tags."),
         ]
     }
 }
 
-/// The key of a POST that may be repeated.
+/// The key that makes a POST safe to retry.
 #[derive(Debug)]
 pub struct IdempotencyKey;
 
@@ -72,28 +73,28 @@ impl IntoParams for IdempotencyKey {
         let key = text().pattern(Some("^[!-~]([ -~]{0,253}[!-~])?$"));
         vec![header(
             "Idempotency-Key",
-            "A key of the caller's own choice, such as a UUID. For 24 hours the same key and body have one effect, and are answered what the first request was.",
+            "A key chosen by the client, such as a UUID. For 24 hours, a repeated request with the same key and body has no further effect and gets the response of the first.",
             key,
             "8e03978e-40d5-43e8-bc93-6894a57f9324",
         )]
     }
 }
 
-/// Why a write is made.
+/// The reason for a write.
 #[derive(Debug)]
 pub struct AuditReason;
 
 impl IntoParams for AuditReason {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Why, for the history of what is changed: one line of text in UTF-8. Where a client can send \
-            nothing but ASCII, as browsers, Node.js and most libraries do, an extended value of RFC 8187: \
+        let description = "The reason for the change, recorded in the history: one line of text in UTF-8. Clients that can send \
+            only ASCII, such as browsers, Node.js and most libraries, use an extended value of RFC 8187: \
             `UTF-8''Caf%C3%A9%20ferm%C3%A9` is `Café fermé`.";
         let reason = parameter(ParameterIn::Header, "X-Audit-Reason", description, Reason::schema());
         vec![reason.example(Some("New prices from December on".into())).build()]
     }
 }
 
-/// Which page of a list.
+/// The page of a list.
 #[derive(Debug)]
 pub struct Paging;
 
@@ -101,18 +102,18 @@ impl IntoParams for Paging {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let cursor = text().pattern(Some("^[A-Za-z0-9_-]+$")).build();
         vec![
-            query("limit", "Items of a page. More than 100 is taken as 100.", Limit::schema()),
-            query("cursor", "`next_cursor` of the page before, for the same filters and order.", cursor),
+            query("limit", "The maximum number of items per page. Values over 100 are treated as 100.", Limit::schema()),
+            query("cursor", "The `next_cursor` of the previous page, with the same filters and order.", cursor),
         ]
     }
 }
 
-/// A query parameter that may be left out.
+/// An optional query parameter.
 pub fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     parameter(ParameterIn::Query, name, description, schema).build()
 }
 
-/// A query parameter that must be there, with an example.
+/// A required query parameter, with an example.
 pub fn required_query(
     name: &str,
     description: &str,

@@ -1,4 +1,4 @@
-//! What operations answer, by the names of the document's components.
+//! The responses of operations, by the names of the document's components.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -10,8 +10,8 @@ use utoipa::{
 
 use super::Component;
 
-/// The extension by which a response brings what it answers into the document: `answer` (`one`, `created` or `page`), and the
-/// name, schemas, example and collection of the component.
+/// The extension by which a response adds its content to the document: `answer` (`one`, `created` or `page`),
+/// and the component's name, schemas, example and collection.
 pub const ANSWERS: &str = "x-answers";
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -21,7 +21,7 @@ fn responses<const N: usize>(components: [(&str, &str); N]) -> Responses {
     components.into_iter().map(reference).collect()
 }
 
-/// A response with `T` in the form of `answer`.
+/// A response with `T` in the given form.
 fn answer<T: Component>(answer: &str) -> RefOr<Response> {
     let component = json!({
         "answer": answer,
@@ -36,7 +36,7 @@ fn answer<T: Component>(answer: &str) -> RefOr<Response> {
         .into()
 }
 
-/// `all`, with the response of that status.
+/// `all` plus `response` for `status`.
 fn with(mut all: Responses, status: &str, response: RefOr<Response>) -> Responses {
     all.insert(status.to_owned(), response);
     all
@@ -63,7 +63,7 @@ impl<T: Component> IntoResponses for Listed<T> {
     }
 }
 
-/// 201 with a new `T`, or the refusals of its `Idempotency-Key` and of its body.
+/// 201 with a new `T`, or the errors of its `Idempotency-Key` and body.
 #[derive(Debug)]
 pub struct Created<T>(PhantomData<T>);
 
@@ -76,7 +76,7 @@ impl<T: Component> IntoResponses for Created<T> {
     }
 }
 
-/// 200 with the changed `T`, or the refusals of its conditions and of its body.
+/// 200 with the changed `T`, or the errors of its preconditions and body.
 #[derive(Debug)]
 pub struct Changed<T>(PhantomData<T>);
 
@@ -89,8 +89,8 @@ impl<T: Component> IntoResponses for Changed<T> {
     }
 }
 
-/// 200 with one `T` that is no representation of a resource of its own, or is made of one: an action's answer, which no
-/// condition can be about.
+/// 200 with one `T` that is not the representation of a resource, such as the result of an action: no
+/// precondition applies to it.
 #[derive(Debug)]
 pub struct Answered<T>(PhantomData<T>);
 
@@ -100,7 +100,7 @@ impl<T: Component> IntoResponses for Answered<T> {
     }
 }
 
-/// Makes a type that stands for components of the document.
+/// Declares types that refer to components of the document.
 macro_rules! named {
     ($($(#[$documentation:meta])* $name:ident: [$(($status:literal, $component:literal)),+ $(,)?];)+) => {
         $(
@@ -118,30 +118,30 @@ macro_rules! named {
 }
 
 named! {
-    /// 204, or the refusals of the conditions.
+    /// 204, or the errors of the preconditions.
     Deleted: [
         ("204", "Deleted"),
         ("404", "NotFound"),
         ("412", "PreconditionFailed"),
         ("428", "PreconditionRequired"),
     ];
-    /// 400: parameters or headers are malformed.
+    /// 400: malformed parameters or headers.
     BadRequest: [("400", "BadRequest")];
-    /// 400, 413, 415 and 422: what may be wrong with a request that has a body.
+    /// 400, 413, 415 and 422: the errors of a request with a body.
     BadRequestBody: [
         ("400", "BadRequest"),
         ("413", "BodyTooLarge"),
         ("415", "UnsupportedMediaType"),
         ("422", "InvalidBody"),
     ];
-    /// 200 or 503: what was checked.
+    /// 200 or 503: the result of the health checks.
     Checked: [("200", "Health"), ("503", "Unhealthy")];
-    /// 200 with this very document, or 304, or 412.
+    /// 200 with the OpenAPI document, or 304, or 412.
     ContractRead: [("200", "Contract"), ("304", "NotModified"), ("412", "PreconditionFailed")];
-    /// 200 with the page that shows it, or 304, or 412.
+    /// 200 with the documentation page, or 304, or 412.
     PageRead: [("200", "Documentation"), ("304", "NotModified"), ("412", "PreconditionFailed")];
-    /// 404.
+    /// 404: the resource does not exist.
     NotFound: [("404", "NotFound")];
-    /// 409: the state of things does not allow it.
+    /// 409: the request conflicts with the current state.
     Conflict: [("409", "Conflict")];
 }

@@ -1,42 +1,42 @@
-//! What an execution environment remembers of a database in trouble: so long, questions that can be answered without it
-//! are, and one of them now and then finds out whether the trouble is over.
+//! Circuit breaker of an execution environment for the database. While it is open, reads that can be served
+//! from the cache skip the database; now and then one of them probes it.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-/// How much longer than the last failure has taken nobody asks: a failure that is known at once, as of a server that is
-/// not there, keeps nobody from asking again at once.
+/// The pause is this many times as long as the last failure took: after a failure that is detected at once,
+/// such as a refused connection, the next request may try again at once.
 const PAUSE_FACTOR: u32 = 4;
 
-/// The longest such time: how late an environment may notice that the database is well again.
+/// The longest pause, which bounds how late an environment notices that the database has recovered.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// Closed while the database is well.
+/// Closed while the database answers.
 #[derive(Debug, Default)]
 pub(super) struct Circuit(Mutex<Option<Trouble>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Trouble {
     pause: Duration,
-    /// Wall-clock time, as a monotonic clock may stand still in a frozen environment.
+    /// Wall-clock time, because a monotonic clock may stop in a frozen environment.
     since: SystemTime,
 }
 
 impl Circuit {
-    /// Notes that the database could not answer, and how long that took.
+    /// Records that the database did not answer, and after how long.
     pub(super) fn open(&self, wait: Duration) {
         let pause = wait.saturating_mul(PAUSE_FACTOR).min(LONGEST_PAUSE);
         self.with(|trouble| *trouble = Some(Trouble { pause, since: SystemTime::now() }));
     }
 
-    /// Notes that the database has answered.
+    /// Records that the database answered.
     pub(super) fn close(&self) {
         self.with(|trouble| *trouble = None);
     }
 
-    /// Whether the caller may ask. After a pause one caller may, and the next pause begins.
+    /// Whether the caller may query the database. After each pause one caller may, and the next pause begins.
     pub(super) fn lets_through(&self) -> bool {
         self.with(|trouble| match trouble {
             None => true,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     impl Circuit {
-        /// As if `time` had passed.
+        /// Moves the start of the trouble back by `time`.
         fn wait(&self, time: Duration) {
             self.with(|trouble| {
                 if let Some(trouble) = trouble {

@@ -1,7 +1,8 @@
-//! One connection: how it is opened, how a statement runs on it, and when it is fit for another request.
+//! One connection: opening it, running a statement on it, and checking that it can be reused.
 //!
-//! A statement that takes too long is cancelled, and keeps its connection until the server has answered: a connection
-//! that is dropped sooner leaves its backend at work, and the next one adds a backend to it.
+//! A statement that takes too long is cancelled and keeps its connection until the server has answered:
+//! dropping the connection earlier would leave its backend running, and the next connection would add another
+//! one.
 
 use std::{
     fmt,
@@ -29,59 +30,60 @@ use crate::{
     telemetry::{self, Step},
 };
 
-/// Longest wait for one host. Longer than a healthy handshake ever takes, short enough for a client.
+/// Longest attempt to connect to one host. Longer than any healthy handshake takes, short enough for a
+/// client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Interval after which a silent connection is probed by TCP: shorter than what middleboxes forget.
+/// Interval after which TCP probes a silent connection: shorter than the idle time-outs of middleboxes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// Longest wait for the acknowledgement of sent data.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that was idle for longer is asked before it is used: Lambda may have frozen the environment, and
-/// the other end may have gone.
+/// A connection that was idle for longer is checked before it is used: Lambda may have frozen the
+/// environment, and the peer may be gone.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Longest wait for the answer to that question.
+/// Longest wait for that check.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Longest time for cancelling a statement and for the answer that it then gets.
+/// Longest wait for a cancel request and for the reply to the cancelled statement.
 pub(super) const CANCEL_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// After this time an unanswered statement is given up along with its connection: longer than the `statement_timeout`
-/// of the functions' roles, so no backend is at work on it any more.
+/// A connection whose statement is unanswered for this long is dropped. Longer than the `statement_timeout`
+/// of the functions' roles, so its backend is no longer running the statement.
 const ABANDON_AFTER: Duration = Duration::from_secs(35);
 
-/// A connection and what is known of its other end.
+/// A connection and the state that decides whether it can be reused.
 pub(super) struct Connection {
     client: Client,
     /// Reads and writes the socket. The socket is closed when this task ends.
     work: JoinHandle<()>,
     tls: MakeRustlsConnect,
-    /// Wall-clock time, as a monotonic clock may stand still in a frozen environment.
+    /// Wall-clock time, because a monotonic clock may stop in a frozen environment.
     last_used: SystemTime,
-    /// When a statement was sent that has not been answered.
+    /// When the unanswered statement was sent, if there is one.
     unanswered_since: Option<SystemTime>,
-    /// Whether a cancel request was sent that may still arrive.
+    /// Whether a cancel request may still be in flight.
     has_open_cancel: bool,
     /// The time limit of a statement.
     alarm: Alarm,
 }
 
-/// Whether a connection can take a statement.
+/// Whether a connection can run a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fitness {
     /// It can.
     Ready,
-    /// Its last statement has not been answered.
+    /// Its last statement is still unanswered.
     Busy,
-    /// It has to be closed and replaced.
+    /// It must be closed and replaced.
     Spent,
 }
 
 impl Connection {
-    /// Runs a statement and waits until `deadline` for its rows. A late statement is cancelled; this takes
-    /// [`CANCEL_TIMEOUT`] more at most.
+    /// Runs a statement and waits until `deadline` for its rows. A late statement is cancelled, which takes
+    /// at most [`CANCEL_TIMEOUT`] more.
     pub(super) async fn ask(
         &mut self,
         sql: &str,
@@ -105,7 +107,7 @@ impl Connection {
         self.unanswered_since = None;
         match answer {
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
-                // The one request has done its work, and cannot hit another statement.
+                // The cancel request has been consumed and cannot hit another statement.
                 self.has_open_cancel = false;
                 self.last_used = SystemTime::now();
                 Err(Error::Cancelled)
@@ -114,8 +116,8 @@ impl Connection {
         }
     }
 
-    /// Whether a statement can be sent, which may take until `by` to find out: an unanswered statement is cancelled
-    /// and waited for, and a connection that was idle for long is checked.
+    /// Checks whether a statement can be sent, within `by`: cancels an unanswered statement and waits for its
+    /// end, and pings the server after a long idle time.
     pub(super) async fn fitness(&mut self, by: Instant) -> Fitness {
         let Some(since) = self.unanswered_since else {
             return if self.has_open_cancel || !self.is_alive_after_idling(by).await {
@@ -131,10 +133,10 @@ impl Connection {
             let _ = timeout_at(by, timeout(CANCEL_TIMEOUT, cancel(&self.client, &self.tls))).await;
         }
         match timeout_at(by, self.client.check_connection()).await {
-            // Answered, or closed. The cancel request may yet arrive, and must not hit another statement.
+            // Answered, or closed. The cancel request may still arrive and must not hit another statement.
             Ok(_) => Fitness::Spent,
             Err(_) if is_abandoned => {
-                tracing::warn!("an unanswered statement is given up with its connection");
+                tracing::warn!("closing a connection whose statement is still unanswered");
                 Fitness::Spent
             }
             Err(_) => Fitness::Busy,
@@ -152,26 +154,27 @@ impl Connection {
         if is_alive {
             self.last_used = SystemTime::now();
         } else {
-            tracing::info!(idle_seconds = idle.as_secs(), "an idle connection was lost, opening another");
+            tracing::info!(idle_seconds = idle.as_secs(), "an idle connection was lost, opening a new one");
         }
         is_alive
     }
 
-    /// Waits until the server has ended the transaction of a statement that it refused, or has closed the connection. It
-    /// tells the error first, and until then holds what the next attempt needs, such as an idempotency key.
+    /// Waits until the server has rolled back the transaction of a failed statement or closed the connection.
+    /// The server reports the error first, and until the rollback the transaction holds locks that the next
+    /// attempt needs, such as that on an idempotency key.
     pub(super) async fn settle(&self) {
         let _ = timeout(CANCEL_TIMEOUT, self.client.check_connection()).await;
     }
 
-    /// Closes the socket, and returns when it is closed.
+    /// Closes the socket and waits until it is closed.
     pub(super) async fn close(mut self) {
         self.work.abort();
         let _ = (&mut self.work).await;
     }
 }
 
-/// Asks the server to cancel what `client` waits for, over another socket that is closed right after. RDS Proxy ignores
-/// it.
+/// Sends a cancel request for the statement that `client` waits for, over another socket that is closed right
+/// after. RDS Proxy ignores cancel requests.
 async fn cancel(client: &Client, tls: &MakeRustlsConnect) {
     if let Err(error) = client.cancel_token().cancel_query(tls.clone()).await {
         tracing::debug!(%error, "a statement could not be cancelled");
@@ -216,8 +219,8 @@ impl Manager {
         Self { credentials, extra_roots }
     }
 
-    /// Opens a connection with the credentials in use. When the server refuses them, the versions of the
-    /// secret are tried in turn, and the one that works is remembered: a rotation costs no request.
+    /// Opens a connection with the current credentials. If the server rejects them, tries the versions of the
+    /// secret in turn and caches the one that works, so that a rotation fails no request.
     async fn open(&self) -> Result<Connection, Error> {
         let current = self.credentials.current().await?;
         let refusal = match self.open_with(&current.config).await {
@@ -228,7 +231,7 @@ impl Manager {
             Err(refusal) if self.credentials.can_be_renewed() && is_refused_login(&refusal) => refusal,
             Err(error) => return Err(error),
         };
-        tracing::warn!(error = %refusal, "the database refused the credentials, fetching the secret again");
+        tracing::warn!(error = %refusal, "the database rejected the credentials, fetching the secret again");
         let mut tried = vec![current.config];
         for (attempt, stage) in (1..).zip(Stage::AFTER_REFUSAL) {
             let is_last = attempt == Stage::AFTER_REFUSAL.len();
@@ -236,7 +239,7 @@ impl Manager {
                 Ok(candidate) if is_last || !tried.contains(&candidate.config) => candidate,
                 Ok(_) => continue,
                 Err(error) => {
-                    tracing::warn!(%error, "a version of the secret cannot be had");
+                    tracing::warn!(%error, "a version of the secret cannot be fetched");
                     continue;
                 }
             };
@@ -264,7 +267,8 @@ impl Manager {
             Host::Tcp(host) => Some(host.as_str()),
             Host::Unix(_) => None,
         });
-        // One kind of connection, with TLS or without: each kind is a driver of its own in the binary.
+        // One driver type with and without TLS: a second instantiation would add a second driver to the
+        // binary.
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => tls::unused(),
             _ => tls::connector(hosts, self.extra_roots.as_deref()),
@@ -274,7 +278,7 @@ impl Manager {
     }
 }
 
-/// Waits for a connection and lets it work in the background.
+/// Waits for the connection and spawns the task that drives it.
 async fn run<S, T>(
     connecting: impl Future<Output = Result<(Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>>,
     tls: MakeRustlsConnect,
@@ -282,7 +286,7 @@ async fn run<S, T>(
 where
     tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
-    // The driver's time-out is for each address of the host; this one is for all of them.
+    // The driver's time-out applies to each address of the host; this one to all of them together.
     let connected = timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| Error::TimedOut)?;
     let (client, connection) = connected.map_err(Error::Unreachable)?;
     let work = tokio::spawn(async move {
@@ -301,7 +305,7 @@ where
     })
 }
 
-/// Whether the server refused who we say we are: a wrong password, or a role that is not there any more.
+/// Whether the server rejected the login: a wrong password, or a role that does not exist.
 fn is_refused_login(error: &Error) -> bool {
     let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
     error.code().is_some_and(|code| refusals.contains(code))
@@ -312,14 +316,15 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        // Boxed: opening is rare, and the state of every statement would have to hold it.
+        // Boxed because opening is rare: otherwise the future of every statement would be as large.
         let opening: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.open());
         let connecting = telemetry::step(Step::Connect);
         connecting.end(opening.await)
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
-        // Whatever takes time is asked by `Connection::fitness`: the pool drops a connection that is waited for here.
+        // Checks that take time are left to `Connection::fitness`: the pool drops a connection whose check
+        // here times out.
         if connection.is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }

@@ -1,4 +1,4 @@
-//! Who we are to PostgreSQL: a connection URL, a secret of Secrets Manager, or an IAM token that is signed here.
+//! Database credentials: a connection URL, a Secrets Manager secret, or an IAM token signed locally.
 
 use std::{
     fmt,
@@ -14,44 +14,44 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// How long a secret is used before it is fetched again. A rotation is noticed earlier, by the refused password.
+/// How long a secret is cached. A rotation is noticed earlier, when the password is rejected.
 const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
 
-/// Where credentials come from.
+/// Where the credentials come from.
 #[derive(Debug)]
 pub enum Source {
     /// `DATABASE_URL`.
     Url(tokio_postgres::Config),
-    /// `DB_SECRET_ARN`: the JSON that RDS writes, whose host, port and database `place` may override.
+    /// `DB_SECRET_ARN`: the JSON that RDS writes; `place` overrides its host, port and database.
     Secret {
         /// The secret.
         secret: SecretsManager,
-        /// What the environment says of the database's place.
+        /// The place of the database, as far as the environment sets it.
         place: Place,
     },
     /// `DB_AUTH=iam`: a token for each connection.
     Iam {
         /// The database's user.
         user: String,
-        /// The database's place, whose host must be there.
+        /// The place of the database; the host is required.
         place: Place,
-        /// The region of the database.
+        /// The AWS region of the database.
         region: String,
     },
 }
 
-/// Where the database is, as far as the environment says: `DB_HOST`, `DB_PORT`, `DB_NAME`.
+/// The place of the database, as far as the environment sets it: `DB_HOST`, `DB_PORT`, `DB_NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The host.
+    /// `DB_HOST`.
     pub host: Option<String>,
-    /// The port.
+    /// `DB_PORT`.
     pub port: Option<u16>,
-    /// The database.
+    /// `DB_NAME`.
     pub name: Option<String>,
 }
 
-/// Credentials that could not be had.
+/// Why there are no credentials.
 #[derive(Debug)]
 pub struct Unavailable(pub String);
 
@@ -63,12 +63,12 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// How to connect, once.
+/// The parameters of one connection attempt.
 #[derive(Debug)]
 pub struct Credential {
     /// Host, database, user and password.
     pub config: tokio_postgres::Config,
-    /// Whether a secret was fetched for it.
+    /// Whether it was fetched from Secrets Manager just now.
     is_fetched: bool,
 }
 
@@ -78,7 +78,7 @@ impl Credential {
     }
 }
 
-/// The credentials of an execution environment, and the last ones that worked.
+/// The credentials of an execution environment, with a cache of the last ones that worked.
 #[derive(Debug)]
 pub struct Credentials {
     source: Source,
@@ -86,20 +86,20 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Credentials of `source`. Nothing is fetched yet.
+    /// Credentials from `source`. Fetches nothing yet.
     pub fn new(source: Source) -> Self {
         Self { source, cached: Mutex::new(None) }
     }
 
-    /// Whether other credentials can be tried when these are refused.
+    /// Whether other credentials can be tried if these are rejected.
     pub fn can_be_renewed(&self) -> bool {
         matches!(self.source, Source::Secret { .. })
     }
 
-    /// How to connect now: cached where that is allowed, else fetched or signed.
+    /// The credentials for a connection now: cached while the secret is valid, else fetched or signed.
     ///
     /// # Errors
-    /// When Secrets Manager does not answer, or the secret is malformed.
+    /// If Secrets Manager does not answer or the secret is malformed.
     pub async fn current(&self) -> Result<Credential, Unavailable> {
         match &self.source {
             Source::Url(config) => Ok(Credential::known(config.clone())),
@@ -112,20 +112,21 @@ impl Credentials {
             }
             Source::Secret { .. } => match self.cached() {
                 Some((age, config)) if age < TIME_TO_LIVE => Ok(Credential::known(config)),
-                // The last ones that worked may work still: an outage of Secrets Manager is none of the database.
+                // The last credentials that worked may still work: an outage of Secrets Manager must not
+                // become one of the database.
                 aged => self.fetch(Stage::Current).await.or_else(|error| {
                     let (_, config) = aged.ok_or(error)?;
-                    tracing::warn!("the secret cannot be fetched, using the one of before");
+                    tracing::warn!("the secret cannot be fetched, using the cached one");
                     Ok(Credential::known(config))
                 }),
             },
         }
     }
 
-    /// How to connect by the version `stage` of the secret, fetched now.
+    /// The credentials of the secret's version `stage`, fetched now.
     ///
     /// # Errors
-    /// As for [`current`](Self::current), and when there is no such version, or no secret.
+    /// As for [`current`](Self::current), and if the version or a secret does not exist.
     pub async fn fetch(&self, stage: Stage) -> Result<Credential, Unavailable> {
         let Source::Secret { secret, place } = &self.source else {
             return Err(Unavailable("only a secret has versions".to_owned()));
@@ -135,7 +136,8 @@ impl Credentials {
         Ok(Credential { config, is_fetched: true })
     }
 
-    /// Remembers what worked. A secret's age counts from when it was fetched, not from when it was used.
+    /// Caches credentials that worked. A secret's age counts from when it was fetched, not from when it was
+    /// last used.
     pub fn remember(&self, credential: &Credential) {
         if credential.is_fetched
             && let Ok(mut cached) = self.cached.lock()
@@ -144,11 +146,11 @@ impl Credentials {
         }
     }
 
-    /// What worked last, and its age.
+    /// The cached credentials and their age.
     fn cached(&self) -> Option<(Duration, tokio_postgres::Config)> {
         let cached = self.cached.lock().ok()?;
         let (since, config) = cached.as_ref()?;
-        // Wall-clock time: a frozen environment ages too.
+        // Wall-clock time: a secret ages in a frozen environment too.
         Some((since.elapsed().unwrap_or(TIME_TO_LIVE), config.clone()))
     }
 }
@@ -167,7 +169,7 @@ fn config(host: &str, port: u16, database: &str, user: &str, password: &Secret) 
     config
 }
 
-/// The JSON that RDS writes into a secret.
+/// Parses the JSON that RDS writes into a secret.
 fn read_secret(document: &str, place: &Place) -> Result<tokio_postgres::Config, String> {
     #[derive(serde::Deserialize)]
     struct RdsSecret {
@@ -177,7 +179,7 @@ fn read_secret(document: &str, place: &Place) -> Result<tokio_postgres::Config, 
         port: Option<serde_json::Value>,
         dbname: Option<String>,
     }
-    // Not the parser's own message: it may quote the password.
+    // The parser's own message may quote the password.
     let secret: RdsSecret = serde_json::from_str(document).map_err(|error| {
         format!("the secret is not the JSON of RDS (line {}, column {})", error.line(), error.column())
     })?;
@@ -187,7 +189,7 @@ fn read_secret(document: &str, place: &Place) -> Result<tokio_postgres::Config, 
         (None, None) => DEFAULT_PORT,
         (None, Some(port)) => {
             let number = port.as_u64().or_else(|| port.as_str()?.parse().ok());
-            number.and_then(|port| port.try_into().ok()).ok_or("the secret's port is none")?
+            number.and_then(|port| port.try_into().ok()).ok_or("the secret's port is invalid")?
         }
     };
     let name = place.name.clone().or(secret.dbname).unwrap_or_else(|| "postgres".to_owned());
@@ -227,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_old_secret_serves_while_secrets_manager_is_away() {
-        // Nobody listens on the port of TCP's multiplexer.
+        // Nothing listens on the port of TCP's multiplexer.
         let secret =
             SecretsManager::new("s".to_owned(), "r".to_owned(), Some("http://127.0.0.1:1".to_owned()));
         let source = Source::Secret { secret, place: Place::default() };

@@ -1,4 +1,4 @@
-//! What can go wrong between here and PostgreSQL, what may be tried again, and what a client is told.
+//! Database errors: their kinds, which attempts may be repeated, and what the client is told.
 
 use std::{error, fmt, io::ErrorKind};
 
@@ -10,65 +10,66 @@ use super::{
 };
 use crate::{Problem, http::CarriedOut, telemetry::Cause};
 
-/// Seconds after which a client should try again when the database is away: a failover takes about as long.
+/// `Retry-After` in seconds while the database is unavailable: about as long as a failover takes.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// A statement that gave no rows.
+/// Why a statement returned no rows.
 #[derive(Debug)]
 pub enum Error {
-    /// There are no credentials to connect with.
+    /// No credentials to connect with.
     Credentials(Unavailable),
-    /// TLS cannot be set up.
+    /// The TLS configuration is invalid.
     Tls(String),
-    /// There is no connection to be had. Nothing was sent.
+    /// Connecting failed. Nothing was sent.
     Unreachable(tokio_postgres::Error),
     /// The connection was lost. The statement may have been carried out.
     Lost(tokio_postgres::Error),
-    /// No answer within the invocation's time. The statement may have been carried out.
+    /// No reply within the invocation's time. The statement may have been carried out.
     TimedOut,
-    /// No answer within the invocation's time, and the server has cancelled the statement.
+    /// No reply within the invocation's time; the server has cancelled the statement.
     Cancelled,
-    /// No connection within the time to wait for one. Nothing was sent.
+    /// No connection became available in time. Nothing was sent.
     Busy,
-    /// The server has answered with an error.
+    /// The server replied with an error.
     Answered(tokio_postgres::Error, Verdict),
-    /// Rows or parameters are not of the type that the statement is read or written with.
+    /// The types of rows or parameters differ from those of the statement.
     Mismatch(tokio_postgres::Error),
     /// The pool is closed or misused.
     Pool(String),
-    /// A statement and its parameters do not go together. Nothing was sent.
+    /// The statement and its parameters do not match. Nothing was sent.
     Unbound(String),
 }
 
-/// A statement that writes and gave no rows.
+/// Why a write failed.
 #[derive(Debug)]
 pub struct WriteError {
-    /// Why.
+    /// The error of the last attempt.
     pub error: Error,
-    /// Whether it may have been carried out all the same, by this attempt or by one before.
+    /// Whether this or an earlier attempt may have been carried out nevertheless.
     pub carried_out: CarriedOut,
 }
 
-/// What an error means for a second attempt.
+/// What an error means for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// Nothing has happened: any statement may be sent again.
+    /// Nothing was carried out: any statement may be sent again.
     NotMade,
-    /// Nobody knows: only a statement that is safe to repeat may be sent again.
+    /// Unknown: only a statement that is safe to repeat may be sent again.
     Unknown,
-    /// It would end in the same way, or there is no time for it.
+    /// Another attempt would fail in the same way, or there is no time for it.
     Final,
 }
 
 impl Error {
-    /// What this error means for a second attempt.
+    /// What this error means for another attempt.
     pub fn attempt(&self) -> Attempt {
         match self {
             Self::Unreachable(error) => match error.code() {
-                // Other credentials have been tried by now.
+                // Other credentials have already been tried.
                 Some(code) if code.code().starts_with("28") => Attempt::Final,
                 Some(code) if verdict(code.code()).ends_connection() => Attempt::NotMade,
-                // A server that went away during the handshake; one that is not there is not there a moment later.
+                // The server went away during the handshake. A server that is down would still be down on the
+                // next attempt.
                 None if was_hung_up(error) || error.is_closed() => Attempt::NotMade,
                 _ => Attempt::Final,
             },
@@ -85,7 +86,8 @@ impl Error {
         }
     }
 
-    /// Whether the connection is of no use any more. One whose statement has not been answered is kept: it is in use.
+    /// Whether the connection must be closed. A connection whose statement is unanswered is kept: it is still
+    /// in use.
     pub fn ends_connection(&self) -> bool {
         match self {
             Self::Lost(_) => true,
@@ -110,7 +112,8 @@ impl Error {
         }
     }
 
-    /// Whether the database is in trouble that passes: 503. Any other error is a fault of the service: 500.
+    /// Whether the database is temporarily unavailable (503). Any other error is a fault of the service
+    /// (500).
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Answered(_, verdict) => verdict.is_passing(),
@@ -128,17 +131,17 @@ impl Error {
         }
     }
 
-    /// The SQLSTATE that the server answered with, if it answered.
+    /// The SQLSTATE of the server's error, if it sent one.
     pub fn code(&self) -> Option<&SqlState> {
         self.driver()?.code()
     }
 
-    /// The server's own words, which may quote values of a statement or of a row.
+    /// The server's full error, which may quote values of a statement or of a row.
     pub(super) fn in_full(&self) -> Option<&tokio_postgres::error::DbError> {
         self.driver()?.as_db_error()
     }
 
-    /// The constraint that the statement violated, if it did.
+    /// The violated constraint, if there is one.
     pub fn violated(&self) -> Option<Violated<'_>> {
         let Self::Answered(error, Verdict::Refused) = self else { return None };
         let error = error.as_db_error()?;
@@ -146,23 +149,23 @@ impl Error {
     }
 }
 
-/// A constraint that a statement violated.
+/// A constraint violation.
 #[derive(Debug)]
 pub struct Violated<'a> {
-    /// Its name.
+    /// The constraint's name.
     pub constraint: &'a str,
-    /// The table that it belongs to: of a foreign key, the one that refers to the other.
+    /// Its table; for a foreign key, the referencing table.
     pub table: &'a str,
     code: &'a SqlState,
 }
 
 impl Violated<'_> {
-    /// Whether it is a foreign key.
+    /// Whether a foreign key was violated.
     pub fn is_reference(&self) -> bool {
         *self.code == SqlState::FOREIGN_KEY_VIOLATION
     }
 
-    /// Whether it is a unique constraint.
+    /// Whether a unique constraint was violated.
     pub fn is_unique(&self) -> bool {
         *self.code == SqlState::UNIQUE_VIOLATION
     }
@@ -195,7 +198,7 @@ fn has_io_cause(error: &tokio_postgres::Error) -> bool {
     io_cause(error).is_some()
 }
 
-/// Whether the other end closed the connection, in whichever way.
+/// Whether the peer closed the connection.
 fn was_hung_up(error: &tokio_postgres::Error) -> bool {
     let kind = io_cause(error).map(std::io::Error::kind);
     matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof))
@@ -233,7 +236,7 @@ impl fmt::Display for Error {
     }
 }
 
-// Every cause is part of the message, so that no one has to walk the chain.
+// `Display` includes every cause, so `source` is empty.
 impl error::Error for Error {}
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Tokens of IAM database authentication: a presigned URL of the action `rds-db:connect`, signed here, without a
-//! call to AWS.
+//! Tokens for IAM database authentication: a presigned URL of the action `rds-db:connect`, signed locally
+//! without a call to AWS.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +11,13 @@ use aws_sigv4::{
 
 use crate::secret::Secret;
 
-/// How long a token opens a connection; the most that RDS accepts.
+/// How long a token is valid: the maximum that RDS accepts.
 const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
 
-/// A token for `user` at `host` and `port`, with the credentials that Lambda puts into the environment.
+/// A token for `user` at `host` and `port`, signed with the credentials that Lambda sets in the environment.
 ///
 /// # Errors
-/// When there are no credentials in the environment, or nothing can be signed with them.
+/// If the environment has no credentials, or signing fails.
 pub(super) fn token(host: &str, port: u16, user: &str, region: &str) -> Result<Secret, String> {
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
     let credentials = Credentials::new(
@@ -68,7 +68,7 @@ fn sign_token(
 mod tests {
     use super::*;
 
-    /// The token that botocore's `generate_db_auth_token` makes of the same input.
+    /// The token that botocore's `generate_db_auth_token` returns for the same input.
     #[test]
     fn signs_as_botocore_does() {
         let credentials = Credentials::new(

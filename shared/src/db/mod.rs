@@ -1,9 +1,9 @@
-//! The way to PostgreSQL: one pool per execution environment, one round trip per statement, and no wait that
-//! outlasts the invocation. It knows nothing of products.
+//! Access to PostgreSQL: one pool per execution environment, one round trip per statement, and no wait beyond
+//! the invocation's deadline. Independent of any resource.
 //!
 //! Statements are unnamed and typed (`query_typed`) and leave no session state behind, so that RDS Proxy can
-//! share its connections. Result columns have built-in types only: any other makes the driver prepare named
-//! statements to look the type up.
+//! share its connections. Result columns have built-in types only: for any other type the driver prepares
+//! named statements to look it up.
 
 mod circuit;
 mod connect;
@@ -45,45 +45,45 @@ use crate::{
     telemetry::{self, Step, Verb, metrics},
 };
 
-/// A statement's parameter and its type.
+/// A statement's parameter with its type.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Longest wait for a connection altogether, another request's attempt to open one included.
+/// Longest wait for a connection, including another request's attempt to open one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How often a statement is sent at most: a connection that is new may be lost like the one before it.
+/// How often a statement is sent at most: a new connection may be lost as well.
 const ATTEMPTS: u32 = 3;
 
-/// Whether a statement may be sent again when nobody knows whether it was carried out.
+/// Whether a statement may be sent again if its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Carrying it out twice is the same as once.
+    /// Carrying it out twice has the effect of once.
     Safe,
-    /// Carrying it out twice may be a second effect.
+    /// Carrying it out twice may have a second effect.
     Unsafe,
 }
 
 /// A statement that writes.
 #[derive(Clone, Copy)]
 pub struct Statement<'a> {
-    /// Its text.
+    /// The SQL text.
     pub sql: &'a str,
-    /// Its parameters.
+    /// The parameters, `$1` first.
     pub parameters: &'a [Parameter<'a>],
-    /// Whether it may be sent again when nobody knows whether it was carried out.
+    /// Whether it may be sent again if its outcome is unknown.
     pub repeat: Repeat,
 }
 
-/// What a write returned.
+/// The result of a write.
 #[derive(Debug)]
 pub struct Written {
-    /// The row, if there is one.
+    /// The returned row, if any.
     pub row: Option<Row>,
-    /// Whether the statement was sent twice, and nobody knows whether the first was carried out.
+    /// Whether the statement was sent twice and the outcome of the first attempt is unknown.
     pub was_repeated: bool,
 }
 
-/// The pool of an execution environment.
+/// The connection pool of an execution environment.
 #[derive(Debug, Clone)]
 pub struct Connections {
     pool: Pool<Manager>,
@@ -91,11 +91,11 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// A pool of at most `size` connections. Connects on first use. `extra_roots` are certificates in PEM that are
-    /// trusted besides those of RDS and the public ones.
+    /// A pool of at most `size` connections, opened on first use. `extra_roots` are PEM certificates trusted
+    /// in addition to the RDS and public roots.
     ///
     /// # Errors
-    /// When the pool's settings contradict each other.
+    /// If the pool's settings contradict each other.
     pub fn new(credentials: Credentials, extra_roots: Option<String>, size: usize) -> Result<Self, Error> {
         let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(ACQUIRE_TIMEOUT), recycle: None };
         let pool = Pool::builder(Manager::new(credentials, extra_roots));
@@ -104,30 +104,31 @@ impl Connections {
         Ok(Self { pool, circuit: Arc::default() })
     }
 
-    /// A connection that leaves the pool for good: for what needs a session of its own, such as a migration.
+    /// Takes a connection out of the pool for good, for work that needs a session of its own, such as a
+    /// migration.
     ///
     /// # Errors
-    /// When there is none to be had.
+    /// If none can be opened.
     pub async fn take(&self) -> Result<impl DerefMut<Target = tokio_postgres::Client> + use<>, Error> {
         Ok(Object::take(self.pool.get().await?))
     }
 
-    /// Opens a connection ahead of the first request. A failure is logged and nothing more: the request tries
-    /// again.
+    /// Opens a connection ahead of the first request. A failure is only logged: the request tries again.
     pub async fn warm_up(&self) {
         if let Err(error) = self.pool.get().await {
             tracing::warn!(error = %Error::from(error), "no database connection yet");
         }
     }
 
-    /// The database for one invocation, which has until `deadline`. The end of that time is kept for cancelling.
+    /// The database for one invocation, which must finish by `deadline`. The last part of that time is
+    /// reserved for cancelling.
     pub fn until(&self, deadline: Instant) -> Database {
         let deadline = deadline.checked_sub(CANCEL_TIMEOUT).unwrap_or(deadline);
         Database { connections: self.clone(), deadline }
     }
 
-    /// A connection that can take a statement, had by `by`. The only way to one: a connection is replaced here and
-    /// nowhere else, after its socket is closed.
+    /// A connection that can run a statement, within `by`. This is the only way to get one, and the only
+    /// place where a connection is replaced, after its socket is closed.
     async fn acquire(&self, by: Instant) -> Result<Object<Manager>, Error> {
         loop {
             let mut connection = until(by, Error::Busy, self.pool.get()).await?;
@@ -140,7 +141,7 @@ impl Connections {
     }
 }
 
-/// The database for one invocation.
+/// The database, as one invocation uses it.
 #[derive(Debug, Clone)]
 pub struct Database {
     connections: Connections,
@@ -148,16 +149,16 @@ pub struct Database {
 }
 
 impl Database {
-    /// Runs a statement that changes nothing and returns its rows.
+    /// Runs a read-only statement and returns its rows.
     ///
     /// # Errors
-    /// [`Error::Refused`] for what the server does not accept; any other when it could not be asked in time.
+    /// [`Error::Answered`] if the server rejects the statement; any other if it gave no reply in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
         let rows = self.run(sql, parameters, Verb::Read, Repeat::Safe).await;
         rows.map(|(rows, _)| rows).map_err(|failure| failure.error)
     }
 
-    /// Like [`read`](Self::read) for at most one row.
+    /// Like [`read`](Self::read), for a statement that returns at most one row.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -168,17 +169,17 @@ impl Database {
     /// Runs a statement that writes and returns at most one row.
     ///
     /// # Errors
-    /// As for [`read`](Self::read), with whether the statement may have been carried out all the same.
+    /// As for [`read`](Self::read), with whether the statement may have been carried out nevertheless.
     pub async fn write(&self, statement: Statement<'_>) -> Result<Written, WriteError> {
         let Statement { sql, parameters, repeat } = statement;
         let (mut rows, was_repeated) = self.run(sql, parameters, Verb::Write, repeat).await?;
         Ok(Written { row: rows.pop(), was_repeated })
     }
 
-    /// Makes sure that there is a connection to send a statement on.
+    /// Ensures that a connection is available.
     ///
     /// # Errors
-    /// When there is none to be had in time. Nothing was sent.
+    /// If none becomes available in time. Nothing was sent.
     pub async fn connect(&self) -> Result<(), WriteError> {
         let begun = Instant::now();
         let connected = self.acquire().await.map(|_| ());
@@ -188,20 +189,21 @@ impl Database {
         })
     }
 
-    /// The same database for a caller that waits for `patience` at most; cancelling takes a moment more.
+    /// The same database with a shorter deadline, `patience` from now; cancelling takes slightly longer.
     pub fn within(&self, patience: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + patience);
         Self { connections: self.connections.clone(), deadline }
     }
 
-    /// Whether it is worth asking the database a question that can be answered without it. False while the database is
-    /// known to be in trouble, except for one caller now and then, who finds out whether it still is.
+    /// Whether to query the database if there is an alternative. False while the circuit breaker is open,
+    /// except for one caller per pause, which probes the database.
     pub fn is_worth_asking(&self) -> bool {
         self.connections.circuit.lets_through()
     }
 
-    /// The one place where anything is tried again: on a connection that can take it, within the same deadline. The
-    /// rows, and whether they are those of a repetition; or the error, and whether something may have been carried out.
+    /// Runs a statement and repeats it where that is safe, within the same deadline; nothing else retries.
+    /// Returns the rows and whether an earlier attempt may have been carried out as well, or the error and
+    /// whether anything may have been carried out.
     async fn run(
         &self,
         sql: &str,

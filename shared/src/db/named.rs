@@ -1,18 +1,18 @@
-//! Statements whose parameters have names: `:price` in the text, and a value of that name. PostgreSQL knows numbers alone.
+//! Statements with named parameters: `:price` in the text, bound by name. PostgreSQL only has numbered ones.
 
 use super::{Error, Parameter};
 
-/// A statement with names in the place of numbers.
+/// A statement whose parameters are bound by name.
 #[derive(Debug)]
 pub struct Named {
     sql: String,
-    /// The name of `$1`, of `$2` and so on.
+    /// The names of `$1`, `$2` and so on.
     names: Vec<String>,
 }
 
 impl Named {
-    /// The statement `text`, in which `:name` stands for the value of that name, wherever it is repeated. The `::` of a
-    /// cast is none, and neither is a colon before anything but a name.
+    /// Parses `text`, in which `:name` is a parameter, possibly several times. The `::` of a cast and a colon
+    /// before anything but a name are left unchanged.
     pub fn new(text: &str) -> Self {
         let mut named = Self { sql: String::with_capacity(text.len()), names: Vec::new() };
         let mut rest = text;
@@ -43,15 +43,15 @@ impl Named {
         named
     }
 
-    /// Its text as it is sent.
+    /// The text with numbered parameters.
     pub fn sql(&self) -> &str {
         &self.sql
     }
 
-    /// `values` in the order in which they are sent.
+    /// `values` in the order of the parameters.
     ///
     /// # Errors
-    /// When a name of the statement has no value, or a value has no such name: nothing is sent.
+    /// If a parameter has no value, or a value has no parameter: nothing is sent.
     pub fn bind<'a>(&self, values: &[(&str, Parameter<'a>)]) -> Result<Vec<Parameter<'a>>, Error> {
         let unknown = values.iter().find(|(name, _)| !self.names.iter().any(|known| known == name));
         if let Some((name, _)) = unknown {

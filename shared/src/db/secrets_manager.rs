@@ -1,4 +1,4 @@
-//! The one call to AWS Secrets Manager, over the one TLS stack of this program.
+//! The call to AWS Secrets Manager, over the same TLS stack as the database.
 
 mod transport;
 
@@ -17,29 +17,30 @@ use crate::{
     telemetry::{self, Cause, Step},
 };
 
-/// Longest wait for an answer: a client waits for the whole of it.
+/// Longest wait for the reply, including retries: the client waits all the while.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A version of a secret, by its staging label.
 ///
-/// A rotation sets the new password first and moves the labels after: until then only the pending version opens the
-/// database. When it moves the labels first, only the previous one does.
+/// A rotation usually sets the new password before it moves the labels: in between, only the pending version
+/// can log in. If it moves the labels first, only the previous version can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The version in use.
+    /// The current version.
     Current,
-    /// The version that a rotation is about to bring into use.
+    /// The version that a rotation is about to make current.
     Pending,
-    /// The version that was in use before.
+    /// The previous version.
     Previous,
 }
 
 impl Stage {
-    /// The order in which versions are tried after the cached one was refused. The last is the first again: a rotation
-    /// may set the password, or move the labels, between two of these attempts, and then none of them is right.
+    /// The order in which versions are tried after the cached one was rejected. The first is tried again at
+    /// the end, because a rotation may set the password or move the labels between two attempts, so that none
+    /// of them works.
     pub const AFTER_REFUSAL: [Self; 4] = [Self::Current, Self::Pending, Self::Previous, Self::Current];
 
-    /// The label.
+    /// The staging label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Current => "AWSCURRENT",
@@ -49,15 +50,15 @@ impl Stage {
     }
 }
 
-/// A secret.
+/// A secret and the client that fetches it.
 pub struct SecretsManager {
     client: Client,
     id: String,
 }
 
 impl SecretsManager {
-    /// The secret `id`, a name or an ARN. Credentials come from the environment, as Lambda sets them: no other place is
-    /// asked. `endpoint` replaces that of the region.
+    /// The secret `id`, a name or an ARN. Credentials come only from the environment variables that Lambda
+    /// sets. `endpoint` overrides the region's.
     pub fn new(id: String, region: String, endpoint: Option<String>) -> Self {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -73,15 +74,15 @@ impl SecretsManager {
         Self { client: Client::from_conf(config.build()), id }
     }
 
-    /// The text of the version `stage`.
+    /// Fetches the text of the version `stage`.
     ///
     /// # Errors
-    /// What AWS says, without the secret.
+    /// The error of AWS, without the secret.
     pub(super) async fn fetch(&self, stage: Stage) -> Result<Secret, String> {
         let request = self.client.get_secret_value().secret_id(&self.id).version_stage(stage.label());
         let fetching = telemetry::step(Step::Secret);
         let answer = fetching.end(request.send().await).map_err(|error| {
-            // Not the SDK's own description of the whole: it has the answer in it, and so may quote the secret.
+            // The SDK's full error includes the response, and so may quote the secret.
             let code = error.code().map(|code| format!("{code}: ")).unwrap_or_default();
             format!("{}: {code}{}", stage.label(), Cause(&error))
         })?;

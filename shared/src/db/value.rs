@@ -1,4 +1,4 @@
-//! Values of columns: as parameters of statements, and as the positions of cursors.
+//! Column values, as statement parameters and as cursor positions.
 
 use std::error::Error;
 
@@ -31,10 +31,10 @@ pub enum Kind {
     Moment,
 }
 
-/// A value of a column.
+/// A nullable value of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Null, in a column of this type.
+    /// Null, with the column's type.
     Null(Kind),
     /// A `boolean`.
     Bool(bool),
@@ -53,7 +53,7 @@ pub enum Value {
 }
 
 impl Kind {
-    /// The type as PostgreSQL knows it.
+    /// The PostgreSQL type.
     pub fn sql(self) -> Type {
         match self {
             Self::Bool => Type::BOOL,
@@ -66,7 +66,7 @@ impl Kind {
         }
     }
 
-    /// A value of the type, in SQL: what stands for null in an order by `(x is null), coalesce(x, ...)`.
+    /// An arbitrary SQL value of the type, for nulls in an order by `(x is null), coalesce(x, ...)`.
     pub fn any(self) -> &'static str {
         match self {
             Self::Bool => "false",
@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// The value that `json` was written from; none if it was another one.
+    /// Parses the JSON form of a value; `None` if it does not fit the type.
     pub fn read(self, json: &Json) -> Option<Value> {
         if json.is_null() {
             return Some(Value::Null(self));
@@ -111,25 +111,25 @@ impl Value {
         }
     }
 
-    /// Whether it is null.
+    /// Whether the value is null.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null(_))
     }
 
-    /// It and its type, as a parameter of a statement.
+    /// The value as a statement parameter.
     pub fn parameter(&self) -> Parameter<'_> {
         (self, self.kind().sql())
     }
 }
 
-/// A `text`.
+/// A `text` value.
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-/// What [`Kind::read`] reads.
+/// The form that [`Kind::read`] parses.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -159,7 +159,7 @@ impl ToSql for Value {
         }
     }
 
-    /// Each value names its own type.
+    /// Each value determines its own type.
     fn accepts(_: &Type) -> bool {
         true
     }

@@ -1,6 +1,6 @@
-//! Drives every target for `FUZZ_SECONDS` (1 unless it is set) with inputs that are nearly valid, shrinks what
-//! fails, and takes an input that hangs for a failure. The inputs are the same each time, so that what fails belongs to
-//! the change that is tested; `FUZZ_SEED`, any number, makes others.
+//! Runs every fuzz target for `FUZZ_SECONDS` (default 1) with nearly valid inputs, shrinks failing inputs,
+//! and treats an input that hangs as a failure. The inputs are the same each time, so that a failure is
+//! caused by the change under test; set `FUZZ_SEED` to any number for other inputs.
 
 use std::{
     any::Any,
@@ -29,13 +29,13 @@ use crate::{
 
 type Target = fn(&[u8]) -> &'static str;
 
-/// Inputs take microseconds; one that takes a processor for this long does so for a reason.
+/// Inputs take microseconds; one that uses the processor for this long is a fault.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// After this long an input is not waited for any more.
+/// Longest wait for one input.
 const HANGS: Duration = Duration::from_secs(20);
 
-/// Inputs between two looks at the clock.
+/// Inputs between two checks of the time.
 const BATCH: u32 = 32;
 
 #[test]
@@ -63,7 +63,7 @@ fn idempotency() {
     drive(super::idempotency, idempotency_inputs, &["documents", "document", "key", "no key", "no header"]);
 }
 
-/// What once failed.
+/// Inputs that once failed.
 #[test]
 fn inputs_that_failed_once() {
     for (target, input) in FAILED_ONCE {
@@ -106,7 +106,8 @@ fn the_largest_bodies_are_read_in_time() {
     }
 }
 
-/// Runs `target` with `inputs` until the time is over; all of `reached` must be, for which it may take longer.
+/// Runs `target` with `inputs` until the time is over. All of `reached` must be reached, which may take
+/// longer.
 fn drive<S: Strategy<Value = Vec<u8>> + 'static>(
     target: Target,
     inputs: fn() -> S,
@@ -148,8 +149,8 @@ fn drive<S: Strategy<Value = Vec<u8>> + 'static>(
     }
 }
 
-/// Runs a batch of what `random` chooses, and counts in `counts` how often each point was reached. Every input is sent before it runs, then
-/// none.
+/// Runs a batch of random inputs and adds to `counts` how often each point was reached. Sends every input
+/// before it runs, and `None` at the end.
 fn batch(
     target: Target,
     inputs: &impl Strategy<Value = Vec<u8>>,
@@ -161,7 +162,7 @@ fn batch(
         Config { cases: BATCH, failure_persistence: None, max_shrink_iters: 4_096, ..Config::default() };
     let reached = RefCell::new(counts);
     let result = TestRunner::new_with_rng(config, random).run(inputs, |input| {
-        // Who listens is gone only after this.
+        // The receiver is dropped only after this.
         let _ = running.send(Some(input.clone()));
         let judged = judge(target, &input);
         let _ = running.send(None);
@@ -176,7 +177,7 @@ fn batch(
     }
 }
 
-/// How far `input` came, or what is wrong with that.
+/// How far `input` was processed, or the failure.
 fn judge(target: Target, input: &[u8]) -> Result<&'static str, String> {
     let started = processor_time();
     let point = catch_unwind(AssertUnwindSafe(|| target(input))).map_err(|panic| message(&*panic))?;
@@ -184,7 +185,7 @@ fn judge(target: Target, input: &[u8]) -> Result<&'static str, String> {
     if taken > SLOW { Err(format!("takes {taken:?}")) } else { Ok(point) }
 }
 
-/// What this thread has had of a processor: a busy machine makes nothing slow.
+/// The processor time of this thread, which a busy machine does not increase.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.try_into().expect("a time since the thread began")
@@ -255,7 +256,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// The inputs that `target` starts from, which are also those of `cargo xtask fuzz`.
+/// The inputs that `target` starts from, shared with `cargo xtask fuzz`.
 fn samples(target: &str) -> Vec<Vec<u8>> {
     let root = Path::new("..");
     let files = |folder: PathBuf| {
@@ -267,7 +268,7 @@ fn samples(target: &str) -> Vec<Vec<u8>> {
     let mut samples = files(root.join("tests/fuzz/seeds").join(target));
     if target == "event" {
         let events = files(root.join("events"));
-        // The one HTTP event is as likely as all the others together.
+        // The one HTTP event is as likely as all other events together.
         samples = samples.into_iter().cycle().take(events.len()).chain(events).collect();
     }
     samples
@@ -285,7 +286,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![".{0,60}".prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..60)]
 }
 
-/// What is worth trying in the place of a text.
+/// Texts that are worth trying in place of another.
 fn odd_text() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -340,7 +341,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// `value` with up to three of its parts removed, renamed or put in the place of another.
+/// `value` with up to three of its parts removed, renamed or replaced by another.
 fn json_near(value: Value) -> impl Strategy<Value = Value> {
     let edit = (any::<Index>(), 0..4_u8, json_value(), odd_text());
     prop::collection::vec(edit, 0..4).prop_map(move |edits| {
@@ -389,7 +390,7 @@ fn pointers(value: &Value) -> Vec<String> {
     std::iter::once(String::new()).chain(below).collect()
 }
 
-/// The text of an object, in which a name may stand twice, and there may be any white space and escapes.
+/// The text of an object, with possibly repeated names and any white space and escapes.
 fn object_text() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![
         4 => prop::sample::select(vec!["artisan_id", "name", "description", "price", "currency"]).prop_map(str::to_owned),
@@ -410,14 +411,14 @@ fn object_text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(", ")).into_bytes())
 }
 
-/// Bodies of about the largest size.
+/// Bodies of about the maximum size.
 fn large() -> impl Strategy<Value = Vec<u8>> {
     (0..LARGE_KINDS, MAX_BODY_BYTES - 1..MAX_BODY_BYTES + 2).prop_map(|(kind, size)| large_body(kind, size))
 }
 
 const LARGE_KINDS: usize = 6;
 
-/// A body of `size` bytes, filled with what costs most for its length.
+/// A body of `size` bytes, filled with the most expensive content for its length.
 fn large_body(kind: usize, size: usize) -> Vec<u8> {
     let fill = |before: &str, part: &dyn Fn(usize) -> String, after: &str| {
         let mut text = before.to_owned();
@@ -447,7 +448,7 @@ enum Mutation {
     Repeat(Index, usize),
 }
 
-/// `inputs` with up to four places changed.
+/// `inputs` with up to four bytes or ranges changed.
 fn mutated(inputs: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let bytes =
         prop_oneof![odd_text().prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 1..4)];

@@ -1,4 +1,4 @@
-//! JSON bodies, read member by member so that a client learns all faults at once.
+//! JSON bodies, parsed field by field so that the client gets all errors at once.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::{
     json::{Entries, write_canonical_object},
 };
 
-/// The members of a JSON object that are still to be read, and the faults found so far.
+/// The fields of a JSON object that have not been read yet, and the errors found so far.
 #[derive(Debug)]
 pub struct Members {
     members: Vec<(String, Json)>,
@@ -20,19 +20,19 @@ impl Members {
     /// Parses `body` as a JSON object.
     ///
     /// # Errors
-    /// 400 when it is not JSON, 422 when it is not an object.
+    /// 400 if it is not JSON, 422 if it is not an object.
     pub fn parse(body: &[u8]) -> Result<Self> {
         let body =
             std::str::from_utf8(body).map_err(|_| Problem::malformed_body("The body is not UTF-8."))?;
         let Entries(entries) = serde_json::from_str(body).map_err(|error| refuse(body, &error))?;
         let read = |(name, value)| match Json::read(value, 1) {
             Ok(value) => Ok((name, value)),
-            // The error's line and column are those of the value.
+            // Drop the position, which is relative to the value.
             Err(error) => Err(Problem::malformed_body(without_place(&error))),
         };
         let members = entries.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let mut faults = Vec::new();
-        // Sets, since a body has room for thousands of names.
+        // Hash sets, because a body may have thousands of names.
         let (mut names, mut repeated) = (HashSet::with_capacity(members.len()), HashSet::new());
         for (name, _) in &members {
             if !names.insert(name.as_str()) && repeated.insert(name.as_str()) {
@@ -42,7 +42,7 @@ impl Members {
         Ok(Self { members, faults })
     }
 
-    /// Takes the member `name`; none if it is absent.
+    /// Takes the field `name`; `None` if it is absent.
     pub fn take(&mut self, name: &str) -> Option<Json> {
         let index = self.members.iter().position(|(member, _)| member == name)?;
         let (_, value) = self.members.remove(index);
@@ -50,22 +50,22 @@ impl Members {
         Some(value)
     }
 
-    /// Notes that the member `name` is wrong: `detail` is the fact, fit for a client.
+    /// Records an error of the field `name`. `detail` completes "The field ...": "must not be empty".
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.faults.push(Fault::member(name, detail));
     }
 
-    /// Ends the reading, and makes the value of what was read. Members that were not read are unknown, or in
+    /// Finishes parsing and builds the value. The remaining fields are unknown, or read-only if they are in
     /// `read_only`.
     ///
     /// # Errors
-    /// 422 with all faults, when there are any; then `value` may well be none.
+    /// 422 with all errors, if there are any; `value` may then return `None`.
     pub fn finish<T>(mut self, read_only: &[&str], value: impl FnOnce() -> Option<T>) -> Result<T> {
         let mut names = HashSet::with_capacity(self.members.len());
         for (name, _) in &self.members {
             if names.insert(name) {
                 let detail =
-                    if read_only.contains(&name.as_str()) { "is read-only" } else { "is not a known member" };
+                    if read_only.contains(&name.as_str()) { "is read-only" } else { "is not a known field" };
                 self.faults.push(Fault::member(name, detail));
             }
         }
@@ -75,7 +75,7 @@ impl Members {
         }
     }
 
-    /// The members as JSON that is equal for equal contents.
+    /// The fields as canonical JSON: equal for equal contents.
     pub(super) fn canonical(&self) -> String {
         let sorted: BTreeMap<_, _> = self.members.iter().map(|(name, value)| (name, value)).collect();
         let mut text = String::new();
@@ -83,15 +83,15 @@ impl Members {
         text
     }
 
-    /// The names of all members, repeated ones included.
+    /// The names of all fields, including repeated ones.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| name.as_str())
     }
 }
 
-/// The problem of a body that is not a JSON object.
+/// The problem for a body that is not a JSON object.
 fn refuse(body: &str, error: &serde_json::Error) -> Problem {
-    // A value of another type is refused at its first byte: what follows may still be malformed.
+    // A value of another type is rejected at its first byte: the rest may still be malformed.
     match serde_json::from_str::<IgnoredAny>(body) {
         Ok(_) if !body.trim_start().starts_with('{') => {
             Problem::invalid_body(vec![Fault::body("must be a JSON object")])
@@ -101,7 +101,7 @@ fn refuse(body: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// What `error` says, without where.
+/// The message of `error` without its position.
 fn without_place(error: &serde_json::Error) -> String {
     let said = error.to_string();
     said.split(" at line ").next().unwrap_or_default().to_owned()
@@ -158,7 +158,7 @@ mod tests {
         for not_utf8 in [&b"{\"a\": \"\xff\"}"[..], b"[\"\xff\"]", b"\xff"] {
             assert_eq!(Members::parse(not_utf8).unwrap_err().status(), 400);
         }
-        // JSON sets no limits to numbers: what is wrong with them is up to their members.
+        // JSON does not limit numbers: each field checks its own.
         for number in ["1e999", "-1e999", "1e-999", &"9".repeat(400)] {
             for body in [format!("{{\"a\": {number}}}"), format!("{{\"a\": [{{\"b\": {number}}}]}}")] {
                 assert!(Members::parse(body.as_bytes()).is_ok(), "{body}");

@@ -1,16 +1,16 @@
-//! Who calls: the owner of idempotency keys, and the name in the history and the log.
+//! The caller: the scope of idempotency keys, and the name in the history and the log.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// Longer keys are hashed: PostgreSQL allows an index entry 2,704 bytes.
+/// Longer keys are hashed: PostgreSQL limits an index entry to 2,704 bytes.
 const MAX_KEY_BYTES: usize = 1_024;
 
-/// Longer identities are cut: every line of the log has them. No ARN is longer.
+/// Longer identities are truncated, because every log line contains them. ARNs are shorter.
 const MAX_IDENTITY_CHARACTERS: usize = 2_048;
 
-/// Who calls, according to API Gateway.
+/// The caller, as API Gateway identified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     identity: String,
@@ -18,9 +18,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The IAM principal `arn`; `stable` is the part that all of its sessions have in common.
+    /// The IAM principal `arn`; `stable` is the part shared by all of its sessions.
     pub fn of_arn(arn: &str, stable: &str) -> Self {
-        // Only an ARN may look like one, and PostgreSQL refuses NUL in text.
+        // Only an ARN may look like one, and PostgreSQL does not allow NUL in text.
         let is_arn = stable.starts_with("arn:") && !stable.contains(char::is_control);
         let key = if is_arn && stable.len() <= MAX_KEY_BYTES {
             stable.to_owned()
@@ -30,34 +30,34 @@ impl Caller {
         Self { identity: shown(arn), key }
     }
 
-    /// The caller that `names` identify among those of its `kind`.
+    /// A caller of `kind`, identified by `names` within that kind.
     pub fn of_kind(kind: &str, names: &[Option<&str>], identity: &str) -> Self {
         Self { identity: shown(identity), key: key(kind, names) }
     }
 
-    /// Who it is in full: an ARN with its session, an identity id, or a kind and names.
+    /// The full identity: an ARN with its session, an identity id, or a kind and names.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// The same for all requests of this caller, and for no other caller.
+    /// The key of this caller: the same for all of its requests, and different from that of any other caller.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// As a list in JSON, which no ARN looks like, and in which names cannot run into each other.
+/// A JSON list, which cannot be mistaken for an ARN and keeps the names apart.
 fn key(kind: &str, names: &[Option<&str>]) -> String {
     let key = json!([kind, names]).to_string();
     if key.len() <= MAX_KEY_BYTES { key } else { json!(["sha256", digest(&key)]).to_string() }
 }
 
-/// The hash of `text`, as text.
+/// The SHA-256 hash of `text` in base64url.
 pub fn digest(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 
-/// `identity` in one line.
+/// `identity` on one line.
 fn shown(identity: &str) -> String {
     let line =
         identity.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char });

@@ -1,7 +1,8 @@
-//! Conditional requests (RFC 9110, section 13): validators out, preconditions in, judged in the RFC's order.
+//! Conditional requests (RFC 9110, section 13): validators in responses, preconditions in requests, evaluated
+//! in the order of the RFC.
 //!
-//! For reads they are judged here. For writes they become parameters of the statement that writes, so that two
-//! writers with the same `If-Match` can never both win.
+//! Preconditions of reads are evaluated here. Those of writes become parameters of the statement, so that of
+//! two writers with the same `If-Match` only one can succeed.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -16,25 +17,25 @@ use uuid::Uuid;
 use super::{Fault, Problem, Reply, Result, date};
 use crate::db::{Repeat, Row, Written};
 
-/// A resource whose every change has a version of its own.
+/// A resource with a version that every change increments.
 pub trait Versioned {
-    /// Another one when the JSON of an unchanged resource is another: then no old tag matches any more.
+    /// Must change whenever the JSON of an unchanged resource changes, so that old tags no longer match.
     const REPRESENTATION: u32;
 
-    /// Its id.
+    /// The resource's id.
     fn id(&self) -> Uuid;
-    /// 1 at creation, one more with every change.
+    /// 1 at creation, incremented by every change.
     fn version(&self) -> i64;
-    /// When it was changed last.
+    /// The time of the last change.
     fn updated_at(&self) -> Timestamp;
 }
 
-/// What a representation can be recognised by.
+/// The validators of a representation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validators {
-    /// A strong entity tag without its quotes.
+    /// The opaque part of a strong entity tag, without quotes.
     tag: String,
-    /// To the second, as HTTP has it; documents have none.
+    /// To the second, as in HTTP dates; `None` for documents.
     last_modified: Option<Timestamp>,
 }
 
@@ -45,12 +46,12 @@ impl Validators {
         Self { tag: tag::<T>(resource.id(), resource.version()), last_modified: Some(last_modified) }
     }
 
-    /// The validators of what has no version of its own, such as a page of a list: by every byte of its `content`.
+    /// The validators of a document without a version, such as a page of a list: a hash of its `content`.
     pub fn of_document(content: &[u8]) -> Self {
         Self { tag: abbreviated(Sha256::new_with_prefix(content)), last_modified: None }
     }
 
-    /// Adds `ETag` and `Last-Modified`.
+    /// Sets `ETag` and `Last-Modified`.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", self.tag)) {
             headers.insert(header::ETAG, tag);
@@ -63,17 +64,17 @@ impl Validators {
     }
 }
 
-/// The first half of a digest, in hexadecimal digits: enough to tell representations apart.
+/// The first half of a digest in hexadecimal: enough to tell representations apart.
 fn abbreviated(hash: Sha256) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The tag of a version: id, version, representation.
+/// The tag of a version: id, version and representation.
 fn tag<T: Versioned>(id: Uuid, version: i64) -> String {
     format!("{}.{version}.{:x}", id.simple(), T::REPRESENTATION)
 }
 
-/// The version of `id` that `tag` stands for.
+/// The version of `id` that `tag` denotes; `None` if it is a tag of something else.
 fn version_of<T: Versioned>(id: Uuid, tag: &str) -> Option<i64> {
     let version = tag.split('.').nth(1)?.parse().ok()?;
     (self::tag::<T>(id, version) == tag).then_some(version)
@@ -103,10 +104,10 @@ pub struct Preconditions {
 }
 
 impl Preconditions {
-    /// The preconditions that `headers` state. Dates that are none are ignored, as the RFC has it.
+    /// Parses the preconditions in `headers`. Invalid dates are ignored, as the RFC requires.
     ///
     /// # Errors
-    /// 400 when a list of tags is malformed: ignoring `If-Match` would lose an update.
+    /// 400 if a list of tags is malformed: ignoring `If-Match` would lose an update.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self> {
         Ok(Self {
             if_match: tags(headers, header::IF_MATCH)?,
@@ -116,21 +117,21 @@ impl Preconditions {
         })
     }
 
-    /// Whether the request has an `If-Match`.
+    /// Whether the request has an `If-Match` header.
     pub fn has_if_match(&self) -> bool {
         self.if_match.is_some()
     }
 
-    /// Whether a change under these preconditions may be sent twice: only if it names the version that it changes,
-    /// which the first attempt then has replaced.
+    /// Whether a write under these preconditions may be sent twice: only if it names a version, which the
+    /// first attempt would have replaced.
     pub fn repeat(&self) -> Repeat {
         if matches!(self.if_match, Some(Tags::List(_))) { Repeat::Safe } else { Repeat::Unsafe }
     }
 
-    /// The reply to a read of a representation with `validators`: `reply` itself, or 304.
+    /// Evaluates the preconditions for a read of a representation with `validators`: returns `reply`, or 304.
     ///
     /// # Errors
-    /// 412 when `If-Match` or `If-Unmodified-Since` is false.
+    /// 412 if `If-Match` or `If-Unmodified-Since` is false.
     pub(super) fn read(&self, validators: &Validators, mut reply: Reply) -> Result<Reply> {
         validators.write(&mut reply.headers);
         let is_match = match (&self.if_match, self.if_unmodified_since, validators.last_modified) {
@@ -151,8 +152,9 @@ impl Preconditions {
         Ok(if is_modified { reply } else { reply.not_modified() })
     }
 
-    /// The preconditions of a write to the resource `id`, as the parameters of `preconditions_hold`: the versions of
-    /// `If-Match`, the time of `If-Unmodified-Since`, the versions of `If-None-Match`.
+    /// The preconditions of a write to the resource `id` as parameters of the database's
+    /// `preconditions_hold`: the versions of `If-Match`, the time of `If-Unmodified-Since`, the versions of
+    /// `If-None-Match`.
     pub fn parameters<T: Versioned>(
         &self,
         id: Uuid,
@@ -177,7 +179,7 @@ impl Preconditions {
                 Some(tags.iter().filter_map(|tag| version_of::<T>(id, &tag.opaque)).collect())
             }
             Some(Tags::Any) => {
-                // False for whatever exists: no version fulfils it.
+                // `If-None-Match: *` is false for any existing resource: no version matches.
                 versions = Some(Vec::new());
                 None
             }
@@ -185,8 +187,8 @@ impl Preconditions {
         (versions, unmodified_since, other_versions)
     }
 
-    /// Judges what a deletion returned, as [`judge`](Self::judge) does. A repeated one that finds nothing is done: its
-    /// first attempt was.
+    /// Checks the result of a deletion like [`check`](Self::check). If a repeated statement finds no row, the
+    /// first attempt has deleted it.
     ///
     /// # Errors
     /// 404 or 412.
@@ -197,11 +199,11 @@ impl Preconditions {
         self.judge::<T>(deleted.row, what).map(|_| ())
     }
 
-    /// The row that a conditional write returned, which has `id`, `version` and `holds`: whether the preconditions
-    /// held. `what` reads like "product".
+    /// Checks the result of a conditional write: a row with `id`, `version` and `holds`, which is whether the
+    /// preconditions were true. `what` names the resource, such as "product".
     ///
     /// # Errors
-    /// 404 without a row, 412 with the current `ETag` when the preconditions did not hold.
+    /// 404 without a row; 412 with the current `ETag` if the preconditions were false.
     pub fn judge<T: Versioned>(&self, row: Option<Row>, what: &str) -> Result<Row> {
         let row = row.ok_or_else(|| Problem::not_found(what))?;
         if row.try_get("holds").map_err(crate::db::Error::from)? {
@@ -216,7 +218,7 @@ impl Preconditions {
 }
 
 impl EntityTag {
-    /// RFC 9110, section 8.8.3.2; our own tags are strong.
+    /// RFC 9110, section 8.8.3.2; the tags of this service are strong.
     fn matches_strongly(&self, own: &str) -> bool {
         !self.is_weak && self.opaque == own
     }
@@ -227,7 +229,8 @@ impl EntityTag {
 }
 
 impl Reply {
-    /// The 304 that stands for this reply: no body, and only the headers that RFC 9110, section 15.4.5, wants.
+    /// The 304 response instead of this one: no body, and only the headers that RFC 9110, section 15.4.5,
+    /// requires.
     fn not_modified(mut self) -> Self {
         self.status = StatusCode::NOT_MODIFIED;
         self.body = Cow::Borrowed("");
@@ -238,19 +241,19 @@ impl Reply {
     }
 }
 
-/// `time` without its fraction of a second, before 1970 as well.
+/// `time` rounded down to the second, also before 1970.
 fn to_the_second(time: Timestamp) -> Timestamp {
     time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor)).unwrap_or(time)
 }
 
-/// A date of a header that appears once; anything else is ignored.
+/// The date in a header that must appear only once; anything else is ignored.
 fn date_of(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     if values.next().is_some() { None } else { date::parse(value.trim()) }
 }
 
-/// The tags of all headers `name`, which are one list.
+/// The tags of all headers `name`, which together form one list.
 fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>> {
     let malformed = || {
         let detail = "must be `*` or a list of entity tags, such as \"01936b5e7c0070008000000000000001.1.1\"";
@@ -276,7 +279,8 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>> {
     }
 }
 
-/// A comma-separated list of tags; empty elements are allowed (RFC 9110, section 5.6.1). None if malformed.
+/// Parses a comma-separated list of tags; empty elements are allowed (RFC 9110, section 5.6.1). `None` if
+/// malformed.
 fn parse_tags(text: &str) -> Option<Vec<EntityTag>> {
     let mut tags = Vec::new();
     let mut rest = text;
@@ -334,7 +338,7 @@ mod tests {
         tags.remove(0)
     }
 
-    /// RFC 9110, section 8.8.3.2; there the left tag may be ours only where it is strong.
+    /// RFC 9110, section 8.8.3.2, without its cases in which the service's own tag is weak.
     #[test]
     fn compares_as_the_rfc_does() {
         for (theirs, own, strong, weak) in [

@@ -1,28 +1,28 @@
-//! Cross-origin resource sharing, on the side of the answer: which pages may read it. Preflight requests end at the
-//! gateway.
+//! Cross-origin resource sharing: which pages may read a response. The gateway answers preflight requests.
 //!
-//! Credentials that a browser adds by itself (cookies) play no part here: a page signs its requests or names its
-//! token, so `Access-Control-Allow-Credentials` is never sent.
+//! Credentials that a browser adds by itself (cookies) are not used: a page signs its requests or sends a
+//! token. So `Access-Control-Allow-Credentials` is never set.
 
 use std::{fmt, str::FromStr};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
-/// Headers of answers that a page may read beyond those that any page may (Fetch, "CORS-safelisted response-header
-/// name"), here, at the gateway and in the deployed stacks.
+/// Response headers that a page may read in addition to the CORS-safelisted ones (Fetch, "CORS-safelisted
+/// response-header name"). Used here, by the local gateway and in the deployed stacks.
 pub const EXPOSED_HEADERS: &str = "Accept-Patch, Accept-Post, Age, Cache-Status, ETag, Idempotency-Replayed, Link, \
                                    Location, Retry-After, X-Amzn-ErrorType, X-Amzn-RequestId, X-Correlation-Id";
 
-/// Headers of requests that a page may send beyond those that any page may (Fetch, "CORS-safelisted request-header"): those
-/// of the contract and of signatures, and those that the AWS SDKs, Amplify, CloudWatch RUM, OpenTelemetry, Sentry and
-/// `fetch` with `cache: "reload"` add to every request. Preflights name them, and [`AllowedHeaders`] adds to them.
+/// Request headers that a page may send in addition to the CORS-safelisted ones (Fetch, "CORS-safelisted
+/// request-header"): those of the API and of signatures, and those that the AWS SDKs, Amplify, CloudWatch
+/// RUM, OpenTelemetry, Sentry and `fetch` with `cache: "reload"` add to every request. Preflight responses
+/// list them; [`AllowedHeaders`] extends them.
 pub const REQUEST_HEADERS: &str = "Amz-Sdk-Invocation-Id, Amz-Sdk-Request, Authorization, Baggage, Cache-Control, \
                                    Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, \
                                    If-Unmodified-Since, Pragma, Sentry-Trace, Traceparent, Tracestate, \
                                    X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Security-Token, X-Amz-User-Agent, \
                                    X-Amzn-Trace-Id, X-Api-Key, X-Audit-Reason, X-Correlation-Id, X-Requested-With";
 
-/// Headers that pages may send besides [`REQUEST_HEADERS`]; none by default.
+/// Request headers that pages may send in addition to [`REQUEST_HEADERS`]; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHeaders(Vec<HeaderName>);
 
@@ -34,14 +34,14 @@ impl AllowedHeaders {
     }
 }
 
-/// Reads a list whose names are separated by commas.
+/// Parses a comma-separated list of header names.
 impl FromStr for AllowedHeaders {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
         let read = |name: &str| {
-            // `*` has a meaning of its own: any header.
+            // `*` would allow any header.
             let header = HeaderName::from_str(name).ok().filter(|_| !name.contains('*'));
             header.ok_or_else(|| format!("`{name}` is not the name of a header"))
         };
@@ -54,18 +54,17 @@ impl FromStr for AllowedHeaders {
 pub struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
-    /// Whether no page may.
+    /// Whether no origin is allowed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds to an answer's headers what lets the page that asked read it, if its origin is allowed, and returns
-    /// whether it is.
+    /// Adds the CORS headers to a response if the request's origin is allowed, and returns whether it is.
     pub fn share(&self, request: &HeaderMap, answer: &mut HeaderMap) -> bool {
         if self.is_empty() {
             return false;
         }
-        // Also for the others: a shared cache must not give one origin's answer to another.
+        // Set for other origins too: a shared cache must not reuse one origin's response for another.
         answer.append(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = request.get(header::ORIGIN).filter(|origin| self.0.contains(origin)) else {
             return false;
@@ -76,7 +75,7 @@ impl AllowedOrigins {
     }
 }
 
-/// Reads a list whose origins are separated by commas.
+/// Parses a comma-separated list of origins.
 impl FromStr for AllowedOrigins {
     type Err = String;
 
@@ -86,7 +85,7 @@ impl FromStr for AllowedOrigins {
     }
 }
 
-/// The list as it is read.
+/// The comma-separated list.
 impl fmt::Display for AllowedOrigins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origins: Vec<_> = self.0.iter().filter_map(|origin| origin.to_str().ok()).collect();
@@ -94,7 +93,7 @@ impl fmt::Display for AllowedOrigins {
     }
 }
 
-/// An origin as browsers write it: they send nothing else, so another spelling would never match.
+/// Parses an origin as browsers serialise it: any other spelling would never match.
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let is_origin = text.parse::<Uri>().is_ok_and(|uri| match (uri.scheme_str(), uri.authority()) {
         (Some(scheme @ ("http" | "https")), Some(authority)) => {
@@ -106,7 +105,7 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
         _ => false,
     });
     let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
-    value.ok_or_else(|| format!("`{text}` is no origin, such as https://store.example"))
+    value.ok_or_else(|| format!("`{text}` is not an origin, such as https://store.example"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Cursors: where a list goes on. Opaque, URL-safe, bound to the query that they were made for, and
-//! authenticated with HMAC-SHA-256 (RFC 2104): neither a changed nor a foreign cursor is accepted.
+//! Cursors: opaque, URL-safe positions in a list, bound to their query and authenticated with HMAC-SHA-256
+//! (RFC 2104), so that neither a modified cursor nor one of another list is accepted.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -12,24 +12,25 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// First byte of every cursor. Goes up when the meaning of a position changes, so that old cursors are refused.
+/// The first byte of every cursor. Incremented when the meaning of a position changes, so that old cursors
+/// are rejected.
 const VERSION: u8 = 2;
 
-/// Bytes of the authentication code that a cursor carries; forging one takes 2^128 tries.
+/// The length of the authentication code in bytes; forging one takes 2^128 attempts.
 const TAG_BYTES: usize = 16;
 
-/// The keys that cursors are authenticated with: new ones with the first, accepted with any. A key is rotated by putting
-/// the new one beside it, then before it, then by removing it: no walk is interrupted.
+/// The keys that authenticate cursors: the first creates them, all verify them. To rotate without
+/// interrupting a client's paging, append the new key, then move it to the front, then remove the old one.
 #[derive(Clone, Default)]
 pub struct CursorKeys(Vec<Hmac<Sha256>>);
 
 impl CursorKeys {
-    /// One key of `secret`, of any length.
+    /// A single key, derived from `secret` of any length.
     pub fn new(secret: &[u8]) -> Self {
         Self(vec![key(secret)])
     }
 
-    /// A cursor to `position` in the list that `binding` describes.
+    /// A cursor to `position` in the list that `binding` identifies.
     pub(crate) fn encode(&self, binding: &str, position: &impl Serialize) -> Result<String, EncodeError> {
         let key = self.0.first().ok_or("there is no key for cursors")?;
         let mut bytes = vec![VERSION];
@@ -39,8 +40,9 @@ impl CursorKeys {
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The position of `cursor`. None if it was changed, made for another list, by another version or with another key,
-    /// or if it is not a position: whoever has a key can write anything.
+    /// The position in `cursor`; `None` if the cursor was modified, or was created for another list, by
+    /// another version or with another key, or if its content is not a position (anyone with a key can create
+    /// such a cursor).
     pub(super) fn decode<P: DeserializeOwned>(&self, binding: &str, cursor: &str) -> Option<P> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
@@ -57,11 +59,11 @@ impl CursorKeys {
     }
 }
 
-/// Why a cursor cannot be made.
+/// Why a cursor cannot be created.
 type EncodeError = Box<dyn std::error::Error + Send + Sync>;
 
 fn key(secret: &[u8]) -> Hmac<Sha256> {
-    // Hashed first, as RFC 2104 does with long keys: any length fills a block.
+    // Hashed first, as HMAC does with long keys, so that a secret may have any length.
     let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
     block[..32].copy_from_slice(&Sha256::digest(secret));
     Hmac::new(&block)
@@ -69,14 +71,14 @@ fn key(secret: &[u8]) -> Hmac<Sha256> {
 
 fn authenticate(key: &Hmac<Sha256>, binding: &str, content: &[u8]) -> Hmac<Sha256> {
     let mut mac = key.clone();
-    // The length keeps a binding's end apart from the content's start.
+    // The length separates the binding from the content.
     mac.update(&(binding.len() as u64).to_be_bytes());
     mac.update(binding.as_bytes());
     mac.update(content);
     mac
 }
 
-/// Whether a text of `position` has a character that PostgreSQL's texts cannot have.
+/// Whether a string in `position` contains NUL, which PostgreSQL does not allow in text.
 fn has_nul(position: &Value) -> bool {
     match position {
         Value::String(text) => text.contains('\0'),
@@ -86,7 +88,7 @@ fn has_nul(position: &Value) -> bool {
     }
 }
 
-/// Reads keys that are separated by commas. White space around a key is not part of it.
+/// Parses a comma-separated list of keys. White space around a key is ignored.
 impl FromStr for CursorKeys {
     type Err = String;
 

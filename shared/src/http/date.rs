@@ -1,4 +1,4 @@
-//! Dates of HTTP (RFC 9110, section 5.6.7), from year 1 to 9999, to the second.
+//! HTTP dates (RFC 9110, section 5.6.7), from year 1 to 9999, to the second.
 
 use jiff::{
     Timestamp,
@@ -9,7 +9,7 @@ use jiff::{
 
 use crate::time::Moment;
 
-/// The names of the days as dates have them, abbreviated and in full.
+/// The names of the weekdays in dates, abbreviated and in full.
 const WEEKDAYS: [(Weekday, &str, &str); 7] = [
     (Weekday::Monday, "Mon", "Monday"),
     (Weekday::Tuesday, "Tue", "Tuesday"),
@@ -20,17 +20,17 @@ const WEEKDAYS: [(Weekday, &str, &str); 7] = [
     (Weekday::Sunday, "Sun", "Sunday"),
 ];
 
-/// The lengths of the two forms that have one.
+/// The lengths of the two forms with a fixed length.
 const IMF_FIXDATE_BYTES: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();
 const ASCTIME_BYTES: usize = "Sun Nov  6 08:49:37 1994".len();
 
-/// The date at `time`, without its fraction of a second: none for years that have more or less than four digits.
+/// Formats `time` as an HTTP date, without fractional seconds; `None` if the year does not have four digits.
 pub(super) fn print(time: Timestamp) -> Option<String> {
     strtime::format("%a, %d %b %Y %H:%M:%S GMT", time).ok().filter(|date| date.len() == IMF_FIXDATE_BYTES)
 }
 
-/// The time that a date in any of the three forms means. Its day of the week is only looked at where the year has two
-/// digits: a client that has it wrong still means the rest.
+/// Parses a date in any of the three forms. The weekday only matters if the year has two digits: a client
+/// with a wrong weekday still means the rest.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let (weekday, rest) = WEEKDAYS.iter().find_map(|(weekday, short, long)| {
         let rest = text.strip_prefix(long).or_else(|| text.strip_prefix(short))?;
@@ -49,8 +49,8 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     century(weekday, DateTime::strptime(", %d-%b-%y %H:%M:%S GMT", rest).ok()?)
 }
 
-/// The date whose last two digits of the year `date` has: not more than 50 years ahead, and 100 years before that if
-/// only then it is a `weekday`.
+/// Completes a two-digit year: at most 50 years ahead, or 100 years earlier if only then the date is a
+/// `weekday`.
 fn century(weekday: Weekday, date: DateTime) -> Option<Timestamp> {
     let last = Offset::UTC.to_datetime(Moment::now().timestamp()).year() + 50;
     let year = last - (last - date.year()).rem_euclid(100);
@@ -60,7 +60,8 @@ fn century(weekday: Weekday, date: DateTime) -> Option<Timestamp> {
     timestamp(fitting.or_else(|| candidates.clone().next())?)
 }
 
-/// The moment at which it is `date` in UTC. The last hours of 9999, which a `Timestamp` cannot be, are its last second.
+/// The moment of `date` in UTC. The last hours of 9999, which a `Timestamp` cannot represent, become its last
+/// second.
 fn timestamp(date: DateTime) -> Option<Timestamp> {
     let last = || Timestamp::from_second(Timestamp::MAX.as_second()).ok().filter(|_| date.year() == 9999);
     Offset::UTC.to_timestamp(date).ok().or_else(last)
@@ -70,7 +71,7 @@ fn timestamp(date: DateTime) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    /// The three forms of RFC 9110, and the first and the last moment that any of them can mean.
+    /// The three forms of RFC 9110, and the first and the last moment that each can express.
     #[test]
     fn reads_every_form_and_year() {
         for (text, time) in [

@@ -1,9 +1,9 @@
-//! Idempotency keys: a POST that is repeated with the same `Idempotency-Key` has one effect and one answer.
+//! Idempotency keys: a POST repeated with the same `Idempotency-Key` has one effect and one response.
 //!
-//! The statement that creates the row claims the key: `claim_idempotency_key` in the database decides who is first, and
-//! keeps the id and the time of what was created. That is all a repetition needs to be answered as the first request
-//! was, since it brings the rest; so no answer, and nothing about a person, is stored. The rules follow the IETF draft
-//! draft-ietf-httpapi-idempotency-key-header.
+//! The statement that creates the row claims the key: the database's `claim_idempotency_key` decides which
+//! request is first, and stores the id and time of the created row. Together with the repeated request, that
+//! is enough to reproduce the first response, so no response and no personal data is stored. The rules follow
+//! the IETF draft draft-ietf-httpapi-idempotency-key-header.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -19,31 +19,32 @@ use crate::{
     time::Moment,
 };
 
-/// How long a key is remembered.
+/// How long a key is stored.
 pub const SECONDS_TO_LIVE: i64 = 24 * 60 * 60;
 
 const MAX_KEY_CHARACTERS: usize = 255;
 
-/// The header.
+/// The request header.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A resource that a POST creates.
 pub trait Creation: Serialize + Versioned {
-    /// The same resource, if it was created with the id `id` at the time `at`.
+    /// The same resource, created with the id `id` at the time `at`.
     #[must_use]
     fn created_as(self, id: Uuid, at: Moment) -> Self;
 }
 
-/// What a POST claims: its caller's key, if it has one, for the request that it is.
+/// A POST's claim to an idempotency key.
 #[derive(Debug)]
 pub struct Claim {
-    /// The [key](super::Caller::key) of the caller, whose keys are nobody else's; empty for all whom nobody asked who they are.
+    /// The [key](super::Caller::key) of the caller, which scopes its idempotency keys; empty for all
+    /// unauthenticated callers.
     pub caller: String,
-    /// The key; none if the request has none.
+    /// The idempotency key; `None` if the request has none.
     pub key: Option<String>,
-    /// What tells this request from another: its operation and its JSON.
+    /// A hash of the operation and its JSON, which distinguishes this request from others.
     pub fingerprint: Vec<u8>,
 }
 
@@ -51,8 +52,9 @@ impl Claim {
     /// The claim of `request` with the body `members` to `operation`.
     ///
     /// # Errors
-    /// 400 when the key or a precondition is malformed; 412 for an `If-Match`: what is to be created has no representation
-    /// that could match (RFC 9110, section 13.1.1). `If-None-Match` is true for the same reason.
+    /// 400 if the key or a precondition is malformed; 412 for an `If-Match`: the resource to be created has
+    /// no representation yet that could match (RFC 9110, section 13.1.1). `If-None-Match` is true for the
+    /// same reason.
     pub(super) fn of(request: &Request, operation: &str, members: &Members) -> Result<Self> {
         if Preconditions::from_headers(request.headers())?.has_if_match() {
             return Err(Problem::nothing_to_match());
@@ -67,11 +69,11 @@ impl Claim {
         Ok(Self { caller, key, fingerprint: fingerprint(operation, members) })
     }
 
-    /// The reply to `request` after the statement that was to create `created` returned `row` of
-    /// `claim_idempotency_key`: 201 with `created` if the claim was the first, else with what was created then.
+    /// The response to `request`, given the `row` of `claim_idempotency_key` that the creating statement
+    /// returned: 201 with `created` if this request was the first, otherwise with what the first one created.
     ///
     /// # Errors
-    /// 409 while the first request is running, 422 when the key was used for another request.
+    /// 409 while the first request is in progress, 422 if the key was used for another request.
     pub fn settle<T: Creation>(&self, row: Option<Row>, request: &Request, created: T) -> Result<Reply> {
         let Some(row) = row else { return Err(Problem::still_running()) };
         if row.try_get("is_new").map_err(db::Error::from)? {
@@ -83,22 +85,22 @@ impl Claim {
         }
         let id = row.try_get("created_id").map_err(db::Error::from)?;
         let at = row.try_get("created_at").map_err(db::Error::from)?;
-        // The id is that of our own first attempt where nobody heard of its success.
+        // The id is that of this request's first attempt if its success was never reported.
         let is_replay = id != created.id();
         let reply = created_reply(request, &created.created_as(id, at));
         Ok(if is_replay { reply.with_header(REPLAYED, HeaderValue::from_static("true")) } else { reply })
     }
 }
 
-/// 201 with `resource`, its validators and its address, which is below that of `request`.
+/// 201 with `resource`, its validators and its URL, which is below that of `request`.
 fn created_reply(request: &Request, resource: &(impl Serialize + Versioned)) -> Reply {
     Reply::created(&format!("{}/{}", request.public_path(), resource.id()), resource)
 }
 
-/// A key of 1 to 255 printable characters of ASCII, as it was sent; white space around it is none of it.
+/// Parses a key of 1 to 255 printable ASCII characters; white space around it is removed.
 fn read_key(value: &HeaderValue) -> Option<String> {
     let key = value.to_str().ok()?.trim();
-    // The tab is the one control character that header text may have.
+    // Of the control characters, header values may only contain the tab.
     let is_key = (1..=MAX_KEY_CHARACTERS).contains(&key.len()) && !key.contains('\t');
     is_key.then(|| key.to_owned())
 }
@@ -108,7 +110,7 @@ fn malformed() -> Problem {
     Problem::invalid_parameters(vec![Fault::parameter("Idempotency-Key", detail)])
 }
 
-/// Equal for requests of equal JSON, whatever the order of its members and its white space.
+/// Equal for equal JSON, regardless of white space and the order of fields.
 fn fingerprint(operation: &str, members: &Members) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(operation);

@@ -1,5 +1,5 @@
-//! JSON as clients write it. Numbers keep their value to the last digit: JSON sets no limits to them (RFC 8259, section 6),
-//! and a double rounds what it cannot hold.
+//! JSON values from clients. Numbers keep their exact value: JSON does not limit them (RFC 8259, section 6),
+//! and a double would round.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, str::FromStr};
 
@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::Result;
 
-/// How deep arrays and objects may be nested, which bounds the stack.
+/// How deep arrays and objects may be nested; bounds the stack.
 const MAX_DEPTH: usize = 127;
 
-/// A value.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
     /// `null`.
@@ -24,11 +24,12 @@ pub enum Json {
     String(String),
     /// An array.
     Array(Vec<Json>),
-    /// An object; of repeated names, the last one.
+    /// An object; the last of repeated names wins.
     Object(BTreeMap<String, Json>),
 }
 
-/// A number in one form, however it was written: sign, digits without zeros around them, and how many zeros follow.
+/// A number in canonical form: sign, significant digits without leading and trailing zeros, and a decimal
+/// exponent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number {
     is_negative: bool,
@@ -37,22 +38,22 @@ pub struct Number {
 }
 
 impl Json {
-    /// Whether it is `null`.
+    /// Whether the value is `null`.
     pub fn is_null(&self) -> bool {
         *self == Self::Null
     }
 
-    /// The string that it is.
+    /// The string, if the value is one.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The integer that it is, however it is written: `100.0` and `1e2` are 100.
+    /// The integer, if the value is one that fits; however it is written: `100.0` and `1e2` are 100.
     pub fn as_i64(&self) -> Option<i64> {
         if let Self::Number(number) = self { number.as_i64() } else { None }
     }
 
-    /// The value of `raw`, inside of `depth` arrays and objects.
+    /// Parses `raw`, which is nested in `depth` arrays and objects.
     pub(super) fn read(raw: &RawValue, depth: usize) -> Result<Self, serde_json::Error> {
         let text = raw.get();
         let first = text.as_bytes().first();
@@ -77,7 +78,7 @@ impl Json {
         })
     }
 
-    /// Writes it as text that is equal for equal values.
+    /// Writes the value as canonical text: equal for equal values.
     pub(super) fn write_canonical(&self, text: &mut String) {
         match self {
             Self::Null => text.push_str("null"),
@@ -96,7 +97,7 @@ impl Json {
     }
 }
 
-/// Writes an object as [`Json::write_canonical`] does, the entries in the order of their names.
+/// Writes an object like [`Json::write_canonical`], in the order of `entries`.
 pub(super) fn write_canonical_object<'a>(
     entries: impl IntoIterator<Item = (&'a String, &'a Json)>,
     text: &mut String,
@@ -118,7 +119,7 @@ fn write_string(value: &str, text: &mut String) {
 }
 
 impl Number {
-    /// The number that `text` is, which is well-formed.
+    /// Parses `text`, which is a well-formed number.
     fn read(text: &str) -> Self {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(text) => (true, text),
@@ -133,7 +134,7 @@ impl Number {
         if digits.is_empty() {
             return Self { is_negative: false, digits: String::new(), zeros: 0 };
         }
-        // An exponent of twenty digits is as good as infinite.
+        // An exponent of twenty digits might as well be infinite.
         let infinite = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
         let exponent = exponent.parse().unwrap_or(infinite);
         let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
@@ -141,7 +142,7 @@ impl Number {
         Self { is_negative, digits: digits.to_owned(), zeros }
     }
 
-    /// Its digits up to the decimal point, if it is an integer of at most 20 digits.
+    /// The decimal digits, if the number is an integer of at most 20 digits.
     fn integer(&self) -> Option<String> {
         const MAX_DIGITS: usize = 20;
         let zeros = usize::try_from(self.zeros)
@@ -162,7 +163,7 @@ impl Number {
     }
 }
 
-/// The value that a text is.
+/// Parses a text as one JSON value.
 impl FromStr for Json {
     type Err = serde_json::Error;
 
@@ -171,7 +172,7 @@ impl FromStr for Json {
     }
 }
 
-/// An object's entries in order, repeated names included.
+/// An object's entries in order, including repeated names.
 pub(super) struct Entries<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {

@@ -1,5 +1,5 @@
-//! HTTP as operations see it: typed requests, problems, replies, pages. No transport and no routing: API
-//! Gateway has done both.
+//! HTTP from the handlers' point of view: typed requests, problems, responses, pages. No transport and no
+//! routing: API Gateway does both.
 
 mod body;
 mod caller;
@@ -29,5 +29,5 @@ pub use query::{FromParameter, Query};
 pub use reply::Reply;
 pub use request::{Gateway, MAX_BODY_BYTES, Request};
 
-/// What a handler returns: a value, or the problem that the client is told.
+/// The result of a handler: a value, or the problem that the client receives.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;

@@ -10,10 +10,10 @@ use utoipa::{
 
 use super::{CursorKeys, Fault, FromParameter, Problem, Reply, Request, Result, Validators};
 
-/// RFC 3986's unreserved characters are left as they are, the form that signatures are computed over.
+/// RFC 3986's unreserved characters stay unencoded, which is the canonical form for signatures.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How many items a page has.
+/// The maximum number of items on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(usize);
 
@@ -29,7 +29,7 @@ impl Default for Limit {
 }
 
 impl FromParameter for Limit {
-    /// More than the maximum is taken as the maximum, however many digits it has.
+    /// Values over the maximum are treated as the maximum, however many digits they have.
     fn from_parameter(text: &str) -> Result<Self, String> {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse::<usize>() {
@@ -48,7 +48,7 @@ impl PartialSchema for Limit {
     }
 }
 
-/// Which page of a list is asked for.
+/// The requested page of a list.
 #[derive(Debug)]
 pub struct PageRequest {
     limit: Limit,
@@ -61,7 +61,7 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -70,11 +70,11 @@ impl PageRequest {
         Self { limit, cursor, binding }
     }
 
-    /// The position to go on from, the last item of the page before, as `read` makes it of what the cursor holds; none for
-    /// the first page.
+    /// The position to continue from, which is that of the previous page's last item, as `read` parses it
+    /// from the cursor; `None` for the first page.
     ///
     /// # Errors
-    /// 400 when the cursor was changed or was made for another query, or when `read` makes nothing of it.
+    /// 400 if the cursor was modified or belongs to another query, or if `read` rejects its content.
     pub fn position<J: DeserializeOwned, P>(
         &self,
         keys: &CursorKeys,
@@ -90,23 +90,24 @@ impl PageRequest {
         }
     }
 
-    /// The cursor to `position` in the list that is asked for.
+    /// A cursor to `position` in the requested list.
     ///
     /// # Errors
-    /// 500 when the position cannot be written as JSON, or when there is no key.
+    /// 500 if the position cannot be serialised, or if there is no key.
     pub fn cursor(&self, keys: &CursorKeys, position: &impl Serialize) -> Result<String> {
         keys.encode(&self.binding, position).map_err(Problem::internal)
     }
 
-    /// How many rows to fetch: one more than the page has, which tells whether there is a next one.
+    /// How many rows to fetch: one more than the page holds, which shows whether there is a next page.
     pub fn rows(&self) -> i64 {
         i64::try_from(self.limit.0 + 1).unwrap_or(i64::MAX)
     }
 
-    /// The reply with the first `limit` of `items` and the way to the others; 304 if the client has this very page.
+    /// The response with the first `limit` of `items` and a link to the next page; 304 if the client already
+    /// has this page.
     ///
     /// # Errors
-    /// 400 or 412 for preconditions, 500 when a position cannot be written as JSON.
+    /// 400 or 412 for preconditions, 500 if a position cannot be serialised.
     pub fn reply<T: Serialize, P: Serialize>(
         self,
         request: &Request,
@@ -132,7 +133,7 @@ impl PageRequest {
     }
 }
 
-/// The request's own URL reference with another cursor. Its parameters are sorted, as signatures want them.
+/// The request's URL reference with another cursor. The parameters are sorted, as signatures require.
 fn next_url(request: &Request, cursor: &str) -> String {
     let query = request.gateway().query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut query: Vec<_> = query.filter(|(name, _)| *name != "cursor").chain([("cursor", cursor)]).collect();

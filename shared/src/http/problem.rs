@@ -1,5 +1,5 @@
-//! Problem details (RFC 9457): the one form of every error. Each problem has two messages, one for the client
-//! and one for the log, so that nothing leaks and nothing is lost.
+//! Problem details (RFC 9457): the form of every error response. Each problem has one message for the client
+//! and one for the log, so that no internals leak and no cause is lost.
 
 use std::{borrow::Cow, collections::BTreeMap, error::Error, fmt};
 
@@ -11,18 +11,19 @@ use utoipa::ToSchema;
 use super::{Reply, Request};
 use crate::telemetry::Cause;
 
-/// How many faults a client is told at most. A body has room for thousands, and the answer must not outgrow the request.
+/// The maximum number of errors in a response. A body can have thousands, and the response must not outgrow
+/// the request.
 const MAX_FAULTS: usize = 100;
 
-/// The longest name of a member that is repeated, in characters.
+/// The longest field name that is quoted, in characters.
 const MAX_NAME_CHARACTERS: usize = 200;
 
-/// A kind of problem: what `type` names.
+/// A problem type: the value of `type`, its status and its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// The last part of `type`.
+    /// The last segment of `type`.
     pub name: &'static str,
-    /// The status that it comes with.
+    /// The status code of every occurrence.
     pub status: StatusCode,
     /// The title, the same for every occurrence.
     pub title: &'static str,
@@ -33,7 +34,7 @@ impl Kind {
         Self { name, status, title }
     }
 
-    /// `type`: a URN, since there is nothing to be fetched.
+    /// `type`: a URN, because there is no page to link to.
     pub fn urn(&self) -> String {
         format!(concat!("urn:problem-type:", project::name!(), ":{}"), self.name)
     }
@@ -69,10 +70,10 @@ const INTERNAL: Kind = Kind::new("internal", StatusCode::INTERNAL_SERVER_ERROR, 
 const UNAVAILABLE: Kind = Kind::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
 
 const TRY_AGAIN: &str = "The service cannot answer at the moment. Try again later.";
-const FIND_OUT: &str = "The service cannot answer at the moment. The request may have been carried out: find out before \
-    you send it again.";
+const FIND_OUT: &str = "The service cannot answer at the moment. The request may have been carried out: check before \
+    you repeat it.";
 
-/// Every kind of problem.
+/// Every problem type.
 pub static KINDS: &[Kind] = &[
     MALFORMED_BODY,
     INVALID_PARAMETERS,
@@ -89,17 +90,17 @@ pub static KINDS: &[Kind] = &[
     UNAVAILABLE,
 ];
 
-/// Whether a request that failed may have been carried out.
+/// Whether a failed request may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CarriedOut {
     /// Nothing was changed, and nothing will be.
     No,
-    /// It may have been carried out, or may be carried out yet.
+    /// It may have been carried out, or may still be.
     Unknown,
 }
 
-/// An error as the client is told it, with the cause that only the log is told.
+/// An error response, with a cause that only goes to the log.
 pub struct Problem(Box<Parts>);
 
 struct Parts {
@@ -112,31 +113,31 @@ struct Parts {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// A problem as it is sent (RFC 9457).
+/// The JSON of a problem (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Body<'a> {
-    /// The kind of problem: a URN, or `about:blank` where the status says it all.
+    /// The problem type: a URN, or `about:blank` if the status code says enough.
     #[schema(format = "uri-reference")]
     r#type: String,
-    /// The kind of problem, in words.
+    /// The title of the problem type.
     title: &'a str,
-    /// The status.
+    /// The status code.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is the matter with this request.
+    /// What is wrong with this request.
     detail: &'a str,
     /// The path of the request.
     #[schema(format = "uri-reference")]
     instance: &'a str,
-    /// The id to quote when the problem is reported.
+    /// The id to quote when you report the problem.
     request_id: &'a str,
-    /// The faults of the request, where it is the request that is at fault: all of them, or the first 100.
+    /// The errors in the request, if it is invalid: all of them, or the first 100.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Vec<Fault>, required = false, min_items = 1, max_items = 100)]
     errors: &'a [Fault],
-    /// Whether the request may have been carried out: in every answer with a status of 500 or more. After one below, it
-    /// was not.
+    /// Whether the request may have been carried out: present if the status is 500 or above. A request with a
+    /// lower status was not carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     carried_out: Option<CarriedOut>,
@@ -145,7 +146,7 @@ pub struct Body<'a> {
     member: Option<BTreeMap<&'static str, Value>>,
 }
 
-/// One thing that is wrong with a request, and where: either in the body or in a parameter.
+/// One error in a request and its place: in the body or in a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// JSON Pointer (RFC 6901) into the body.
@@ -161,7 +162,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the body's member `name`, or of the body that has it if the name is too long to be repeated.
+    /// An error in the body's field `name`, or in the whole body if the name is too long to quote.
     pub fn member(name: &str, detail: impl Into<String>) -> Self {
         if let Some((end, _)) = name.char_indices().nth(MAX_NAME_CHARACTERS) {
             let (start, detail) = (&name[..end], detail.into());
@@ -171,12 +172,12 @@ impl Fault {
         Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
     }
 
-    /// A fault of the whole body.
+    /// An error in the body as a whole.
     pub fn body(detail: impl Into<String>) -> Self {
         Self { pointer: Some(String::new()), parameter: None, detail: detail.into() }
     }
 
-    /// A fault of the query or path parameter `name`.
+    /// An error in the query parameter, path parameter or header `name`.
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
     }
@@ -200,17 +201,18 @@ impl Problem {
         Self::new(MALFORMED_BODY, detail)
     }
 
-    /// 400: path or query parameters are wrong.
+    /// 400: path parameters, query parameters or headers are invalid.
     pub fn invalid_parameters(faults: Vec<Fault>) -> Self {
         Self::faulty(INVALID_PARAMETERS, faults)
     }
 
-    /// A problem of `kind` with `faults`, or with the first of them and how many more there are.
+    /// A problem of `kind` with `faults`, truncated to the maximum; the detail then tells how many are
+    /// omitted.
     fn faulty(kind: Kind, mut faults: Vec<Fault>) -> Self {
         let detail = match faults.len().checked_sub(MAX_FAULTS) {
-            None | Some(0) => Cow::Borrowed("See `errors` for each fault."),
+            None | Some(0) => Cow::Borrowed("See `errors`."),
             Some(more) => {
-                Cow::Owned(format!("See `errors` for the first {MAX_FAULTS} faults. There are {more} more."))
+                Cow::Owned(format!("See `errors` for the first {MAX_FAULTS} errors. There are {more} more."))
             }
         };
         faults.truncate(MAX_FAULTS);
@@ -219,30 +221,30 @@ impl Problem {
         problem
     }
 
-    /// 404: there is no such thing. `what` reads like "product".
+    /// 404: the resource does not exist. `what` names it, such as "product".
     pub fn not_found(what: &str) -> Self {
-        Self::new(NOT_FOUND, format!("There is no such {what}."))
+        Self::new(NOT_FOUND, format!("The {what} does not exist."))
     }
 
-    /// 409: the state of things does not allow it.
+    /// 409: the request conflicts with the current state.
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CONFLICT, detail)
     }
 
-    /// 409: the first request with the same idempotency key has not been answered yet.
+    /// 409: the first request with the same idempotency key is still in progress.
     pub(crate) fn still_running() -> Self {
         Self::new(
             REQUEST_IN_PROGRESS,
-            "Another request with this Idempotency-Key is being carried out. Repeat this one later.",
+            "Another request with this Idempotency-Key is in progress. Repeat this one later.",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from(1))
     }
 
-    /// 412: a precondition is false. `etag` is the tag of what is there now.
+    /// 412: a precondition is false. `etag` is that of the current representation.
     pub(crate) fn precondition_failed(etag: Option<HeaderValue>) -> Self {
         let problem = Self::new(
             PRECONDITION_FAILED,
-            "The resource is not as the request's conditions want it. Read it again.",
+            "The resource does not match the request's preconditions. Read it again.",
         );
         match etag {
             Some(etag) => problem.with_header(header::ETAG, etag),
@@ -250,26 +252,26 @@ impl Problem {
         }
     }
 
-    /// 412: an `If-Match` of a request that creates something, which has no version yet.
+    /// 412: an `If-Match` in a request that creates a resource, which has no version yet.
     pub(super) fn nothing_to_match() -> Self {
         Self::new(
             PRECONDITION_FAILED,
-            "This request creates a resource, which no If-Match can match. Send it without.",
+            "This request creates a resource, which no If-Match can match. Remove the header.",
         )
     }
 
-    /// 413: the body is larger than `max_bytes`.
+    /// 413: the body exceeds `max_bytes`.
     pub fn body_too_large(max_bytes: usize) -> Self {
         Self::new(BODY_TOO_LARGE, format!("The body must have at most {max_bytes} bytes."))
     }
 
-    /// 415: the body has another media type. `accepted` goes out as `Accept-Post` or `Accept-Patch`.
+    /// 415: the body has an unsupported media type. `accepted` is sent as `Accept-Post` or `Accept-Patch`.
     pub fn unsupported_media_type(header: HeaderName, accepted: &'static str) -> Self {
         Self::new(UNSUPPORTED_MEDIA_TYPE, format!("Content-Type must be one of: {accepted}."))
             .with_header(header, HeaderValue::from_static(accepted))
     }
 
-    /// 422: well-formed JSON that breaks the rules.
+    /// 422: well-formed JSON that violates the rules.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
         Self::faulty(INVALID_BODY, faults)
     }
@@ -278,45 +280,45 @@ impl Problem {
     pub(crate) fn idempotency_key_reused() -> Self {
         Self::new(
             IDEMPOTENCY_KEY_REUSED,
-            "This Idempotency-Key belongs to a request with another content. Make a new key.",
+            "This Idempotency-Key was used for a request with different content. Use a new key.",
         )
     }
 
-    /// 428: a change must say which version it changes.
+    /// 428: a write has to name the version that it changes.
     pub(crate) fn precondition_required() -> Self {
         Self::new(
             PRECONDITION_REQUIRED,
-            "This request needs If-Match with the ETag of the version that it changes.",
+            "This request requires If-Match with the ETag of the version to change.",
         )
     }
 
-    /// 422: the member `name` of the body is wrong.
+    /// 422: the field `name` of the body is invalid.
     pub fn invalid_member(name: &str, detail: &str) -> Self {
         Self::invalid_body(vec![Fault::member(name, detail)])
     }
 
-    /// 500: our fault. The client learns nothing of `cause`, the log everything.
+    /// 500: a fault of the service. `cause` goes to the log only.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(INTERNAL, "Something went wrong on our side. Quote `request_id` when you report it.")
             .with_cause(cause)
     }
 
-    /// 503: something that is needed does not answer; worth another try after `retry_after_seconds`, which the client is
-    /// told if it may repeat the request.
+    /// 503: a dependency is unavailable. `Retry-After` is set to `retry_after_seconds` if the client may
+    /// repeat the request.
     pub fn unavailable(retry_after_seconds: u32, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(UNAVAILABLE, TRY_AGAIN)
             .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
             .with_cause(cause)
     }
 
-    /// The same problem with an extension member (RFC 9457, section 3.2).
+    /// Adds an extension member (RFC 9457, section 3.2).
     #[must_use]
     pub fn with_member(mut self, name: &'static str, value: &impl Serialize) -> Self {
         self.0.member = serde_json::to_value(value).ok().map(|value| (name, value));
         self
     }
 
-    /// The same problem of a request that may have been carried out as `carried_out` says; without this, nobody knows.
+    /// Sets whether the request may have been carried out; the default is unknown.
     #[must_use]
     pub fn with_carried_out(mut self, carried_out: CarriedOut) -> Self {
         self.0.carried_out = carried_out;
@@ -333,12 +335,12 @@ impl Problem {
         self
     }
 
-    /// The status.
+    /// The status code.
     pub fn status(&self) -> StatusCode {
         self.0.kind.status
     }
 
-    /// What the log is told: the causes, or the title where the client was told everything.
+    /// The message for the log: the cause, or the title if there is none.
     pub fn log_message(&self) -> String {
         match &self.0.cause {
             Some(cause) => Cause(&**cause).to_string(),
@@ -346,8 +348,8 @@ impl Problem {
         }
     }
 
-    /// The reply to send to `request`. The one place that decides whether a client is told to repeat a request: only
-    /// where that cannot carry it out twice.
+    /// The response to `request`. Decides, here and nowhere else, whether the client may repeat the request:
+    /// only if that cannot carry it out twice.
     pub(crate) fn into_reply(self, request: &Request) -> Reply {
         let mut parts = *self.0;
         let is_ours = parts.kind.status.is_server_error();
@@ -412,7 +414,7 @@ mod tests {
         (retry_after.map(|value| value.to_str().unwrap().to_owned()), body["carried_out"].clone())
     }
 
-    /// Who is told to repeat a request that may have been carried out.
+    /// Which requests that may have been carried out get a `Retry-After`.
     #[test]
     fn retry_after_stands_where_repeating_is_safe() {
         const TAG: &str = "\"01936b5e7c007000800000000000000a.1.1\"";
@@ -461,10 +463,10 @@ mod tests {
     fn tells_the_first_faults_and_how_many_more_there_are() {
         let faults = |count: usize| (0..count).map(|index| Fault::member(&index.to_string(), "is")).collect();
         for (count, told, detail) in [
-            (1, 1, "See `errors` for each fault."),
-            (100, 100, "See `errors` for each fault."),
-            (101, 100, "See `errors` for the first 100 faults. There are 1 more."),
-            (13_000, 100, "See `errors` for the first 100 faults. There are 12900 more."),
+            (1, 1, "See `errors`."),
+            (100, 100, "See `errors`."),
+            (101, 100, "See `errors` for the first 100 errors. There are 1 more."),
+            (13_000, 100, "See `errors` for the first 100 errors. There are 12900 more."),
         ] {
             for problem in [Problem::invalid_body(faults(count)), Problem::invalid_parameters(faults(count))]
             {
@@ -479,8 +481,8 @@ mod tests {
     fn a_name_is_repeated_unless_it_is_too_long() {
         let name = "器".repeat(200);
         assert_eq!(Fault::member(&name, "is").pointer, Some(format!("/{name}")));
-        let fault = Fault::member(&format!("{name}x"), "is not a known member");
+        let fault = Fault::member(&format!("{name}x"), "is not a known field");
         assert_eq!(fault.pointer.as_deref(), Some(""));
-        assert_eq!(fault.detail, format!("\"{name}\"..., 201 characters long, is not a known member"));
+        assert_eq!(fault.detail, format!("\"{name}\"..., 201 characters long, is not a known field"));
     }
 }

@@ -1,20 +1,20 @@
-//! Query and path parameters. All faults of a query are told at once; a parameter that no one reads is a fault,
-//! since a misspelt filter that is silently ignored answers another question.
+//! Query and path parameters. All errors in a query are reported at once. An unknown parameter is an error,
+//! because ignoring a misspelt filter would return the wrong list.
 
 use std::collections::HashSet;
 
 use super::{Fault, PageRequest, Problem, Result};
 
-/// A type that checks and makes itself of a parameter's decoded text.
+/// A type that can be parsed from a parameter's decoded text.
 pub trait FromParameter: Sized {
-    /// Makes a value of `text`.
+    /// Parses `text`.
     ///
     /// # Errors
-    /// The fact that is wrong, fit for a client: "must be a UUID".
+    /// What is wrong, as a message for the client: "must be a UUID".
     fn from_parameter(text: &str) -> Result<Self, String>;
 }
 
-/// The query parameters that are still to be read, and the faults found so far.
+/// The query parameters that have not been read yet, and the errors found so far.
 #[derive(Debug)]
 pub struct Query<'a> {
     parameters: &'a [(String, String)],
@@ -27,13 +27,13 @@ impl<'a> Query<'a> {
         Self { parameters, known: Vec::new(), faults: Vec::new() }
     }
 
-    /// The parameter `name`, if it is there.
+    /// The parameter `name`; `None` if it is absent or invalid.
     pub fn optional<T: FromParameter>(&mut self, name: &'static str) -> Option<T> {
         self.optional_as(name, T::from_parameter)
     }
 
-    /// The parameter `name`, if it is there, as `read` makes it of its decoded text. What `read` says is wrong with it is
-    /// told to the client.
+    /// The parameter `name`, parsed from its decoded text by `read`; `None` if it is absent or invalid. The
+    /// client gets the error that `read` returns.
     pub fn optional_as<T>(
         &mut self,
         name: &'static str,
@@ -55,7 +55,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The parameter `name`, which must be there.
+    /// The required parameter `name`; `None` if it is absent or invalid.
     pub fn required<T: FromParameter>(&mut self, name: &'static str) -> Option<T> {
         if !self.parameters.iter().any(|(key, _)| key == name) {
             self.known.push(name);
@@ -65,8 +65,8 @@ impl<'a> Query<'a> {
         self.optional(name)
     }
 
-    /// The parameters `limit` and `cursor` of a list. A cursor is bound to `operation` and to all parameters
-    /// besides these two.
+    /// The parameters `limit` and `cursor` of a list. A cursor is bound to `operation` and to all other
+    /// parameters.
     pub fn page(&mut self, operation: &str) -> PageRequest {
         let limit = self.optional("limit").unwrap_or_default();
         let cursor = self.optional("cursor");
@@ -76,10 +76,10 @@ impl<'a> Query<'a> {
         PageRequest::new(limit, cursor, format!("{operation} {bound:?}"))
     }
 
-    /// Ends the reading.
+    /// Finishes parsing.
     ///
     /// # Errors
-    /// 400 with all faults, parameters that no one has read among them.
+    /// 400 with all errors, including unknown parameters.
     pub fn finish(mut self) -> Result<()> {
         let mut unknown = HashSet::new();
         for (name, _) in self.parameters {
@@ -98,7 +98,7 @@ impl FromParameter for String {
 }
 
 impl FromParameter for uuid::Uuid {
-    /// The hyphenated form only: one resource has one address.
+    /// The hyphenated form only, so that a resource has only one URL.
     fn from_parameter(text: &str) -> Result<Self, String> {
         match Self::try_parse(text) {
             Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(id),

@@ -1,4 +1,4 @@
-//! An answer before it is put into the form that the event's sender expects.
+//! A response, independent of the form that the event source expects.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::{Validators, Versioned};
 
-/// A status, headers and a body.
+/// A status code, headers and a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// The status code.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, UTF-8 text; empty for none.
+    /// The body as text; empty if there is none.
     pub body: Cow<'static, str>,
 }
 
@@ -24,7 +24,7 @@ impl Reply {
         Self::json(StatusCode::OK, "application/json", body)
     }
 
-    /// 200 with `body` under `media_type`.
+    /// 200 with `body` as `media_type`.
     pub fn document(media_type: &'static str, body: impl Into<Cow<'static, str>>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -38,7 +38,7 @@ impl Reply {
         reply
     }
 
-    /// 201 with `resource`, its validators and its address `location`.
+    /// 201 with `resource`, its validators and its URL `location`.
     pub(super) fn created(location: &str, resource: &(impl Serialize + Versioned)) -> Self {
         let mut reply = Self::resource(resource).with_text_header(header::LOCATION, location);
         reply.status = StatusCode::CREATED;
@@ -50,35 +50,36 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Cow::Borrowed("") }
     }
 
-    /// `body` as JSON under `media_type`.
+    /// `body` as JSON with the given status and media type.
     pub(crate) fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         match serde_json::to_string(body) {
             Ok(body) => Self { status, headers, body: Cow::Owned(body) },
-            // Our own types have string keys and no failing serialisers, the only two ways to get here.
+            // Only non-string keys or a failing serialiser can cause this, and the types of this service have
+            // neither.
             Err(error) => {
-                tracing::error!(%error, "reply could not be serialised");
+                tracing::error!(%error, "the response could not be serialised");
                 Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: Cow::Borrowed("{}") }
             }
         }
     }
 
-    /// The same reply with the header `name` set.
+    /// Sets the header `name`.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// Like [`with_header`](Self::with_header) for text made at run time; text that no header can carry is
-    /// left out with a warning.
+    /// Like [`with_header`](Self::with_header), for text created at run time; text that is not a valid header
+    /// value is dropped with a warning.
     #[must_use]
     pub fn with_text_header(self, name: HeaderName, value: &str) -> Self {
         match HeaderValue::from_str(value) {
             Ok(value) => self.with_header(name, value),
             Err(_) => {
-                tracing::warn!(header = %name, "header left out: its value has a character that no header can carry");
+                tracing::warn!(header = %name, "header dropped: its value has a character that is not allowed in headers");
                 self
             }
         }

@@ -1,4 +1,4 @@
-//! A request as a handler reads it.
+//! A request, as a handler sees it.
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 use bytes::Bytes;
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{App, db::Repeat};
 
-/// The largest body that an operation accepts, in bytes.
+/// The maximum size of a request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What RFC 3986 allows in a path, `%` apart: a path may have arrived encoded.
+/// RFC 3986's path characters and `%`, because a path may already be encoded.
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'?').add(b'#').add(b'\\');
 
-/// A request: what the client sent, and what API Gateway made of it.
+/// A request: what the client sent, and what API Gateway added.
 #[derive(Debug)]
 pub struct Request {
     head: Parts,
@@ -24,51 +24,51 @@ pub struct Request {
     gateway: Gateway,
 }
 
-/// What API Gateway says about a request.
+/// What API Gateway knows about a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gateway {
-    /// The gateway's id of this request.
+    /// The id that API Gateway assigned to the request.
     pub request_id: String,
-    /// The path as the client sent it, with stage or base path: what links are made from.
+    /// The path as the client sent it, with the stage or base path, for use in links.
     pub public_path: String,
-    /// Values of the path template's parameters, decoded.
+    /// The decoded path parameters.
     pub path_parameters: Vec<(String, String)>,
-    /// Query parameters in order, decoded, repeated ones included.
+    /// The decoded query parameters in order, including repeated ones.
     pub query: Vec<(String, String)>,
-    /// Who calls; none where nobody is asked who they are.
+    /// The authenticated caller; `None` if the route does not authenticate.
     pub caller: Option<Caller>,
 }
 
 impl Request {
-    /// A request of its parts.
+    /// Combines the parts of a request.
     pub fn new(request: ::http::Request<Bytes>, mut gateway: Gateway) -> Self {
-        // A presigned URL's signature is no question to an operation, and has no place in a link.
+        // A presigned URL's signature is not a parameter of the operation, and does not belong in links.
         gateway.query.retain(|(name, _)| !name.starts_with("X-Amz-"));
         let (head, body) = request.into_parts();
         Self { head, body, gateway }
     }
 
-    /// The method.
+    /// The HTTP method.
     pub fn method(&self) -> &Method {
         &self.head.method
     }
 
-    /// The headers.
+    /// The request headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }
 
-    /// The body, as sent.
+    /// The raw body.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// What API Gateway says.
+    /// What API Gateway knows about the request.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
 
-    /// The client's correlation id, else the gateway's request id.
+    /// The client's correlation id, or else the gateway's request id.
     pub fn correlation_id(&self) -> &str {
         self.headers()
             .get("x-correlation-id")
@@ -77,7 +77,7 @@ impl Request {
             .unwrap_or(&self.gateway.request_id)
     }
 
-    /// The path that the client sees, percent-encoded and without a trailing slash.
+    /// The path as the client sees it, percent-encoded and without a trailing slash.
     pub fn public_path(&self) -> String {
         utf8_percent_encode(self.gateway.public_path.trim_end_matches('/'), PATH).to_string()
     }
@@ -85,7 +85,7 @@ impl Request {
     /// The path parameter `name`.
     ///
     /// # Errors
-    /// 400 when it does not have the form of a `T`.
+    /// 400 if it cannot be parsed as a `T`.
     pub fn path_parameter<T: FromParameter>(&self, name: &str) -> Result<T> {
         let parameters = &self.gateway.path_parameters;
         let value = parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
@@ -93,12 +93,12 @@ impl Request {
             .map_err(|detail| Problem::invalid_parameters(vec![Fault::parameter(name, detail)]))
     }
 
-    /// A reader of the query parameters.
+    /// A parser of the query parameters.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.gateway.query)
     }
 
-    /// The reply to a read of what `validators` recognise: `reply` with them, or 304.
+    /// The response to a read: `reply` with `validators`, or 304.
     ///
     /// # Errors
     /// 400 for malformed preconditions, 412 for false ones.
@@ -106,8 +106,8 @@ impl Request {
         Preconditions::from_headers(self.headers())?.read(validators, reply)
     }
 
-    /// Checks that the preconditions are well-formed, also where an operation evaluates none of them: a malformed one that
-    /// is ignored looks to its client like one that was true.
+    /// Checks that the preconditions are well-formed even if the operation does not evaluate them: to the
+    /// client, an ignored malformed precondition would look like a true one.
     ///
     /// # Errors
     /// 400 for malformed preconditions.
@@ -118,7 +118,7 @@ impl Request {
     /// The preconditions of a write.
     ///
     /// # Errors
-    /// 400 for malformed ones; 428 when the application demands an `If-Match` and there is none.
+    /// 400 for malformed preconditions; 428 if `If-Match` is required and missing.
     pub fn preconditions(&self, app: &App) -> Result<Preconditions> {
         let preconditions = Preconditions::from_headers(self.headers())?;
         if app.requires_if_match && !preconditions.has_if_match() {
@@ -127,9 +127,9 @@ impl Request {
         Ok(preconditions)
     }
 
-    /// Whether this very request may be sent again when nobody knows whether it was carried out. DELETE is: an id is
-    /// never used again. POST is if its `Idempotency-Key` makes the second one a replay, PUT and PATCH if their
-    /// `If-Match` names the version that they change.
+    /// Whether this request may be repeated if its outcome is unknown. DELETE may, because ids are never
+    /// reused; POST if an `Idempotency-Key` makes the second request a replay; PUT and PATCH if `If-Match`
+    /// names the version that they change.
     pub fn is_safe_to_repeat(&self) -> bool {
         match *self.method() {
             Method::POST => self.headers().contains_key(IDEMPOTENCY_KEY),
@@ -139,23 +139,24 @@ impl Request {
         }
     }
 
-    /// What a POST of `members` to `operation` claims by its `Idempotency-Key`.
+    /// The claim of a POST of `members` to `operation` to its `Idempotency-Key`.
     ///
     /// # Errors
-    /// 400 when the key or a precondition is malformed; 412 for an `If-Match`, since nothing exists yet that could match.
+    /// 400 if the key or a precondition is malformed; 412 for an `If-Match`, because no resource exists yet
+    /// that could match.
     pub fn claim(&self, operation: &str, members: &Members) -> Result<Claim> {
         Claim::of(self, operation, members)
     }
 
-    /// The members of the body, a JSON object sent as `application/json`.
+    /// Parses the body, a JSON object sent as `application/json`.
     ///
     /// # Errors
-    /// 413, 415, 400 or 422, in this order, for the body as a whole.
+    /// 413, 415, 400 or 422, checked in this order, for the body as a whole.
     pub fn json(&self) -> Result<Members> {
         self.object(&["application/json"], HeaderName::from_static("accept-post"), "application/json")
     }
 
-    /// The members of a JSON Merge Patch (RFC 7396); `application/json` is accepted as one.
+    /// Parses the body as a JSON Merge Patch (RFC 7396); `application/json` is accepted as one.
     ///
     /// # Errors
     /// As for [`json`](Self::json).
@@ -179,8 +180,8 @@ impl Request {
     }
 }
 
-/// Whether a Content-Type is one of `media_types`, whatever its parameters: JSON has none, `charset` neither (RFC 8259,
-/// section 11). It is UTF-8 or malformed.
+/// Whether the Content-Type is one of `media_types`. Parameters are ignored: JSON defines none, not even
+/// `charset` (RFC 8259, section 11). The body has to be UTF-8 anyway.
 fn is_media_type(content_type: &HeaderValue, media_types: &[&str]) -> bool {
     let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
     media_types.iter().any(|allowed| essence.trim_ascii().eq_ignore_ascii_case(allowed.as_bytes()))

@@ -1,4 +1,4 @@
-//! What clients send of a resource: all of it, or a merge patch (RFC 7396).
+//! Request bodies of a resource: a full representation or a merge patch (RFC 7396).
 
 use super::{Described, Field, Member, READ_ONLY, Resource};
 use crate::{
@@ -7,7 +7,8 @@ use crate::{
     text::FOLDINGS,
 };
 
-/// The member `name` of `members`, or its default where it is left out; none, with a fault in `members`, if it has no value.
+/// Parses the field `name` of `members`, or returns its default if it is absent. Returns `None` and records
+/// an error in `members` if there is no valid value.
 pub fn accept<T: Member>(members: &mut Members, name: &str, default: Option<fn() -> T>) -> Option<T> {
     let accepted = match members.take(name) {
         None => default.map(|default| default()).or_else(T::null).ok_or_else(|| "is required".to_owned()),
@@ -17,38 +18,40 @@ pub fn accept<T: Member>(members: &mut Members, name: &str, default: Option<fn()
     accepted.map_err(|detail| members.refuse(name, detail)).ok()
 }
 
-/// What a client wants other than it is: new values of some members.
+/// A change of some fields of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// One for each field; none to leave it as it is.
+    /// The new value of each field; `None` leaves it unchanged.
     values: Vec<Option<Value>>,
 }
 
 impl Changes {
-    /// The change to all that `resource` has.
+    /// Sets every field to its value in `resource`.
     pub fn to(resource: &impl Described) -> Self {
         Self { values: resource.values().into_iter().map(Some).collect() }
     }
 
-    /// The names of what is changed.
+    /// The names of the changed fields.
     pub(super) fn names<T: Described>(&self) -> Vec<&'static str> {
         let changed = T::FIELDS.iter().zip(&self.values).filter(|(_, value)| value.is_some());
         changed.map(|(field, _)| field.name).collect()
     }
 
-    /// The values of all columns, in the order of the fields, each with that which follows from it; null for what stays.
+    /// The values of all columns in the order of the fields, each followed by its derived column; null for
+    /// unchanged fields.
     pub(super) fn columns<T: Described>(&self) -> Vec<(&'static str, Value)> {
         let values = self.values.iter().zip(T::FIELDS);
         columns::<T>(values.map(|(value, field)| value.clone().unwrap_or(Value::Null(field.kind))))
     }
 
-    /// What these changes make of the members `values`.
+    /// The field values after applying these changes to `values`.
     pub(super) fn apply(&self, values: Vec<Value>) -> Vec<Value> {
         values.into_iter().zip(&self.values).map(|(value, change)| change.clone().unwrap_or(value)).collect()
     }
 }
 
-/// The value of `field` that a merge patch sets; none if it does not, or with a fault in `members`.
+/// The value that a merge patch sets for `field`; `None` if it sets none or an invalid one, which is recorded
+/// in `members`.
 fn patched(field: &Field, members: &mut Members) -> Option<Value> {
     let accepted = match members.take(field.name)? {
         Json::Null => field.removed().ok_or_else(|| "must not be null: it cannot be removed".to_owned()),
@@ -57,7 +60,8 @@ fn patched(field: &Field, members: &mut Members) -> Option<Value> {
     accepted.map_err(|detail| members.refuse(field.name, detail)).ok()
 }
 
-/// The columns of the members with these `values`, in the order of the fields, each with that which follows from it.
+/// The columns of a resource with these field values, in the order of the fields, each followed by its
+/// derived column.
 pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'static str, Value)> {
     let mut columns = Vec::new();
     for (field, value) in T::FIELDS.iter().zip(values) {
@@ -69,49 +73,50 @@ pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'
     columns
 }
 
-/// What is read of a row: its members and what every row has, each after `prefix`.
+/// The select list of a resource: its fields and the columns of every table, each prefixed with `prefix`.
 pub(super) fn read_columns<T: Described>(prefix: &str) -> String {
     let members = T::FIELDS.iter().map(|field| field.name);
     let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The names of [`columns`], in their order.
+/// The names of [`columns`], in the same order.
 pub fn column_names<T: Described>() -> Vec<&'static str> {
     let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);
     fields.flatten().chain(key_version::<T>().map(|(name, _)| name)).collect()
 }
 
-/// The column with the version of the folding that made the search keys of a row, and the current version as writers state
-/// it: negative, which a trigger of the table makes positive. `None` where nothing is searched.
+/// The column with the version of the folding behind the row's search keys, and the current version as
+/// writers send it: negative, so that a trigger of the table can tell it apart and make it positive. `None`
+/// if the resource has no search.
 pub(super) fn key_version<T: Described>() -> Option<(&'static str, Value)> {
     let [(version, _), _] = FOLDINGS;
     T::FIELDS.iter().any(|field| field.derived.is_some()).then_some(("search_version", Value::Int4(-version)))
 }
 
 impl Members {
-    /// The resource that these members describe, created now with a new id.
+    /// Parses a new resource with a new id and the current time.
     ///
     /// # Errors
-    /// 422 with all faults.
+    /// 422 with all errors.
     pub fn create<T: Resource>(mut self) -> Result<T> {
         let created = T::accept(&mut self);
         self.finish(&READ_ONLY, || created)
     }
 
-    /// The changes that these members of a merge patch make to a `T`. Removing a member that has a default sets the default.
+    /// Parses a merge patch of a `T`. Removing a field that has a default sets the default.
     ///
     /// # Errors
-    /// 422 with all faults.
+    /// 422 with all errors.
     pub fn patch<T: Resource>(mut self) -> Result<Changes> {
         let values = T::FIELDS.iter().map(|field| patched(field, &mut self)).collect();
         self.finish(&READ_ONLY, || Some(Changes { values }))
     }
 
-    /// The changes that make a `T` what these members describe in full.
+    /// Parses a full representation of a `T`, which replaces all of its fields.
     ///
     /// # Errors
-    /// 422 with all faults.
+    /// 422 with all errors.
     pub fn replace<T: Resource>(self) -> Result<Changes> {
         self.create::<T>().map(|resource| Changes::to(&resource))
     }

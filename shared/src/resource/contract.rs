@@ -1,4 +1,4 @@
-//! What the contract (OpenAPI) says of a resource: its schemas and the parameters of its lists. None of this runs in a
+//! The schemas and list parameters of a resource in the API contract (OpenAPI). None of this runs in a
 //! function.
 
 use std::{borrow::Cow, marker::PhantomData};
@@ -20,10 +20,11 @@ use crate::{
     text,
 };
 
-/// The extension in which a schema stands that is made without `utoipa`: the document has it in the place of its carrier.
+/// The extension that carries a schema that `utoipa` cannot express: the document has it in place of the
+/// carrier.
 pub const CARRIED: &str = "x-schema";
 
-/// What the contract says of a member.
+/// The schemas of a field.
 pub struct MemberSchema {
     name: &'static str,
     about: &'static str,
@@ -35,7 +36,7 @@ pub struct MemberSchema {
 }
 
 impl MemberSchema {
-    /// The member `name` of the type `T`, of which `about` is said.
+    /// The field `name` of the type `T`, described by `about`.
     pub fn of<T: Member>(name: &'static str, about: &'static str, default: Option<T>) -> Self {
         let component = T::component().map(|name| (name, T::accepted()));
         let accepted =
@@ -51,12 +52,12 @@ impl MemberSchema {
         }
     }
 
-    /// The schema of a query parameter of its type.
+    /// The schema of a query parameter of the field's type.
     fn parameter(&self) -> RefOr<Schema> {
         carried(self.accepted.clone())
     }
 
-    /// `schema`, with what is said of this member.
+    /// `schema` with this field's description.
     fn described(&self, schema: &Value, is_nullable: bool, more: &str) -> Value {
         let mut schema = schema.clone();
         let said = format!("{}{more}", self.about.trim_end_matches('.'));
@@ -73,18 +74,18 @@ impl MemberSchema {
     }
 }
 
-/// A schema of `utoipa` as JSON, which it can always be written as.
+/// A schema of `utoipa` as JSON; the conversion cannot fail.
 fn plain(schema: &RefOr<Schema>) -> Value {
     serde_json::to_value(schema).unwrap_or_default()
 }
 
-/// A schema that carries `schema`.
+/// A carrier of `schema`.
 fn carried(schema: Value) -> RefOr<Schema> {
     let carrier = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
     carrier.extensions(Some(Extensions::builder().add(CARRIED, schema).build())).build().into()
 }
 
-/// The schema of an object with `members`, of which those named in `required` cannot be left out.
+/// The schema of an object with the given fields, of which those in `required` are required.
 fn object(about: &str, members: Map<String, Value>, required: &[&str], example: Value) -> Value {
     let mut schema = json!({
         "description": about,
@@ -108,9 +109,9 @@ fn answered<T: Resource>() -> Value {
         required.push(member.name);
         members.insert(member.name.to_owned(), member.described(&member.answered, member.is_nullable, ""));
     }
-    let version = json!({"description": "1 at creation, one more with every change.", "type": "integer", "format": "int64", "minimum": 1});
+    let version = json!({"description": "1 at creation, incremented by every change.", "type": "integer", "format": "int64", "minimum": 1});
     members.insert("version".to_owned(), version);
-    for (name, about) in [("created_at", "When it was created."), ("updated_at", "When it was changed last.")]
+    for (name, about) in [("created_at", "The time of creation."), ("updated_at", "The time of the last change.")]
     {
         members
             .insert(name.to_owned(), json!({"description": about, "type": "string", "format": "date-time"}));
@@ -119,7 +120,7 @@ fn answered<T: Resource>() -> Value {
     object(T::ABOUT.trim(), members, &required, answered_example::<T>())
 }
 
-/// What is answered of the example: with defaults, and with what the service sets.
+/// The example as it is returned: with defaults, and with the fields that the service sets.
 fn answered_example<T: Resource>() -> Value {
     let mut example = json!({"id": T::EXAMPLE_ID});
     let given = T::example();
@@ -153,7 +154,7 @@ impl<T: Resource> Component for T {
 #[derive(Debug)]
 pub struct New<T>(PhantomData<T>);
 
-/// The body of a request that changes some members of a `T`.
+/// The body of a request that changes some fields of a `T`.
 #[derive(Debug)]
 pub struct Patch<T>(PhantomData<T>);
 
@@ -170,7 +171,7 @@ impl<T: Resource> PartialSchema for New<T> {
             }
             members.insert(member.name.to_owned(), schema);
         }
-        let about = format!("What a client says of {}, in full.", with_article(T::NAME));
+        let about = format!("The body of a request that creates or replaces {}.", with_article(T::NAME));
         let mut schema = object(&about, members, &required, T::example());
         schema["additionalProperties"] = false.into();
         carried(schema)
@@ -185,14 +186,14 @@ impl<T: Resource> PartialSchema for Patch<T> {
                 Some(Value::String(default)) if default.is_empty() => "; null empties it".to_owned(),
                 Some(Value::String(default)) => format!("; null sets {default}"),
                 Some(default) => format!("; null sets {default}"),
-                None if member.is_nullable => "; null for none".to_owned(),
+                None if member.is_nullable => "; null removes it".to_owned(),
                 None => String::new(),
             };
             let is_nullable = member.is_nullable || member.default.is_some();
             members.insert(member.name.to_owned(), member.described(&member.accepted, is_nullable, &more));
         }
         let about = format!(
-            "A change of some of {}'s members; what is left out stays as it is.",
+            "A change of some of {}'s fields; omitted fields stay unchanged.",
             with_article(T::NAME)
         );
         let mut schema = object(&about, members, &[], T::patch_example());
@@ -221,7 +222,7 @@ impl<T: Resource> ToSchema for Patch<T> {
     }
 }
 
-/// Adds the schemas that members refer to.
+/// Adds the schemas that fields refer to.
 fn components<T: Resource>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     for member in T::schemas() {
         schemas.extend(member.component.map(|(name, schema)| (name.to_owned(), schema)));
@@ -233,15 +234,15 @@ fn with_article(name: &str) -> String {
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
-/// The parameters that filter and order a list of `T`.
+/// The filter and sort parameters of a list of `T`.
 #[derive(Debug)]
 pub struct Lists<T>(PhantomData<T>);
 
-/// The same, of a list of those that belong to an `Owner`.
+/// Those of a list that is restricted to one `Owner`.
 #[derive(Debug)]
 pub struct ListsWithin<T, Owner>(PhantomData<(T, Owner)>);
 
-/// The parameters that say what is searched for among all `T`, and that filter and order what is found.
+/// The search, filter and sort parameters of a search for `T`.
 #[derive(Debug)]
 pub struct Searches<T>(PhantomData<T>);
 
@@ -274,9 +275,9 @@ fn parameters<T: Resource>(is_search: bool, is_wanted: impl Fn(&Filter) -> bool)
     let words = sorts::<T>(is_search);
     let sort = text::text().default(words.first().map(|&word| word.into())).enum_values(Some(words)).build();
     let about = if is_search {
-        "The order: `relevance` is by how well names match, then by name; `-` is descending."
+        "The order: `relevance` sorts by how well names match, then by name; `-` means descending."
     } else {
-        "The order; `-` is descending."
+        "The order; `-` means descending."
     };
     filters.chain([query("sort", about, sort)]).collect()
 }

@@ -1,8 +1,9 @@
-//! How a resource is described.
+//! The macro that describes a resource.
 
-/// Describes the members of a resource, each on a line: `name: Type`, which a client must send; `name: Option<Type>`, which
-/// may be null, and is where it is left out; `name: Type = default`, which is the default where it is left out. The comment
-/// above it is what the contract says of it. After `=> column: function` stands a column for searches that follows from it.
+/// Declares the fields of a resource, one per line: `name: Type` is required; `name: Option<Type>` is
+/// nullable and null by default; `name: Type = default` has a default. The comment above a field is its
+/// description in the API contract. `=> column: function` adds a search column that is derived from the
+/// field.
 ///
 /// ```ignore
 /// resource! {
@@ -19,8 +20,9 @@
 /// }
 /// ```
 ///
-/// makes the type `Product`, with these fields, `version`, `created_at` and `updated_at`, and implements
-/// [`Described`](crate::resource::Described) for it. The types of the fields are [`Member`](crate::resource::Member)s.
+/// creates the type `Product` with these fields, `version`, `created_at` and `updated_at`, and implements
+/// [`Described`](crate::resource::Described) for it. The field types implement
+/// [`Member`](crate::resource::Member).
 #[macro_export]
 macro_rules! resource {
     (
@@ -40,11 +42,11 @@ macro_rules! resource {
             /// Its id, a UUIDv7.
             pub id: $id,
             $($(#[doc = $member_about])+ pub $member: $member_type,)+
-            /// 1 at creation, one more with every change.
+            /// 1 at creation, incremented by every change.
             pub version: i64,
-            /// When it was created.
+            /// The time of creation.
             pub created_at: $crate::time::Moment,
-            /// When it was changed last.
+            /// The time of the last change.
             pub updated_at: $crate::time::Moment,
         }
 

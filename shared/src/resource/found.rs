@@ -1,17 +1,18 @@
-//! The statement of a page of a search, for terms that few rows have or many.
+//! The SQL of a page of search results, fast for rare and for frequent terms alike.
 //!
-//! An index finds the rows of a term, but in no order. So there are several ways to a page, each of which may take a hundred
-//! times as long as another: to sort all rows that the index of the term finds, or that of a filter, or both; or to walk
-//! through the rows in their order until the page is full. The function `search_way` of the schema chooses by a sample of
-//! the table's pages, the same pages at each search, so that they are in memory. The choice alters how long a search takes,
-//! never what it finds.
+//! An index finds the rows that contain a term, but in no order. So there are several plans for a page, and
+//! one may take a hundred times as long as another: sort all rows from the index of the term, from that of a
+//! filter, or from both combined; or walk through the rows in order until the page is full. The database
+//! function `search_way` chooses by a sample of the table's pages, always the same pages, so that they stay
+//! in memory. The choice affects how long a search takes, never what it finds.
 //!
-//! In a small table every way is fast, and to plan them all takes longer than to search. So each search also tells whether
-//! the table is small ([`is_sampled`]), and the process searches it by plain statements from then on, until it has grown.
+//! In a small table every plan is fast, and planning all of them takes longer than the search. So each search
+//! also reports whether the table is small ([`is_sampled`]), and the process uses plain statements from then
+//! on, until the table has grown.
 //!
-//! Where a table has leads, it can be walked by relevance and by name: each rank is a class of rows by itself, and of each
-//! class in turn, names are walked through in their order. Those alone whose first character is a lead, which is what names
-//! begin with that have all grams of the term.
+//! A table with leads can be walked by relevance and by name: each rank is a class of rows, and within each
+//! class in turn the names are walked in order. Only names whose first character is a lead are visited: the
+//! leads of a gram are the first characters of all names that contain it.
 
 use uuid::Uuid;
 
@@ -26,43 +27,44 @@ use crate::{
     text::FOLDINGS,
 };
 
-/// Stands in a statement for the condition that the key contains the term.
+/// Placeholder for the condition that the key contains the term.
 const CONTAINS: &str = "{contains}";
 
-/// Stands in a statement for what the filters want.
+/// Placeholder for the conjunction of the filters.
 pub(super) const PASSES: &str = "{passes}";
 
-/// Stands in a statement for the condition that any of the filters lets a row pass: false where there are none.
+/// Placeholder for the disjunction of the filters; false without filters.
 const PASSES_ANY: &str = "{passes_any}";
 
-/// Stands in a statement for whether there are filters.
+/// Placeholder for whether there are filters.
 const IS_FILTERED: &str = "{is_filtered}";
 
-/// Stands in a statement for how many rows each of the filters lets pass, added up.
+/// Placeholder for the sum of the numbers of rows that each filter matches.
 const ENTRIES: &str = "{entries}";
 
-/// Stands in a statement for what is after the position of a cursor.
+/// Placeholder for the condition of the rows after the cursor's position.
 pub(super) const AFTER: &str = "{after}";
 
-/// The rank of all rows that contain the term, where ranks decide nothing.
+/// The rank of every row that contains the term, if ranks are irrelevant.
 const ANY_RANK: i32 = 4;
 
-/// The column that says whether the table is sampled.
+/// The result column that reports whether the table is sampled.
 pub(super) const IS_SAMPLED: &str = "is_sampled";
 
-/// How long a row takes in a walk through the index of names, in microseconds: 0.3; four times as long, because hits are not
-/// spread evenly among names, and a walk that may have to go far must be worth it.
+/// The cost of a row in a walk through the index of names, in microseconds: 0.3 measured, times four, because
+/// hits are not spread evenly among names, and because a walk that may go far has to be worth it.
 pub(super) const NAMED: &str = "1.2";
 
-/// The same in other orders, where each row of the table is read.
+/// The same for other orders, where each row is read from the table.
 pub(super) const READ: &str = "2.5";
 
-/// A search in one of its orders, as SQL: the page of it. Parameters are the term as folded now and as folded by the version
-/// before, and the number of rows.
+/// The SQL of a search page in one of the orders. The parameters are the term folded by the current version,
+/// the term folded by the previous version, and the number of rows.
 #[derive(Debug)]
 pub(super) struct Found {
     sql: String,
-    /// Whether further parameters are the rank, name and id after which the page begins.
+    /// Whether it walks by name; then further parameters are the rank, name and id after which the page
+    /// begins.
     is_by_name: bool,
 }
 
@@ -73,7 +75,7 @@ impl Found {
         Self::new::<T>(Some(&rank), order, is_small, T::HAS_LEADS)
     }
 
-    /// The search in an order of the list.
+    /// The search in one of the resource's orders.
     pub(super) fn in_order<T: Resource>(order: &Order, sql: &Ordered, is_small: bool) -> Self {
         Self::new::<T>(None, sql, is_small, T::HAS_LEADS && order.is_by(T::MATCHES))
     }
@@ -88,17 +90,17 @@ impl Found {
         Self { sql, is_by_name }
     }
 
-    /// Whether it walks through names.
+    /// Whether it walks by name.
     pub(super) fn is_by_name(&self) -> bool {
         self.is_by_name
     }
 
-    /// The statement, for readers.
+    /// The SQL text with its placeholders.
     pub(super) fn shown(&self) -> &str {
         &self.sql
     }
 
-    /// The page for `term`: of what `conditions` let pass, `rows` rows after `position` in `order`.
+    /// The SELECT of the page for `term`: `rows` rows that match `conditions`, after `position` in `order`.
     pub(super) fn page(
         &'static self,
         term: &SearchTerm,
@@ -137,23 +139,23 @@ impl Found {
     }
 }
 
-/// The term as the version folds it that has folded the key of a row.
+/// SQL for the term, folded by the same version as the row's key.
 fn term() -> String {
     let [_, (before, _)] = FOLDINGS;
     format!("case search_version when {before} then $2 else $1 end")
 }
 
-/// Whether the table of `T` is sampled, because it is not small: a column of what a search returns.
+/// A result column: whether the table of `T` is sampled because it is not small.
 pub(super) fn is_sampled<T: Resource>() -> String {
     format!("(select search_sample('{}') > 0) as {IS_SAMPLED}", T::TABLE)
 }
 
-/// `columns`, and the rank if there is one.
+/// `columns`, with the rank if there is one.
 fn with_rank(columns: &str, rank: Option<&str>) -> String {
     rank.map_or_else(|| columns.to_owned(), |rank| format!("{columns}, {rank} as rank"))
 }
 
-/// The page of a small table in `order`, which begins with `rank` if there is one: PostgreSQL chooses how to find it.
+/// The page of a small table in `order`, by `rank` first if there is one: PostgreSQL plans it.
 fn plain<T: Resource>(rank: Option<&str>, order: &Ordered) -> String {
     format!(
         "select *, {is_sampled}
@@ -171,8 +173,9 @@ where {AFTER}
     )
 }
 
-/// The rows of the sample that have the term, as `sample`; how many the filters let pass, as `filtered`: no row where there
-/// are no filters; and the `way` to `rows` rows of which each takes `step` in a walk, as `choice`.
+/// CTEs: the rows of the sample that contain the term, as `sample`; how many the filters match, as
+/// `filtered`, which is empty without filters; and the best plan for `rows` rows if each row of a walk costs
+/// `step`, as `choice`.
 fn sampled<T: Resource>(rank: &str, rows: &str, step: &str) -> String {
     let (table, term) = (T::TABLE, term());
     format!(
@@ -201,8 +204,8 @@ fn sampled<T: Resource>(rank: &str, rows: &str, step: &str) -> String {
     )
 }
 
-/// Selects `columns` of all hits, in no order, by the indexes that `choice` names. `offset 0` keeps an index in another
-/// order from being walked through, and a way that is not taken from being looked at.
+/// Selects `columns` of all hits, unordered, through the indexes of the plan in `choice`. `offset 0` keeps
+/// the planner from walking an index in another order, and from visiting a plan that is not taken.
 fn listed<T: Resource>(columns: &str) -> String {
     let (table, term) = (T::TABLE, term());
     format!(
@@ -233,8 +236,8 @@ fn listed<T: Resource>(columns: &str) -> String {
     )
 }
 
-/// The page in `order`, which begins with `rank` if there is one: all hits are sorted, or without a rank, which no index is
-/// in the order of, the rows walked through in order.
+/// The page in `order`, by `rank` first if there is one: sorts all hits or, unless there is a rank, which no
+/// index is ordered by, walks the rows in order.
 fn sorted<T: Resource>(rank: Option<&str>, order: &Ordered) -> String {
     let (columns, table, term) = (read_columns::<T>(""), T::TABLE, term());
     let by = order.by_rows("$3");
@@ -242,7 +245,7 @@ fn sorted<T: Resource>(rank: Option<&str>, order: &Ordered) -> String {
         "
     union all
     (
-      -- A condition that no index and no statistics know: all that is left is the index in order.
+      -- No index or statistics apply to this condition, which leaves only the index in order.
       select {columns}
       from {table}
       where {AFTER} and choice.way = 'walk'
@@ -266,7 +269,7 @@ where {AFTER}
     )
 }
 
-/// The page in the order of names, or by `rank` and then by name, of a table that has leads.
+/// The page in the order of names, or of `rank` and then names, of a table with leads.
 fn by_name<T: Resource>(rank: Option<&str>) -> String {
     let (columns, table, term) = (read_columns::<T>(&format!("{}.", T::TABLE)), T::TABLE, term());
     const { assert!(!T::HAS_LEADS || T::MATCHES.len() == 1, "leads are those of one name") };
@@ -287,7 +290,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
     }
     format!(
         "{sampled}, class as materialized (
-  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  -- A class has the rows of one rank. All of them contain the term between `start` and `stop`.
   select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
     case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
@@ -329,7 +332,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
 ), many as (
   select found.*, class.rank
   from class, lateral (
-    -- Of a class with few rows, all.
+    -- All hits of a class with few rows.
     select * from (
       select id, {name}
       from (
@@ -345,7 +348,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
       limit $3
     ) listed
     union all
-    -- Of any other, the next in the order of names.
+    -- The next hits in the order of names of any other class.
     select * from (
       select walked.*
       from (
@@ -353,7 +356,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
         from unnest(class.leads) lead
         where lead >= left(class.after_name, 1) and class.way = 'walk'
       ) leads, lateral (
-        -- A condition that no index and no statistics know: all that is left is the index in order.
+        -- No index or statistics apply to this condition, which leaves only the index in order.
         select id, {name}
         from {table}
         where ({name}, id) > (
@@ -368,7 +371,7 @@ fn by_name<T: Resource>(rank: Option<&str>) -> String {
       limit $3
     ) walked
   ) found
-  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  -- Classes and leads are in order, so no more of them are visited than it takes to fill the page.
   limit $3
 ), page as (
   select * from (select * from few union all select * from many) found

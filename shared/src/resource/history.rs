@@ -11,10 +11,11 @@ use crate::{
 };
 
 impl App {
-    /// The reply of `operation` to `request`: the changes of the `T` with this id, newest first.
+    /// The response of `operation` to `request`: the history of the `T` with this id, newest entries first.
     ///
     /// # Errors
-    /// 400 with all faults of the query; 404 when there never was such a resource; 503 when the database cannot answer.
+    /// 400 with all errors in the query; 404 if the resource never existed; 503 if the database is
+    /// unavailable.
     pub async fn history<T: Resource>(
         &self,
         request: &Request,
@@ -33,7 +34,7 @@ impl App {
         select.end("order by version desc\nlimit ?", vec![Value::Int8(page.rows())]);
         let rows = self.database.read(select.sql(), &select.parameters()).await?;
         if rows.is_empty() {
-            // One that is older than the table has no history until its next change.
+            // A resource that is older than the history table has no entries until its next change.
             self.expect::<T>(id).await?;
         }
         let entries = rows.iter().map(HistoryEntry::from_row).collect::<Result<Vec<_>, _>>()?;

@@ -6,10 +6,10 @@ use utoipa::openapi::{
     schema::SchemaType,
 };
 
-/// An id in examples.
+/// The id in examples.
 const EXAMPLE: &str = "01936b5e-7c00-7000-8000-00000000000a";
 
-/// Makes the type of a resource's id: `id! { /// A product's id. ProductId }`.
+/// Declares a resource's id type: `id! { /// A product's id. ProductId }`.
 #[macro_export]
 macro_rules! id {
     ($(#[$documentation:meta])* $name:ident) => {

@@ -1,12 +1,11 @@
-//! Members and columns by their names, which are looked up while the program is compiled: a description that names what
-//! there is not does not compile.
+//! Compile-time lookup of fields and columns by name: a description with an unknown name does not compile.
 
-#![expect(clippy::panic, reason = "an error of the compiler, where a description names what there is not")]
+#![expect(clippy::panic, reason = "a compile-time error if a description has an unknown name")]
 
 use super::{Described, Field, Head, Resource};
 use crate::db::value::{Kind, Value};
 
-/// A column that rows are ordered or filtered by.
+/// A column by which rows can be ordered or filtered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -15,7 +14,7 @@ pub(super) struct Key {
     place: Place,
 }
 
-/// Where the value of a key is.
+/// Where a resource has the key's value.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     CreatedAt,
@@ -24,7 +23,7 @@ enum Place {
 }
 
 impl Key {
-    /// The column `name` of `T`; there is none at compile time if there is no such column.
+    /// The column `name` of `T`; fails to compile if there is no such column.
     pub(super) const fn of<T: Described>(name: &'static str) -> Self {
         if is_same(name, "created_at") {
             return Self { name, kind: Kind::Moment, is_nullable: false, place: Place::CreatedAt };
@@ -37,7 +36,7 @@ impl Key {
         Self { name, kind, is_nullable, place: Place::Field(index) }
     }
 
-    /// Its value, in a resource with this head and these values.
+    /// The key's value in a resource with the given head and field values.
     pub(super) fn value(self, head: Head, values: &[Value]) -> Value {
         match self.place {
             Place::CreatedAt => Value::Moment(head.created_at),
@@ -47,7 +46,7 @@ impl Key {
     }
 }
 
-/// The place of the member `name` among `fields`.
+/// The index of the field `name` in `fields`.
 pub(super) const fn position(fields: &[Field], name: &str) -> usize {
     let mut index = 0;
     while index < fields.len() {
@@ -59,7 +58,7 @@ pub(super) const fn position(fields: &[Field], name: &str) -> usize {
     panic!("a description names a member that there is not")
 }
 
-/// Which filter of `T` restricts a list to those of an `Owner`: that of the member `<owner>_id`.
+/// The index of the filter of `T` that restricts a list to one `Owner`: that of the field `<owner>_id`.
 pub(super) const fn owner_filter<T: Resource, Owner: Described>() -> usize {
     let mut index = 0;
     while index < T::FILTERS.len() {

@@ -1,6 +1,7 @@
-//! What holds for every resource, whatever its description says: for tests, which panic where it does not.
+//! Invariants of every resource, whatever its description: functions for tests, which panic if an invariant
+//! is violated.
 
-#![expect(clippy::expect_used, reason = "a law says by a panic what does not hold")]
+#![expect(clippy::expect_used, reason = "a law reports a violation by a panic")]
 
 use std::collections::HashSet;
 
@@ -12,26 +13,26 @@ use serde_json::{Map, Value};
 use super::{Changes, READ_ONLY, Resource, column_names};
 use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request, Result};
 
-/// How deep serde_json reads, which keeps the stack bounded.
+/// serde_json's depth limit, which bounds the stack.
 const MAX_DEPTH: usize = 127;
 
-/// The members of `T` that a client may set.
+/// The fields of `T` that a client may set.
 pub fn writable<T: Resource>() -> Vec<&'static str> {
     T::FIELDS.iter().map(|field| field.name).collect()
 }
 
-/// The example as it is created now.
+/// The example, created now.
 ///
 /// # Panics
-/// When it is not accepted.
+/// If it is not accepted.
 pub fn example<T: Resource>() -> T {
     members(&T::example()).and_then(Members::create).expect("the example is accepted")
 }
 
-/// The examples are accepted, and no two columns or words are the same.
+/// Checks that the examples are accepted and that no two columns, filters or orders have the same name.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that is not the case.
 pub fn is_sound<T: Resource>() {
     example::<T>();
     members(&T::patch_example()).and_then(Members::patch::<T>).expect("the example of a patch is accepted");
@@ -58,10 +59,10 @@ fn assert_distinct<T: Resource>(what: &str, names: impl Iterator<Item = &'static
     }
 }
 
-/// A change of all members sets what a creation stores, and nothing else.
+/// Checks that a full replacement sets exactly what a creation stores.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that is not the case.
 pub fn a_replacement_sets_everything<T: Resource>() {
     let created = example::<T>();
     let changes = Changes::to(&created);
@@ -69,16 +70,16 @@ pub fn a_replacement_sets_everything<T: Resource>() {
     assert_eq!(changes.columns::<T>(), super::columns::<T>(created.values()), "{}", T::TYPE);
 }
 
-/// Reads `bytes` as the body of a merge patch, and applies it to the example. Returns how far they came.
+/// Parses `bytes` as a merge patch and applies it to the example. Returns how far the input was processed.
 ///
 /// # Panics
-/// Where the patch does not mean what RFC 7396 says.
+/// If the patch is not applied as RFC 7396 defines.
 pub fn merge_patch<T: Resource>(bytes: &[u8]) -> &'static str {
     let Ok(members) = parse(bytes) else { return "refused" };
     assert!(bytes.len() <= MAX_BODY_BYTES, "{} bytes are accepted", bytes.len());
     let Ok(patch) = serde_json::from_slice::<Value>(bytes) else {
         let _: IgnoredAny = serde_json::from_slice(bytes).expect("what was read is JSON");
-        // A number that no double can hold, and no member.
+        // A number beyond any double, which no field accepts.
         assert!(members.patch::<T>().is_err(), "an infinite number is accepted");
         return "invalid";
     };
@@ -91,12 +92,12 @@ pub fn merge_patch<T: Resource>(bytes: &[u8]) -> &'static str {
     if a_patch_is_a_merge_then_a_check::<T>(&patch, &T::example()) { "applied" } else { "invalid" }
 }
 
-/// `patch` means what RFC 7396 says: merge it into `target`, then check the result like a new resource. One thing is
-/// stricter: members that nobody knows, or may set, are refused even where null removes nothing. Returns whether it is
-/// accepted.
+/// Checks that `patch` is applied as RFC 7396 defines: merge it into `target`, then validate the result like
+/// a new resource. In one respect the service is stricter: unknown and read-only fields are rejected even if
+/// null would remove nothing. Returns whether the patch is accepted.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that is not the case.
 pub fn a_patch_is_a_merge_then_a_check<T: Resource>(patch: &Value, target: &Value) -> bool {
     let existing: T = members(target).and_then(Members::create).expect("a resource");
     let merged = members(&rfc_7396(target.clone(), patch)).and_then(Members::create::<T>);
@@ -116,7 +117,7 @@ pub fn a_patch_is_a_merge_then_a_check<T: Resource>(patch: &Value, target: &Valu
     false
 }
 
-/// The example without what can be null.
+/// The example with all nullable fields null.
 pub fn with_nulls<T: Resource>() -> Value {
     let mut example = T::example();
     for field in T::FIELDS.iter().filter(|field| field.is_nullable) {
@@ -144,7 +145,7 @@ fn members(body: &Value) -> Result<Members> {
     parse(body.to_string().as_bytes())
 }
 
-/// The members of a PATCH with this body.
+/// Parses the body of a PATCH.
 fn parse(body: &[u8]) -> Result<Members> {
     let mut http = ::http::Request::new(Bytes::copy_from_slice(body));
     http.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"));

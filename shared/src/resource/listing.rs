@@ -1,4 +1,4 @@
-//! Lists and searches: filtered, ordered and page by page.
+//! Lists and searches: filtered, sorted and paginated.
 
 use std::marker::PhantomData;
 
@@ -16,22 +16,22 @@ use crate::{
     http::{PageRequest, Problem, Query, Reply, Request, Result},
 };
 
-/// A filter of a list: a query parameter that, where it is given, restricts what is listed.
+/// A filter of a list: an optional query parameter that restricts it.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {
-    /// The name of the parameter.
+    /// The parameter's name.
     pub name: &'static str,
-    /// What the contract says of it.
+    /// Its description in the API contract.
     pub about: &'static str,
-    /// The member whose type it has.
+    /// The field whose type it has.
     pub member: &'static str,
     condition: &'static str,
     index: usize,
 }
 
 impl Filter {
-    /// The filter `name` of a list of `T`, of the type of `member`: rows for which `condition` is true, where `?` stands
-    /// for what the client has given.
+    /// The filter `name` of a list of `T`, parsed like the field `member`: rows for which `condition` is
+    /// true, where `?` is the client's value.
     pub const fn new<T: Resource>(
         name: &'static str,
         member: &'static str,
@@ -41,13 +41,13 @@ impl Filter {
         Self { name, about, member, condition, index: key::position(T::FIELDS, member) }
     }
 
-    /// Its condition, in SQL: `?` stands for what the client has given.
+    /// The SQL condition; `?` is the client's value.
     pub fn condition(&self) -> &'static str {
         self.condition
     }
 }
 
-/// A page of a list of `T`, or of what a search finds, as a request asks for it.
+/// A requested page of a list of `T` or of a search.
 #[derive(Debug)]
 pub struct Listing<T> {
     term: Option<SearchTerm>,
@@ -57,12 +57,12 @@ pub struct Listing<T> {
     resource: PhantomData<T>,
 }
 
-/// In what order a page is asked for.
+/// The requested order.
 #[derive(Debug, Clone, Copy)]
 enum Sort {
-    /// By one of the orders of the resource.
+    /// One of the resource's orders, by index.
     Order(usize),
-    /// By how well the term is matched.
+    /// How well the term matches.
     Relevance,
 }
 
@@ -70,32 +70,32 @@ impl<T: Resource> Listing<T> {
     /// The list that `request` asks `operation` for.
     ///
     /// # Errors
-    /// 400 with all faults of the query.
+    /// 400 with all errors in the query.
     pub fn of(request: &Request, operation: &Operation) -> Result<Self> {
         Self::read(request, operation.name, None, false)
     }
 
-    /// The same, of those alone that belong to the `Owner` with this id, which their member `<owner>_id` refers to.
+    /// The same list, restricted to resources of the `Owner` with this id, by their field `<owner>_id`.
     ///
     /// # Errors
-    /// As [`of`](Self::of).
+    /// As for [`of`](Self::of).
     pub fn within<Owner: Resource>(request: &Request, operation: &Operation, id: Uuid) -> Result<Self> {
         let filter = const { key::owner_filter::<T, Owner>() };
         Self::read(request, &format!("{} {id}", operation.name), Some((filter, id)), false)
     }
 
-    /// What `request` asks `operation` to search for: a list of what a term finds.
+    /// The search that `request` asks `operation` for.
     ///
     /// # Errors
-    /// As [`of`](Self::of).
+    /// As for [`of`](Self::of).
     pub fn search(request: &Request, operation: &Operation) -> Result<Self> {
         Self::read(request, &format!("{} {RANKS}", operation.name), None, true)
     }
 
-    /// The list `list`, of those alone that an owner's filter and id restrict it to, if there is an owner.
+    /// Parses the query of `list`, restricted by the owner's filter and id if there is an owner.
     fn read(request: &Request, list: &str, owner: Option<(usize, Uuid)>, is_search: bool) -> Result<Self> {
         let mut query = request.query();
-        // All faults are answered at once, so that a missing term does not end the reading.
+        // All errors are reported at once, so a missing term must not end the parsing.
         let term = is_search.then(|| query.required("q").unwrap_or_default());
         let mut conditions = Vec::new();
         for (index, filter) in T::FILTERS.iter().enumerate() {
@@ -111,24 +111,24 @@ impl<T: Resource> Listing<T> {
         Ok(Self { term, conditions, order, page, resource: PhantomData })
     }
 
-    /// The order of the page, near hits included.
+    /// The order of the page, including near hits.
     fn ordered(&self) -> &'static Ordered {
         self.near().map_or_else(|| self.ordered_exactly(), |page| &page.near.found)
     }
 
-    /// The order of the page, without near hits.
+    /// The order of the page without near hits.
     fn ordered_exactly(&self) -> &'static Ordered {
         self.index().map_or_else(|| T::statements().matches(), |index| &T::statements().orders[index])
     }
 
-    /// The page with near hits; `None` if it cannot have any.
+    /// The page with near hits; `None` if there cannot be any.
     fn near(&self) -> Option<NearPage<'_>> {
         let term = self.term.as_ref().filter(|term| near::tolerates_typos(term))?;
         let near = &T::statements().search::<T>(self.index()).near;
         Some(NearPage { near, term, conditions: &self.conditions, rows: self.page.rows() })
     }
 
-    /// The statement that reads the page after `position`.
+    /// The statement for the page after `position`.
     fn select(&self, position: Option<Vec<Value>>) -> Select {
         let exact = |position| self.select_exact(position);
         match self.near() {
@@ -137,7 +137,7 @@ impl<T: Resource> Listing<T> {
         }
     }
 
-    /// The same, without near hits.
+    /// The same without near hits.
     fn select_exact(&self, position: Option<Vec<Value>>) -> Select {
         let (statements, order, rows) = (T::statements(), self.ordered_exactly(), self.page.rows());
         if let Some(term) = &self.term {
@@ -160,7 +160,7 @@ impl<T: Resource> Listing<T> {
         select
     }
 
-    /// Which of the orders of the resource; none by relevance.
+    /// The index of the resource's order; `None` for relevance.
     fn index(&self) -> Option<usize> {
         match self.order {
             Sort::Order(index) => Some(index),
@@ -169,13 +169,13 @@ impl<T: Resource> Listing<T> {
     }
 }
 
-/// The words of the orders that a list of `T` has, or a search; the first is the default.
+/// The values of `sort` for a list of `T` or a search; the first is the default.
 pub(super) fn sorts<T: Resource>(is_search: bool) -> Vec<&'static str> {
     let relevance = is_search.then_some(RELEVANCE);
     relevance.into_iter().chain(T::ORDERS.iter().map(|order| order.word)).collect()
 }
 
-/// Which of the orders `query` asks for.
+/// The order that `query` asks for.
 fn sort<T: Resource>(query: &mut Query<'_>, is_search: bool) -> Sort {
     let find = |text: &str| match T::ORDERS.iter().position(|order| order.word == text) {
         Some(index) => Ok(Sort::Order(index)),
@@ -187,19 +187,19 @@ fn sort<T: Resource>(query: &mut Query<'_>, is_search: bool) -> Sort {
 }
 
 impl App {
-    /// The reply with the page that `listing` asks for.
+    /// The response with the page that `listing` asks for.
     ///
     /// # Errors
-    /// 400 for a cursor that is none of this list; 503 when the database cannot answer.
+    /// 400 for a cursor of another list; 503 if the database is unavailable.
     pub async fn list<T: Resource>(&self, request: &Request, listing: Listing<T>) -> Result<Reply> {
         let rows = self.listed(&listing).await?;
         self.page(request, listing, &rows)
     }
 
-    /// The same, of what belongs to the `Owner` with this id.
+    /// The same for resources of the `Owner` with this id.
     ///
     /// # Errors
-    /// 404 when there is no such owner, and those of [`list`](Self::list).
+    /// 404 if the owner does not exist, and those of [`list`](Self::list).
     pub async fn list_within<T: Resource, Owner: Resource>(
         &self,
         request: &Request,
@@ -213,10 +213,10 @@ impl App {
         self.page(request, listing, &rows)
     }
 
-    /// Nothing, if there is a `T` with this id.
+    /// Checks that the `T` with this id exists.
     ///
     /// # Errors
-    /// 404 when there is none; 503 when the database cannot answer.
+    /// 404 if it does not; 503 if the database is unavailable.
     pub async fn expect<T: Resource>(&self, id: Uuid) -> Result<()> {
         let id = Value::Uuid(id);
         let found = self.database.read_optional(T::statements().exists(), &[id.parameter()]).await?;

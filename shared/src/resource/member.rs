@@ -1,4 +1,4 @@
-//! The members of resources: what a type of members knows, and what a resource says of one of its own.
+//! The fields of resources: the types they can have, and their declaration in a resource.
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_postgres::types::FromSqlOwned;
@@ -12,58 +12,59 @@ use crate::{
     http::Json,
 };
 
-/// A type of members. A value is checked when a client sends it; one that a row has is taken as it is, for rules change
-/// and rows stay.
+/// A type of fields. Values are validated when a client sends them, but not when they are read from a row:
+/// rules change while rows stay.
 pub trait Member: Clone + Serialize + DeserializeOwned {
-    /// What its column is read as.
+    /// The Rust type that the column is read as.
     type Column: FromSqlOwned;
-    /// The type of its column.
+    /// The column type.
     const KIND: Kind;
-    /// Goes up when its JSON changes while its column stays: then clients and caches take what they have for old.
+    /// Incremented if the JSON changes while the column stays the same, so that clients and caches consider
+    /// their copies outdated.
     const FORM: u32 = 1;
-    /// Whether it can be null.
+    /// Whether null is allowed.
     const IS_NULLABLE: bool = false;
 
-    /// The value of a column.
+    /// Converts a column value.
     fn from_column(column: Self::Column) -> Self;
 
-    /// The value of its column.
+    /// The column value.
     fn value(&self) -> Value;
 
-    /// Checks and makes a value of JSON, which is not null.
+    /// Validates a JSON value other than null.
     ///
     /// # Errors
-    /// The fact that is wrong, fit for a client: "must be a string".
+    /// What is wrong, as a message for the client: "must be a string".
     fn accept(json: &Json) -> Result<Self, String>;
 
-    /// Checks and makes a value of the text of a query parameter.
+    /// Validates the text of a query parameter.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// As for [`accept`](Self::accept).
     fn accept_text(text: &str) -> Result<Self, String> {
         Self::accept(&Json::String(text.to_owned()))
     }
 
-    /// The value that null is; none where null is not allowed.
+    /// The value for null; `None` if null is not allowed.
     fn null() -> Option<Self> {
         None
     }
 
-    /// The schema of what is accepted.
+    /// The schema of accepted values.
     fn accepted() -> RefOr<Schema>;
 
-    /// The schema of what is answered.
+    /// The schema of returned values.
     fn answered() -> RefOr<Schema> {
         Self::accepted()
     }
 
-    /// The name under which the contract has the schema of what is accepted; none to repeat it wherever it is used.
+    /// The name of the accepted values' schema in the API contract; `None` to inline it wherever it is used.
     fn component() -> Option<&'static str> {
         None
     }
 }
 
-/// A member that may be null.
+/// A nullable field.
 impl<T: Member> Member for Option<T> {
     type Column = Option<T::Column>;
 
@@ -104,21 +105,21 @@ impl<T: Member> Member for Option<T> {
     }
 }
 
-/// A column that follows from a text, and how.
+/// A column derived from a text: its name and the function.
 type Derived = (&'static str, fn(&str) -> String);
 
-/// What a resource says of a member.
+/// A field as a resource declares it.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its name, in JSON and in the table.
+    /// The name in JSON and in the table.
     pub name: &'static str,
-    /// The type of its column.
+    /// The column type.
     pub kind: Kind,
-    /// Whether it can be null.
+    /// Whether null is allowed.
     pub is_nullable: bool,
-    /// What it is when a client leaves it out; none if it must not be left out.
+    /// The default value; `None` if the field is required.
     pub default: Option<fn() -> Value>,
-    /// A column that follows from it, for searches, and how. Nobody reads it.
+    /// A search column derived from the field; clients never see it.
     pub derived: Option<Derived>,
     form: u32,
     accept: fn(&Json) -> Result<Value, String>,
@@ -126,7 +127,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// The member `name`, of the type `T`.
+    /// The required field `name` of the type `T`.
     pub const fn of<T: Member>(name: &'static str) -> Self {
         Self {
             name,
@@ -140,40 +141,40 @@ impl Field {
         }
     }
 
-    /// The same, with a default.
+    /// The same field with a default.
     #[must_use]
     pub const fn or(self, default: fn() -> Value) -> Self {
         Self { default: Some(default), ..self }
     }
 
-    /// The same, with a column that follows from it.
+    /// The same field with a derived column.
     #[must_use]
     pub const fn derives(self, column: &'static str, from: fn(&str) -> String) -> Self {
         Self { derived: Some((column, from)), ..self }
     }
 
-    /// Checks JSON, which is not null, and makes the value of its column.
+    /// Validates a JSON value other than null and converts it to the column value.
     ///
     /// # Errors
-    /// The fact that is wrong, fit for a client.
+    /// What is wrong, as a message for the client.
     pub fn accept(&self, json: &Json) -> Result<Value, String> {
         (self.accept)(json)
     }
 
-    /// The same, of the text of a query parameter.
+    /// The same for the text of a query parameter.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// As for [`accept`](Self::accept).
     pub fn accept_text(&self, text: &str) -> Result<Value, String> {
         (self.accept_text)(text)
     }
 
-    /// What it is when a client removes it; none if it cannot be removed.
+    /// The value after a client removes the field; `None` if it cannot be removed.
     pub(super) fn removed(&self) -> Option<Value> {
         self.default.map(|default| default()).or_else(|| self.is_nullable.then_some(Value::Null(self.kind)))
     }
 
-    /// The value of the column that follows from it where it is `value`.
+    /// The derived column and its value if the field is `value`.
     pub(super) fn derive(&self, value: &Value) -> Option<(&'static str, Value)> {
         let (column, from) = self.derived?;
         Some((
@@ -183,8 +184,8 @@ impl Field {
     }
 }
 
-/// A number that changes whenever what is answered does: with the names of the members, their columns' types, whether
-/// they can be null, and [`Member::FORM`]. FNV-1a, of 32 bits.
+/// A hash that changes whenever the returned JSON does: of the fields' names, their column types, whether
+/// they are nullable, and [`Member::FORM`]. 32-bit FNV-1a.
 pub const fn representation(fields: &[Field]) -> u32 {
     let mut hash = Fnv(0x811c_9dc5);
     let mut index = 0;
@@ -213,10 +214,10 @@ impl Fnv {
     }
 }
 
-/// The member `name` of `row`.
+/// The field `name` of `row`.
 ///
 /// # Errors
-/// When the column is missing or has another type.
+/// If the column is missing or has another type.
 pub fn column<T: Member>(row: &Row, name: &str) -> Result<T, db::Error> {
     Ok(T::from_column(row.try_get(name)?))
 }

@@ -1,14 +1,15 @@
-//! Resources: what one is, described once, and what follows from that.
+//! Resources: a resource is described once, and everything else is derived from the description.
 //!
-//! A description is the macro [`resource!`](crate::resource!), which names the members with their types, and the trait
-//! [`Resource`], which says how a resource is filtered, ordered, searched and shown as an example. From these follow the
-//! row mapping, the statements that read, create, change and delete (`statements`), the members that a client may send
-//! (`body`), lists and their cursors (`listing`), searches (`search`, `near`), the history of one (`history`), the schemas and
-//! parameters of the contract (`contract`), and what caches and entity tags take for another representation
-//! ([`representation`]).
+//! A description consists of the macro [`resource!`](crate::resource!), which declares the fields with their
+//! types, and the trait [`Resource`], which declares filters, orders, search and examples. Derived from it
+//! are the row mapping, the statements that read, create, update and delete (`statements`), the request
+//! bodies (`body`), lists and their cursors (`listing`), searches (`search`, `near`), the history
+//! (`history`), the schemas and parameters of the API contract (`contract`), and the version of the
+//! representation in entity tags and caches ([`representation`]).
 //!
-//! Every table has the columns id, version, created_at and updated_at, and changed_by_request, by which a change that is
-//! sent again knows that it has been made. Every write is one statement, and leaves a row in `history`.
+//! Every table has the columns id, version, created_at, updated_at, and changed_by_request, by which a
+//! repeated statement recognises that its first attempt succeeded. Every write is one statement and adds a
+//! row to `history`.
 
 mod body;
 pub mod contract;
@@ -52,63 +53,64 @@ use crate::{
     time::Moment,
 };
 
-/// The members that the service alone sets.
+/// The fields that only the service sets.
 pub const READ_ONLY: [&str; 4] = ["id", "version", "created_at", "updated_at"];
 
-/// What [`resource!`](crate::resource!) says of a resource.
+/// What [`resource!`](crate::resource!) declares.
 pub trait Described: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The name of its type and of its schema: "Product".
+    /// The name of its type and schema: "Product".
     const TYPE: &'static str;
-    /// Its name in what clients are told, in the history and in keys of caches: "product".
+    /// Its name in error messages, in the history and in cache keys: "product".
     const NAME: &'static str;
-    /// Its table, and the segment of its paths: "products".
+    /// Its table, and its path segment: "products".
     const TABLE: &'static str;
-    /// What it is, in a sentence.
+    /// Its description, one sentence.
     const ABOUT: &'static str;
-    /// Its members, besides those of [`READ_ONLY`].
+    /// Its fields except those of [`READ_ONLY`].
     const FIELDS: &'static [Field];
 
-    /// The values of [`FIELDS`](Self::FIELDS), in their order.
+    /// The values of [`FIELDS`](Self::FIELDS), in order.
     fn values(&self) -> Vec<Value>;
 
-    /// The resource of a row.
+    /// Reads the resource from a row.
     ///
     /// # Errors
-    /// When a column is missing or has another type.
+    /// If a column is missing or has another type.
     fn read(row: &Row) -> Result<Self, db::Error>;
 
-    /// The resource that `members` describe, created now with a new id; none, with faults in `members`, if they do not.
+    /// Parses a new resource with a new id and the current time; `None`, with the errors recorded in
+    /// `members`, if a field is invalid.
     fn accept(members: &mut Members) -> Option<Self>;
 
-    /// What the service alone sets.
+    /// The fields that only the service sets.
     fn head(&self) -> Head;
 
-    /// The same, with another head.
+    /// The same resource with another head.
     #[must_use]
     fn with_head(self, head: Head) -> Self;
 
-    /// Its statements, which are written once for a process.
+    /// Its statements, built once per process.
     fn statements() -> &'static Statements;
 
-    /// The schemas of its members, in the order of [`FIELDS`](Self::FIELDS).
+    /// The schemas of its fields, in the order of [`FIELDS`](Self::FIELDS).
     fn schemas() -> Vec<contract::MemberSchema>;
 }
 
-/// What every resource has, and the service alone sets.
+/// The fields of every resource that only the service sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Its id.
+    /// The id, a UUIDv7.
     pub id: Uuid,
-    /// 1 at creation, one more with every change.
+    /// 1 at creation, incremented by every change.
     pub version: i64,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Moment,
-    /// When it was changed last.
+    /// The time of the last change.
     pub updated_at: Moment,
 }
 
 impl Head {
-    /// That of a resource that is created now.
+    /// The head of a resource that is created now.
     pub fn new() -> Self {
         let now = Moment::now();
         Self { id: Uuid::now_v7(), version: 1, created_at: now, updated_at: now }
@@ -121,26 +123,29 @@ impl Default for Head {
     }
 }
 
-/// A resource: what its members do not say.
+/// A resource: what is declared beyond its fields.
 pub trait Resource: Described {
     /// The filters of its lists.
     const FILTERS: &'static [Filter] = &[];
     /// The orders of its lists; the first is the default.
     const ORDERS: &'static [Order] = &[Order::new::<Self>("-created_at", &["-created_at"])];
-    /// What decides between equally good matches of a search, before the id; empty where there is no search. What is
-    /// searched is the column `search_key`.
+    /// The fields that order equally good matches of a search, before the id; empty if there is no search.
+    /// Searches use the column `search_key`.
     const MATCHES: &'static [&'static str] = &[];
-    /// Whether the database notes the leads of names, in `<table>_leads`, and has an index of `MATCHES`, which is one member
-    /// then, that covers what filters read. So searches of 100,000 rows and more are fast for common terms as well.
+    /// Whether the database maintains the leads of names in `<table>_leads`, and an index on `MATCHES`, which
+    /// then is a single field, that covers the columns of the filters. It makes searches for common terms
+    /// fast even with 100,000 rows and more.
     const HAS_LEADS: bool = false;
-    /// What constraints mean to whom creates or changes a row, besides what [`Violation`] says of itself.
+    /// Constraints with an error message of their own when a create or update violates them; see
+    /// [`Violation`] for the others.
     const REFUSED: &'static [Violation] = &[];
-    /// What constraints mean to whom deletes a row, besides what [`Violation`] says of itself.
+    /// Constraints with an error message of their own when a delete violates them; see [`Violation`] for the
+    /// others.
     const KEPT: &'static [Violation] = &[];
-    /// The id of examples.
+    /// The id in examples.
     const EXAMPLE_ID: &'static str = "01936b5e-7c00-7000-8000-00000000000a";
 
-    /// An example of what a client sends to create one.
+    /// An example of the body that creates one.
     fn example() -> serde_json::Value;
 
     /// An example of a merge patch.

@@ -1,7 +1,7 @@
-//! Names that nearly contain a search term: a search finds them after all names that contain it.
+//! Near hits: names that almost contain the search term. A search lists them after all names that contain it.
 //!
-//! They are looked for where the page of exact hits is not full, by the same statement, and on all pages after that. The
-//! function `search_near` of the schema decides what is near.
+//! If the exact hits do not fill the page, the same statement also finds near hits; all later pages have only
+//! near hits. The database function `search_near` decides what is near.
 
 use uuid::Uuid;
 
@@ -17,61 +17,61 @@ use crate::{
     text::FOLDING,
 };
 
-/// The shortest term that has near hits, in characters.
+/// The minimum length of a term with near hits, in characters.
 const MIN_CHARACTERS: usize = 4;
 
-/// The rank of near hits. The ranks of exact hits are lower.
+/// The rank of near hits, after all ranks of exact hits.
 const RANK: i32 = 5;
 
-/// Stands in a statement for the condition that a key is near the term.
+/// Placeholder for the condition that a key is near the term.
 const IS_NEAR: &str = "{is_near}";
 
-/// Stands in a statement for what those filters want that are references.
+/// Placeholder for the conjunction of the filters on references.
 const REFERS: &str = "{refers}";
 
-/// Stand in a statement for the name and the id that names are walked through after.
+/// Placeholders for the name and id after which a walk by name starts.
 const AFTER_NAME: &str = "{after_name}";
 const AFTER_ID: &str = "{after_id}";
 
-/// Stands in a statement for the term, or null where nothing near is wanted.
+/// Placeholder for the term, or null if no near hits are needed.
 const TERM: &str = "{term}";
 
-/// Stands in a statement for the number of rows.
+/// Placeholder for the number of rows.
 const ROWS: &str = "{rows}";
 
-/// Condition for near hits; what contains the term is an exact hit.
+/// The condition for near hits, which excludes exact hits.
 const NEAR: &str = "search_key like any (near_patterns) and (near_words is null or search_key ~ near_words) and strpos(search_key, ?) = 0";
 
-/// Condition for terms that the previous folding folds otherwise: a key of that version may be an exact hit that does not
-/// contain the term as it is folded now.
+/// The condition added if the previous folding folds the term differently: a key of that version may be an
+/// exact hit that does not contain the term as it is folded now.
 const OF_THIS_FOLDING: &str = "search_version = ?";
 
-/// Near hits of a search in one of its orders, as SQL.
+/// The SQL for near hits of a search in one of its orders.
 #[derive(Debug)]
 pub(super) struct Near {
-    /// Selects near hits in their order.
+    /// Selects near hits in order.
     hits: String,
-    /// Selects exact hits, then near ones.
+    /// Selects exact hits, then near hits.
     all: String,
-    /// Begins a statement for near hits alone.
+    /// The start of a statement that selects only near hits.
     alone: String,
     /// Whether exact hits have ranks.
     is_ranked: bool,
-    /// The order of near hits among each other. All have the same rank.
+    /// The order of near hits. All have the same rank.
     order: Ordered,
     /// The order of all hits.
     pub(super) found: Ordered,
 }
 
 impl Near {
-    /// By relevance.
+    /// Near hits of the search by relevance.
     pub(super) fn by_relevance<T: Resource>(found: Ordered, is_small: bool) -> Self {
         let order = Ordered::new(&[], found.keys.clone(), false);
         let hits = if is_small { plain::<T>(&order) } else { hits::<T>(&order, T::HAS_LEADS) };
         Self::new::<T>(hits, order, found, true)
     }
 
-    /// In an order of the list.
+    /// Near hits of the search in one of the resource's orders.
     pub(super) fn in_order<T: Resource>(order: &Order, is_small: bool) -> Self {
         let (is_by_name, sql) = (T::HAS_LEADS && order.is_by(T::MATCHES), Ordered::of::<T>(order));
         let hits = if is_small { plain::<T>(&sql) } else { hits::<T>(&sql, is_by_name) };
@@ -96,7 +96,7 @@ from (
         Self { hits, all, alone, is_ranked, order, found }
     }
 
-    /// The statement around that of exact hits, for readers.
+    /// The statement around that of the exact hits, for documentation.
     pub(super) fn shown(&self) -> String {
         let Self { hits, all, .. } = self;
         format!(
@@ -110,8 +110,8 @@ from (
     }
 }
 
-/// Selects near hits in `order`: all that the index of trigrams finds are sorted, or rows are walked through in order until
-/// there are enough, as the module [`found`](super::found) says.
+/// Selects near hits in `order`: either sorts everything that the trigram index finds, or walks the rows in
+/// order until there are enough; see the module [`found`](super::found).
 fn hits<T: Resource>(order: &Ordered, is_by_name: bool) -> String {
     let (columns, table, by) = (read_columns::<T>(""), T::TABLE, order.by_rows(ROWS));
     let (step, walked) = match T::MATCHES {
@@ -136,8 +136,8 @@ from search_near('{resource}', {TERM}) near (near_texts, near_patterns, near_wor
     (
       select {columns}
       from (
-        -- How many hits there are cannot be estimated, and the guess is high. So `offset 0` keeps other indexes out: those of
-        -- filters would be read for nothing. References are few enough.
+        -- The number of hits cannot be estimated, and the planner's guess is high. `offset 0` prevents other indexes: those of
+        -- filters would be read for nothing. References are selective enough.
         select *
         from {table}
         where {IS_NEAR} and {REFERS} and choice.way <> 'walk'
@@ -161,7 +161,7 @@ fn plain<T: Resource>(order: &Ordered) -> String {
     format!(
         "select {columns}
 from search_near('{resource}', {TERM}) near (near_texts, near_patterns, near_words), lateral (
-  -- The number of hits cannot be estimated: `offset 0` keeps other indexes out.
+  -- The number of hits cannot be estimated: `offset 0` prevents other indexes.
   select *
   from {table}
   where {IS_NEAR} and {REFERS}
@@ -175,7 +175,7 @@ where {PASSES} and {AFTER}
     )
 }
 
-/// Selects near hits in the order of names, by the leads of each text that they may have.
+/// Selects near hits in the order of names, by the leads of each text that they may contain.
 fn walked_by_name<T: Resource>(name: &str) -> String {
     let (columns, table) = (read_columns::<T>(&format!("{}.", T::TABLE)), T::TABLE);
     format!(
@@ -209,22 +209,23 @@ fn walked_by_name<T: Resource>(name: &str) -> String {
     )
 }
 
-/// Whether `term` is long enough to have near hits.
+/// Whether `term` is long enough for near hits.
 pub(super) fn tolerates_typos(term: &SearchTerm) -> bool {
     term.folded().chars().nth(MIN_CHARACTERS - 1).is_some()
 }
 
-/// A page of a search that finds near hits after exact ones.
+/// A page of a search with near hits after the exact ones.
 pub(super) struct NearPage<'a> {
     pub(super) near: &'static Near,
     pub(super) term: &'a SearchTerm,
-    /// The filters.
+    /// The filters, with their values.
     pub(super) conditions: &'a [(&'static str, Value)],
     pub(super) rows: i64,
 }
 
 impl NearPage<'_> {
-    /// The statement that reads the page after `position`, given that for exact hits.
+    /// The statement for the page after `position`; `exact` returns the statement for exact hits after a
+    /// position.
     pub(super) fn select(
         &self,
         position: Option<Vec<Value>>,
@@ -238,7 +239,7 @@ impl NearPage<'_> {
         if is_near { self.alone(position) } else { self.after(exact(Some(position))) }
     }
 
-    /// `exact`, and near hits if those do not fill the page.
+    /// `exact`, followed by near hits if it does not fill the page.
     fn after(&self, exact: Select) -> Select {
         let mut select = exact.within("with exact as materialized (");
         select.end("), near as (\n", Vec::new());
@@ -253,7 +254,7 @@ impl NearPage<'_> {
         select
     }
 
-    /// Near hits after the near hit at `position`.
+    /// Only near hits, after the near hit at `position`.
     fn alone(&self, position: Vec<Value>) -> Select {
         let mut select = Select::new(&self.near.alone);
         let term = select.bind("?", vec![self.term.value()]);
@@ -263,7 +264,7 @@ impl NearPage<'_> {
         select
     }
 
-    /// Continues `select` with near hits.
+    /// Appends the near hits to `select`.
     fn hits(&self, select: &mut Select, term: Bound, position: Option<Vec<Value>>) {
         let mut is_near = vec![select.bind(NEAR, vec![self.term.value()])];
         if self.term.is_folded_otherwise_before() {
@@ -309,7 +310,8 @@ mod tests {
     };
     use crate::http::FromParameter;
 
-    /// The statement for `term` after `position`, by relevance or else in the last of the orders, which descends.
+    /// The statement for `term` after `position`, by relevance or in the last of the orders, which is
+    /// descending.
     fn select(term: &str, is_by_relevance: bool, position: Option<Vec<Value>>) -> Select {
         let (statements, term) = (Cup::statements(), SearchTerm::from_parameter(term).unwrap());
         let last = statements.orders.len() - 1;

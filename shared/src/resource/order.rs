@@ -1,4 +1,4 @@
-//! Orders of lists and searches, as SQL, and the positions in them that cursors hold.
+//! The orders of lists and searches as SQL, and the positions in them that cursors encode.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::db::{
     value::{Kind, Value},
 };
 
-/// An order of a list. The id decides between equals; null is after everything else, or before it in a descending order.
+/// An order of a list, with the id as the tie-breaker. Nulls come last, or first in a descending order.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
-    /// The value of the parameter `sort` that asks for it.
+    /// The value of the parameter `sort` that selects it.
     pub word: &'static str,
     keys: &'static [&'static str],
     is_descending: bool,
 }
 
 impl Order {
-    /// The order of a list of `T` by these columns, which is called `word`; `-` before a column is descending, and stands
-    /// before all of them or before none.
+    /// The order of a list of `T` by `keys`, selected by `sort=word`. A column with a `-` is descending; all
+    /// columns have one, or none.
     pub const fn new<T: Resource>(word: &'static str, keys: &'static [&'static str]) -> Self {
         let is_reverse = is_descending(keys[0]);
         let mut index = 0;
@@ -50,12 +50,12 @@ const fn is_descending(key: &str) -> bool {
     !key.is_empty() && key.as_bytes()[0] == b'-'
 }
 
-/// The name of the column, without the sign before it.
+/// The column name without its sign.
 const fn bare(key: &'static str) -> &'static str {
     if is_descending(key) { key.split_at(1).1 } else { key }
 }
 
-/// A resource of a row, and what decides about its place before its own members do.
+/// A resource read from a row, with the computed values that precede its fields in the order.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct Placed<T> {
@@ -74,10 +74,10 @@ impl<T> Placed<T> {
 /// An order as SQL.
 #[derive(Debug)]
 pub(super) struct Ordered {
-    /// Integers that a statement computes, which decide before the keys do.
+    /// Columns computed by the statement, integers, which precede the keys.
     first: &'static [&'static str],
     pub(super) keys: Vec<Key>,
-    /// Which rows come after a position.
+    /// The condition of the rows after a position.
     pub(super) after: String,
     /// ORDER BY and LIMIT.
     pub(super) by: String,
@@ -88,16 +88,17 @@ impl Ordered {
         Self::new(&[], order.keys::<T>(), order.is_descending)
     }
 
-    /// The same order of what a search finds: exact hits come before near ones. A position has the rank first, which `after`
-    /// does not compare: it is for hits of the same rank.
+    /// The same order for search results: exact hits precede near hits. A position starts with the rank,
+    /// which `after` does not compare: it applies to hits of the same rank.
     pub(super) fn of_found<T: Resource>(order: &Order) -> Self {
         let of_list = Self::of::<T>(order);
         let by = of_list.by.replacen("order by ", "order by rank, ", 1);
         Self { first: &["rank"], by, ..of_list }
     }
 
-    /// The order by the columns `first`, then by `keys`, then by the id. A key that can be null is two: whether it is, and
-    /// what it is else, so that one comparison of rows holds for all, and one index serves it.
+    /// The order by the columns `first`, then `keys`, then the id. A nullable key becomes two columns,
+    /// whether it is null and its value or a default, so that a single row comparison works for all rows, and
+    /// one index supports it.
     pub(super) fn new(first: &'static [&'static str], keys: Vec<Key>, is_descending: bool) -> Self {
         let mut columns: Vec<_> = first.iter().map(|&column| column.to_owned()).collect();
         let mut values = vec!["?".to_owned(); first.len()];
@@ -123,12 +124,12 @@ impl Ordered {
         Self { first, keys, after, by }
     }
 
-    /// ORDER BY and LIMIT, with the parameter `rows` for the number of rows.
+    /// ORDER BY and LIMIT with the parameter `rows`.
     pub(super) fn by_rows(&self, rows: &str) -> String {
         self.by.replace('?', rows)
     }
 
-    /// The values of a position in SQL: those of the keys and the id, as `json` of a cursor has them.
+    /// Parses a position from a cursor's JSON: the SQL values of the keys and the id.
     pub(super) fn read(&self, json: &[serde_json::Value]) -> Option<Vec<Value>> {
         let (first, json) = json.split_at_checked(self.first.len())?;
         let (id, keys) = json.split_last()?;
@@ -148,13 +149,13 @@ impl Ordered {
         Some(values)
     }
 
-    /// The resource of a row, which has what this order needs.
+    /// Reads a row together with the columns that the order requires.
     pub(super) fn place<T: Resource>(&self, row: &Row) -> Result<Placed<T>, db::Error> {
         let first = self.first.iter().map(|&column| row.try_get(column)).collect::<Result<_, _>>()?;
         Ok(Placed { first, resource: T::read(row)? })
     }
 
-    /// Its position.
+    /// The position of a row in the order.
     pub(super) fn position<T: Resource>(&self, Placed { first, resource }: &Placed<T>) -> Vec<Value> {
         let (head, values) = (resource.head(), resource.values());
         let first = first.iter().map(|&value| Value::Int4(value));

@@ -1,4 +1,4 @@
-//! Constraints that a write violates, and what its client is told.
+//! Constraint violations and the errors that clients get for them.
 
 use super::Resource;
 use crate::{
@@ -6,21 +6,23 @@ use crate::{
     http::{Problem, Result},
 };
 
-/// What a client is told who violates the constraint of that name. Where a resource says nothing of a constraint:
+/// The error for a violation of the constraint with that name. The defaults for constraints that a resource
+/// does not list are:
 ///
-/// - a reference to what there is not (a foreign key of its own, `<table>_<member>_fkey`) is 422, at that member;
-/// - a deletion of what others refer to (a foreign key of their table) is 409;
-/// - a value that another row has (a unique constraint, `<table>_<member>_key`) is 409.
+/// - 422 at the field for a reference to a missing row (a foreign key of the table, `<table>_<field>_fkey`);
+/// - 409 for the deletion of a row that others refer to (a foreign key of another table);
+/// - 409 for a value that another row already has (a unique constraint, `<table>_<field>_key`).
 ///
-/// Any other is a fault of the service: what can be checked without the database is checked before.
+/// Any other violation is a fault of the service: whatever can be validated without the database is validated
+/// earlier.
 pub type Violation = (&'static str, fn() -> Problem);
 
-/// What was written by a creation or a change, unless a constraint was violated.
+/// The result of a create or update, with constraint violations mapped to errors.
 pub(super) fn change<T: Resource>(written: Result<Written, WriteError>) -> Result<Written> {
     explained::<T>(written, T::REFUSED)
 }
 
-/// What was written by a deletion, unless a constraint was violated.
+/// The result of a delete, with constraint violations mapped to errors.
 pub(super) fn deletion<T: Resource>(written: Result<Written, WriteError>) -> Result<Written> {
     explained::<T>(written, T::KEPT)
 }
@@ -35,7 +37,7 @@ fn explained<T: Resource>(written: Result<Written, WriteError>, known: &[Violati
     })
 }
 
-/// What follows from the constraint's kind and name.
+/// The default error, by the constraint's kind and name.
 fn told<T: Resource>(violated: &Violated<'_>) -> Option<Problem> {
     let name = T::NAME;
     let member = |kind: &str| {
@@ -52,10 +54,10 @@ fn told<T: Resource>(violated: &Violated<'_>) -> Option<Problem> {
     if violated.table == T::TABLE {
         let member = member("_fkey")?;
         let what = member.strip_suffix("_id").unwrap_or(member);
-        return Some(Problem::invalid_member(member, &format!("names no {what}")));
+        return Some(Problem::invalid_member(member, &format!("must be the id of an existing {what}")));
     }
     let others = violated.table;
     Some(Problem::conflict(format!(
-        "The {name} still has {others}. Delete them, or give them to another {name}, first."
+        "The {name} still has {others}. Delete them or assign them to another {name} first."
     )))
 }

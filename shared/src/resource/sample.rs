@@ -1,4 +1,4 @@
-//! A resource with members of every kind, for tests of this crate.
+//! A resource with fields of every type, for tests of this crate.
 
 use serde_json::{Value, json};
 
@@ -22,11 +22,11 @@ resource! {
     /// A cup.
     pub struct Cup: "cup" in "cups" {
         id: CupId,
-        /// Who has made it.
+        /// The potter who made it.
         artisan_id: Option<ArtisanId>,
         /// Its name.
         name: Line<200> => search_key: text::fold,
-        /// What is said of it.
+        /// A description of it.
         description: Paragraphs<4_000> = Default::default(),
         /// Its price.
         price: Whole<0, { i64::MAX }>,
@@ -34,7 +34,7 @@ resource! {
         weight: Option<Whole<1, 5_000>>,
         /// Whether it is glazed.
         is_glazed: bool = true,
-        /// When it was fired.
+        /// The day on which it was fired.
         fired_on: Option<Day>,
     }
 }

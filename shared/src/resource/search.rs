@@ -1,4 +1,4 @@
-//! Searches: the term, and which rows it finds.
+//! Searches: the term, and the condition for matching rows.
 
 use utoipa::openapi::path::Parameter;
 
@@ -9,25 +9,27 @@ use crate::{
     text::{self, FOLDINGS, Kind},
 };
 
-/// Value of the parameter `sort` for the order by rank.
+/// The value of the parameter `sort` for the order by rank.
 pub(super) const RELEVANCE: &str = "relevance";
 
-/// Names the meaning of ranks. Cursors are bound to it, because a position among other ranks is another position.
+/// Identifies the meaning of ranks. Cursors are bound to it, because their positions depend on it.
 pub(super) const RANKS: &str = "whole words first, near hits last";
 
-/// The longest term, in characters, once it is folded.
+/// The maximum length of a term after folding, in characters.
 const MAX_CHARACTERS: usize = 64;
 
-/// The longest term before folding, in characters: folding drops accents, variation selectors and spaces.
+/// The maximum length of a term before folding, in characters: folding drops accents, variation selectors and
+/// spaces.
 const MAX_SENT: usize = 512;
 
-/// Condition for terms of one or two characters, and for longer ones without a trigram. `strpos` comes first because it is
-/// cheap: a walk through another index evaluates the condition for every row. PostgreSQL takes `<> 0` for true of nearly
-/// all rows, and leaves the estimate to the statistics of grams; `> 0` it takes for true of a third.
+/// The condition for terms of one or two characters, and for longer ones without a trigram. `strpos` comes
+/// first because it is cheap: a walk through another index evaluates the condition for every row. PostgreSQL
+/// estimates that `<> 0` is true for almost all rows, which leaves the estimate to the statistics on grams;
+/// for `> 0` it would assume a third.
 const BY_GRAMS: &str =
     "strpos(search_key, ?) <> 0 and search_grams(search_frame(search_key)) @> term_grams(?)";
 
-/// Condition for all other terms.
+/// The condition for all other terms.
 const BY_TRIGRAMS: &str = "search_key like ?";
 
 /// All conditions, for `cargo xtask sql`.
@@ -55,12 +57,12 @@ impl SearchTerm {
         &self.folded
     }
 
-    /// The same, as a parameter.
+    /// The folded term as a parameter.
     pub(super) fn value(&self) -> Value {
         Value::from(self.folded.as_str())
     }
 
-    /// Whether the previous version of the folding gives another term.
+    /// Whether the previous version of the folding yields a different term.
     pub(super) fn is_folded_otherwise_before(&self) -> bool {
         self.folded_before.is_some()
     }
@@ -71,7 +73,7 @@ impl SearchTerm {
         vec![Value::from(self.folded.as_str()), Value::from(before.as_str())]
     }
 
-    /// The condition that the key of a row contains the term, folded by the version of that key.
+    /// The condition that a row's key contains the term, folded by the version of that key.
     pub(super) fn contained(&self, select: &mut Select) -> Bound {
         let mut bound = |term| {
             let (condition, values) = contains(term);
@@ -86,7 +88,8 @@ impl SearchTerm {
     }
 }
 
-/// The condition that a key contains the folded `term`, with its values. Each form has an index.
+/// The condition that a key contains the folded `term`, with its values. Each of the two forms is supported
+/// by an index.
 fn contains(term: &str) -> (&'static str, Vec<Value>) {
     if has_trigram(term) {
         let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -96,8 +99,8 @@ fn contains(term: &str) -> (&'static str, Vec<Value>) {
     }
 }
 
-/// Whether `pg_trgm` certainly extracts a trigram from `term`. It uses letters and digits only, as classified by the
-/// database's locale, and without a trigram it scans its whole index.
+/// Whether `pg_trgm` certainly extracts a trigram from `term`. It only uses letters and digits, as classified
+/// by the database's locale, and scans its whole index if there is no trigram.
 fn has_trigram(term: &str) -> bool {
     let is_known = |c: char| {
         c.is_ascii_alphanumeric()
@@ -111,30 +114,30 @@ impl FromParameter for SearchTerm {
     fn from_parameter(text: &str) -> Result<Self, String> {
         let term = Self::new(&text::clean(text, Kind::Line, 1, MAX_SENT)?);
         match term.folded.chars().count() {
-            0 => Err("must have something to search for".to_owned()),
+            0 => Err("must contain something to search for".to_owned()),
             1..=MAX_CHARACTERS => Ok(term),
             length => {
-                Err(format!("must have 1 to {MAX_CHARACTERS} characters once it is folded, not {length}"))
+                Err(format!("must have 1 to {MAX_CHARACTERS} characters after folding, not {length}"))
             }
         }
     }
 }
 
-/// The parameter of a search that says what is searched for.
+/// The parameter with the search term.
 pub(super) fn parameter() -> Parameter {
-    let about = "What names contain, anywhere. Names and term are folded alike. The same are: upper and lower case (`WEISS`, \
+    let about = "The text to search for, anywhere in names. Names and term are folded in the same way. Treated as equal: upper and lower case (`WEISS`, \
         `Weiß`); half and full width and compatibility forms (`ｶﾞﾗｽ`, `ガラス`); hiragana and katakana; letters with and \
-        without accents in Latin, Greek, Cyrillic, Hebrew, Arabic and Syriac; letters with strokes and ligatures and what is \
-        written for them (`Ł` and `l`, `Æ` and `ae`); all dashes, all tildes, all apostrophes, all double quotes, all middle \
-        dots; white space of any kind and length; what is invisible does not count. Not the same are: voiced and plain or \
+        without accents in Latin, Greek, Cyrillic, Hebrew, Arabic and Syriac; letters with strokes, ligatures and their \
+        replacements (`Ł` and `l`, `Æ` and `ae`); all dashes, all tildes, all apostrophes, all double quotes, all middle \
+        dots; white space of any kind and length; invisible characters are ignored. Treated as different: voiced and plain or \
         small and large kana, `ー` and dashes, forms of a kanji (`澤`, `沢`), kana and romanisation, `ü` and `ue`, marks of \
-        Indic scripts and Thai, digits of different scripts. Names with nearly the term come after all others, in every order, if it has four \
-        characters or more: one of up to seven may have one typo, a longer one two, and a typo is a character more, less or \
-        other, or two neighbours swapped. In scripts that divide words by spaces, whole words are compared: one of up to seven \
-        characters may have one typo, a longer one two if one is not enough, and a space too many or too few is a typo; if no \
-        name has one of the words, those that names have are taken as they are. In scripts without spaces, such as Japanese, \
-        a term has one typo anywhere in a name, and spaces do not count. 1 to 64 characters once folded; what folds to \
-        nothing is refused.";
+        Indic scripts and Thai, digits of different scripts. If the term has four characters or more, names that almost contain it follow after \
+        all others, in every order: a term of up to seven characters may have one typo, a longer one two, and a typo is an added, missing or \
+        different character, or two adjacent ones swapped. In scripts that separate words by spaces, whole words are compared: one of up to seven \
+        characters may have one typo, a longer one two if one is not enough, and an added or missing space is a typo; if no \
+        name contains one of the words, those that names do contain are taken literally. In scripts without spaces, such as Japanese, \
+        a term may have one typo, and spaces are ignored. 1 to 64 characters after folding; a term that folds to \
+        nothing is rejected.";
     required_query("q", about, text::line_schema(MAX_CHARACTERS).build(), "備前")
 }
 
@@ -176,7 +179,7 @@ mod tests {
     fn characters_count_once_they_are_folded() {
         assert!(SearchTerm::from_parameter(&"e\u{301}\u{323}".repeat(64)).is_ok());
         for too_long in ["e".repeat(65), "ﷺ".repeat(10)] {
-            assert!(SearchTerm::from_parameter(&too_long).unwrap_err().contains("once it is folded"));
+            assert!(SearchTerm::from_parameter(&too_long).unwrap_err().contains("after folding"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The statements, and what is made of what they return.
+//! The statements of a resource, and the methods that run them.
 
 use std::sync::{
     OnceLock,
@@ -26,35 +26,35 @@ use crate::{
     time::Moment,
 };
 
-/// A search in one of its orders: names that contain the term, and those that nearly do.
+/// The SQL of a search in one of its orders: exact hits and near hits.
 #[derive(Debug)]
 pub(super) struct Search {
     pub(super) exact: Found,
     pub(super) near: Near,
 }
 
-/// The statements of a resource: the same for every request, and written once for a process.
+/// The statements of a resource: the same for every request, built once per process.
 #[derive(Debug)]
 pub struct Statements {
     select: String,
     select_one: String,
     exists: String,
-    /// The search by relevance, and in each order of its lists, of a large table and of a small one: made when the first
-    /// search asks for one.
+    /// The search by relevance and in each order of the lists, for a large and for a small table; built on
+    /// first use.
     searches: [OnceLock<(Search, Vec<Search>)>; 2],
-    /// Whether the last search has found the table to be small.
+    /// Whether the table was small, according to the last search.
     is_small: AtomicBool,
     insert: Named,
     update: Named,
     delete: Named,
-    /// The orders of its lists.
+    /// The orders of the lists.
     pub(super) orders: Vec<Ordered>,
     /// The order of exact hits of a search.
     matches: Ordered,
 }
 
 impl Statements {
-    /// The statements of `T`.
+    /// Builds the statements of `T`.
     pub fn of<T: Resource>() -> Self {
         let columns = read_columns::<T>("");
         let select = format!("select {columns}\nfrom {}", T::TABLE);
@@ -84,13 +84,13 @@ impl Statements {
         &self.exists
     }
 
-    /// The search of `T` in the order `index` of its lists, or by relevance.
+    /// The search of `T` by relevance, or in the order `index` of its lists.
     pub(super) fn search<T: Resource>(&self, index: Option<usize>) -> &Search {
         let (by_relevance, in_orders) = self.searches::<T>(self.is_small.load(Relaxed));
         index.map_or(by_relevance, |index| &in_orders[index])
     }
 
-    /// Takes the table for small or not, as the rows say that a search has returned.
+    /// Updates whether the table is small, by the rows that a search returned.
     pub(super) fn note_size(&self, rows: &[Row]) {
         if let Some(Ok(is_sampled)) = rows.first().map(|row| row.try_get::<_, bool>(IS_SAMPLED)) {
             self.is_small.store(!is_sampled, Relaxed);
@@ -116,7 +116,7 @@ impl Statements {
         &self.matches
     }
 
-    /// Every statement of `T` as it is sent, for readers, with the conditions and orders that lists add.
+    /// Every statement of `T` for documentation, with the conditions and orders that lists add.
     pub fn shown<T: Resource>() -> String {
         let all = Self::of::<T>();
         let after = |Ordered { after, by, .. }: &Ordered| {
@@ -143,7 +143,7 @@ impl Statements {
             let (plain, _) = all.searches::<T>(true);
             statements
                 .push(("search of a small table by relevance".to_owned(), plain.exact.shown().to_owned()));
-            // Those of other orders differ from the first in ORDER BY.
+            // The searches in other orders differ from the first only in ORDER BY.
             let in_orders = T::ORDERS.iter().zip(in_orders).enumerate();
             let shown = in_orders.filter(|(index, (_, search))| *index == 0 || search.exact.is_by_name());
             statements.extend(shown.map(|(_, (order, search))| {
@@ -160,13 +160,13 @@ impl Statements {
     }
 }
 
-/// The order of what is found: by rank, then by what the resource names, then by id.
+/// The order of search results: by rank, then by the resource's `MATCHES`, then by id.
 fn matches<T: Resource>() -> Ordered {
     let keys = T::MATCHES.iter().map(|name| Key::of::<T>(name)).collect();
     Ordered::new(&["rank"], keys, false)
 }
 
-/// The row of history of what the query `changed` returns.
+/// The CTE that records the rows of the CTE `changed` in the history.
 fn recorded<T: Described>(changed: &str) -> String {
     format!(
         "recorded as (
@@ -201,7 +201,7 @@ from claim",
     )
 }
 
-/// Locks the row, changes it if the preconditions hold and anything is other than it is, and returns it as it is then.
+/// Locks the row, updates it if the preconditions hold and a value differs, and returns its new state.
 fn update<T: Described>() -> String {
     let table = T::TABLE;
     let mut set = String::new();
@@ -209,7 +209,7 @@ fn update<T: Described>() -> String {
     for field in T::FIELDS {
         let name = field.name;
         let is_sent = format!("'{name}' = any (:members)");
-        // What follows from a member changes with it.
+        // A derived column changes with its field.
         for column in [Some(name), field.derived.map(|(column, _)| column)].into_iter().flatten() {
             set.push_str(&format!(
                 "\n    {column} = case when {is_sent} then :{column} else {table}.{column} end,"
@@ -218,7 +218,7 @@ fn update<T: Described>() -> String {
         differences.push(format!("({is_sent} and current.{name} is distinct from :{name})"));
     }
     if let Some((version, _)) = key_version::<T>() {
-        // A row of which some keys stay as they are stays one of their version.
+        // If only some search keys are updated, the row keeps its old folding version.
         let searched = T::FIELDS.iter().filter(|field| field.derived.is_some());
         let all: Vec<_> = searched.map(|field| format!("'{}'", field.name)).collect();
         let all = all.join(", ");
@@ -230,7 +230,7 @@ fn update<T: Described>() -> String {
     format!(
         "with current as (
   select {row},
-    -- Our own first attempt, whose success nobody heard of, is no reason to refuse the second.
+    -- A repeated statement must not be refused because its own first attempt succeeded.
     coalesce(changed_by_request = :attempt, false) as is_done,
     preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as holds
   from {table}
@@ -246,7 +246,7 @@ fn update<T: Described>() -> String {
   where {table}.id = current.id
     and current.holds
     and not current.is_done
-    -- Compared with the locked row: the statement's own view of the table may be older.
+    -- Compared with the locked row: the statement's snapshot may be older.
     and (
       {differs}
     )
@@ -288,19 +288,19 @@ from current",
 }
 
 impl App {
-    /// The resource `id`: from the cache if that knows it, else from the database, else what the cache knew last.
+    /// The resource `id`: from the cache if it is fresh, else from the database, else the last cached value.
     ///
     /// # Errors
-    /// 404 when there is none; 503 when neither can answer.
+    /// 404 if it does not exist; 503 if neither can answer.
     pub async fn get<T: Resource>(&self, id: Uuid) -> Result<Answered<T>> {
         self.read(id, &T::statements().select_one).await
     }
 
-    /// Creates `created` if `claim` is the first of its kind, with `record` in its history, and answers `request` with
-    /// it, or with what the first one has created.
+    /// Inserts `created`, with `record` in its history, if `claim` is the first with its key. Returns the
+    /// response to `request` with `created`, or with what the first request created.
     ///
     /// # Errors
-    /// As [`Claim::settle`], and those of [`Resource::REFUSED`].
+    /// As for [`IdempotencyClaim::resolve`], and those of [`Resource::REFUSED`].
     pub async fn insert<T: Resource>(
         &self,
         request: &Request,
@@ -331,8 +331,8 @@ impl App {
         self.create::<T>(head.id, statement, settle).await
     }
 
-    /// Makes `changes` to the resource `id` if `preconditions` hold, in one round trip, and returns it as it is then, with
-    /// `record` in its history. Changes to what is so already leave version and time as they are.
+    /// Applies `changes` to the resource `id` if `preconditions` hold, in one round trip, with `record` in
+    /// its history, and returns the new state. If nothing differs, the version and time stay unchanged.
     ///
     /// # Errors
     /// 404, 412, and those of [`Resource::REFUSED`].
@@ -389,7 +389,7 @@ impl App {
     }
 }
 
-/// The parameters of `preconditions_hold`, by the names that they have here.
+/// The arguments of `preconditions_hold`, as named parameters.
 fn conditions_named(
     (versions, unmodified_since, other_versions): &(Option<Vec<i64>>, Option<Timestamp>, Option<Vec<i64>>),
 ) -> [(&'static str, Parameter<'_>); 3] {

@@ -1,4 +1,4 @@
-//! What follows from a description.
+//! Tests of what is derived from a description.
 
 use serde_json::json;
 

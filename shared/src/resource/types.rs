@@ -1,4 +1,4 @@
-//! The types of members that any resource may have.
+//! Field types for any resource.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::{FromSql, Type as Sql, accepts};
@@ -63,14 +63,13 @@ impl<const MAX: usize> Member for Paragraphs<MAX> {
     }
 }
 
-/// A whole number from `MIN` to `MAX`. However it is written, it is the integer that it is: `100`, `100.0` and `1e2` are the
-/// same.
+/// An integer from `MIN` to `MAX`, however it is written: `100`, `100.0` and `1e2` are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Whole<const MIN: i64, const MAX: i64>(i64);
 
 impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
-    /// The number itself.
+    /// The number as an `i64`.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -103,7 +102,7 @@ impl<const MIN: i64, const MAX: i64> Member for Whole<MIN, MAX> {
         Self::new(json.as_i64())
     }
 
-    /// Digits alone, with a sign where `MIN` is below zero.
+    /// Only digits, with a sign if `MIN` is negative.
     fn accept_text(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('-').filter(|_| MIN < 0).unwrap_or(text);
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -119,7 +118,7 @@ impl<const MIN: i64, const MAX: i64> Member for Whole<MIN, MAX> {
     }
 }
 
-/// Yes or no.
+/// A boolean field.
 impl Member for bool {
     type Column = Self;
 
@@ -146,19 +145,20 @@ impl Member for bool {
     }
 }
 
-/// A day of the Gregorian calendar, years 1 to 9999.
+/// A day in the Gregorian calendar, years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Day(jiff::civil::Date);
 
 impl Day {
-    /// The day itself.
+    /// The day as a date.
     pub fn date(self) -> jiff::civil::Date {
         self.0
     }
 }
 
-/// A row that somebody else wrote may have any day, infinity included: it is read as the nearest one that there is.
+/// A row written by another program may have any day, including infinity: it is read as the nearest valid
+/// one.
 impl FromSql<'_> for Day {
     fn from_sql(_: &Sql, raw: &[u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         const FIRST: jiff::civil::Date = jiff::civil::date(1, 1, 1);

@@ -1,4 +1,4 @@
-//! Replies in the form that the event's sender expects.
+//! Responses in the form that the event source expects.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 use super::event::Version;
 use crate::http::Reply;
 
-/// A Lambda proxy integration's answer.
+/// The response of a Lambda proxy integration.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Answer {
-    /// To API Gateway REST.
+    /// For API Gateway REST.
     Rest(RestAnswer),
-    /// To API Gateway HTTP, and to `cargo lambda watch`, which reads this very type.
+    /// For API Gateway HTTP, and for `cargo lambda watch`, which parses this very type.
     Http(Box<ApiGatewayV2httpResponse>),
 }
 
@@ -53,7 +53,7 @@ fn values_by_name<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S
     serializer.collect_map(headers.keys().map(|name| (name.as_str(), Values { headers, name })))
 }
 
-/// The values of a header, as texts.
+/// The values of a header as strings.
 struct Values<'a> {
     headers: &'a HeaderMap,
     name: &'a HeaderName,

@@ -1,12 +1,12 @@
-//! Events in: API Gateway REST proxy events (v1) and HTTP API events (v2), as `cargo lambda watch` sends them, straight
-//! into a request.
+//! Parses API Gateway REST proxy events (v1) and HTTP API events (v2), which `cargo lambda watch` sends, into
+//! requests.
 //!
-//! An event is read leniently: a member of another kind than it should be counts as absent. Only one that names no
-//! method at all is none of API Gateway's.
+//! Parsing is lenient: a member with an unexpected type counts as absent. Only an event without any method is
+//! rejected as not from API Gateway.
 //!
-//! Nothing of `lambda_http` reads it: its types refuse an event for any member that is not as they want it, and its
-//! requests keep only the last of repeated headers, forget the order of a query, panic on a malformed Host, path, query
-//! or Base64, and take more instructions than everything else in a warm request.
+//! `lambda_http` is not used: its types reject an event for any member with an unexpected type, and its
+//! requests keep only the last of repeated headers, lose the order of the query, panic on a malformed Host,
+//! path, query or Base64 body, and take more instructions than everything else in a warm request.
 
 mod caller;
 #[cfg(any(test, fuzzing))]
@@ -24,25 +24,25 @@ use url::form_urlencoded;
 use crate::http::{Gateway, Request};
 use json::{Document, Json, Object};
 
-/// A request and the form in which its answer is expected.
+/// A request, with the form that its response must have.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) request: Request,
     pub(super) version: Version,
-    /// The path template of the route that led here, such as `/v1/products/{id}`.
+    /// The path template of the matched route, such as `/v1/products/{id}`.
     pub(super) resource: Option<String>,
 }
 
-/// The format of an event and of its answer.
+/// The format of an event and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
-    /// Payload 1.0 of API Gateway REST.
+    /// API Gateway REST, payload format 1.0.
     Rest,
-    /// Payload 2.0 of API Gateway HTTP.
+    /// API Gateway HTTP, payload format 2.0.
     Http,
 }
 
-/// An event that is none of API Gateway's.
+/// The event is not from API Gateway.
 #[derive(Debug)]
 pub(super) struct ForeignEvent;
 
@@ -56,13 +56,13 @@ impl fmt::Display for ForeignEvent {
 }
 
 impl Event {
-    /// Reads `json`. `function_request_id` stands in where the event names no request.
+    /// Parses `json`. `function_request_id` is used if the event has no request id.
     pub(super) fn parse(json: &str, function_request_id: &str) -> Result<Self, ForeignEvent> {
         let document = Document::parse(json).ok_or(ForeignEvent)?;
         let event = document.value().object();
         let context = event.object("requestContext");
         let http = context.object("http");
-        // A method and a path, unless it is `$default`.
+        // The route key is a method and a path, or `$default`.
         let route = event.get("routeKey").text().or_else(|| context.get("routeKey").text());
         let route = route.as_deref().and_then(|key| key.split_once(' '));
 
@@ -91,7 +91,7 @@ impl Event {
     }
 }
 
-/// What stands elsewhere in each format.
+/// The parts whose place depends on the format.
 struct Parts<'a> {
     path: Option<String>,
     public_path: Option<String>,
@@ -128,7 +128,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The format, by what only one of them has. `cargo lambda watch` puts members of REST around an HTTP event.
+/// Determines the format from members that only one of them has. `cargo lambda watch` adds REST members to an
+/// HTTP event.
 fn version(event: &Object<'_>, context: &Object<'_>, http: &Object<'_>) -> Version {
     let is_http = http.get("method").text().is_some();
     let is_rest = context.get("httpMethod").text().is_some();
@@ -140,21 +141,21 @@ fn text(object: &Object<'_>, name: &str) -> Option<String> {
     object.get(name).text().map(Cow::into_owned)
 }
 
-/// The gateway's id of the request, which goes into headers and into the history.
+/// The gateway's id of the request, if it is valid in headers and in the history.
 fn request_id(context: &Object<'_>) -> Option<String> {
     text(context, "requestId").filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The pairs of a map: its names, and each of their texts.
+/// The names of a map with each of their strings.
 fn pairs<'a>(map: Object<'a>) -> impl Iterator<Item = Pair<'a>> {
     map.members().flat_map(|(name, values)| values.texts().map(move |value| (name.clone(), value)))
 }
 
-/// The pairs of `many`, which keeps repeated names, and those of `last` whose names have no value there.
+/// The pairs of `many`, which keeps repeated names, and the pairs of `last` whose names have no value there.
 fn all_pairs<'a>(many: Object<'a>, last: Object<'a>) -> Vec<Pair<'a>> {
-    // Usually both have the same names, each with a value.
+    // Fast path: usually both have the same names, each with a value.
     let has_value = |value: Json<'_>| value.texts().next().is_some();
     if many
         .members()
@@ -179,7 +180,7 @@ fn owned((name, value): Pair<'_>) -> (String, String) {
     (name.into_owned(), value.into_owned())
 }
 
-/// An HTTP event has cookies beside its headers.
+/// HTTP events have cookies separately from the headers.
 fn with_cookies<'a>(headers: impl Iterator<Item = Pair<'a>>, cookies: Json<'a>) -> Vec<Pair<'a>> {
     let cookies: Vec<_> = cookies.texts().collect();
     if cookies.is_empty() {
@@ -190,7 +191,8 @@ fn with_cookies<'a>(headers: impl Iterator<Item = Pair<'a>>, cookies: Json<'a>) 
     headers.filter(|(known, _)| !known.eq_ignore_ascii_case(name)).chain([cookies]).collect()
 }
 
-/// What is no header cannot have come over HTTP, nor can more than a map holds: both are left out.
+/// Values that are not valid header text cannot have arrived over HTTP, nor more headers than a map holds:
+/// both are dropped.
 fn header_map(headers: Vec<Pair<'_>>) -> HeaderMap {
     let mut map = HeaderMap::new();
     let _ = map.try_reserve(headers.len());
@@ -207,7 +209,7 @@ fn header_map(headers: Vec<Pair<'_>>) -> HeaderMap {
 fn body(body: Json<'_>, is_base64: Json<'_>) -> Bytes {
     let Some(body) = body.text() else { return Bytes::new() };
     if is_base64.as_written() == "true" {
-        // API Gateway wrote it; what cannot be decoded is then refused as malformed.
+        // API Gateway encodes it; a body that cannot be decoded is rejected later as malformed.
         return STANDARD.decode(body.as_bytes()).map_or_else(|_| Bytes::from(body.into_owned()), Bytes::from);
     }
     Bytes::from(body.into_owned())
@@ -329,8 +331,8 @@ mod tests {
         assert_eq!(request.headers().get("x-0").unwrap(), "a");
     }
 
-    /// What of a request an operation can see, as text. Of repeated headers only the last, since `lambda_http` keeps
-    /// no other.
+    /// The parts of a request that an operation can see, as text. Only the last of repeated headers, because
+    /// `lambda_http` keeps no others.
     #[derive(Debug, PartialEq)]
     struct Seen {
         method: String,
@@ -411,7 +413,7 @@ mod tests {
         ]
     }
 
-    /// Both forms of a map, as API Gateway sends them: all values, and the last of each name; or null.
+    /// Both forms of a map, as API Gateway sends them: all values, and the last value of each name; or null.
     fn maps(
         name: impl Strategy<Value = String>,
         value: impl Strategy<Value = String>,

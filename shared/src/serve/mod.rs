@@ -1,4 +1,5 @@
-//! The one entry point of every binary: event in, deadline, panics, log line, metrics, answer out.
+//! The entry point of every binary: receives events, enforces the deadline, catches panics, logs, counts and
+//! responds.
 
 mod answer;
 pub(crate) mod event;
@@ -40,40 +41,40 @@ use event::Event;
 use refused::RefusedEvent;
 use runtime_api::RuntimeApi;
 
-/// API Gateway gives up after 29 s: an answer after this long would reach nobody.
+/// API Gateway times out after 29 s, so a later response would not reach the client.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(28);
 
-/// Time kept back from the deadline to write the answer.
+/// Time reserved before the deadline to send the response.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 
-/// Seconds after which a client should repeat a request that took too long.
+/// `Retry-After` in seconds for a request that took too long.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Serves `operation` as a Lambda function until the environment ends.
 ///
-/// Returns only when it cannot go on: the configuration is not valid (every fault is logged), or the Runtime
-/// API is gone.
+/// Returns only if the function cannot run or continue: the configuration is invalid (every error is logged),
+/// or the Runtime API is gone.
 pub fn serve(operation: &'static Operation) -> ExitCode {
     start(Served::One(operation))
 }
 
-/// Serves every one of `operations` as one Lambda function, which is `name` in what it says of itself outside of
-/// requests. An event goes to the operation of its route: the gateway's, by its template.
+/// Serves all `operations` as one Lambda function, which is called `name` in logs outside of requests. Each
+/// event is dispatched by its route's path template.
 ///
-/// What only reads has no right to write here either: the environment has a connection of each role, made when it is
-/// needed. Of the variables, those of what writes may have a `WRITER_` before their names.
+/// Read-only operations have no write access here either: the environment has one connection per role, opened
+/// on first use. The variables of the writer may have the prefix `WRITER_`.
 ///
-/// Returns only as [`serve`] does.
+/// Returns only in the cases of [`serve`].
 pub fn serve_all(name: &'static str, operations: &'static [&'static Operation]) -> ExitCode {
     start(Served::Each { name, operations })
 }
 
-/// What a function serves.
+/// The operations of a function.
 #[derive(Clone, Copy)]
 enum Served {
     /// One operation, to which the gateway has routed every event.
     One(&'static Operation),
-    /// Several.
+    /// Several operations, chosen by the event's route.
     Each { name: &'static str, operations: &'static [&'static Operation] },
 }
 
@@ -103,7 +104,7 @@ impl Served {
         operations.iter().copied().find(|operation| operation.all_routes().any(leads_here))
     }
 
-    /// The configuration, and that of what writes where it is another one.
+    /// The configuration, and the writer's if it differs.
     fn configuration(self) -> Result<(Config, Option<Config>), ConfigFaults> {
         match self {
             Self::One(operation) => Ok((Config::from_env(operation.role)?, None)),
@@ -115,7 +116,7 @@ impl Served {
 fn start(served: Served) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!(
-            "{} is a Lambda function: `cargo xtask dev` or `cargo lambda watch` runs it",
+            "{} is a Lambda function: run it with `cargo xtask dev` or `cargo lambda watch`",
             served.name()
         );
         return ExitCode::FAILURE;
@@ -126,7 +127,7 @@ fn start(served: Served) -> ExitCode {
     match configs.map_err(Into::into).and_then(|configs| run(served, configs, settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "function cannot run");
+            tracing::error!(%error, "the function cannot run");
             ExitCode::FAILURE
         }
     }
@@ -149,13 +150,13 @@ fn run(
         settings,
         is_cold: AtomicBool::new(true),
     };
-    // One request at a time leaves nothing for a second thread to do.
+    // With one request at a time, a second thread would have nothing to do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // As a task, since what `block_on` itself waits for is woken by a system call each time.
+    // Spawned as a task, because waking the future of `block_on` itself takes a system call each time.
     runtime.block_on(async { tokio::spawn(serve_events(function)).await? })
 }
 
-/// Answers one event after the other. Returns only when there are no more.
+/// Responds to one event after the other. Returns only when there are no more.
 async fn serve_events(function: Function) -> Result<(), lambda_runtime::Error> {
     let function = Arc::new(function);
     let mut runtime_api = RuntimeApi::from_env()?;
@@ -182,28 +183,29 @@ async fn serve_events(function: Function) -> Result<(), lambda_runtime::Error> {
     }
 }
 
-/// What an invocation fails with whose answer was lost in a panic. Operations have one of their own to answer with.
+/// The error of an invocation whose response was lost in a panic outside of the handler. A panic in a handler
+/// becomes a 500.
 fn panicked(message: &str) -> Diagnostic {
     Diagnostic { error_type: "Panic".to_owned(), error_message: format!("panicked: {message}") }
 }
 
-/// The X-Ray daemon at `address`, for as long as the process lives. Without it the function does as well.
+/// The X-Ray daemon at `address`, which lives as long as the process. The function works without it.
 fn daemon(address: &str) -> Option<&'static Daemon> {
     match Daemon::new(address) {
         Ok(daemon) => Some(Box::leak(Box::new(daemon))),
         Err(error) => {
-            tracing::warn!(%error, "AWS_XRAY_DAEMON_ADDRESS is of no use, nothing is traced");
+            tracing::warn!(%error, "AWS_XRAY_DAEMON_ADDRESS is invalid, tracing is disabled");
             None
         }
     }
 }
 
-/// What is served, in its execution environment.
+/// A function in its execution environment.
 struct Function {
     served: Served,
     allowed_origins: AllowedOrigins,
     platform: Platform,
-    /// The platform of operations that write, where there are others beside them.
+    /// The environment of operations that write, if the function also has others.
     writer: Option<Platform>,
     settings: Settings,
     metrics: Metrics,
@@ -211,14 +213,14 @@ struct Function {
     is_cold: AtomicBool,
 }
 
-/// What a request came to: the reply, and what only the log is told.
+/// The response to a request, and the cause that only goes to the log.
 struct Outcome {
     reply: Reply,
     cause: Option<String>,
 }
 
 impl Function {
-    /// Answers one event. Fails only for an event that is none of API Gateway's.
+    /// Responds to one event. Fails only for an event that no operation can answer.
     async fn invoke(
         &self,
         event: &str,
@@ -255,7 +257,7 @@ impl Function {
         answer
     }
 
-    /// The event of `json`, and the operation that it is for.
+    /// Parses the event and finds its operation.
     fn routed(
         &self,
         json: &str,
@@ -331,7 +333,7 @@ impl Function {
         Outcome { reply, cause: Some(cause) }
     }
 
-    /// Logs and counts one request.
+    /// Logs and counts a request.
     fn account(
         &self,
         invocation: &Invocation,
@@ -355,12 +357,12 @@ impl Function {
     }
 }
 
-/// What an invocation is waiting for, in words.
+/// What an invocation is waiting for, as text.
 fn doing(invocation: &Invocation) -> String {
-    invocation.doing().map_or_else(|| "nothing that it waits for".to_owned(), |step| step.to_string())
+    invocation.doing().map_or_else(|| "no measured step".to_owned(), |step| step.to_string())
 }
 
-/// Runs `work` and turns a panic into its message.
+/// Runs `work` and converts a panic into its message.
 async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, String> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| panic_message(&*panic))
 }
@@ -370,14 +372,14 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Time that is left to answer the invocation of `context`.
+/// The time until the response to the invocation of `context` is due.
 fn time_left(context: &Context) -> Duration {
-    // A deadline in the past is none: `cargo lambda watch` sends an interval instead of a point in time.
+    // A deadline in the past is ignored: `cargo lambda watch` sends a duration instead of a point in time.
     let until_deadline = context.deadline().duration_since(SystemTime::now()).unwrap_or(GATEWAY_TIMEOUT);
     until_deadline.min(GATEWAY_TIMEOUT).saturating_sub(ANSWER_TIME)
 }
 
-/// Adds what every reply has.
+/// Sets the headers that every response has, and removes the body of a response to HEAD.
 fn finish(reply: &mut Reply, request: &Request) {
     let headers = &mut reply.headers;
     if let Ok(id) = HeaderValue::from_str(request.correlation_id()) {

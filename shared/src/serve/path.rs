@@ -1,14 +1,15 @@
-//! The path of a request as a log line shows it: what a client can write into it is left out, unless it is an id.
+//! The path of a request for log lines, without anything that a client may have written into it, except ids.
 
 use uuid::Uuid;
 
 use crate::operation::Route;
 
-/// Length of an id in its usual form, with hyphens.
+/// The length of a hyphenated UUID.
 const ID_CHARACTERS: usize = 36;
 
-/// The template that led to an operation of `routes`, and `path` with its parameters in the place of everything that is
-/// no id. What stands before the template, a stage or a base path, is API Gateway's.
+/// The path template of `routes` that matches `path`, and the path with every parameter that is not an id
+/// replaced by its name. A prefix of the template, such as a stage or a base path, is kept: API Gateway set
+/// it.
 pub(super) fn of(routes: &'static [Route], path: &str) -> (&'static str, String) {
     let path = path.trim_end_matches('/');
     let found = routes.iter().find_map(|route| Some((route.path, shown(route.path, path)?)));

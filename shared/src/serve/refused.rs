@@ -1,4 +1,4 @@
-//! Events that no operation answers: all that a function fails an invocation for.
+//! Events that no operation can answer: the only reason for which a function fails an invocation.
 
 use std::fmt;
 
@@ -6,11 +6,12 @@ use lambda_runtime::Diagnostic;
 
 use super::event::ForeignEvent;
 
-/// Why an event gets no answer. Its `errorType` stays what it is: docs/operations.md names it, and alarms may count it.
+/// Why an event was rejected. The `errorType` is stable: docs/operations.md documents it, and alarms may
+/// count it.
 pub(super) enum RefusedEvent {
-    /// It is none of API Gateway's.
+    /// The event is not from API Gateway.
     Foreign(ForeignEvent),
-    /// It is of a route that this function does not have.
+    /// The function has no such route.
     NoRoute {
         /// The method and the path template.
         route: String,
@@ -32,7 +33,7 @@ impl From<ForeignEvent> for RefusedEvent {
     }
 }
 
-/// Without it the runtime would call the error by the name of its type in Rust.
+/// Converts explicitly, because the runtime would use the name of the Rust type as the error type.
 impl From<RefusedEvent> for Diagnostic {
     fn from(refused: RefusedEvent) -> Self {
         Self { error_type: refused.error_type().to_owned(), error_message: refused.to_string() }
@@ -43,12 +44,12 @@ impl fmt::Display for RefusedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign(event) => fmt::Display::fmt(event, f),
-            Self::NoRoute { route } => write!(f, "no operation answers {route}"),
+            Self::NoRoute { route } => write!(f, "no operation has the route {route}"),
         }
     }
 }
 
-/// As it is displayed: the runtime logs what a function fails with by this.
+/// The same as `Display`, because the runtime logs the error by its `Debug` form.
 impl fmt::Debug for RefusedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

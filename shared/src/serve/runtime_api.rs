@@ -1,8 +1,8 @@
-//! The function's end of Lambda's Runtime API, version 2018-06-01: one event after the other, over one connection.
+//! A client of Lambda's Runtime API, version 2018-06-01: one event after the other, over one connection.
 //!
-//! `lambda_runtime` has one too, which goes through a pool of hyper's connections. It took a third of the instructions of
-//! a warm request, and five more system calls, so that operations are served by this one. It sends what that one sends, for
-//! every event and every failure: tests/contract/runtime_api.rs lets both answer the same events.
+//! `lambda_runtime` has a client as well, based on hyper's connection pool. It took a third of the
+//! instructions of a warm request and five more system calls. This client sends the same as `lambda_runtime`
+//! for every event and every failure: tests/contract/runtime_api.rs compares them on the same events.
 
 use std::{env, fmt, io, io::Write as _, str};
 
@@ -14,52 +14,52 @@ use tokio::net::TcpStream;
 
 use crate::http1::{self, Response};
 
-/// The release, which the client names itself by.
+/// The release, sent in the User-Agent header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A buffer that has been larger for one event is given back.
+/// A buffer that has grown larger than this is freed.
 const KEPT_BYTES: usize = 256 * 1024;
 
-/// Room for an event of the usual size and its headers: one read.
+/// Room for an event of the usual size with its headers, so that one read is enough.
 const EXPECTED_BYTES: usize = 16 * 1024;
 
-/// The Runtime API of this execution environment.
+/// The Runtime API of this execution environment, with the connection to it.
 pub(super) struct RuntimeApi {
     /// `host:port`.
     authority: String,
-    /// What stands before the version in every path: `cargo lambda watch` serves all functions at one address.
+    /// The prefix of every path: `cargo lambda watch` serves all functions at one address.
     base_path: String,
     connection: Option<TcpStream>,
     head: Vec<u8>,
     body: Vec<u8>,
-    /// What the Runtime API answers to an answer.
+    /// The Runtime API's reply to a response or an error.
     receipt: Vec<u8>,
 }
 
-/// An event, and what Lambda says about its invocation. It is made once and read into again and again.
+/// An event with Lambda's metadata of its invocation. Created once and reused for every event.
 pub(super) struct Invocation {
     bytes: Vec<u8>,
     response: Response,
     context: Context,
-    /// What Lambda tells a late answer from a timely one by; it wants it back.
+    /// An id by which Lambda tells late responses from timely ones; sent back with the response.
     invocation_id: Option<String>,
 }
 
-/// Why there are no more events.
+/// Why no more events can be received.
 #[derive(Debug)]
 pub(super) enum Error {
-    /// `AWS_LAMBDA_RUNTIME_API` is no address.
+    /// `AWS_LAMBDA_RUNTIME_API` is not an address.
     Address,
-    /// The connection cannot be made or is gone.
+    /// The connection failed or was lost.
     Connection(io::Error),
-    /// The Runtime API answered with something else than an event.
+    /// The Runtime API replied with an unexpected status.
     Answer {
-        /// The status.
+        /// The status code.
         status: u16,
-        /// What was asked.
+        /// The path of the request.
         asked: &'static str,
     },
-    /// An event without what every event has.
+    /// An event lacks a required header.
     Header(&'static str),
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Error {
         match self {
             Self::Address => f.write_str("AWS_LAMBDA_RUNTIME_API is not an address"),
             Self::Connection(error) => write!(f, "the Runtime API cannot be reached: {error}"),
-            Self::Answer { status, asked } => write!(f, "the Runtime API answered {status} to {asked}"),
+            Self::Answer { status, asked } => write!(f, "the Runtime API replied with {status} to {asked}"),
             Self::Header(name) => write!(f, "the Runtime API sent an event without {name}"),
         }
     }
@@ -88,17 +88,17 @@ impl Invocation {
         Self { bytes: Vec::new(), response, context, invocation_id: None }
     }
 
-    /// The event, if it is text.
+    /// The event, if it is valid UTF-8.
     pub(super) fn event(&self) -> Result<&str, str::Utf8Error> {
         str::from_utf8(self.response.body(&self.bytes))
     }
 
-    /// The invocation.
+    /// The invocation's metadata.
     pub(super) fn context(&self) -> &Context {
         &self.context
     }
 
-    /// Takes what a header of the event says. Strings keep their memory.
+    /// Stores the value of a header. Strings reuse their memory.
     fn take(context: &mut Context, invocation_id: &mut Option<String>, name: &str, value: &[u8]) {
         let Some(name) = strip_prefix_ignoring_case(name, "lambda-runtime-") else { return };
         let copy = |to: &mut String| {
@@ -135,7 +135,7 @@ impl Invocation {
     }
 }
 
-/// Whether `text` can be sent back as the value of a header.
+/// Whether `text` is a valid header value.
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
@@ -146,7 +146,8 @@ fn strip_prefix_ignoring_case<'a>(name: &'a str, prefix: &str) -> Option<&'a str
 }
 
 impl RuntimeApi {
-    /// The Runtime API that the environment names: `host:port`, or a URL with a path that comes before all others.
+    /// The Runtime API at the environment's address: `host:port`, or a URL whose path is the prefix of all
+    /// others.
     pub(super) fn from_env() -> Result<Self, Error> {
         Self::at(&env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| Error::Address)?)
     }
@@ -165,8 +166,8 @@ impl RuntimeApi {
         })
     }
 
-    /// Waits until an environment that was started for a snapshot has been restored from it, where it was
-    /// (`AWS_LAMBDA_INITIALIZATION_TYPE`). Connections from before are closed by then.
+    /// With SnapStart (`AWS_LAMBDA_INITIALIZATION_TYPE`), waits until the environment has been restored from
+    /// its snapshot. Connections from before the snapshot are closed.
     pub(super) async fn restored(&mut self) -> Result<(), Error> {
         if env::var("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Ok("snap-start") {
             return Ok(());
@@ -189,7 +190,7 @@ impl RuntimeApi {
         Err(error)
     }
 
-    /// Waits for the next event, as long as it takes: Lambda may freeze the environment meanwhile.
+    /// Waits for the next event, without a time-out: Lambda may freeze the environment meanwhile.
     pub(super) async fn next(&mut self, invocation: &mut Invocation) -> Result<(), Error> {
         loop {
             invocation.clear();
@@ -201,7 +202,7 @@ impl RuntimeApi {
             let response = self.exchange(bytes, take).await?;
             match response.status {
                 200 => invocation.response = response,
-                // No event yet, as some local environments say it.
+                // No event yet, as some local environments report it.
                 204 => continue,
                 status => return Err(Error::Answer { status, asked: "invocation/next" }),
             }
@@ -213,8 +214,8 @@ impl RuntimeApi {
         }
     }
 
-    /// Answers `invocation` with `answer` as JSON. What the Runtime API says against it is logged: the next event has
-    /// nothing to do with it.
+    /// Responds to `invocation` with `answer` as JSON. A rejection by the Runtime API is only logged, because
+    /// it does not affect the next event.
     pub(super) async fn answer(
         &mut self,
         invocation: &Invocation,
@@ -225,7 +226,7 @@ impl RuntimeApi {
         self.send_answer(Some(invocation)).await
     }
 
-    /// Fails `invocation`. The caller gets a `FunctionError` with what `diagnostic` says.
+    /// Fails `invocation`. The caller gets a `FunctionError` with `diagnostic`.
     pub(super) async fn fail(
         &mut self,
         invocation: &Invocation,
@@ -242,9 +243,9 @@ impl RuntimeApi {
             self.body = Vec::new();
         }
         self.body.clear();
-        // All that is written here has text for keys, and writing to a Vec cannot fail.
+        // The types serialised here have string keys, and writing to a Vec cannot fail.
         if let Err(error) = serde_json::to_writer(&mut self.body, content) {
-            tracing::error!(%error, "an answer could not be written as JSON");
+            tracing::error!(%error, "the response could not be serialised");
         }
     }
 
@@ -259,12 +260,12 @@ impl RuntimeApi {
         let answered = self.exchange_for_receipt().await?;
         if !answered.is_success() {
             let reason = String::from_utf8_lossy(answered.body(&self.receipt));
-            tracing::error!(status = answered.status, %reason, "Lambda did not accept the answer");
+            tracing::error!(status = answered.status, %reason, "Lambda rejected the response");
         }
         Ok(())
     }
 
-    /// Begins the head of a request. Writing to a Vec cannot fail.
+    /// Starts the head of a request. Writing to a Vec cannot fail.
     fn begin(&mut self, method: &str, path: fmt::Arguments<'_>) {
         let Self { base_path, authority, head, .. } = self;
         head.clear();
@@ -290,8 +291,8 @@ impl RuntimeApi {
         exchanged
     }
 
-    /// Sends head and body, and reads the response into `into`. A connection that the other end closed while nothing
-    /// was going on is replaced once: an answer that Lambda has already is refused, and changes nothing.
+    /// Sends the request and reads the response into `into`. If the peer has closed the idle connection,
+    /// retries once on a new one: Lambda rejects a repeated response without any effect.
     async fn exchange(
         &mut self,
         into: &mut Vec<u8>,

@@ -1,5 +1,5 @@
-//! Errors as a log may show them. Most errors say what happened; some quote what a client sent, or what was stored. Those
-//! are known by their types and shown without the quotation.
+//! Errors in a form that is safe to log. Most errors only say what happened; some quote a client's or a
+//! stored value. Those are recognised by their types and logged without the quotation.
 
 use std::{
     error::Error,
@@ -11,14 +11,14 @@ use redis::{ErrorKind, RedisError};
 use serde_json::error::Category;
 use tokio_postgres::error::DbError;
 
-/// An error and all its causes, fit for a log line.
+/// Displays an error and all its causes, safe for a log line.
 pub struct Cause<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         one(self.0, f)?;
         if self.0.is::<RedisError>() {
-            // Its sources are what it is displayed as.
+            // Its `Display` form already includes its sources.
             return Ok(());
         }
         let mut source = self.0.source();
@@ -39,15 +39,16 @@ fn one(error: &(dyn Error + 'static), f: &mut Formatter<'_>) -> fmt::Result {
     } else if let Some(error) = error.downcast_ref() {
         cache(error, f)
     } else if let Some(inner) = error.downcast_ref().and_then(io::Error::get_ref) {
-        // An io::Error speaks with the words of the error in it, and passes it over as a source.
+        // The `Display` form of an io::Error is that of its inner error, which `source` skips.
         one(inner, f)
     } else {
         fmt::Display::fmt(error, f)
     }
 }
 
-/// Classes of SQLSTATE whose primary messages name objects of the schema, roles and settings, never a value of a row or
-/// of a parameter. DETAIL and HINT are left out in any case: "Key (name)=(...) already exists".
+/// Classes of SQLSTATE whose primary messages name schema objects, roles and settings, but never a value of a
+/// row or a parameter. DETAIL and HINT are always omitted, because they do: "Key (name)=(...) already
+/// exists".
 const WITHOUT_VALUES: [&str; 14] =
     ["08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
 
@@ -56,7 +57,7 @@ fn database(error: &DbError, f: &mut Formatter<'_>) -> fmt::Result {
     let message = if code.get(..2).is_some_and(|class| WITHOUT_VALUES.contains(&class)) {
         error.message()
     } else {
-        "its message may quote a value and is left out"
+        "message omitted, because it may quote a value"
     };
     write!(f, "{}: {message} (SQLSTATE {code}", error.severity())?;
     for (what, name) in
@@ -69,7 +70,8 @@ fn database(error: &DbError, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(")")
 }
 
-/// An error of the cache's driver. It quotes answers that it cannot read; the server quotes what it does not know.
+/// An error of the cache driver, without the values that it quotes: the driver quotes replies that it cannot
+/// parse, the server quotes unknown commands.
 fn cache(error: &RedisError, f: &mut Formatter<'_>) -> fmt::Result {
     match error.kind() {
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => f.write_str(error.category()),
@@ -83,14 +85,14 @@ fn cache(error: &RedisError, f: &mut Formatter<'_>) -> fmt::Result {
 fn json(error: &serde_json::Error, f: &mut Formatter<'_>) -> fmt::Result {
     let message = error.to_string();
     if message.starts_with("missing field `") {
-        // The names of fields that must be there are ours.
+        // The names of required fields are those of this service.
         return f.write_str(&message);
     }
     let what = match error.classify() {
         Category::Io => "JSON cannot be read or written",
-        Category::Syntax => "not well-formed JSON",
-        Category::Data => "JSON of another shape",
-        Category::Eof => "JSON that ends too early",
+        Category::Syntax => "malformed JSON",
+        Category::Data => "JSON of an unexpected shape",
+        Category::Eof => "JSON that ends prematurely",
     };
     write!(f, "{what} (line {}, column {})", error.line(), error.column())
 }
@@ -136,6 +138,6 @@ mod tests {
     fn nor_does_an_error_around_it() {
         let inner = serde_json::from_str::<u32>(r#""sesame""#).unwrap_err();
         let error = io::Error::other(io::Error::other(inner));
-        assert_eq!(Cause(&error).to_string(), "JSON of another shape (line 1, column 8)");
+        assert_eq!(Cause(&error).to_string(), "JSON of an unexpected shape (line 1, column 8)");
     }
 }

@@ -1,4 +1,4 @@
-//! One invocation: the keys of its log lines, what it is doing, and how long it has waited for what.
+//! The running invocation: the keys of its log lines, its current step, and how long it has waited.
 
 use std::{
     fmt,
@@ -21,29 +21,29 @@ tokio::task_local! {
     static CURRENT: Arc<Invocation>;
 }
 
-/// The invocation that began last, for what works beside its task: a connection being opened, a panic of another task.
+/// The latest invocation, for work outside of its task: opening a connection, or a panic in another task.
 static LATEST: Mutex<Option<Arc<Invocation>>> = Mutex::new(None);
 
-/// What an invocation is about, as far as the event says.
+/// The keys of an invocation that come from its event.
 #[derive(Debug, Clone, Copy)]
 pub struct Named<'a> {
-    /// The client's id of the request, or else API Gateway's.
+    /// The client's correlation id, or else API Gateway's request id.
     pub correlation_id: &'a str,
-    /// The route's template.
+    /// The path template of the route.
     pub route: &'a str,
-    /// The method.
+    /// The HTTP method.
     pub method: &'a str,
-    /// The path, without what a client may have written into it.
+    /// The path, without text that a client may have written into it.
     pub path: &'a str,
-    /// The principal.
+    /// The caller's identity.
     pub caller: Option<&'a str>,
 }
 
-/// An invocation that is running.
+/// A running invocation.
 #[derive(Debug)]
 pub struct Invocation {
     operation: &'static str,
-    /// Members of a JSON object, each after a comma: those of every line.
+    /// The members of the JSON object of every log line, each with a leading comma.
     keys: Vec<u8>,
     is_sampled: bool,
     trace: Option<Trace>,
@@ -57,17 +57,17 @@ struct State {
     measures: Measures,
 }
 
-/// How long an invocation has waited.
+/// How long an invocation has waited, by resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measures {
-    /// For the database, its connections included.
+    /// For the database, including connections.
     pub database: Duration,
     /// For the cache.
     pub cache: Duration,
 }
 
 impl Invocation {
-    /// The invocation of `context`, which is about `named` unless its event cannot be read.
+    /// Begins the invocation of `context`; `named` is `None` if its event cannot be parsed.
     pub fn begin(
         settings: &Settings,
         operation: &'static str,
@@ -104,23 +104,23 @@ impl Invocation {
         invocation
     }
 
-    /// Runs `work` as this invocation.
+    /// Runs `work` as a part of this invocation.
     pub async fn run<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
         CURRENT.scope(self, work).await
     }
 
-    /// What the invocation is waiting for, if it is.
+    /// The step that the invocation is waiting for, if any.
     pub fn doing(&self) -> Option<impl fmt::Display + use<>> {
         self.state().doing.map(|step| Described(self.operation, step))
     }
 
-    /// How long it has waited so far.
+    /// How long the invocation has waited so far.
     pub fn measures(&self) -> Measures {
         self.state().measures
     }
 
-    /// Sends its subsegments. What is logged from now on belongs to no invocation, unless this one has failed: then the
-    /// runtime has something to say of it.
+    /// Sends its subsegments to X-Ray. Later log lines belong to no invocation, unless this one has failed:
+    /// then the runtime may still log something about it.
     pub fn end(&self, has_failed: bool) {
         if let Some(trace) = &self.trace {
             trace.send();
@@ -139,12 +139,12 @@ impl Invocation {
         &self.keys
     }
 
-    /// Whether its DEBUG lines are wanted, whatever the level.
+    /// Whether its DEBUG lines are written regardless of the level.
     pub(super) fn is_sampled(&self) -> bool {
         self.is_sampled
     }
 
-    /// The invocation of this task, or else the one that is running.
+    /// The invocation of this task, or else the latest one.
     pub(super) fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok().or_else(|| latest().clone())
     }
@@ -158,16 +158,16 @@ fn latest() -> MutexGuard<'static, Option<Arc<Invocation>>> {
     LATEST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lambda's request ids are random: what is made of one decides like a die, and always in the same way.
+/// Lambda's request ids are random, so their hash is a random but reproducible decision.
 fn is_sampled(settings: &Settings, request_id: &str) -> bool {
     settings.sample_rate.as_ref().is_some_and(|rate| {
         let die = BuildHasherDefault::<DefaultHasher>::default().hash_one(request_id);
-        // 32 bits are exact in a float, and enough.
+        // The upper 32 bits fit into a float exactly, and suffice.
         f64::from((die >> 32) as u32) < rate.share * f64::from(u32::MAX) || rate.share >= 1.0
     })
 }
 
-/// The next statement of the invocation that is running.
+/// The step of the next statement of the running invocation.
 pub fn statement(verb: Verb) -> Step {
     let count = |current: &Arc<Invocation>| {
         let mut state = current.state();
@@ -177,16 +177,16 @@ pub fn statement(verb: Verb) -> Step {
     Step::Statement { verb, number: CURRENT.try_with(count).unwrap_or_default() }
 }
 
-/// Begins a step of the invocation that this task runs. Without one, as during the start of an environment, nothing is
-/// measured.
+/// Starts a step of this task's invocation. Outside of an invocation, as during the initialisation of an
+/// environment, nothing is measured.
 pub fn step(step: Step) -> StepTimer {
     let invocation = CURRENT.try_with(Arc::clone).ok();
     let before = invocation.as_ref().and_then(|current| current.state().doing.replace(step));
     StepTimer { invocation, step, before, started: Instant::now(), has_failed: true }
 }
 
-/// A step that is being taken; it ends when this is dropped. One that is dropped without an end counts as failed: it was
-/// given up.
+/// A step in progress, which ends when this is dropped. Without a call of `end` it counts as failed, because
+/// it was abandoned.
 #[derive(Debug)]
 pub struct StepTimer {
     invocation: Option<Arc<Invocation>>,
@@ -213,7 +213,7 @@ impl Drop for StepTimer {
         match self.step {
             Step::Connection | Step::Statement { .. } => state.measures.database += duration,
             Step::Cache(_) => state.measures.cache += duration,
-            // Part of waiting for a connection.
+            // Included in the wait for a connection.
             Step::Connect | Step::Secret => {}
         }
         drop(state);

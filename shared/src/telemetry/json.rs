@@ -1,8 +1,8 @@
-//! JSON that is written straight into a buffer, member after member.
+//! JSON members written directly into a buffer.
 
 use serde::Serialize;
 
-/// Appends `value`. Nothing that is written here can fail to be JSON.
+/// Appends `value`. The values written here can always be serialised.
 pub(super) fn value(line: &mut Vec<u8>, value: impl Serialize) {
     let start = line.len();
     if serde_json::to_writer(&mut *line, &value).is_err() {

@@ -1,8 +1,8 @@
-//! Log lines: one JSON object each, with the keys of AWS Lambda Powertools, written to standard output in one piece. On a
-//! terminal, where no Lambda is around, they are short and coloured.
+//! Log lines: one JSON object each, with the keys of AWS Lambda Powertools, written to standard output in one
+//! piece. On a terminal, outside of Lambda, they are short and coloured.
 //!
-//! The lines are made here rather than by `tracing_subscriber::fmt`, which can neither name the keys as Powertools does
-//! nor put those of the invocation into every line without a span for each.
+//! `tracing_subscriber::fmt` is not used, because it can neither name the keys as Powertools does nor add
+//! those of the invocation to every line without a span per invocation.
 
 use std::{
     backtrace::Backtrace,
@@ -27,7 +27,7 @@ use tracing_subscriber::{
 
 use super::{Invocation, Settings, json, output, terminal};
 
-/// Keys that a line has from us: a field of the same name gets another one.
+/// The keys that every line may have: a field with the same name is renamed.
 pub(super) const RESERVED: [&str; 19] = [
     "level",
     "location",
@@ -50,30 +50,32 @@ pub(super) const RESERVED: [&str; 19] = [
     "target",
 ];
 
-/// How lines are written in this process.
+/// The settings of log lines in this process.
 static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// What is the same in every line of a process.
+/// What all lines of a process have in common.
 #[derive(Debug)]
 struct Lines {
-    /// Members of a JSON object, each after a comma: of the service, and of the function.
+    /// JSON members with leading commas: of the service, and of the function.
     keys: [Vec<u8>; 2],
-    /// What runs outside of invocations, which know what they run.
+    /// The operation in lines outside of invocations.
     name: &'static str,
     is_terminal: bool,
 }
 
-/// Begins to write log lines of `operation` to standard output, and one for each panic. Only the first call counts.
+/// Starts writing log lines of `operation` to standard output, and one line per panic. Only the first call
+/// takes effect.
 pub fn init(settings: &Settings, operation: &'static str) {
     init_all(settings, operation, std::iter::once(operation));
 }
 
-/// As [`init`], of all `operations`, each in its own invocations; outside of them, lines are those of `name`.
+/// Like [`init`] for several `operations`, each in its own invocations; lines outside of invocations use
+/// `name`.
 pub fn init_all<'a>(settings: &Settings, name: &'static str, operations: impl Iterator<Item = &'a str>) {
     let is_first = LINES.set(Lines::new(settings, name, io::stdout().is_terminal())).is_ok();
     if is_first {
         let layer = PowertoolsLayer::new(settings, operations);
-        // Where something else takes the events already, as in a test, our lines are not missed.
+        // If another subscriber is installed, as in a test, these lines are not needed.
         let _ = tracing_subscriber::registry().with(layer).try_init();
         panic::set_hook(Box::new(log_panic));
     }
@@ -97,7 +99,7 @@ impl Lines {
         Self { keys: [service, function], name, is_terminal }
     }
 
-    /// Puts a line together; `fields` are members of its object, each after a comma.
+    /// Formats a line; `fields` are JSON members with leading commas.
     fn line(&self, line: &mut Vec<u8>, level: &str, location: &str, message: &str, fields: &[u8]) {
         line.extend_from_slice(b"{\"level\":");
         json::value(line, level);
@@ -122,7 +124,7 @@ impl Lines {
         line.extend_from_slice(b"}\n");
     }
 
-    /// Writes a line.
+    /// Writes a line, in its terminal form if standard output is a terminal.
     fn write(&self, line: &[u8]) {
         let shown = if self.is_terminal { str::from_utf8(line).ok().and_then(terminal::line) } else { None };
         match shown {
@@ -132,7 +134,7 @@ impl Lines {
     }
 }
 
-/// The name of a level that Lambda's own filter knows.
+/// The name of a level, as Lambda's log filter expects it.
 pub(super) fn lambda_level(level: LevelFilter) -> &'static str {
     match level.into_level() {
         Some(Level::TRACE) => "TRACE",
@@ -143,12 +145,13 @@ pub(super) fn lambda_level(level: LevelFilter) -> &'static str {
     }
 }
 
-/// A `tracing` layer that writes events as lines. Spans are none of its business, and cost nothing.
+/// A `tracing` layer that writes events as lines. Spans are ignored, at no cost.
 #[derive(Debug)]
 struct PowertoolsLayer {
     level: LevelFilter,
     samples: bool,
-    /// Crates whose DEBUG lines are ours: others may quote what a client sent.
+    /// The crates of this project. DEBUG lines of others are dropped, because they may quote a client's
+    /// values.
     own_crates: Vec<String>,
 }
 
@@ -166,7 +169,7 @@ impl PowertoolsLayer {
         self.own_crates.iter().any(|own| own == name)
     }
 
-    /// Whether the lines of a place in the code are written: always, never, or by the invocation.
+    /// Whether lines from a call site are written: always, never, or depending on the invocation.
     fn interest(&self, metadata: &Metadata<'_>) -> Interest {
         let is_wanted = *metadata.level() <= self.level;
         let is_own = self.is_own(metadata);
@@ -202,7 +205,7 @@ impl<S: Subscriber> Layer<S> for PowertoolsLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(lines) = LINES.get() else { return };
         BUFFERS.with(|kept| {
-            // Taken out, not borrowed: a value that logs while it is written finds others.
+            // Taken out, not borrowed: a value that logs while it is being formatted gets empty buffers.
             let mut buffers = kept.take();
             buffers.clear();
             event.record(&mut buffers);
@@ -225,7 +228,7 @@ thread_local! {
     static BUFFERS: Cell<Buffers> = Cell::default();
 }
 
-/// Memory for one line, used again for the next one.
+/// The buffers of a line, reused for the next one.
 #[derive(Default)]
 struct Buffers {
     line: Vec<u8>,
@@ -295,8 +298,8 @@ impl Visit for Buffers {
     }
 }
 
-/// Writes a panic's line: where it happened and how the program got there, in the keys that Powertools has for an
-/// exception. It goes round `tracing`, so that the location is the panic's.
+/// Writes the line of a panic, with its location and backtrace under the keys that Powertools uses for
+/// exceptions. Bypasses `tracing`, so that the location is that of the panic.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let Some(lines) = LINES.get() else { return };
     let location = panic.location().map(ToString::to_string).unwrap_or_default();

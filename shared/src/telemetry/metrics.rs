@@ -1,5 +1,5 @@
-//! Metrics in CloudWatch's embedded format (EMF): one line per invocation, from which CloudWatch makes metrics. Their
-//! dimensions are the service and the operation, nothing else: each further value would be a metric of its own.
+//! Metrics in CloudWatch's embedded format (EMF): one line per invocation. The dimensions are only service
+//! and operation, because each further value would create another metric.
 
 use std::io;
 
@@ -10,30 +10,30 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Settings, log, output};
 
-/// Requests, whatever became of them. As every name here: a counter unless it says otherwise.
+/// All requests. Like all names here, a counter unless it says otherwise.
 pub const REQUEST_COUNT: &str = "RequestCount";
-/// Answers 2xx and 3xx.
+/// Responses with 2xx and 3xx.
 pub const SUCCESS: &str = "Success";
-/// Answers 4xx.
+/// Responses with 4xx.
 pub const CLIENT_ERROR: &str = "ClientError";
-/// Answers 5xx, panics and time-outs among them, and events that nobody can read.
+/// Responses with 5xx, including panics and time-outs, and rejected events.
 pub const FAILURE: &str = "Failure";
-/// Time from event to answer, in milliseconds: a histogram.
+/// Time from event to response in milliseconds, a histogram.
 pub const LATENCY: &str = "Latency";
-/// First requests of an environment.
+/// The first request of each environment.
 pub const COLD_START: &str = "ColdStart";
-/// Statements that were sent again.
+/// Repeated statements.
 pub const DB_RETRY: &str = "DbRetry";
-/// Reads that the cache answered.
+/// Reads served from the cache while fresh.
 pub const CACHE_HIT: &str = "CacheHit";
-/// Reads that the cache could not answer.
+/// Reads that the cache could not serve.
 pub const CACHE_MISS: &str = "CacheMiss";
-/// Commands that the cache did not answer as it should.
+/// Commands that the cache did not answer or answered with an error.
 pub const CACHE_ERROR: &str = "CacheError";
-/// Answers from the cache because the database was away.
+/// Stale values served because the database was unavailable.
 pub const STALE_SERVED: &str = "StaleServed";
 
-/// Counts one of what `name` says, which is a constant of this module.
+/// Increments the counter `name`, a constant of this module.
 pub fn count(name: &'static str) {
     metrics::counter!(name).increment(1);
 }
@@ -41,7 +41,7 @@ pub fn count(name: &'static str) {
 /// The metrics of an execution environment.
 pub struct Metrics {
     collector: &'static Collector,
-    /// The level that Lambda's own filter lets through, where that is above INFO.
+    /// The level to which Lambda's own filter is set, if that is above INFO.
     level: Option<&'static str>,
     requests: Counter,
     successes: Counter,
@@ -51,22 +51,22 @@ pub struct Metrics {
     latency: Histogram,
 }
 
-/// What the metrics say of a request.
+/// The measurements of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
-    /// The status of its answer; 500 where there is none.
+    /// The status of the response; 500 if there is none.
     pub status: u16,
-    /// From event to answer.
+    /// The time from event to response.
     pub latency_ms: f64,
-    /// Whether it was the first of its environment.
+    /// Whether it was the first request of its environment.
     pub is_cold: bool,
 }
 
 impl Metrics {
-    /// Starts to collect metrics of `operation`, once in a process.
+    /// Starts collecting the metrics of `operation`, once per process.
     ///
     /// # Errors
-    /// When metrics are being collected already.
+    /// If metrics are already being collected.
     pub fn new(
         settings: &Settings,
         operation: &'static str,
@@ -104,8 +104,8 @@ impl Metrics {
         })
     }
 
-    /// Counts a request, and writes all that was counted since the last one: the environment may be frozen the moment
-    /// it has answered.
+    /// Counts a request, and writes everything counted since the last one: the environment may be frozen as
+    /// soon as it has responded.
     pub fn request(&self, request: &Measured) {
         self.requests.increment(1);
         match request.status {
@@ -124,7 +124,7 @@ impl Metrics {
 
     fn flush(&self) -> io::Result<()> {
         if let Some(level) = self.level {
-            // Lambda takes lines without a level, or without a time, for INFO, and drops them with the rest of that.
+            // Lambda treats lines without a level or timestamp as INFO, and would drop them.
             self.collector.set_property("level", level);
             self.collector.set_property("timestamp", format!("{:.3}", Timestamp::now()));
         }

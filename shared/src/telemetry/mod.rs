@@ -1,8 +1,8 @@
-//! What the service says of itself: log lines in the form of AWS Lambda Powertools, metrics in CloudWatch's embedded
-//! format, X-Ray subsegments. It knows no operation, and nothing of HTTP but methods and statuses.
+//! Observability: log lines in the format of AWS Lambda Powertools, metrics in CloudWatch's embedded format,
+//! X-Ray subsegments. Independent of any operation and of HTTP, except for methods and status codes.
 //!
-//! Everything hangs on the [`Invocation`]: code that waits for something says so with [`step`], and any line that is
-//! logged while an invocation runs carries its keys, whoever writes it.
+//! The [`Invocation`] ties everything together: code that waits reports it with [`step`], and every line
+//! logged while an invocation runs carries its keys.
 
 mod cause;
 mod invocation;
@@ -25,7 +25,7 @@ pub use trace::Daemon;
 
 use std::time::Duration;
 
-/// `duration` in milliseconds, to the microsecond.
+/// `duration` in milliseconds, with microsecond precision.
 pub fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! Standard output, where log lines and metrics go. Whole lines only: others may be writing to the same pipe.
+//! Standard output for log lines and metrics. Only whole lines are written, because the pipe may be shared.
 
 use std::{
     io::{self, Write},
@@ -12,7 +12,7 @@ struct HeldLines {
     lines: Vec<u8>,
 }
 
-/// Writes `lines`, each with its end. That nobody reads them is no reason to stop.
+/// Writes complete `lines`. Errors are ignored: a closed pipe must not stop the function.
 pub(super) fn write(lines: &[u8]) {
     let mut held = held();
     if held.is_held {
@@ -22,15 +22,15 @@ pub(super) fn write(lines: &[u8]) {
     }
 }
 
-/// Lines that are written from now on are kept until the result is dropped, and then written in one piece: that saves a
-/// system call for each of them. Nothing may be waited for meanwhile.
+/// Buffers the lines written from now on until the result is dropped, and then writes them at once, which
+/// saves a system call per line. Must not be held across an await.
 #[must_use]
 pub(crate) fn hold() -> Hold {
     held().is_held = true;
     Hold
 }
 
-/// While there is one, lines are kept.
+/// Lines are buffered while this exists.
 pub(crate) struct Hold;
 
 impl Drop for Hold {

@@ -1,37 +1,37 @@
-//! What an invocation waits for, by name.
+//! The steps that an invocation waits for.
 
 use std::fmt;
 
-/// Something that takes time and is somebody else's work.
+/// An operation outside of this process that an invocation waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Waiting for a connection to the database.
     Connection,
     /// Opening a connection to the database.
     Connect,
-    /// A statement, by the operation that sends it: never by its text.
+    /// A statement, identified by its operation, never by its text.
     Statement {
-        /// What it does.
+        /// Whether it reads or writes.
         verb: Verb,
-        /// Its place among the statements of the invocation, from 1.
+        /// Its number within the invocation, from 1.
         number: u16,
     },
     /// Fetching a secret.
     Secret,
-    /// A command of the cache, such as `GET`.
+    /// A command of the cache protocol, such as `read`.
     Cache(&'static str),
 }
 
-/// What a statement does.
+/// The kind of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// It changes nothing.
+    /// A read-only statement.
     Read,
-    /// It may change something.
+    /// A statement that may write.
     Write,
 }
 
-/// A step of an operation, in words that name it.
+/// Displays a step of an operation.
 pub(super) struct Described(pub(super) &'static str, pub(super) Step);
 
 impl fmt::Display for Described {

@@ -1,4 +1,4 @@
-//! Log lines for people: short, in colour. What the other end of a pipe reads is JSON.
+//! Log lines for people: short and coloured. Output to a pipe is JSON.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::log::RESERVED;
 
-/// Members that a line begins or ends with, besides those that all lines have.
+/// Keys with a fixed place in a line, besides those of every line.
 const PLACED: [&str; 5] = ["status", "duration_ms", "database_ms", "cache_ms", "exception"];
 
-/// A log line as a terminal shows it, if `json` is one.
+/// The terminal form of a log line; `None` if `json` is not one.
 ///
 /// An access line reads `14:44:00.123 INFO  get-product GET /v1/products/{id} 200 in 3.4 ms (database 1.2)`.
 pub fn line(json: &str) -> Option<String> {
@@ -53,7 +53,7 @@ fn render(line: &Map<String, Value>) -> String {
     let is_shown = |name: &str| !RESERVED.contains(&name) && !PLACED.contains(&name);
     for (name, value) in line.iter().filter(|(name, _)| is_shown(name)) {
         match value.as_str() {
-            // A back trace is read line by line.
+            // A backtrace is printed line by line.
             Some(text) if text.contains('\n') => {
                 for line in text.lines() {
                     let _ = write!(shown, "\n    {}", printable(line));
@@ -70,7 +70,7 @@ fn render(line: &Map<String, Value>) -> String {
     shown
 }
 
-/// `text` without what could command the terminal.
+/// `text` with control characters replaced, so that it cannot send commands to the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -1,12 +1,12 @@
-//! X-Ray subsegments of what an invocation waits for, sent to the daemon that Lambda runs beside the function.
+//! X-Ray subsegments of the steps of an invocation, sent to the daemon that Lambda runs next to the function.
 //!
-//! Each subsegment is a datagram of its own: a header line and a segment document, as the developer guide of X-Ray
-//! describes them ("Sending segment documents to X-Ray", "X-Ray segment documents"). Sending never waits, and what nobody
-//! receives is lost without a word.
+//! Each subsegment is a datagram: a header line and a segment document, as the X-Ray developer guide
+//! describes ("Sending segment documents to X-Ray", "X-Ray segment documents"). Sending never blocks, and
+//! lost datagrams are ignored.
 //!
-//! `opentelemetry-aws` 0.21 with `tracing-opentelemetry` 0.34 could do the same, and was tried: linked into get-product
-//! (release, x86-64), it adds 17 crates and makes the binary 9,988,304 bytes instead of 8,226,760, and its zip 4.36 MB
-//! instead of 3.71. What is sent here fits into one file.
+//! `opentelemetry-aws` 0.21 with `tracing-opentelemetry` 0.34 was tried as an alternative: linked into
+//! get-product (release, x86-64), it adds 17 crates, and grows the binary from 8,226,760 to 9,988,304 bytes
+//! and its zip from 3.71 to 4.36 MB. This implementation fits into one file.
 
 use std::{
     fmt::Write,
@@ -24,10 +24,10 @@ use super::{
     steps::{Described, Step},
 };
 
-/// First line of each datagram.
+/// The first line of each datagram.
 const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
 
-/// The X-Ray daemon, as far as this end of the way to it.
+/// The X-Ray daemon's address and the socket for it.
 #[derive(Debug)]
 pub struct Daemon {
     socket: UdpSocket,
@@ -36,21 +36,22 @@ pub struct Daemon {
     next: AtomicU64,
 }
 
-/// A trace that is sampled, and the segment that Lambda has opened in it for this invocation.
+/// A sampled trace, with the id of the segment that Lambda created for this invocation.
 #[derive(Debug)]
 pub(super) struct Trace {
     daemon: &'static Daemon,
     trace_id: String,
     parent_id: String,
-    /// Datagrams to send.
+    /// Datagrams to be sent.
     subsegments: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Daemon {
-    /// The daemon at `address`, as `AWS_XRAY_DAEMON_ADDRESS` has it: `IP:PORT`, or `tcp:IP:PORT udp:IP:PORT`.
+    /// The daemon at `address`, in the form of `AWS_XRAY_DAEMON_ADDRESS`: `IP:PORT`, or `tcp:IP:PORT
+    /// udp:IP:PORT`.
     ///
     /// # Errors
-    /// When there is no such address in the text, or no socket to be had.
+    /// If the text has no such address, or no socket can be opened.
     pub fn new(address: &str) -> std::io::Result<Self> {
         let udp = address.split_whitespace().find_map(|part| part.strip_prefix("udp:"));
         let address: SocketAddr = udp.unwrap_or(address).parse().map_err(std::io::Error::other)?;
@@ -63,14 +64,15 @@ impl Daemon {
         Ok(Self { socket, address, random: RandomState::new(), next: AtomicU64::new(0) })
     }
 
-    /// An identifier of a subsegment: 64 bits that nobody else has.
+    /// A unique 64-bit id of a subsegment.
     fn next_id(&self) -> u64 {
         self.random.hash_one(self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 impl Trace {
-    /// The trace's id in a header such as `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`.
+    /// The trace id in a header such as
+    /// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`.
     pub(super) fn root(header: &str) -> Option<&str> {
         let root = field(header, "Root")?;
         let mut parts = root.split('-');
@@ -81,7 +83,7 @@ impl Trace {
         is_id.then_some(root)
     }
 
-    /// The trace of `header`, if it is sampled.
+    /// The trace in `header`; `None` unless it is sampled.
     pub(super) fn of(header: &str, daemon: &'static Daemon) -> Option<Self> {
         if field(header, "Sampled") != Some("1") {
             return None;
@@ -91,9 +93,9 @@ impl Trace {
         Some(Self { daemon, trace_id, parent_id, subsegments: Mutex::default() })
     }
 
-    /// Keeps the subsegment of a step that ends now.
+    /// Stores the subsegment of a step that ends now.
     pub(super) fn record(&self, operation: &'static str, step: Step, duration: Duration, has_failed: bool) {
-        // A connection that is there is not waited for, and one that is opened is a step of its own.
+        // Waiting for an existing connection takes no time, and opening one is a step of its own.
         if step == Step::Connection {
             return;
         }
@@ -150,12 +152,12 @@ impl Trace {
         document
     }
 
-    /// Sends what was kept.
+    /// Sends the stored subsegments.
     pub(super) fn send(&self) {
         let subsegments =
             std::mem::take(&mut *self.subsegments.lock().unwrap_or_else(PoisonError::into_inner));
         for document in subsegments {
-            // Lost if the daemon is not there or too slow: a trace is no part of the answer.
+            // Lost if the daemon is down or too slow: a trace must not affect the response.
             let _ = self.daemon.socket.send_to(&document, self.daemon.address);
         }
     }

@@ -1,4 +1,4 @@
-//! Text folded for search: two texts that people take for the same have the same folded text.
+//! Text folded for search: texts that people consider the same have the same folded text.
 
 mod letters;
 #[cfg(test)]
@@ -8,47 +8,50 @@ use icu_casemap::CaseMapper;
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use unicode_normalization::UnicodeNormalization;
 
-/// The version of what [`fold`] does. Search keys of another version must be made again; whatever changes the folded
-/// text of any text raises this number.
+/// The version of [`fold`]. Search keys of another version have to be rebuilt; increment this number with any
+/// change that affects the folded text of any text.
 pub const FOLDING: i32 = 2;
 
-/// A version of the folding, and what it does.
+/// A version of the folding, and its function.
 pub type Folding = (i32, fn(&str) -> String);
 
-/// The versions by which search keys of rows were made: the present one, and the one before, whose
-/// keys are there until a migration has made all of them again.
+/// The versions by which search keys in the database may have been folded: the current one, and the previous
+/// one until a migration has rebuilt all of its keys.
 pub const FOLDINGS: [Folding; 2] = [(FOLDING, fold), (1, fold_v1)];
 
-/// The longest folded text, in characters: of at most four bytes each, so that an entry of a B-tree index of PostgreSQL
-/// (2,704 bytes) has room for it. One character of a text can become 18 of NFKC.
+/// The maximum length of a folded text, in characters: at most four bytes each, so that it fits into an entry
+/// of a PostgreSQL B-tree index (2,704 bytes). NFKC can expand one character to 18.
 const MAX_CHARACTERS: usize = 300;
 
-/// Folds `text` for search, as version [`FOLDING`] of the search keys. Folding a folded text changes nothing, and neither
-/// does the normal form that the text comes in (NFC or NFD).
+/// Folds `text` for search, as version [`FOLDING`] of the search keys. Idempotent, and independent of the
+/// text's normal form (NFC or NFD).
 ///
-/// These count as the same:
-/// - What Unicode's `toNFKC_Casefold` makes the same (The Unicode Standard, section 3.13.5, and UAX #15): upper and lower
-///   case by full case folding (`WEISS` = `weiß`, `Σ` = `σ` = `ς`), half and full width (`ｶﾞﾗｽ` = `ガラス`), ligatures and
-///   compatibility characters (`ﬁ` = `fi`, `㌔` = `キロ`, `①` = `1`); and what is ignorable by default is dropped: variation
-///   selectors (`葛` with U+E0100 = `葛`), joiners, soft hyphens, directional marks. The iota subscript counts as the letter iota.
-/// - Hiragana and katakana (`ガラス` = `がらす`), with the small `ヵ` and `ヶ` as the full-size ones (`関ヶ原` = `関ケ原`), and the
-///   phonetic extensions `ㇰ` to `ㇿ` likewise. Spacing voicing marks count as combining ones (`か゛` = `が`).
+/// Treated as equal:
+/// - What Unicode's `toNFKC_Casefold` maps to the same text (The Unicode Standard, section 3.13.5, and UAX
+///   #15): upper and lower case by full case folding (`WEISS` = `weiß`, `Σ` = `σ` = `ς`), half and full width
+///   (`ｶﾞﾗｽ` = `ガラス`), ligatures and compatibility characters (`ﬁ` = `fi`, `㌔` = `キロ`, `①` = `1`).
+///   Default-ignorable characters are dropped: variation selectors (`葛` with U+E0100 = `葛`), joiners, soft
+///   hyphens, directional marks. The iota subscript is folded to the letter iota.
+/// - Hiragana and katakana (`ガラス` = `がらす`), including the small `ヵ` and `ヶ` and the full-size ones (`関ヶ原` =
+///   `関ケ原`), and the phonetic extensions `ㇰ` to `ㇿ` likewise. Spacing voicing marks are treated as combining
+///   ones (`か゛` = `が`).
 /// - Letters with and without accents in Latin, Greek, Cyrillic, Hebrew (points), Arabic and Syriac (vowel marks, hamza and
 ///   madda above or below a letter, and the tatweel); also marks of digits and symbols (`1️⃣` = `1`, `≠` = `=`).
-/// - Letters with strokes, ligatures and the like and what the `unaccent` rules of PostgreSQL write for them: `Ł` = `l`,
-///   `Æ` = `ae`, `Þ` = `th`. So all of `İ I ı i` are `i`. In Arabic, `ى` and `ی` are `ي`, `ک` is `ك`, `ة` is `ه`, `ٱ` is `ا`.
-/// - Punctuation that systems exchange for each other: all dashes, hyphens and minus signs; all tildes and wave dashes;
-///   all apostrophes, primes and single quotation marks; all double ones; `‖` and `∥`; all middle dots and bullets; and
-///   the slash of fractions (`½` = `1/2`).
-/// - Any white space, of any length; there is none at the start and the end.
+/// - Letters with strokes, ligatures and similar letters, and their replacements in PostgreSQL's `unaccent`
+///   rules: `Ł` = `l`, `Æ` = `ae`, `Þ` = `th`. So all of `İ I ı i` are `i`. In Arabic, `ى` and `ی` are `ي`,
+///   `ک` is `ك`, `ة` is `ه`, `ٱ` is `ا`.
+/// - Punctuation that different systems use interchangeably: all dashes, hyphens and minus signs; all tildes
+///   and wave dashes; all apostrophes, primes and single quotation marks; all double ones; `‖` and `∥`; all
+///   middle dots and bullets; and the fraction slash (`½` = `1/2`).
+/// - Any white space of any length; leading and trailing white space is removed.
 ///
-/// These differ: voiced and plain kana (`が`, `か`), small and full-size kana (`っ`, `つ`), the prolonged sound mark `ー` and
-/// dashes, iteration marks and what they repeat, kana and their romanisation, old and new forms of kanji (`澤`, `沢`) and
-/// traditional and simplified Chinese, unless Unicode makes them the same; umlauts and their spelling with `e` (`ü` is `u`,
-/// not `ue`); all marks of Indic scripts, Thai and others not named above; digits of different scripts; final and other
-/// forms of Hebrew letters.
+/// Treated as different: voiced and plain kana (`が`, `か`), small and full-size kana (`っ`, `つ`), the prolonged
+/// sound mark `ー` and dashes, iteration marks and what they repeat, kana and their romanisation, old and new
+/// forms of kanji (`澤`, `沢`) and traditional and simplified Chinese, unless Unicode unifies them; umlauts and
+/// their spelling with `e` (`ü` is `u`, not `ue`); all marks of Indic scripts, Thai and others not named
+/// above; digits of different scripts; final and other forms of Hebrew letters.
 ///
-/// The result has at most 300 characters, and none for a text of nothing but ignorable characters and accents.
+/// The result has at most 300 characters; it is empty for a text of only ignorable characters and accents.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() { cut(replaced(&text.to_ascii_lowercase())) } else { fold_unicode(text) }
 }
@@ -56,32 +59,33 @@ pub fn fold(text: &str) -> String {
 /// [`fold`] for any text.
 fn fold_unicode(text: &str) -> String {
     let folded = replaced(&casefold_decomposed(text.chars().map(before_decomposition)));
-    // Also what dropped characters have separated is composed.
+    // Composed last, because dropping a character may bring a letter and a mark together.
     cut(if folded.is_ascii() { folded } else { folded.nfc().collect() })
 }
 
-/// Version 1 of [`fold`]: NFKC, lower case, and no accents (U+0300 to U+036F). Rows that were written before version 2
-/// have search keys of this version, until they are made again.
+/// Version 1 of [`fold`]: NFKC, lower case, and no accents (U+0300 to U+036F). Rows written before version 2
+/// have search keys of this version until they are rebuilt.
 fn fold_v1(text: &str) -> String {
     let lower: String = text.nfkc().flat_map(char::to_lowercase).collect();
     lower.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).nfkc().collect()
 }
 
-/// Unicode's `toNFKC_Casefold`, but decomposed (NFKD) instead of composed (NFC). The marks of a letter may be in another
-/// order where ignorable characters were between them.
+/// Unicode's `toNFKC_Casefold`, but decomposed (NFKD) instead of composed (NFC). The marks of a letter may be
+/// in another order if ignorable characters were between them.
 fn casefold_decomposed(text: impl Iterator<Item = char>) -> String {
     let decomposed: String = text.nfkd().collect();
-    // What a decomposed text folds to is decomposed: the tests hold each code point against Unicode's data.
+    // Folding a decomposed text yields a decomposed text: the tests check each code point against Unicode's
+    // data.
     let mut folded = CaseMapper::new().fold_string(&decomposed).into_owned();
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     folded.retain(|c| !ignorable.contains(c));
     folded
 }
 
-/// What stands for characters that NFKC would make into a space and a mark, or into two characters.
+/// Replaces characters that NFKC would turn into a space and a mark, or into two characters.
 fn before_decomposition(c: char) -> char {
     match c {
-        // Spacing voicing marks: some systems and people write them after the kana.
+        // Spacing voicing marks, which some systems and people write after the kana.
         '\u{309b}' => '\u{3099}',
         '\u{309c}' => '\u{309a}',
         // The acute accent, also as the Greek oxia, and the Greek koronis, as apostrophes.
@@ -94,7 +98,8 @@ fn before_decomposition(c: char) -> char {
     }
 }
 
-/// A case-folded and decomposed text with its characters as they count in a search, and runs of white space as one space.
+/// Applies the replacements for search to a case-folded, decomposed text, and collapses runs of white space
+/// into one space.
 fn replaced(text: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
     for c in text.chars() {
@@ -115,7 +120,7 @@ fn replaced(text: &str) -> String {
     replaced
 }
 
-/// At most [`MAX_CHARACTERS`] of a folded text, without a space at its end.
+/// Truncates a folded text to [`MAX_CHARACTERS`], without a trailing space.
 fn cut(mut folded: String) -> String {
     if let Some((end, _)) = folded.char_indices().nth(MAX_CHARACTERS) {
         folded.truncate(end);
@@ -124,12 +129,12 @@ fn cut(mut folded: String) -> String {
     folded
 }
 
-/// The character that makes Arabic words longer.
+/// The character that elongates Arabic words.
 const TATWEEL: char = '\u{640}';
 
-/// Whether `c` is a mark that does not distinguish words for those who search: the marks for letters and symbols in
-/// general, and those of Cyrillic, Hebrew, Arabic, Syriac and Greek notes. In other scripts marks are vowels, tones or
-/// voicing. The order does not matter, as these marks are dropped wherever they stand.
+/// Whether `c` is a mark that is irrelevant for search: the general marks for letters and symbols, and those
+/// of Cyrillic, Hebrew, Arabic, Syriac and Greek notes. In other scripts marks are vowels, tones or voicing.
+/// Their order is irrelevant, because they are dropped everywhere.
 fn is_accent(c: char) -> bool {
     match c {
         ..'\u{300}' => false,
@@ -175,8 +180,8 @@ fn is_accent(c: char) -> bool {
     }
 }
 
-/// The hiragana of a katakana, both without voicing marks, and the full-size kana of the small ones that people write
-/// like them.
+/// Maps katakana to hiragana, both without voicing marks, and small kana to the full-size ones that people
+/// use interchangeably.
 fn kana(c: char) -> char {
     const SMALL: [char; 16] =
         ['く', 'し', 'す', 'と', 'ぬ', 'は', 'ひ', 'ふ', 'へ', 'ほ', 'む', 'ら', 'り', 'る', 'れ', 'ろ'];
@@ -195,19 +200,19 @@ fn kana(c: char) -> char {
     }
 }
 
-/// What is as far from `to` as `c` is from `from`.
+/// The character with the same offset from `to` as `c` has from `from`.
 fn moved(c: char, from: char, to: char) -> char {
     char::from_u32(u32::from(c) - u32::from(from) + u32::from(to)).unwrap_or(c)
 }
 
-/// One for all of the characters that systems exchange for each other: keyboards, conversions between encodings (those of
-/// Shift JIS differ in dashes, tildes and parallel lines), and word processors.
+/// Unifies characters that different systems use interchangeably: keyboards, conversions between encodings
+/// (those of Shift JIS differ in dashes, tildes and parallel lines), and word processors.
 fn punctuation(c: char) -> char {
     match c {
         // Tildes: swung dash, tilde operator, wave dash, wavy dash
         '\u{2053}' | '\u{223c}' | '\u{301c}' | '\u{3030}' => '~',
-        // Dashes: all of General_Category Pd but for the two above, then the modifier letter minus, the hyphen bullet,
-        // the minus sign and the line of boxes
+        // Dashes: all of General_Category Pd except the two above, then the modifier letter minus, the hyphen
+        // bullet, the minus sign and the horizontal box-drawing line
         '\u{58a}'
         | '\u{5be}'
         | '\u{1400}'
@@ -240,14 +245,15 @@ fn punctuation(c: char) -> char {
         | '\u{2035}'
         | '\u{2039}'
         | '\u{203a}' => '\'',
-        // Double quotation marks: angle, modifier letter double prime, gershayim, quotation marks, those of Japanese
+        // Double quotation marks: angle, modifier letter double prime, gershayim, quotation marks, Japanese
+        // ones
         '\u{ab}' | '\u{bb}' | '\u{2ba}' | '\u{5f4}' | '\u{201c}'..='\u{201f}' | '\u{301d}'..='\u{301f}' => {
             '"'
         }
-        // Modifier letters that `unaccent` names
+        // Modifier letters in the rules of `unaccent`
         '\u{2c6}' => '^',
         '\u{2d0}' => ':',
-        // Slashes: what NFKC makes of `½`, and the division slash
+        // Slashes: the one in the NFKC form of `½`, and the division slash
         '\u{2044}' | '\u{2215}' => '/',
         // Parallel lines
         '\u{2225}' => '\u{2016}',

@@ -1,5 +1,5 @@
-//! Text as the catalogue stores and searches it: NFC, without characters that control the text around it. What search
-//! compares is the folded text (`fold.rs`).
+//! Text as the service stores and searches it: in NFC, without control characters that affect the surrounding
+//! text. Searches compare the folded text (`fold.rs`).
 
 mod fold;
 
@@ -14,7 +14,7 @@ use utoipa::{
 pub use self::fold::{FOLDING, FOLDINGS, Folding, fold};
 use crate::http::FromParameter;
 
-/// One line of 1 to `MAX` characters.
+/// A line of 1 to `MAX` characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Line<const MAX: usize>(String);
@@ -25,32 +25,32 @@ pub struct Line<const MAX: usize>(String);
 pub struct Paragraphs<const MAX: usize>(String);
 
 impl<const MAX: usize> Line<MAX> {
-    /// The line that a row has, whatever it is.
+    /// A line read from a row, without validation.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The line itself.
+    /// The line as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl<const MAX: usize> Paragraphs<MAX> {
-    /// The paragraphs that a row has, whatever they are.
+    /// Paragraphs read from a row, without validation.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// Checks and makes paragraphs of a text.
+    /// Validates and normalises a text.
     ///
     /// # Errors
-    /// The fact that is wrong, fit for a client.
+    /// What is wrong, as a message for the client.
     pub fn new(text: &str) -> Result<Self, String> {
         clean(text, Kind::Paragraphs, 0, MAX).map(Self)
     }
 
-    /// The text itself.
+    /// The text as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,22 +76,22 @@ impl<const MAX: usize> PartialSchema for Line<MAX> {
 
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 
-/// What [`clean`] accepts as [`Kind::Paragraphs`], as a pattern of ECMA-262, the length apart.
+/// An ECMA-262 pattern for what [`clean`] accepts as [`Kind::Paragraphs`], except for the length.
 const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202d\u202e]|\r\n)*$";
 
-/// The schema of what [`clean`] accepts as [`Kind::Paragraphs`] of at most `max` characters.
+/// The schema for what [`clean`] accepts as [`Kind::Paragraphs`] of at most `max` characters.
 pub(crate) fn paragraphs_schema(max: usize) -> ObjectBuilder {
     text().pattern(Some(PARAGRAPHS)).max_length(Some(max)).description(Some(format!(
         "0 to {max} characters; newlines and tabs are allowed, directional overrides are not."
     )))
 }
 
-/// The schema of what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. A pattern says the length, since
-/// white space around the text does not count. That one of them must be visible is beyond patterns that every client
-/// understands.
+/// The schema for what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. The pattern limits the
+/// length, because surrounding white space does not count. That at least one character must be visible cannot
+/// be expressed in a pattern that all clients support.
 pub(crate) fn line_schema(max: usize) -> ObjectBuilder {
     let description =
-        format!("1 to {max} characters, without those of white space around them; at least one is visible.");
+        format!("1 to {max} characters, not counting surrounding white space; at least one must be visible.");
     text().pattern(Some(line_pattern(max))).description(Some(description))
 }
 
@@ -101,25 +101,25 @@ fn line_pattern(max: usize) -> String {
     format!(r"^[^\S{CONTROL}]*[^\s{CONTROL}]([^{CONTROL}]{{0,{between}}}[^\s{CONTROL}])?[^\S{CONTROL}]*$")
 }
 
-/// The schema of any text.
+/// The schema of any string.
 pub(crate) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 
-/// What a text may contain.
+/// The kind of a text, which determines the allowed characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One line: no control character is allowed, nor what ends a line or changes the direction of what is shown beside
-    /// the text. Surrounding white space is trimmed.
+    /// One line: no control characters, no line or paragraph separators, and no characters that change the
+    /// direction of the surrounding text. Surrounding white space is trimmed.
     Line,
-    /// Several lines: newlines and tabs are allowed, and what ends a line or isolates text of another direction, as prose
-    /// in Hebrew or Arabic needs it; only overrides, which show letters in another order, are not. CR LF becomes a
-    /// newline, nothing is trimmed.
+    /// Several lines: newlines, tabs, separators, and directional marks and isolates, which prose in Hebrew
+    /// or Arabic needs. Only directional overrides, which reorder letters, are not allowed. CR LF becomes a
+    /// newline; nothing is trimmed.
     Paragraphs,
 }
 
 impl Kind {
-    /// What the character `c` is called, if texts of this kind must not contain it.
+    /// The name of the disallowed character `c`; `None` if texts of this kind may contain it.
     fn refuses(self, c: char) -> Option<&'static str> {
         match (c, self) {
             ('\n' | '\t', Self::Paragraphs) => None,
@@ -134,10 +134,10 @@ impl Kind {
     }
 }
 
-/// Whether nothing is seen of `c` where it stands alone. Beside other characters it may matter: joiners and variation
-/// selectors make emoji, and words of Persian and Hindi.
+/// Whether `c` is invisible on its own. Next to other characters it may matter: joiners and variation
+/// selectors are part of emoji and of words in Persian and Hindi.
 fn is_invisible(c: char) -> bool {
-    // These are blank, or say something about their neighbours, and Unicode has no property that says so.
+    // Blank or annotation characters for which Unicode has no property.
     let is_blank = matches!(
         c,
         '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{13442}' | '\u{16fe4}' | '\u{1d159}'
@@ -145,12 +145,12 @@ fn is_invisible(c: char) -> bool {
     c.is_whitespace() || is_blank || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Normalises `input` to NFC and checks it.
+/// Normalises `input` to NFC and validates it.
 ///
-/// Returns the text as it is stored, with at most `max` characters (Unicode scalar values) and at least `min`.
+/// Returns the text to be stored, with `min` to `max` characters (Unicode scalar values).
 ///
 /// # Errors
-/// The fact that is wrong, fit for a client.
+/// What is wrong, as a message for the client.
 pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, String> {
     let mut text = if is_nfc(input) { input.to_owned() } else { input.nfc().collect() };
     if kind == Kind::Paragraphs && text.contains("\r\n") {
@@ -269,7 +269,7 @@ mod tests {
         }
     }
 
-    /// Joiners, variation selectors and tags are part of what people write.
+    /// Joiners, variation selectors and tags are legitimate parts of a text.
     #[test]
     fn keeps_what_is_invisible_within_a_text() {
         for text in [
@@ -302,7 +302,8 @@ mod tests {
     }
 
     proptest! {
-        /// What the contract promises of a text is what is accepted; a text that is not in NFC may come out shorter.
+        /// The patterns in the API contract match the validation; a text that is not in NFC may become
+        /// shorter.
         #[test]
         fn the_patterns_of_the_contract_accept_what_is_accepted(
             text in r"([ \t\n\r\u{85}\u{3000}\u{2027}-\u{202f}\u{2066}\u{2069}a-c器\x00]|\r\n){0,12}",
@@ -316,7 +317,7 @@ mod tests {
         fn the_patterns_of_the_contract_accept_no_less_than_is_accepted(text in "[\u{0}-\u{10ffff}]{0,9}") {
             let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
             if clean(&text, Kind::Line, 1, 5).is_ok() {
-                // Composed, for a text may have more characters before it is.
+                // Composed, because a text may have more characters before.
                 prop_assert!(pattern(&line_pattern(5)).is_match(&text.nfc().collect::<String>()));
             }
             if clean(&text, Kind::Paragraphs, 0, 99).is_ok() {

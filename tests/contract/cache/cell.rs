@@ -143,7 +143,7 @@ impl Cell {
             (Command::Clear { token }, Some(inner)) => {
                 inner.writers.remove(&token);
                 inner.generation = Generation::EndOf(token);
-                inner.lose_track(now);
+                inner.invalidate(now);
                 Answer::Done(false)
             }
             (Command::Commit { token, known, fresh, life }, Some(inner)) => {
@@ -157,7 +157,7 @@ impl Cell {
                 if is_sure {
                     inner.value = Some(Value { known, stored: now, fresh, life });
                 } else {
-                    inner.lose_track(now);
+                    inner.invalidate(now);
                 }
                 Answer::Done(is_sure)
             }
@@ -175,11 +175,11 @@ impl Inner {
         let before = self.writers.len();
         self.writers.retain(|_, expires| *expires > now);
         if self.writers.len() < before {
-            self.lose_track(now);
+            self.invalidate(now);
         }
     }
 
-    fn lose_track(&mut self, now: u64) {
+    fn invalidate(&mut self, now: u64) {
         self.lost_track = now;
         self.value = None;
     }

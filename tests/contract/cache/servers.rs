@@ -110,7 +110,7 @@ fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
                 assert_eq!(response.header("cache-status"), "atelier; fwd=miss");
             }
             let log = service.log();
-            let lines = log.iter().filter(|line| line.contains("the cache has not answered"));
+            let lines = log.iter().filter(|line| line.contains("the cache did not answer"));
             assert!(lines.clone().any(|line| line.contains(reason)), "{reason}: {log:?}");
             assert!(!log.iter().any(|line| line.contains("sesame")));
         });

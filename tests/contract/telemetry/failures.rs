@@ -85,7 +85,7 @@ fn a_request_without_an_end_is_503_in_time_logged_and_counted() {
         let (stall, query) = (opaque(stall, 503), opaque(query, 503));
         let written = Written::by(service);
         for (id, doing, causes) in [
-            (stall, "nothing that it waits for", &["took too long"][..]),
+            (stall, "no measured step", &["took too long"][..]),
             (
                 query,
                 "misbehave read",

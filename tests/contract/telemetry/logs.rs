@@ -354,7 +354,7 @@ fn a_terminal_shows_short_lines_in_colour() {
         assert_eq!((&line["level"], &line["operation"]), (&json!("ERROR"), &json!("get-product")));
         let shown = String::from_utf8(shown.stdout).expect("UTF-8");
         assert!(
-            shown.contains("\u{1b}[31mERROR\u{1b}[0m \u{1b}[1mget-product\u{1b}[0m function cannot run"),
+            shown.contains("\u{1b}[31mERROR\u{1b}[0m \u{1b}[1mget-product\u{1b}[0m the function cannot run"),
             "{shown}"
         );
         assert!(shown.contains("DATABASE_URL") && !shown.contains('{'), "{shown}");

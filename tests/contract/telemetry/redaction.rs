@@ -182,7 +182,7 @@ fn nor_is_anything_of_a_cell() {
         }
         redis::cmd("SET").arg(key).arg(WORD).exec(&mut cache).expect("a key of another type");
         service.client().get(&path).await.expect(200);
-        assert!(service.log().iter().any(|line| line.contains("the cache holds what nobody has stored")));
+        assert!(service.log().iter().any(|line| line.contains("the cache holds an invalid value")));
         is_silent(service);
     });
 }

@@ -1,7 +1,7 @@
-//! `DATABASE_URL`: where the database is, who we are there, and whether TLS protects the way.
+//! `DATABASE_URL`: host, database, login and TLS mode.
 //!
-//! The parameters that other tools put into connection strings are taken where they can be honoured or mean nothing
-//! here, and refused by name where they cannot.
+//! Parameters that other tools put into connection strings are honoured or ignored where that is safe, and
+//! rejected by name where it is not.
 
 mod syntax;
 #[cfg(test)]
@@ -13,30 +13,30 @@ use tokio_postgres::config::{Config, Host, SslMode};
 
 use syntax::Parameter;
 
-/// What a connection string says.
+/// A parsed connection string.
 #[derive(Debug)]
 pub struct ConnectionString {
-    /// For the driver. Where TLS is used, certificate and name are always verified.
+    /// The driver's configuration. Where TLS is used, the certificate and the host name are always verified.
     pub config: Config,
-    /// `sslrootcert`: a file of certificates in PEM that are trusted, too.
+    /// `sslrootcert`: a PEM file of additional trusted certificates.
     pub root_file: Option<String>,
 }
 
-/// What becomes of a parameter.
+/// How a parameter is used.
 enum Use {
-    /// The driver gets it, perhaps by another name or with another value.
+    /// Passed to the driver, perhaps under another name or with another value.
     Driver(&'static str, String),
     Tls(SslMode),
     RootFile(String),
-    /// It says what is true anyway, or speaks of what there is not here.
+    /// Ignored: it asks for what is the case anyway, or concerns a feature that does not exist here.
     Nothing,
 }
 
 impl ConnectionString {
-    /// Reads a `postgresql://` URL, or libpq's `keyword=value` pairs.
+    /// Parses a `postgresql://` URL or libpq's `keyword=value` pairs.
     ///
     /// # Errors
-    /// What is wrong, with the names of parameters and without any value.
+    /// Everything that is wrong, with the names of parameters but no values.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parameters = syntax::parameters(text)
             .map_err(|fault| format!("DATABASE_URL is not a PostgreSQL connection URL: {fault}"))?;
@@ -46,7 +46,7 @@ impl ConnectionString {
         {
             match meaning(parameter) {
                 Ok(Use::Driver(name, value)) => {
-                    // Of several with one name, the last counts.
+                    // The last of several with the same name wins.
                     for_driver.retain(|(known, _)| *known != name);
                     for_driver.push((name, value));
                 }
@@ -65,7 +65,7 @@ impl ConnectionString {
         }
         let has = |name: &str| for_driver.iter().find(|(known, _)| *known == name);
         if let (None, Some((_, addresses))) = (has("host"), has("hostaddr")) {
-            // The certificate of a server without a name has to be for its address.
+            // Without a host name, the certificate is verified against the address.
             for_driver.push(("host", addresses.clone()));
         }
         let mut config = driver_config(&for_driver)?;
@@ -75,9 +75,9 @@ impl ConnectionString {
     }
 }
 
-/// Whether TLS is used. Where the connection string does not say, TLS is demanded of every host but this machine: that
-/// is `localhost`, 127.0.0.1, ::1 and sockets. Every host of a list counts, by name and by address; other addresses of
-/// the loopback network may be the ends of tunnels to other machines.
+/// The TLS mode. Unless the connection string sets it, TLS is required for every host except this machine:
+/// `localhost`, 127.0.0.1, ::1 and Unix sockets. Every host of a list counts, by name and by address. Other
+/// loopback addresses may be tunnels to other machines.
 fn tls_mode(config: &Config, demanded: Option<SslMode>) -> SslMode {
     let is_here = |address: &IpAddr| *address == Ipv4Addr::LOCALHOST || *address == Ipv6Addr::LOCALHOST;
     let is_local = |host: &Host| match host {
@@ -87,7 +87,7 @@ fn tls_mode(config: &Config, demanded: Option<SslMode>) -> SslMode {
         }
     };
     let hosts = config.get_hosts();
-    // PostgreSQL speaks no TLS on sockets.
+    // PostgreSQL does not support TLS on Unix sockets.
     if config.get_hostaddrs().is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_))) {
         return SslMode::Disable;
     }
@@ -95,7 +95,7 @@ fn tls_mode(config: &Config, demanded: Option<SslMode>) -> SslMode {
     demanded.unwrap_or(if all_local { SslMode::Disable } else { SslMode::Require })
 }
 
-/// What the driver would only find out when it connects.
+/// Checks what the driver would only report when connecting.
 fn check_hosts(config: &Config) -> Result<(), String> {
     let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
     if hosts == 0 {
@@ -111,13 +111,14 @@ fn check_hosts(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// The driver's configuration: its own parser knows which values it can use.
+/// The driver's configuration, by the driver's own parser, which validates the values.
 fn driver_config(parameters: &[(&str, String)]) -> Result<Config, String> {
     let escaped = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
     let pairs: Vec<_> =
         parameters.iter().map(|(name, value)| format!("{name}='{}'", escaped(value))).collect();
     pairs.join(" ").parse().map_err(|error: tokio_postgres::Error| {
-        // The driver's errors keep what they mean in their source. Of those, some quote what may be a password.
+        // The driver's errors carry the detail in their source. Some sources quote text that may be a
+        // password.
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let cause = cause.filter(|cause| cause.starts_with("invalid value for option"));
         format!(
@@ -127,15 +128,15 @@ fn driver_config(parameters: &[(&str, String)]) -> Result<Config, String> {
     })
 }
 
-/// Why a parameter is not taken.
+/// Why a parameter is rejected.
 enum Refusal {
-    /// What to do about it.
+    /// A known parameter, with advice.
     Known(&'static str),
     Unknown,
 }
 
-/// What a parameter asks for. The names are those of libpq, and of Prisma, JDBC, node-postgres, pgx and others where
-/// people copy connection strings from.
+/// The use of a parameter. The names are those of libpq, Prisma, JDBC, node-postgres, pgx and other tools
+/// that people copy connection strings from.
 fn meaning(parameter: &Parameter) -> Result<Use, Refusal> {
     let value = parameter.value.as_str();
     let driver = |name| Ok(Use::Driver(name, value.to_owned()));
@@ -175,7 +176,7 @@ fn meaning(parameter: &Parameter) -> Result<Use, Refusal> {
             "false" | "0" | "off" | "no" => Ok(Use::Tls(SslMode::Disable)),
             _ => refused("must be true or false: certificates are always verified"),
         },
-        // The public authorities, which are always trusted.
+        // The public authorities are always trusted.
         "sslrootcert" if value == "system" => Ok(Use::Nothing),
         "sslrootcert" => Ok(Use::RootFile(value.to_owned())),
         "sslaccept" if value == "strict" => Ok(Use::Nothing),
@@ -183,18 +184,18 @@ fn meaning(parameter: &Parameter) -> Result<Use, Refusal> {
             refused("can only be strict: name the authority's file in `sslrootcert` or DB_CA_FILE")
         }
         "sslcert" | "sslkey" | "sslidentity" | "sslpassword" | "sslcertmode" => {
-            refused("is not supported: there are no client certificates here, use a password or DB_AUTH=iam")
+            refused("is not supported: instead of a client certificate, use a password or DB_AUTH=iam")
         }
-        "sslcrl" | "sslcrldir" => refused("is not supported: leave it out, no revocation lists are read"),
+        "sslcrl" | "sslcrldir" => refused("is not supported: remove it, revocation lists are not read"),
         "ssl_min_protocol_version" if matches!(value, "TLSv1" | "TLSv1.1" | "TLSv1.2") => Ok(Use::Nothing),
         "ssl_max_protocol_version" if value == "TLSv1.3" => Ok(Use::Nothing),
         "ssl_min_protocol_version" | "ssl_max_protocol_version" => {
-            refused("is not supported: leave it out, TLS 1.2 and 1.3 are spoken")
+            refused("is not supported: remove it, TLS 1.2 and 1.3 are used")
         }
         "sslsni" if value == "1" => Ok(Use::Nothing),
         "sslsni" => refused("can only be 1: the server's name is always sent"),
 
-        // The tables are in this schema, which every role has in its search path.
+        // The tables are in this schema, which is in every role's search path.
         "schema" | "currentSchema" | "search_path" if value == "public" => Ok(Use::Nothing),
         "schema" | "currentSchema" | "search_path" => {
             refused("can only be public: for another schema, use `alter role ... set search_path`")
@@ -207,15 +208,15 @@ fn meaning(parameter: &Parameter) -> Result<Use, Refusal> {
         "client_encoding" | "encoding" | "charset" => refused("can only be UTF8"),
         "gssencmode" if value != "require" => Ok(Use::Nothing),
         "gssencmode" | "krbsrvname" | "gsslib" | "gssdelegation" | "require_auth" => {
-            refused("is not supported: leave it out, passwords and IAM tokens are what there is")
+            refused("is not supported: remove it, use a password or an IAM token")
         }
         "service" | "servicefile" | "passfile" => {
             refused("is not supported: write host, user and password into the URL")
         }
-        "replication" => refused("is not supported: leave it out"),
+        "replication" => refused("is not supported: remove it"),
 
-        // Of poolers and prepared statements: there is one connection, and statements have no names. Deadlines come
-        // from the invocation.
+        // Settings of poolers and prepared statements do not apply: there is one connection, and statements
+        // are unnamed. Deadlines come from the invocation.
         "pgbouncer"
         | "connection_limit"
         | "pool_timeout"
@@ -243,17 +244,17 @@ fn meaning(parameter: &Parameter) -> Result<Use, Refusal> {
     }
 }
 
-/// What is said of a parameter that nobody knows, whose name may be a piece of the password.
+/// The error for an unknown parameter, whose name may be part of the password.
 fn unknown(parameter: &Parameter, number: usize) -> String {
     let is_name = parameter.name.len() <= 63
         && parameter.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if parameter.is_presentable && is_name {
         return format!(
-            "DATABASE_URL: the parameter `{}` is not known: leave it out; settings of the session belong to the role",
+            "DATABASE_URL: the parameter `{}` is unknown: remove it; set session settings on the role",
             parameter.name
         );
     }
     format!(
-        "DATABASE_URL: parameter {number} is not known: encode the special characters of the password, such as %26 for &"
+        "DATABASE_URL: parameter {number} is unknown: encode the special characters of the password, such as %26 for &"
     )
 }

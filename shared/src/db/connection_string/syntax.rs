@@ -1,4 +1,5 @@
-//! The two forms of a connection string, as libpq reads them: `postgresql://` URLs and `keyword=value` pairs.
+//! The two forms of a connection string, parsed as libpq does: `postgresql://` URLs and `keyword=value`
+//! pairs.
 
 use percent_encoding::percent_decode_str;
 
@@ -7,15 +8,15 @@ use percent_encoding::percent_decode_str;
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) value: String,
-    /// Whether the name may be repeated in a message. It may not where it could be a piece of a password whose
+    /// Whether the name may be quoted in a message. It must not be if it could be part of a password whose
     /// special characters are not encoded.
     pub(super) is_presentable: bool,
 }
 
-/// The parameters of `text`, in their order.
+/// The parameters of `text`, in order.
 ///
 /// # Errors
-/// Says which part is malformed, without quoting it: the text has a password in it.
+/// Which part is malformed, without quoting it: the text contains a password.
 pub(super) fn parameters(text: &str) -> Result<Vec<Parameter>, &'static str> {
     let url = ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     url.map_or_else(|| pairs(text), of_url)
@@ -44,7 +45,7 @@ fn of_url(rest: &str) -> Result<Vec<Parameter>, &'static str> {
     add("port", ports);
     add("dbname", decode(database)?);
 
-    // An `@` here may be that of a password with a `?` in it.
+    // An `@` here may belong to a password that contains a `?`.
     let is_clear = !query.contains('@');
     let mut has_password = false;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -57,8 +58,8 @@ fn of_url(rest: &str) -> Result<Vec<Parameter>, &'static str> {
     Ok(parameters)
 }
 
-/// What is before the first `@` of the authority, and what is after. A password may hold a `/` that is not encoded, but
-/// an `@` after a `?` is part of a parameter.
+/// Splits at the first `@` of the authority. A password may contain an unencoded `/`, but an `@` after a `?`
+/// belongs to a parameter.
 fn split_credentials(rest: &str) -> (Option<&str>, &str) {
     let authority = rest.find('/').unwrap_or(rest.len());
     let place = rest.find('?').unwrap_or(rest.len());
@@ -69,7 +70,7 @@ fn split_credentials(rest: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The names and the ports of `a:1,[::1]:2`, as lists; no ports where there are none.
+/// The names and ports of `a:1,[::1]:2` as comma-separated lists; an empty string if no host has a port.
 fn split_hosts(hosts: &str) -> Result<(String, String), &'static str> {
     let (mut names, mut ports) = (Vec::new(), Vec::new());
     for host in hosts.split(',') {
@@ -89,10 +90,11 @@ fn split_hosts(hosts: &str) -> Result<(String, String), &'static str> {
 
 fn decode(text: &str) -> Result<String, &'static str> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(|text| text.into_owned()).map_err(|_| "what is percent-encoded must be UTF-8")
+    decoded.map(|text| text.into_owned()).map_err(|_| "percent-encoded text must be UTF-8")
 }
 
-/// `host=h password='open sesame'`: white space may stand around `=`, a backslash takes the next character as it is.
+/// `host=h password='open sesame'`: white space is allowed around `=`, and a backslash escapes the next
+/// character.
 fn pairs(text: &str) -> Result<Vec<Parameter>, &'static str> {
     let mut parameters = Vec::new();
     let mut is_presentable = true;
@@ -105,14 +107,14 @@ fn pairs(text: &str) -> Result<Vec<Parameter>, &'static str> {
         }
         let (value, is_quoted, after) = value(after.trim_start())?;
         parameters.push(Parameter { name: name.to_owned(), value, is_presentable });
-        // A password with a blank goes on in what looks like the next keyword.
+        // The rest of an unquoted password with a blank looks like the next keyword.
         is_presentable &= name != "password" || is_quoted;
         rest = after.trim_start();
     }
     Ok(parameters)
 }
 
-/// The value at the beginning of `text`, whether it is quoted, and what follows it.
+/// The value at the start of `text`, whether it is quoted, and the rest.
 fn value(text: &str) -> Result<(String, bool, &str), &'static str> {
     let quoted = text.strip_prefix('\'');
     let text = quoted.unwrap_or(text);
@@ -126,5 +128,5 @@ fn value(text: &str) -> Result<(String, bool, &str), &'static str> {
             character => value.push(character),
         }
     }
-    if quoted.is_some() { Err("a quoted value has no end") } else { Ok((value, false, "")) }
+    if quoted.is_some() { Err("a quoted value is not closed") } else { Ok((value, false, "")) }
 }

@@ -1,8 +1,8 @@
-//! How requests of the SDK travel: HTTP/1.1, each over a connection of its own, since a quarter of an hour lies between
-//! two of them.
+//! HTTP transport of the SDK: HTTP/1.1 with a new connection per request, because requests are 15 minutes
+//! apart.
 //!
-//! The SDK's own client, `aws-smithy-http-client`, brings hyper with pools and HTTP/2, which nothing else of a function
-//! needs.
+//! The SDK's own client, `aws-smithy-http-client`, would add hyper with connection pools and HTTP/2, which a
+//! function does not need otherwise.
 
 use std::{
     io::{self, Write},
@@ -22,11 +22,11 @@ use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use crate::{db::tls, http1};
 
-/// The roots that AWS endpoints chain to (Amazon Trust Services). The system's store has a hundred more, which takes
-/// longer to read than the call.
+/// The roots of AWS endpoints (Amazon Trust Services). The system's store has a hundred more, and loading it
+/// takes longer than the call.
 const AMAZON_ROOTS: &str = include_str!("../../../certificates/amazon-roots.pem");
 
-/// Carries requests to where their URLs say. It has no time limits: the SDK's are those of the whole call.
+/// Sends requests to their URLs. It sets no time-outs: the SDK's cover the whole call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transport;
 
@@ -67,7 +67,7 @@ async fn carry(request: &HttpRequest, tls: &TlsConnector) -> io::Result<HttpResp
     let status = response.status.try_into().map_err(io::Error::other)?;
     let mut answer = HttpResponse::new(status, SdkBody::from(response.body(&received)));
     for (name, value) in headers {
-        // One that is no text says nothing that the SDK asks for.
+        // Header values that are not text are of no interest to the SDK.
         if let Ok(value) = String::from_utf8(value) {
             let _ = answer.headers_mut().try_append(name.to_ascii_lowercase(), value);
         }
@@ -93,7 +93,7 @@ fn head(request: &HttpRequest, uri: &Uri, body_length: usize) -> io::Result<Vec<
     Ok(head)
 }
 
-/// What trusts the endpoints of AWS. Made once: reading the roots takes a quarter of a millisecond.
+/// A connector that trusts AWS endpoints. Created once: parsing the roots takes a quarter of a millisecond.
 fn amazon() -> io::Result<TlsConnector> {
     static CONFIG: OnceLock<Result<Arc<tokio_rustls::rustls::ClientConfig>, String>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| tls::trusting_only(AMAZON_ROOTS).map(Arc::new));
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers one request, and what trusts it.
+    /// A server that answers one request, and a connector that trusts it.
     async fn server(host: &'static str) -> (u16, TlsConnector, tokio::task::JoinHandle<String>) {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new([host.to_owned()]).unwrap();

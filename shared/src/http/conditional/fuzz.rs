@@ -1,6 +1,6 @@
-//! What holds for every set of preconditions.
+//! Fuzz target: invariants of conditional requests.
 
-#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+#![expect(clippy::expect_used, reason = "a fuzz target reports a violation by a panic")]
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::http::{Reply, date};
 const HEADERS: [HeaderName; 4] =
     [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
-/// What the preconditions are about: its tag is `"00000000000000000000000000000007.2.1"`.
+/// The selected resource; its tag is `"00000000000000000000000000000007.2.1"`.
 pub(super) struct Cup;
 
 impl Versioned for Cup {
@@ -32,7 +32,7 @@ impl Versioned for Cup {
     }
 }
 
-/// Reads each line of `bytes` as a header: the first byte says which of the four, the others are its value.
+/// Parses each line of `bytes` as a header: the first byte selects one of the four, the rest is its value.
 pub fn preconditions(bytes: &[u8]) -> &'static str {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|&byte| byte == b'\n') {
@@ -75,7 +75,7 @@ pub fn preconditions(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// The headers that state `preconditions`.
+/// The headers that express `preconditions`.
 fn print(preconditions: &Preconditions) -> HeaderMap {
     let tags = |tags: &Tags| match tags {
         Tags::Any => HeaderValue::from_static("*"),
@@ -100,7 +100,7 @@ fn print(preconditions: &Preconditions) -> HeaderMap {
     .collect()
 }
 
-/// Whether a tag of `tags` is `own`, which is strong, by RFC 9110, section 8.8.3.2.
+/// Whether `own`, which is strong, is in `tags` (RFC 9110, section 8.8.3.2).
 fn has(tags: &Tags, own: &str, strongly: bool) -> bool {
     match tags {
         Tags::Any => true,
@@ -131,13 +131,13 @@ fn judged_by_the_rfc(preconditions: &Preconditions, own: &str) -> StatusCode {
     if is_new { StatusCode::OK } else { StatusCode::NOT_MODIFIED }
 }
 
-/// The same steps for a method that writes, for which dates of `If-Modified-Since` mean nothing.
+/// The same steps for a write, for which `If-Modified-Since` is ignored.
 fn would_write(preconditions: &Preconditions, own: &str) -> bool {
     let without = Preconditions { if_modified_since: None, ..preconditions.clone() };
     judged_by_the_rfc(&without, own) == StatusCode::OK
 }
 
-/// `preconditions_hold` of the database, for the parameters that it is given.
+/// The database's `preconditions_hold`, for the parameters of `preconditions`.
 fn holds(preconditions: &Preconditions) -> bool {
     let (versions, unmodified_since, other_versions) = preconditions.parameters::<Cup>(Cup.id());
     let version = Cup.version();

@@ -1,13 +1,14 @@
-//! What holds for every cursor, ours and foreign ones.
+//! Fuzz target: invariants of cursors, valid and forged.
 
-#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+#![expect(clippy::expect_used, reason = "a fuzz target reports a violation by a panic")]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::CursorKeys;
 
-/// Reads `bytes` as a cursor, then makes one of them: the first line is the list, the rest is the position.
+/// Parses `bytes` as a cursor, then creates one from them: the first line is the list, the rest is the
+/// position.
 pub fn cursor(bytes: &[u8]) -> &'static str {
     let (key, other_key) = (CursorKeys::new(b"secret"), CursorKeys::new(b"terces"));
     let text = String::from_utf8_lossy(bytes);
@@ -23,7 +24,7 @@ pub fn cursor(bytes: &[u8]) -> &'static str {
     let position = (name.to_owned(), i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     let cursor = key.encode(list, &position).expect("a cursor");
     let read = key.decode(list, &cursor);
-    // No row has a text with NUL: nobody was handed such a position.
+    // No row contains NUL in a text, so no client has such a position.
     assert_eq!(read, Some(position).filter(|_| !name.contains('\0')), "{list:?} {name:?}");
     assert_eq!(other_key.decode::<Value>(list, &cursor), None, "under another key");
     for other in [&format!("{list} "), &format!("{list}\u{1}"), &list.to_uppercase(), name, ""] {
@@ -48,7 +49,7 @@ pub fn cursor(bytes: &[u8]) -> &'static str {
             );
         }
     }
-    // Bits that Base64 leaves over, and padding: one position has one cursor.
+    // Left-over bits of Base64 and padding: a position has exactly one cursor.
     for changed in [format!("{cursor}="), format!("{cursor}A"), format!("{cursor}\n")] {
         assert_eq!(key.decode::<Value>(list, &changed), None, "{changed:?}");
     }

@@ -1,6 +1,6 @@
-//! What holds for every idempotency key and every fingerprint.
+//! Fuzz target: invariants of idempotency keys and fingerprints.
 
-#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+#![expect(clippy::expect_used, reason = "a fuzz target reports a violation by a panic")]
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{Claim, IDEMPOTENCY_KEY, fingerprint};
 use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request};
 
-/// Reads the first line of `bytes` as a key, and the rest as a document, or as two with a line of `--` between them.
+/// Parses the first line of `bytes` as a key, and the rest as one document, or two separated by a line of
+/// `--`.
 pub fn idempotency(bytes: &[u8]) -> &'static str {
     let (key, rest) = split(bytes, b"\n").unwrap_or((bytes, b""));
     let reached = claim(key);
@@ -26,7 +27,7 @@ pub fn idempotency(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// A key is accepted if it can be one, and as it is.
+/// A valid key is accepted unchanged; any other is rejected.
 fn claim(key: &[u8]) -> &'static str {
     let Ok(value) = HeaderValue::from_bytes(key) else { return "no header" };
     let mut http = ::http::Request::new(Bytes::new());
@@ -50,7 +51,7 @@ fn claim(key: &[u8]) -> &'static str {
     }
 }
 
-/// The object that `json` is, if it is one, and its fingerprint.
+/// The object in `json`, if it is one, and its fingerprint.
 fn document(json: &[u8]) -> Option<(Value, Vec<u8>)> {
     if json.len() > MAX_BODY_BYTES {
         return None;
@@ -65,10 +66,10 @@ fn document(json: &[u8]) -> Option<(Value, Vec<u8>)> {
         !values.into_iter().any(has_double)
     })?;
     if members.names().count() != object.len() {
-        // A name stands there twice, which is refused in the end.
+        // A repeated name, which is rejected later.
         return None;
     }
-    // As they are written: a number that is printed need not be read as itself.
+    // The numbers as written: parsing a printed number need not return the same number.
     let written: BTreeMap<String, &RawValue> = serde_json::from_slice(json).expect("an object");
     for is_backwards in [false, true] {
         let mut members: Vec<_> = written
@@ -98,7 +99,7 @@ fn document(json: &[u8]) -> Option<(Value, Vec<u8>)> {
     Some((Value::Object(object), of_json))
 }
 
-/// Whether a number is read as a double, which is another number than the one that is written.
+/// Whether a number is parsed as a double, which may differ from the written number.
 fn has_double(value: &Value) -> bool {
     match value {
         Value::Object(object) => object.values().any(has_double),
@@ -117,7 +118,7 @@ fn of(json: &str) -> Vec<u8> {
     fingerprint("create-cup", &Members::parse(json.as_bytes()).expect("an object"))
 }
 
-/// Text that two values share if and only if they are the same, written another way than by the code under test.
+/// Canonical text, equal for equal values; implemented independently of the code under test.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(object) => {

@@ -1,28 +1,28 @@
-//! Who calls, by everything that an event can say about it. docs/operations.md has the table.
+//! Identifies the caller from the event's request context. docs/operations.md has the table.
 //!
-//! Only `requestContext` is read, which API Gateway writes: a client chooses none of its members, and their values only as
-//! far as the authoriser lets it. The first kind that applies decides: an identity of an identity pool, an IAM principal,
-//! whom an authoriser let in, a client certificate, an API key.
+//! Only `requestContext` is used, which API Gateway writes: a client cannot choose its members, and their
+//! values only as far as the authoriser allows. The first kind that applies wins: an identity of an identity
+//! pool, an IAM principal, the principal of an authoriser, a client certificate, an API key.
 
 use std::borrow::Cow;
 
 use super::json::{Document, Json, Object};
 use crate::http::{Caller, digest};
 
-/// Roles of IAM Identity Center. Everybody with the same permission set shares one, and its session is the person's user
-/// name, which AWS sets.
+/// Roles of IAM Identity Center. All users with the same permission set share one; AWS sets the session name
+/// to the user name.
 const IDENTITY_CENTER_ROLE: &str = "AWSReservedSSO_";
 
-/// The session name of all credentials of identity pools.
+/// The session name of all identity pool credentials.
 const IDENTITY_POOL_SESSION: &str = "CognitoIdentityCredentials";
 
-/// Members of an authoriser that do not describe the caller, or are read on their own.
+/// Members of an authoriser that do not describe the caller, or are read separately.
 const NOT_OF_THE_CALLER: [&str; 5] = ["integrationLatency", "scopes", "iam", "jwt", "lambda"];
 
-/// Where Lambda authorisers that give no `principalId` usually put the caller's name.
+/// Where Lambda authorisers without a `principalId` usually put the caller's name.
 const USUAL_NAMES: [&str; 4] = ["userId", "user_id", "user", "username"];
 
-/// The caller by the request context of an event, REST or HTTP; `None` for anonymous callers.
+/// The caller according to the request context of a REST or HTTP event; `None` if anonymous.
 pub(super) fn identify(context: &Object<'_>) -> Option<Caller> {
     let identity = context.object("identity");
     let authorizer = context.object("authorizer");
@@ -33,7 +33,7 @@ pub(super) fn identify(context: &Object<'_>) -> Option<Caller> {
         .or_else(|| labelled("api-key", &[Some(identity.get("apiKeyId").name()?)]))
 }
 
-/// An identity of an identity pool, guests included: they all share one role and one session name.
+/// An identity of an identity pool, or a guest: all of them share one role and one session name.
 fn pool_identity(identity: &Object<'_>, authorizer: &Object<'_>) -> Option<Caller> {
     let id = identity.get("cognitoIdentityId").name();
     let in_http = || authorizer.object("iam").object("cognitoIdentity").get("identityId").name();
@@ -47,7 +47,7 @@ fn iam_principal(identity: &Object<'_>, iam: &Object<'_>) -> Option<Caller> {
     };
     let Some(arn) = any(&[(identity, "userArn"), (iam, "userArn")]).filter(|arn| arn.starts_with("arn:"))
     else {
-        // A service's principal has no ARN.
+        // An AWS service as the principal has no ARN.
         let names = [
             (identity, "userArn"),
             (iam, "userArn"),
@@ -64,26 +64,27 @@ fn iam_principal(identity: &Object<'_>, iam: &Object<'_>) -> Option<Caller> {
         return Some(Caller::of_arn(&arn, &arn));
     }
     if session == IDENTITY_POOL_SESSION {
-        // The event does not tell the identity (function URLs never do). The credentials belong to one caller; the role
-        // belongs to all of them.
+        // The event does not contain the identity (function URLs never do). The credentials belong to one
+        // caller, the role to all of them.
         let access_key = any(&[(identity, "accessKey"), (iam, "accessKey")]);
         return Some(Caller::of_kind("credentials", &[Some(&arn), access_key.as_deref()], &arn));
     }
     Some(Caller::of_arn(&arn, role))
 }
 
-/// The ARN of an assumed role without its session, and the session.
+/// The ARN of an assumed role without its session name, and the session name.
 fn assumed_role(arn: &str) -> Option<(&str, &str)> {
     // arn:partition:service:region:account:resource
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, resource) = (parts.next()?, parts.nth(2)?);
     let is_session = service == "sts" && resource.starts_with("assumed-role/");
     let (role, session) = arn.rsplit_once('/').filter(|_| is_session)?;
-    // `assumed-role/store` has no session.
+    // `assumed-role/store` has no session name.
     Some(if role.ends_with(":assumed-role") { (arn, "") } else { (role, session) })
 }
 
-/// The caller that an authoriser let in: the bearer of a token, a principal, or one that only its context describes.
+/// The caller that an authoriser accepted: a token's bearer, a principal, or one that only its context
+/// describes.
 fn authorised(authorizer: &Object<'_>) -> Option<Caller> {
     let jwt = authorizer.object("jwt").object("claims");
     if let Some(bearer) = subject(&jwt).or_else(|| client(&jwt)) {
@@ -93,7 +94,7 @@ fn authorised(authorizer: &Object<'_>) -> Option<Caller> {
     let context = if lambda.has_members() { &lambda } else { authorizer };
 
     let claims = context.get("claims");
-    // The context of a Lambda authoriser cannot hold objects, so that claims are JSON in a text.
+    // The context of a Lambda authoriser cannot contain objects, so claims are JSON in a string.
     let text = claims.text();
     let document = text.as_deref().and_then(Document::parse);
     let claims = document.as_ref().map_or(claims, Document::value).object();
@@ -102,25 +103,25 @@ fn authorised(authorizer: &Object<'_>) -> Option<Caller> {
         let bearer = subject.or_else(|| client(&claims));
         return bearer.map(Bearer::into_caller).or_else(|| described(context));
     };
-    // Some authorisers give everybody the same principal, and only the claims tell them apart.
+    // Some authorisers give every caller the same principal, and only the claims differ.
     let (issuer, subject) = subject.map_or((None, None), |bearer| (bearer.issuer, Some(bearer.name)));
     let subject = subject.filter(|subject| issuer.is_some() || *subject != principal);
     labelled("authorizer", &[Some(principal), issuer, subject])
 }
 
-/// The one that a token was issued to.
+/// The party that a token was issued to.
 struct Bearer<'a> {
     kind: &'static str,
     issuer: Option<Cow<'a, str>>,
     name: Cow<'a, str>,
 }
 
-/// A subject, whose name is unique for its issuer only.
+/// The token's subject, which is only unique per issuer.
 fn subject<'a>(claims: &Object<'a>) -> Option<Bearer<'a>> {
     Some(Bearer { kind: "token", issuer: claims.get("iss").name(), name: claims.get("sub").name()? })
 }
 
-/// A client with a token of its own.
+/// A client with its own token (client credentials).
 fn client<'a>(claims: &Object<'a>) -> Option<Bearer<'a>> {
     Some(Bearer { kind: "client", issuer: claims.get("iss").name(), name: claims.get("client_id").name()? })
 }
@@ -132,8 +133,8 @@ impl Bearer<'_> {
     }
 }
 
-/// A caller that `context` describes without naming a principal: any of its members may tell two callers apart. They may
-/// be secrets, so that only a hash of them is kept.
+/// A caller that `context` describes without a principal: any of its members may distinguish two callers.
+/// Only a hash is kept, because they may be secrets.
 fn described(context: &Object<'_>) -> Option<Caller> {
     let says_something = |(name, value): &(Cow<'_, str>, Json<'_>)| {
         !NOT_OF_THE_CALLER.contains(&&**name) && !["null", "\"\"", "{}", "[]"].contains(&value.as_written())
@@ -150,7 +151,7 @@ fn described(context: &Object<'_>) -> Option<Caller> {
     Some(Caller::of_kind("context", &[Some(&digest)], &words("authorizer", &[Some(&name)])))
 }
 
-/// The subject of a client certificate: unlike the serial number, it stays when the certificate is renewed.
+/// The subject of a client certificate: unlike the serial number, it survives a renewal.
 fn certificate(identity: &Object<'_>, authentication: &Object<'_>) -> Option<Caller> {
     let certificates = [identity.object("clientCert"), authentication.object("clientCert")];
     let certificate = certificates.iter().find(|certificate| certificate.has_members())?;
@@ -158,13 +159,13 @@ fn certificate(identity: &Object<'_>, authentication: &Object<'_>) -> Option<Cal
     labelled("certificate", &[certificate.get("issuerDN").name(), Some(subject)])
 }
 
-/// The caller of this `kind` with these `names`, which are also its identity; `None` without any name.
+/// The caller of this `kind` with these `names`, which also form its identity; `None` without any name.
 fn labelled(kind: &str, names: &[Option<Cow<'_, str>>]) -> Option<Caller> {
     let names: Vec<_> = names.iter().map(Option::as_deref).collect();
     names.iter().any(Option::is_some).then(|| Caller::of_kind(kind, &names, &words(kind, &names)))
 }
 
-/// `kind` and `names` in one line. The kind comes first, so that no name can be mistaken for an ARN.
+/// `kind` and `names` on one line. The kind comes first, so that no name can be mistaken for an ARN.
 fn words(kind: &str, names: &[Option<&str>]) -> String {
     [Some(kind)].iter().chain(names).flatten().copied().collect::<Vec<_>>().join(" ")
 }
@@ -177,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Callers, each with events that are all its own. tests/contract/callers.rs sends them to a function.
+    /// Callers, each with its own events. tests/contract/callers.rs sends them to a function.
     const CALLERS: &str = include_str!("../../../../tests/contract/callers.json");
 
     fn caller_of(context: &str) -> Option<Caller> {

@@ -1,6 +1,6 @@
-//! What holds for every event, whoever wrote it.
+//! Fuzz target: invariants of every parsed event.
 
-#![expect(clippy::expect_used, reason = "a target says by a panic what does not hold")]
+#![expect(clippy::expect_used, reason = "a fuzz target reports a violation by a panic")]
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use url::form_urlencoded;
 use super::{Event, Version};
 use crate::http::{Gateway, Request};
 
-/// Reads `bytes` as an event. One that is accepted says what its members say, and the same again once it was written
-/// as an event from what was read of it.
+/// Parses `bytes` as an event. An accepted event must match its members, and must survive a round trip:
+/// serialised as an event and parsed again.
 pub fn event(bytes: &[u8]) -> &'static str {
     let Ok(json) = std::str::from_utf8(bytes) else { return "not text" };
     let Ok(Event { request, version, .. }) = Event::parse(json, "f") else { return "refused" };
@@ -30,14 +30,14 @@ pub fn event(bytes: &[u8]) -> &'static str {
         assert!(!identity.is_empty() && !identity.contains(char::is_control), "{identity:?}");
         assert_eq!(key.starts_with("arn:"), !key.starts_with('['), "{key:?}");
     }
-    // Values have no repeated members, which leaves one meaning.
+    // A `Value` has no repeated members, which leaves one meaning.
     if let Ok(value) = serde_json::from_str::<Value>(json) {
         let caller = |event: &Value| {
             let Event { request, .. } = Event::parse(&event.to_string(), "f").expect("an event");
             request.gateway().caller.clone()
         };
         let context = json!({"httpMethod": "GET", "requestContext": value["requestContext"]});
-        assert_eq!(caller(&value), caller(&context), "only the context says who calls");
+        assert_eq!(caller(&value), caller(&context), "only the context identifies the caller");
         if version == Version::Rest {
             assert_eq!(Seen::parse(&value.to_string(), version), Seen::in_rest_event(&value), "{value}");
         }
@@ -48,7 +48,7 @@ pub fn event(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// What of a request an operation can see, but for who sent it.
+/// The parts of a request that an operation can see, without the caller.
 #[derive(Debug, PartialEq)]
 struct Seen {
     method: Method,
@@ -61,7 +61,7 @@ impl Seen {
     fn of(request: &Request) -> Self {
         let mut gateway = request.gateway().clone();
         gateway.caller = None;
-        // Where there is one value for each name, order means nothing.
+        // Path parameters are unique, so their order is irrelevant.
         gateway.path_parameters.sort();
         Self {
             method: request.method().clone(),
@@ -77,7 +77,7 @@ impl Seen {
         Self::of(&request)
     }
 
-    /// What the members of a REST event say, read one by one.
+    /// The parts of a REST event, read member by member.
     fn in_rest_event(event: &Value) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let texts = |value: &Value| match value {
@@ -143,7 +143,7 @@ impl Seen {
 
     fn to_rest_event(&self) -> String {
         let gateway = &self.gateway;
-        // By hand, since a query may repeat a name and then go back to it.
+        // Written by hand, because the values of a repeated name need not be adjacent in a query.
         let query: Vec<_> =
             gateway.query.iter().map(|(name, value)| format!("{}:[{}]", json!(name), json!(value))).collect();
         let event = json!({
@@ -165,7 +165,7 @@ impl Seen {
         )
     }
 
-    /// The members of the path parameters' object, written by hand, since a name may be repeated.
+    /// The members of the path parameters' object, written by hand because a name may be repeated.
     fn path_parameters(&self) -> String {
         let parameters = self.gateway.path_parameters.iter();
         let members: Vec<_> =

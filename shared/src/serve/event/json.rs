@@ -1,5 +1,5 @@
-//! JSON that is read leniently: each value is looked into when it is asked for, and counts as absent where it is of
-//! another kind than the one asked for. So no member can be in the way of a reader that does not need it.
+//! Lenient JSON: a value is only examined when it is used, and counts as absent if it has another type than
+//! requested. So an unexpected member cannot fail code that does not use it.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,29 +10,29 @@ use serde::{
 
 use super::scan::{self, Kind, Node};
 
-/// A text that is JSON.
+/// A parsed JSON text.
 pub(super) struct Document<'a> {
     json: &'a str,
     nodes: Vec<Node>,
 }
 
 impl<'a> Document<'a> {
-    /// The document that `json` is, if it is one.
+    /// Parses `json`; `None` if it is malformed.
     pub(super) fn parse(json: &'a str) -> Option<Self> {
         Some(Self { json, nodes: scan::nodes(json)? })
     }
 
-    /// Its one value.
+    /// The top-level value.
     pub(super) fn value(&self) -> Json<'_> {
         Json { json: self.json, nodes: &self.nodes }
     }
 }
 
-/// A value; nothing if there is none.
+/// A JSON value, or nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Json<'a> {
     json: &'a str,
-    /// The value, then what is in it.
+    /// The node of the value, followed by the nodes of its contents.
     nodes: &'a [Node],
 }
 
@@ -41,19 +41,20 @@ impl<'a> Json<'a> {
         self.nodes.first().map(|node| node.kind)
     }
 
-    /// The text, borrowed unless it has escape sequences. What cannot be a `str`, an unpaired surrogate, is replaced.
+    /// The string, borrowed unless it has escape sequences. Unpaired surrogates, which a `str` cannot
+    /// contain, are replaced.
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
         self.nodes.first()?.text(self.json)
     }
 
-    /// The text unless it is blank, or the number with all of its digits.
+    /// The string unless it is blank, or the digits of a number as written.
     pub(super) fn name(self) -> Option<Cow<'a, str>> {
         let is_number = self.kind() == Some(Kind::Number);
         let name = if is_number { Some(Cow::Borrowed(self.as_written())) } else { self.text() };
         name.filter(|name| !name.trim().is_empty())
     }
 
-    /// The texts of a list, or the text alone.
+    /// The strings of a list, or a single string.
     pub(super) fn texts(self) -> impl Iterator<Item = Cow<'a, str>> {
         let values = match self.kind() {
             Some(Kind::List) => Values { json: self.json, rest: self.nodes.get(1..).unwrap_or_default() },
@@ -62,7 +63,7 @@ impl<'a> Json<'a> {
         values.filter_map(Json::text)
     }
 
-    /// The object, empty unless it is one.
+    /// The object; empty if the value is not one.
     pub(super) fn object(self) -> Object<'a> {
         let members = match self.kind() {
             Some(Kind::Object) => self.nodes.get(1..).unwrap_or_default(),
@@ -71,13 +72,13 @@ impl<'a> Json<'a> {
         Object(Values { json: self.json, rest: members })
     }
 
-    /// The value as it is written.
+    /// The value as written.
     pub(super) fn as_written(self) -> &'a str {
         self.nodes.first().map_or("", |node| node.of(self.json))
     }
 }
 
-/// Values that stand one after the other.
+/// Consecutive values.
 #[derive(Debug, Clone, Copy, Default)]
 struct Values<'a> {
     json: &'a str,
@@ -94,12 +95,12 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
-/// An object: the names and the values of its members, in order.
+/// The members of an object, in order.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Object<'a>(Values<'a>);
 
 impl<'a> Object<'a> {
-    /// The value of a member; of repeated ones the last.
+    /// The value of a member; the last one if the name is repeated.
     pub(super) fn get(&self, name: &str) -> Json<'a> {
         let Values { json, rest: nodes } = self.0;
         let mut found = Json::default();
@@ -114,7 +115,7 @@ impl<'a> Object<'a> {
         found
     }
 
-    /// The object that is the value of a member, empty unless it is one.
+    /// The object in a member; empty if it is not one.
     pub(super) fn object(&self, name: &str) -> Self {
         self.get(name).object()
     }
@@ -123,7 +124,7 @@ impl<'a> Object<'a> {
         !self.0.rest.is_empty()
     }
 
-    /// Names and values.
+    /// The members' names and values.
     pub(super) fn members(&self) -> impl Iterator<Item = (Cow<'a, str>, Json<'a>)> + use<'a> {
         let mut values = self.0;
         std::iter::from_fn(move || Some((values.next()?.text()?, values.next()?)))
@@ -140,10 +141,10 @@ impl Node {
         }
     }
 
-    /// Whether it is the text `text`.
+    /// Whether this is the string `text`.
     fn is_text(&self, json: &str, text: &str) -> bool {
         match self.kind {
-            // Most differ in length.
+            // Most names differ in length.
             Kind::Plain => self.bytes() == text.len() + 2 && self.of(json).get(1..=text.len()) == Some(text),
             Kind::Escaped => self.text(json).is_some_and(|own| own == text),
             _ => false,
@@ -151,7 +152,8 @@ impl Node {
     }
 }
 
-/// Text that is read as bytes, which may have unpaired surrogates: as text, one of them would condemn the whole object.
+/// A string deserialised from bytes, because it may contain unpaired surrogates, for which serde_json would
+/// reject the whole object.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

@@ -1,64 +1,65 @@
-//! A JSON text (RFC 8259) taken apart in one pass: what its values are, and where each begins and ends. It accepts what
-//! `serde_json` accepts as a `RawValue`, whatever the depth, and takes a fraction of the instructions: most of an event of
-//! API Gateway is of no interest to a request.
+//! Splits a JSON text (RFC 8259) into values in one pass: their types and where they start and end. It
+//! accepts what `serde_json` accepts as a `RawValue`, at any depth, with a fraction of the instructions: a
+//! request uses only a small part of an API Gateway event.
 
-/// A value of a text.
+/// A value in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     start: u32,
     end: u32,
-    /// How many nodes it has with all that is in it. While a container is open: where the node is that it is in.
+    /// The number of nodes of the value and its contents. For an open container: the index of the enclosing
+    /// container.
     size: u32,
     pub(super) kind: Kind,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A text without escape sequences, with its quotes.
+    /// A string without escape sequences.
     Plain,
-    /// Another text.
+    /// A string with escape sequences.
     Escaped,
     Number,
     /// `null`, `true` or `false`.
     Literal,
     List,
-    /// Its nodes are names and values in turn.
+    /// Names and values alternate.
     Object,
 }
 
-/// More than any event of API Gateway has, and 16 MB.
+/// More nodes than any API Gateway event has; they take 16 MB.
 const MAX_NODES: usize = 1 << 20;
 
-/// No container is open.
+/// No open container.
 const NONE: u32 = u32::MAX;
 
-/// One byte in each of eight.
+/// The value 1 in each of eight bytes.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
-/// The highest bit of each of eight bytes.
+/// The highest bit in each of eight bytes.
 const HIGH: u64 = ONES << 7;
 
 impl Node {
-    /// The value as it is written in `json`, the text that it is a value of.
+    /// The value as written in `json`, the text that was scanned.
     pub(super) fn of<'a>(&self, json: &'a str) -> &'a str {
         json.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// How many bytes it has as it is written.
+    /// The length of the value as written, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
 
-    /// How many nodes it is, with all that is in it.
+    /// The number of nodes of the value and its contents.
     pub(super) fn len(&self) -> usize {
         self.size as usize
     }
 }
 
-/// The values of `json`: a container before what is in it. `None` unless it is one value with nothing but white space
-/// around it.
+/// The values in `json`, each container before its contents. `None` unless `json` is a single value with
+/// optional white space around it.
 pub(super) fn nodes(json: &str) -> Option<Vec<Node>> {
-    // Positions are kept in 32 bits.
+    // Positions are stored in 32 bits.
     u32::try_from(json.len()).ok()?;
     let mut scanner = Scanner { bytes: json.as_bytes(), at: 0, nodes: Vec::with_capacity(160), open: NONE };
     scanner.document()?;
@@ -69,14 +70,14 @@ struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     nodes: Vec<Node>,
-    /// The innermost container that has not ended.
+    /// The index of the innermost open container.
     open: u32,
 }
 
 impl Scanner<'_> {
     fn document(&mut self) -> Option<()> {
         loop {
-            // A value begins.
+            // The start of a value.
             let first = self.next_visible()?;
             let start = self.at - 1;
             match first {
@@ -104,7 +105,7 @@ impl Scanner<'_> {
                 b'-' | b'0'..=b'9' => self.number(start, first)?,
                 _ => return None,
             }
-            // A value has ended: what is it in, and is there another one?
+            // The end of a value: close containers or continue with the next value.
             loop {
                 let Some(container) = self.nodes.get(self.open as usize) else {
                     return self.next_visible().is_none().then_some(());
@@ -133,7 +134,7 @@ impl Scanner<'_> {
         Some(byte)
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn next_visible(&mut self) -> Option<u8> {
         loop {
             let byte = self.next()?;
@@ -158,7 +159,7 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Ends the innermost container.
+    /// Closes the innermost container.
     fn end(&mut self) {
         let (length, end) = (self.nodes.len() as u32, self.at as u32);
         if let Some(container) = self.nodes.get_mut(self.open as usize) {
@@ -169,7 +170,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The name of a member, and its colon.
+    /// The name of a member with its colon.
     fn name(&mut self) -> Option<()> {
         if self.next_visible()? != b'"' {
             return None;
@@ -178,11 +179,11 @@ impl Scanner<'_> {
         (self.next_visible()? == b':').then_some(())
     }
 
-    /// The rest of the string that began at `start`.
+    /// The rest of the string that starts at `start`.
     fn string(&mut self, start: usize) -> Option<()> {
         let mut kind = Kind::Plain;
         loop {
-            // Eight bytes at once, while none of them ends the string, begins an escape sequence or is a control character.
+            // Eight bytes at a time, while none of them is a quote, a backslash or a control character.
             while let Some(eight) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
                 let eight = u64::from_le_bytes(*eight);
                 let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
@@ -191,7 +192,7 @@ impl Scanner<'_> {
                     | (eight.wrapping_sub(ONES * 0x20) & !eight))
                     & HIGH;
                 if special != 0 {
-                    // The lowest is always right; a borrow can only spoil those above it.
+                    // The lowest match is always right: a borrow only affects the bytes above it.
                     self.at += special.trailing_zeros() as usize / 8;
                     break;
                 }
@@ -258,7 +259,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// At least one.
+    /// One or more digits.
     fn digits(&mut self) -> Option<()> {
         self.next().filter(u8::is_ascii_digit)?;
         self.any_digits();
@@ -277,7 +278,7 @@ mod tests {
         nodes(json).is_some()
     }
 
-    /// Texts that are JSON, or nearly.
+    /// Valid or nearly valid JSON texts.
     fn nearly_json() -> impl Strategy<Value = String> {
         let token = prop::sample::select(vec![
             "{",

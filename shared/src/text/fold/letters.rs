@@ -1,10 +1,11 @@
-//! Letters that Unicode does not decompose, and the letters that people without such a keyboard write for them.
+//! Letters that Unicode does not decompose, and the letters that people without a suitable keyboard type
+//! instead.
 
-/// What is searched for in place of the letter `c`, which is decomposed and case-folded; `None` if it is the letter itself.
+/// The replacement for the decomposed and case-folded letter `c`; `None` if it stays.
 pub(super) fn spelled(c: char) -> Option<&'static str> {
     Some(match c {
         ..='\u{7f}' => return None,
-        // Latin: what the rules of PostgreSQL's `unaccent` have besides the decompositions of Unicode.
+        // Latin: the rules of PostgreSQL's `unaccent` beyond Unicode's decompositions.
         'ᴀ' | 'ᶏ' | 'ⱥ' => "a",
         'ꜳ' => "aa",
         'æ' | 'ᴁ' => "ae",
@@ -53,8 +54,8 @@ pub(super) fn spelled(c: char) -> Option<&'static str> {
         'ᶍ' => "x",
         'ƴ' | 'ɏ' | 'ʏ' | 'ỿ' => "y",
         'ƶ' | 'ȥ' | 'ɀ' | 'ʐ' | 'ʑ' | 'ᴢ' | 'ᵶ' | 'ᶎ' | 'ⱬ' => "z",
-        // Arabic: alef maksura and the yeh and keheh of Persian and Urdu, as keyboards exchange them; teh marbuta, which
-        // sounds and is often written like heh; alef wasla.
+        // Arabic: alef maksura and the yeh and keheh of Persian and Urdu, which keyboards interchange; teh
+        // marbuta, which sounds like heh and is often written as heh; alef wasla.
         '\u{649}' | '\u{6cc}' => "\u{64a}",
         '\u{6a9}' => "\u{643}",
         '\u{629}' => "\u{647}",

@@ -19,7 +19,7 @@ fn nfkc_casefold(text: &str) -> String {
     casefold_decomposed(text.chars()).nfc().collect()
 }
 
-/// The characters of all planes that have some.
+/// The characters of all planes that contain any.
 fn characters() -> impl Iterator<Item = char> {
     ('\0'..='\u{3ffff}').chain('\u{e0000}'..='\u{e0fff}')
 }
@@ -38,7 +38,7 @@ fn code_point(hexadecimal: &str) -> u32 {
     u32::from_str_radix(hexadecimal, 16).unwrap()
 }
 
-/// The text that a field spells as code points.
+/// The text of a field of code points.
 fn text(field: &str) -> String {
     field.split_whitespace().map(|it| char::from_u32(code_point(it)).unwrap()).collect()
 }
@@ -85,8 +85,8 @@ fn each_code_point_has_the_nfkc_casefold_of_unicode() {
     }
 }
 
-/// Whether `c` has a mapping in Unicode 18, of which the data of the crates is, and is not assigned in 17, of which the
-/// files are: letters of Armenian, Latin and kana, mostly of phonetic notations.
+/// Whether `c` has a mapping since Unicode 18, the version of the crates' data, but is unassigned in version
+/// 17, that of the files: letters of Armenian, Latin and kana, mostly for phonetic notation.
 fn is_mapped_since_unicode_18(c: char) -> bool {
     let even = u32::from(c).is_multiple_of(2);
     match c {
@@ -107,7 +107,7 @@ fn is_mapped_since_unicode_18(c: char) -> bool {
 
 #[test]
 fn letters_are_spelled_as_by_unaccent_of_postgresql() {
-    // What `unaccent` says of these is not what Unicode says.
+    // For these, `unaccent` and Unicode disagree.
     const NOT: [(&str, &str); 5] = [
         ("Ŀŀ", "NFKC makes two characters of it, the letter and a middle dot"),
         ("ẚ", "NFKC makes two characters of it, the letter and a half ring"),
@@ -118,7 +118,7 @@ fn letters_are_spelled_as_by_unaccent_of_postgresql() {
     let mut count = 0;
     for line in UNACCENT.lines().filter(|line| !line.starts_with('#')) {
         let (source, target) = line.split_once('\t').unwrap();
-        // A replacement in quotation marks has each of its own twice.
+        // In a quoted replacement, quotation marks are doubled.
         let target = match target.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
             Some(quoted) => quoted.replace("\"\"", "\""),
             None => target.to_owned(),
@@ -131,7 +131,7 @@ fn letters_are_spelled_as_by_unaccent_of_postgresql() {
     assert_eq!(count, 1119);
 }
 
-/// The marks that are dropped, by the properties of Unicode.
+/// The dropped marks, by their Unicode properties.
 #[test]
 fn accents_are_the_marks_of_scripts_that_have_accents() {
     let scripts =
@@ -352,8 +352,9 @@ fn a_folded_text_has_at_most_300_characters_and_fits_an_index() {
     }
 }
 
-/// Keys of one version are compared with terms of the same: each must fold as when the keys were made. Where this fails,
-/// raise [`FOLDING`], keep the former function beside the new one if it can be kept, and say so to those who deploy.
+/// Search keys of one version are compared with terms of the same version, so the folding of a version must
+/// not change. If this fails, increment [`FOLDING`], keep the previous function next to the new one if
+/// possible, and tell those who deploy.
 #[test]
 fn no_code_point_folds_otherwise_than_when_version_2_was_made() {
     let mut hash = Sha256::new();
@@ -395,8 +396,8 @@ fn version_1_folds_width_case_and_accents_but_not_kana_marks() {
     }
 }
 
-/// Any text, of all of Unicode or of characters that meet in what folding does: kana and marks, jamo, letters with
-/// several marks, ignorable characters, spaces.
+/// Any text: of all of Unicode, or of characters that interact in folding, such as kana and marks, jamo,
+/// letters with several marks, ignorable characters, spaces.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[\u{0}-\u{10ffff}]{0,40}",
@@ -431,7 +432,7 @@ proptest! {
 
     #[test]
     fn the_case_of_a_text_does_not_matter(text in any_text()) {
-        // The iota subscript is the last of the marks; as a letter, it is before them.
+        // As the iota subscript, it is the last mark; as a letter, it precedes them.
         let text: String = text.nfd().filter(|c| *c != '\u{345}').collect();
         prop_assert_eq!(fold(&text.to_uppercase()), fold(&text));
         prop_assert_eq!(fold(&text.to_lowercase()), fold(&text));
@@ -442,7 +443,7 @@ proptest! {
         prop_assert_eq!(fold(&text), fold_unicode(&text));
     }
 
-    /// Who searches for a part of a name finds it.
+    /// A search for a part of a name finds the name.
     #[test]
     fn a_part_of_a_folded_text_folds_to_a_part_of_it(text in any_text(), ends in (0usize..40, 0usize..40)) {
         let folded = fold(&text);
