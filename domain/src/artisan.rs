@@ -1,4 +1,4 @@
-//! Artisans.
+//! The resource artisan.
 
 use serde_json::{Value, json};
 use shared::{
@@ -31,10 +31,10 @@ resource! {
     }
 }
 
-/// The body that creates or replaces an artisan.
+/// The body of a request that creates or replaces an artisan.
 pub type NewArtisan = contract::New<Artisan>;
 
-/// The body that changes an artisan.
+/// The body of a request that patches an artisan.
 pub type ArtisanPatch = contract::Patch<Artisan>;
 
 impl Resource for Artisan {

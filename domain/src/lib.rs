@@ -1,5 +1,5 @@
-//! What the catalogue is about: its resources, each described once. Everything else follows from these descriptions, as
-//! [`shared::resource`] says.
+//! The resources of the catalogue, each described once. Everything else is derived from these descriptions;
+//! see [`shared::resource`].
 
 #![warn(missing_docs)]
 
@@ -10,13 +10,13 @@ use artisan::Artisan;
 use product::Product;
 use shared::resource::Resource;
 
-/// Does the same with every resource.
+/// Visits every resource with its type.
 pub trait Visitor {
-    /// Does it with `T`.
+    /// Visits the resource `T`.
     fn visit<T: Resource>(&mut self);
 }
 
-/// Shows `visitor` every resource.
+/// Calls `visitor` for every resource.
 pub fn visit(visitor: &mut impl Visitor) {
     visitor.visit::<Artisan>();
     visitor.visit::<Product>();

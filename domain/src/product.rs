@@ -1,4 +1,4 @@
-//! Products.
+//! The resource product.
 
 mod currency;
 
@@ -33,22 +33,22 @@ resource! {
         id: ProductId,
         /// The artisan who makes it.
         artisan_id: Option<ArtisanId>,
-        /// Its name.
+        /// The product's name.
         name: ProductName => search_key: text::fold,
-        /// Its description.
+        /// A description of the product.
         description: Description = Default::default(),
-        /// Its price in the currency's minor unit: yen, cents. However it is written, it is the integer that it is: `100`,
-        /// `100.0` and `1e2` are the same.
+        /// The price in the currency's minor unit, such as yen or cents. An integer, however it is written:
+        /// `100`, `100.0` and `1e2` are the same.
         price: Price,
-        /// The price's currency.
+        /// The currency of the price.
         currency: Currency = Default::default(),
     }
 }
 
-/// The body that creates or replaces a product.
+/// The body of a request that creates or replaces a product.
 pub type NewProduct = contract::New<Product>;
 
-/// The body that changes a product.
+/// The body of a request that patches a product.
 pub type ProductPatch = contract::Patch<Product>;
 
 impl Resource for Product {

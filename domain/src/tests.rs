@@ -1,4 +1,4 @@
-//! What holds for every resource.
+//! Tests of every resource.
 
 use proptest::{
     prelude::*,
@@ -50,7 +50,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A patch of a resource with these members, now and then with values of the example.
+/// A patch of a resource with these fields, now and then with values of the example.
 fn patch_document(writable: Vec<&'static str>, example: Value) -> impl Strategy<Value = Value> {
     let name = prop_oneof![
         8 => prop::sample::select(writable).prop_map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Without this, a migration that is added reaches no binary that is built already: the macro reads the folder unseen.
+//! Rebuilds the crate when a migration is added: Cargo does not know that the macro reads the folder.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../migrations");

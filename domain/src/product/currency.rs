@@ -1,4 +1,4 @@
-//! Currencies of prices.
+//! The currency of a price.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use shared::{
 };
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType};
 
-/// A currency: an ISO 4217 code, JPY by default. A row may have one that ISO 4217 no longer has.
+/// A currency: an ISO 4217 code, JPY by default. A stored code may have been withdrawn from ISO 4217 since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Currency(String);
@@ -46,7 +46,7 @@ impl Member for Currency {
         let known = iso_currency::Currency::from_str(code).is_ok_and(|currency| currency.code() == code);
         known
             .then(|| Self(code.to_owned()))
-            .ok_or_else(|| "must be a currency code of ISO 4217, such as JPY".to_owned())
+            .ok_or_else(|| "must be an ISO 4217 currency code, such as JPY".to_owned())
     }
 
     fn accepted() -> RefOr<Schema> {
@@ -57,14 +57,14 @@ impl Member for Currency {
         ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::String))
             .enum_values(Some(codes))
-            .description(Some("A code of ISO 4217."))
+            .description(Some("An ISO 4217 currency code."))
             .build()
             .into()
     }
 
     fn answered() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-        text.pattern(Some("^[A-Z]{3}$")).description(Some("A code of ISO 4217.")).into()
+        text.pattern(Some("^[A-Z]{3}$")).description(Some("An ISO 4217 currency code.")).into()
     }
 
     fn component() -> Option<&'static str> {

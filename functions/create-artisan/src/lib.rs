@@ -1,4 +1,4 @@
-//! `POST /v1/artisans`: a new artisan.
+//! `POST /v1/artisans`: creates an artisan.
 
 use domain::artisan::{Artisan, NewArtisan};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "createArtisan",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Create an artisan
 ///
-/// Both names are needed.
+/// Both names are required.
 #[utoipa::path(
     post,
     path = OPERATION.routes[0].path,

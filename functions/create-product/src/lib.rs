@@ -1,4 +1,4 @@
-//! `POST /v1/products`: a new product.
+//! `POST /v1/products`: creates a product.
 
 use domain::product::{NewProduct, Product};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "createProduct",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Create a product
 ///
-/// A name and a price are enough.
+/// Only the name and the price are required.
 #[utoipa::path(
     post,
     path = OPERATION.routes[0].path,

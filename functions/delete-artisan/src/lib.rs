@@ -1,4 +1,4 @@
-//! `DELETE /v1/artisans/{id}`: one artisan less.
+//! `DELETE /v1/artisans/{id}`: deletes an artisan.
 
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "deleteArtisan",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Delete an artisan
 ///
-/// Only one who has no products: 409 else.
+/// Fails with 409 while the artisan has products.
 #[utoipa::path(
     delete,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `DELETE /v1/products/{id}`: one product less.
+//! `DELETE /v1/products/{id}`: deletes a product.
 
 use domain::product::{Product, ProductId};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "deleteProduct",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Delete a product
 ///
-/// It is gone at once; its id is never used again.
+/// The deletion is immediate, and the id is never reused.
 #[utoipa::path(
     delete,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /v1/artisans/{id}`: one artisan.
+//! `GET /v1/artisans/{id}`: returns an artisan.
 
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
@@ -7,7 +7,7 @@ use shared::{
     contract::{BadRequest, NotFound, Read, Revalidation},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getArtisan",
@@ -18,7 +18,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Get an artisan
 ///
-/// One artisan by their id.
+/// Returns an artisan by id.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /health`: whether the service can answer requests.
+//! `GET /health`: whether the service can serve requests.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use shared::{
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getHealth",
@@ -22,12 +22,12 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(get_health(app, request)),
 };
 
-/// A database that takes longer is of no use to anybody.
+/// Longest wait for the database: a slower one cannot serve requests anyway.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the service works
+/// Check the health of the service
 ///
-/// 200 if requests can be answered, 503 if not, each with what was checked.
+/// 200 if requests can be served, 503 if not, each with the results of the checks.
 #[utoipa::path(get, path = OPERATION.routes[0].path, responses(Checked, BadRequest))]
 pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let ((database, answered), cache) = tokio::join!(
@@ -43,7 +43,8 @@ pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     let checks = Checks { database, cache };
     match answered {
         Ok(()) => {
-            // Every request is answered without a cache, only not as fast: no reason to take the service out of use.
+            // All requests work without a cache, only more slowly: no reason to take the service out of
+            // rotation.
             let status = if has_no_cache { Status::Degraded } else { Status::Ok };
             let reply = Reply::ok(&Health { status, checks });
             Ok(reply.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
@@ -52,7 +53,7 @@ pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
     }
 }
 
-/// What `work` comes to, and what that says of who does it.
+/// Runs `work` and returns its result, once as a check with its latency.
 async fn check<E>(work: impl Future<Output = Result<(), E>>) -> (Check, Result<(), E>) {
     let asked = Instant::now();
     let answered = work.await;
@@ -61,13 +62,13 @@ async fn check<E>(work: impl Future<Output = Result<(), E>>) -> (Check, Result<(
     (Check { status, latency_ms }, answered)
 }
 
-/// What the service says of itself.
+/// The health of the service.
 #[derive(Serialize, ToSchema)]
 #[schema(example = Self::example)]
 pub struct Health {
-    /// Whether requests are answered; if they are not, the answer is 503.
+    /// The overall status; if requests cannot be served, the response is 503 instead.
     status: Status,
-    /// What was checked.
+    /// The results of the checks.
     checks: Checks,
 }
 
@@ -77,43 +78,43 @@ impl Example for Health {
     }
 }
 
-/// Whether requests are answered.
+/// Whether requests can be served.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// All is well.
+    /// All checks have passed.
     Ok,
-    /// They are, only not as fast as with a cache.
+    /// Requests are served, but more slowly, because the cache is unavailable.
     Degraded,
 }
 
-/// What was checked.
+/// The results of the checks.
 #[derive(Serialize, ToSchema)]
 pub struct Checks {
     /// PostgreSQL.
     database: Check,
-    /// The cache, if there is one.
+    /// The cache, if one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cache: Option<Check>,
 }
 
-/// One check.
+/// The result of a check.
 #[derive(Serialize, ToSchema)]
 pub struct Check {
-    /// What it came to.
+    /// Whether the dependency answered.
     status: CheckStatus,
-    /// How long it took, in milliseconds.
+    /// The duration of the check, in milliseconds.
     #[schema(minimum = 0)]
     latency_ms: f64,
 }
 
-/// What a check came to.
+/// The status of a dependency.
 #[derive(PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
-    /// It works.
+    /// It answered.
     Ok,
-    /// It does not answer.
+    /// It did not answer, or with an error.
     Unavailable,
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, as it stands in the repository but for the server that it names.
+//! The OpenAPI document, as in the repository except for its server URL.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -7,7 +7,7 @@ use serde_json::{json, value::RawValue};
 
 const DOCUMENT: &str = include_str!("../../../api/openapi.json");
 
-/// What is before and after the list of servers.
+/// The document before and after the list of servers.
 static AROUND_SERVERS: LazyLock<Option<(&str, &str)>> = LazyLock::new(|| around_servers(DOCUMENT));
 
 #[derive(Deserialize)]
@@ -16,7 +16,8 @@ struct Document<'a> {
     servers: &'a RawValue,
 }
 
-/// The document for those who reach the API under the path `base`, which is empty or has no slash at its end.
+/// The document with `base` as its server URL: the path under which the client reached the API, without a
+/// trailing slash.
 pub(crate) fn served_from(base: &str) -> Cow<'static, str> {
     let Some((before, after)) = *AROUND_SERVERS else { return Cow::Borrowed(DOCUMENT) };
     let servers = json!([{"url": if base.is_empty() { "/" } else { base }}]);

@@ -1,23 +1,23 @@
-// Swagger UI on the contract that is beside this page. Calls are signed here, in the browser, with the access key that
-// the Authorize dialog was given; a reload forgets it.
+// Swagger UI for the contract next to this page. Calls are signed in the browser, with the access key entered in the
+// Authorize dialog, which is forgotten on reload.
 "use strict";
 (() => {
   const region = document.querySelector('meta[name="region"]').content;
 
-  // Below any stage or base path, with a slash at the end of this page's address or without.
+  // Relative to this page, below any stage or base path, with or without a trailing slash in the page's URL.
   const contract = new URL("openapi.json", location.origin + location.pathname.replace(/\/+$/, ""));
 
-  // ACCESS_KEY_ID:SECRET_ACCESS_KEY, or with :SESSION_TOKEN. Tokens and signatures have no colon, or have spaces.
+  // ACCESS_KEY_ID:SECRET_ACCESS_KEY, or with :SESSION_TOKEN. Tokens and signatures have no colon, or contain spaces.
   const ACCESS_KEY = /^\s*(\w+):([^\s:]+)(?::([^\s:]+))?\s*$/;
 
-  /** The request with a Signature Version 4 in the place of an access key; any other request as it is. */
+  /** Signs a request whose Authorization is an access key with Signature Version 4; other requests stay unchanged. */
   async function sign(request) {
     const found = ACCESS_KEY.exec(request.headers?.Authorization ?? "");
     if (!found) return request;
     const [, accessKeyId, secretAccessKey, sessionToken] = found;
     const { Authorization: _, ...headers } = request.headers;
-    // Browsers have cryptography on HTTPS and on this machine only.
-    if (!globalThis.crypto?.subtle) throw new Error("Calls can be signed on a page that came over HTTPS only.");
+    // Browsers provide Web Crypto only over HTTPS and on localhost.
+    if (!globalThis.crypto?.subtle) throw new Error("Calls can only be signed on a page that was loaded over HTTPS.");
     const signer = new aws4fetch.AwsV4Signer({
       method: request.method,
       url: request.url,
@@ -33,11 +33,11 @@
     return { ...request, url: signed.url.href, headers: Object.fromEntries(signed.headers) };
   }
 
-  // Browsers send no header in UTF-8: what would be sent is another text than the one that is signed.
+  // Browsers do not send headers in UTF-8, so the sent text would differ from the signed text.
   const encoded = (text) =>
     encodeURIComponent(text).replace(/['()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 
-  /** The request with a reason in ASCII: as an extended value of RFC 8187, if it has other characters. */
+  /** Encodes a reason with characters outside of ASCII as an extended value of RFC 8187. */
   function inAscii(request) {
     const isReason = ([name, value]) => name.toLowerCase() === "x-audit-reason" && /[^ -~]/.test(value);
     const [name, value] = Object.entries(request.headers ?? {}).find(isReason) ?? [];
@@ -46,8 +46,8 @@
   }
 
   /**
-   * Shows the examples of what may be left out, and leaves it out. Swagger UI would send them: every conditional request
-   * would fail, and every idempotent one be the same.
+   * Moves the examples of optional parameters into their descriptions. Swagger UI would send them: every conditional
+   * request would fail, and all idempotent requests would have the same key.
    */
   const onlyShowOptionalExamples = {
     statePlugins: {
@@ -75,7 +75,7 @@
     displayRequestDuration: true,
     tryItOutEnabled: true,
     persistAuthorization: false,
-    // It would ask a host elsewhere.
+    // The validator would send a request to another host.
     validatorUrl: null,
     requestInterceptor: (request) => sign(inAscii(request)),
     plugins: [onlyShowOptionalExamples],

@@ -1,5 +1,5 @@
-//! `GET /openapi.json` and `GET /docs`: the contract, for programs and for people. Open to everybody, for a browser that
-//! opens a page has no credentials.
+//! `GET /openapi.json` and `GET /docs`: the API contract, for programs and for people. Public, because a
+//! browser that opens a page has no credentials.
 
 mod contract;
 mod page;
@@ -12,7 +12,7 @@ use shared::{
     http::Validators,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getOpenApi",
@@ -31,23 +31,23 @@ async fn answer(app: &App, request: &Request) -> Result<Reply> {
     }
 }
 
-/// The contract of this API
+/// Get the API contract
 ///
-/// This document (OpenAPI 3.1), with the server that it was asked of.
+/// Returns this document (OpenAPI 3.1), with the requested server as its server URL.
 #[utoipa::path(get, path = OPERATION.routes[0].path, params(Revalidation), responses(ContractRead, BadRequest))]
 pub async fn get_openapi(_app: &App, request: &Request) -> Result<Reply> {
-    // Stage or base path, and the document's name.
+    // The stage or base path, and the document's name.
     let path = request.public_path();
     let (base, _) = path.rsplit_once('/').unwrap_or_default();
     let document = contract::served_from(base);
     let validators = Validators::of_document(document.as_bytes());
-    // There is a type of its own (application/vnd.oai.openapi+json), which browsers would not show.
+    // Its own media type, application/vnd.oai.openapi+json, would not be displayed by browsers.
     request.revalidate(&validators, Reply::document("application/json", document))
 }
 
-/// The contract as a page
+/// Get the documentation page
 ///
-/// A page to read the contract on and to try calls from.
+/// Returns an HTML page with the API contract, on which you can try out calls.
 #[utoipa::path(get, path = OPERATION.routes[1].path, params(Revalidation), responses(PageRead, BadRequest))]
 pub async fn get_docs(_app: &App, request: &Request) -> Result<Reply> {
     page::reply(request)

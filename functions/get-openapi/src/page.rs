@@ -1,4 +1,4 @@
-//! The page at `/docs`: one HTML document that holds all it needs, and asks no other host for anything.
+//! The page at `/docs`: a self-contained HTML document without requests to other hosts.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ const SIGNER: &str = include_str!("../assets/aws4fetch/aws4fetch.umd.js");
 const SCRIPT: &str = include_str!("docs.js");
 const STYLE: &str = include_str!("docs.css");
 
-/// Where the function runs unless it is told.
+/// The region if `AWS_REGION` is unset.
 const DEFAULT_REGION: &str = "us-east-1";
 
 static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(std::env::var("AWS_REGION").ok().as_deref()));
@@ -24,7 +24,7 @@ struct Page {
     policy: String,
 }
 
-/// The page, or 304.
+/// The response with the page, or 304.
 pub(crate) fn reply(request: &Request) -> Result<Reply> {
     let page = &*PAGE;
     let reply = Reply::document("text/html; charset=utf-8", page.html.as_str())
@@ -34,7 +34,7 @@ pub(crate) fn reply(request: &Request) -> Result<Reply> {
 }
 
 impl Page {
-    /// The page of an API in `region`, which calls are signed for.
+    /// The page of an API in `region`, for which calls are signed.
     fn new(region: Option<&str>) -> Self {
         let is_region = |name: &&str| {
             name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-0123456789".contains(&byte))
@@ -57,7 +57,7 @@ impl Page {
     }
 }
 
-/// What the browser lets the page do: run these very scripts, and call the API that it came from.
+/// The Content-Security-Policy: the page may only run its own scripts and call its own API.
 fn policy() -> String {
     format!(
         "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; connect-src 'self'; \
@@ -76,13 +76,13 @@ fn hashes(sources: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    /// What Lambda returns from a synchronous invocation.
+    /// The maximum size of a Lambda response to a synchronous invocation.
     const ANSWER_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
     #[test]
     fn fits_into_an_answer_of_lambda() {
         let answer = serde_json::to_string(&Page::new(None).html).unwrap();
-        // Headers and the answer's other members are far below the rest.
+        // Headers and the other members of the response are much smaller than the rest.
         assert!(answer.len() < ANSWER_LIMIT_BYTES / 2, "{} bytes", answer.len());
     }
 
@@ -100,7 +100,8 @@ mod tests {
         }
     }
 
-    /// The HTML parser looks for these within the elements, and a carriage return or NUL would change what is hashed.
+    /// The HTML parser searches elements for these, and a carriage return or NUL would change the hashed
+    /// text.
     #[test]
     fn nothing_ends_or_changes_an_element_from_within() {
         for script in [SWAGGER_UI, SIGNER, SCRIPT] {

@@ -1,4 +1,4 @@
-//! `GET /v1/products/{id}`: one product.
+//! `GET /v1/products/{id}`: returns a product.
 
 use domain::product::{Product, ProductId};
 use http::Method;
@@ -7,7 +7,7 @@ use shared::{
     contract::{BadRequest, NotFound, Read, Revalidation},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "getProduct",
@@ -18,7 +18,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Get a product
 ///
-/// One product by its id.
+/// Returns a product by id.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

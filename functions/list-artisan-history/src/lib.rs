@@ -1,4 +1,4 @@
-//! `GET /v1/artisans/{id}/history`: who changed an artisan, when and why, page by page.
+//! `GET /v1/artisans/{id}/history`: lists who changed an artisan, when and why.
 
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::HistoryEntry,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "listArtisanHistory",
@@ -19,7 +19,8 @@ pub static OPERATION: Operation = Operation {
 
 /// List the changes of an artisan
 ///
-/// Who made each version, when and why, newest first. It stays when the artisan is deleted.
+/// Lists who created each version, when and why, newest first, page by page. The history remains after the
+/// artisan is deleted.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

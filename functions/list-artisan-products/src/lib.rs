@@ -1,4 +1,4 @@
-//! `GET /v1/artisans/{id}/products`: the products of one artisan, filtered, sorted and page by page.
+//! `GET /v1/artisans/{id}/products`: lists the products of an artisan.
 
 use domain::{
     artisan::{Artisan, ArtisanId},
@@ -11,7 +11,7 @@ use shared::{
     resource::{Listing, contract::ListsWithin},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "listArtisanProducts",
@@ -22,7 +22,7 @@ pub static OPERATION: Operation = Operation {
 
 /// List the products of an artisan
 ///
-/// Filtered, sorted and page by page, as all products are.
+/// Filtered, sorted and paginated like the list of all products.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /v1/artisans`: the artisans, filtered, sorted and page by page.
+//! `GET /v1/artisans`: lists artisans.
 
 use domain::artisan::Artisan;
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     resource::{Listing, contract::Lists},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "listArtisans",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// List artisans
 ///
-/// The artisans, filtered, sorted and page by page, as products are.
+/// Filtered, sorted and paginated like the list of products.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /v1/products/{id}/history`: who changed a product, when and why, page by page.
+//! `GET /v1/products/{id}/history`: lists who changed a product, when and why.
 
 use domain::product::{Product, ProductId};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::HistoryEntry,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "listProductHistory",
@@ -19,7 +19,8 @@ pub static OPERATION: Operation = Operation {
 
 /// List the changes of a product
 ///
-/// Who made each version, when and why, newest first. It stays when the product is deleted.
+/// Lists who created each version, when and why, newest first, page by page. The history remains after the
+/// product is deleted.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

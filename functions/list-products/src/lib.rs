@@ -1,4 +1,4 @@
-//! `GET /v1/products`: the products, filtered, sorted and page by page.
+//! `GET /v1/products`: lists products.
 
 use domain::product::Product;
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     resource::{Listing, contract::Lists},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "listProducts",
@@ -19,8 +19,8 @@ pub static OPERATION: Operation = Operation {
 
 /// List products
 ///
-/// The products, filtered, sorted and page by page. Every product that is there throughout is seen exactly once by a
-/// walk through the pages, whatever is created or deleted meanwhile.
+/// Lists products, filtered, sorted and paginated. A client that follows the pages sees every product that
+/// exists throughout exactly once, whatever is created or deleted meanwhile.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

@@ -1,8 +1,8 @@
-//! How a migration is carried out: in a transaction of its own, unless the first line of its file says otherwise.
+//! Runs a migration: in a transaction of its own, unless the first line of its file says otherwise.
 //!
-//! It waits for a lock for a moment only, because every statement that needs the same table queues behind it; then it
-//! lets go, and tries again after a pause. A migration is recorded when all of it is done, so that one that was
-//! interrupted is run again.
+//! A migration waits for a lock only briefly, because every other statement on the same table queues behind
+//! it; then it releases its locks and retries after a pause. It is recorded when it is complete, so that an
+//! interrupted migration is run again.
 
 use std::time::Duration;
 
@@ -11,41 +11,43 @@ use refinery::{Migration, Runner, SchemaVersion, Target};
 use tokio::time::sleep;
 use tokio_postgres::{Client, error::SqlState};
 
-/// First line of a file whose statements PostgreSQL refuses within a transaction, such as `create index concurrently`.
-/// Each ends with a semicolon at the end of a line and is carried out by itself; if one fails, all are run again.
+/// The first line of a file whose statements PostgreSQL does not allow within a transaction, such as `create
+/// index concurrently`. Each statement ends with a semicolon at the end of a line and runs separately; if one
+/// fails, all are run again.
 const OUTSIDE: &str = "-- outside a transaction";
 
-/// First line of a file with one statement that is repeated until it affects no row, each time in a transaction of its
-/// own. What is done is what the statement no longer finds, so that an interrupted one continues.
+/// The first line of a file with one statement that is repeated until it affects no row, each time in a
+/// transaction of its own. The statement must not find rows that are done, so that an interrupted migration
+/// continues.
 const IN_BATCHES: &str = "-- in batches";
 
-/// How long a statement waits for a lock, and whatever queues behind it.
+/// How long a statement waits for a lock, and with it whatever queues behind it.
 const LOCK_TIMEOUT: &str = "1s";
 
-/// How often a lock is tried for: with the pauses, for about three minutes.
+/// How often a lock is tried: about three minutes, including the pauses.
 pub(crate) const ATTEMPTS: u32 = 50;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// A migration, which is the next one of all.
+/// The next migration to run, and all migrations of the release.
 pub(crate) struct Next<'a> {
     pub(crate) all: &'a [Migration],
     pub(crate) migration: &'a Migration,
 }
 
 impl Next<'_> {
-    /// Carries out the migration and records it.
+    /// Runs the migration and records it.
     ///
     /// # Errors
-    /// When the database refuses a statement, and when a lock cannot be had for minutes.
+    /// If the database rejects a statement, or a lock is not available for minutes.
     pub(crate) async fn apply(&self, client: &mut Client) -> Result<()> {
         client.batch_execute(&format!("set lock_timeout = '{LOCK_TIMEOUT}'")).await?;
         let left_over = match self.first_line() {
-            OUTSIDE => "what it had done stays, and the next run begins it again",
-            IN_BATCHES => "the batches before stay, and the next run continues",
-            _ => "and nothing was changed by it",
+            OUTSIDE => "its completed statements stay, and the next run starts it again",
+            IN_BATCHES => "its completed batches stay, and the next run continues",
+            _ => "and it changed nothing",
         };
         let failed = || format!("{} failed, {left_over}", self.migration);
         while self.patiently(client).await.with_context(failed)? == Progress::MoreToDo {}
@@ -60,16 +62,16 @@ impl Next<'_> {
         self.sql().lines().next().unwrap_or_default().trim_end()
     }
 
-    /// A step, which is tried again with longer and longer pauses while others hold its locks.
+    /// Runs a step, and retries it with increasing pauses while other sessions hold its locks.
     async fn patiently(&self, client: &mut Client) -> Result<Progress> {
         let (mut attempt, mut pause) = (1, FIRST_PAUSE);
         loop {
             match self.step(client).await {
                 Err(error) if is_held_up(&error) && attempt < ATTEMPTS => {
-                    tracing::warn!(attempt, "others hold the locks of the migration, which is tried again");
+                    tracing::warn!(attempt, "other sessions hold the migration's locks, trying again");
                 }
                 Err(error) if is_held_up(&error) => {
-                    return Err(error).with_context(|| format!("others held its locks {attempt} times"));
+                    return Err(error).with_context(|| format!("other sessions held its locks {attempt} times"));
                 }
                 result => return result,
             }
@@ -88,7 +90,7 @@ impl Next<'_> {
             }
             _ => return self.run(client, Target::Version).await,
         }
-        // It is done: all that is left is to record it.
+        // The statements are done, and only have to be recorded.
         self.run(client, Target::FakeVersion).await
     }
 
@@ -104,7 +106,7 @@ enum Progress {
     Done,
 }
 
-/// Carries out each statement of `sql` by itself.
+/// Runs each statement of `sql` separately.
 async fn each(client: &Client, sql: &str) -> Result<()> {
     for statement in statements(sql) {
         let lock_timeout = if is_concurrent(statement) { "0" } else { LOCK_TIMEOUT };
@@ -114,20 +116,20 @@ async fn each(client: &Client, sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a statement waits for old transactions to end, for as long as those take, while nothing queues behind it.
+/// Whether a statement waits for old transactions to end, for as long as they take, without blocking others.
 fn is_concurrent(statement: &str) -> bool {
     let mut words =
         statement.lines().filter(|line| !line.starts_with("--")).flat_map(str::split_ascii_whitespace);
     words.any(|word| word.trim_end_matches(';').eq_ignore_ascii_case("concurrently"))
 }
 
-/// The statements of a file, each of which ends with a semicolon at the end of a line.
+/// The statements of a file, each ending with a semicolon at the end of a line.
 fn statements(sql: &str) -> impl Iterator<Item = &str> {
     let is_statement = |text: &&str| text.lines().any(|line| !line.is_empty() && !line.starts_with("--"));
     sql.split_inclusive(";\n").map(str::trim).filter(is_statement)
 }
 
-/// Whether others hold a lock that is needed, or need one that is held.
+/// Whether another session holds a required lock, or was in a deadlock with this one.
 pub(crate) fn is_held_up(error: &anyhow::Error) -> bool {
     let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
     code.is_some_and(|code| [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))

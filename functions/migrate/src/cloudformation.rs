@@ -1,5 +1,6 @@
-//! `migrate` as a Lambda function: the custom resource of a stack, and what its schedule calls. CloudFormation waits for
-//! an answer at the URL that it gives, up to an hour: it gets one, whatever happens here, as long as the process runs.
+//! `migrate` as a Lambda function: the custom resource of a stack, also invoked on a schedule. CloudFormation
+//! waits up to an hour for a response at the URL in its event: it gets one whatever happens, as long as the
+//! process runs.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -24,16 +25,17 @@ use tokio::time::timeout;
 
 use crate::{embedded, forget_with, migrate_with, response};
 
-/// How long to try for a connection.
+/// How long to try to connect.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The resource's id, ever the same: with another one CloudFormation would delete the resource of before.
+/// The physical resource id, which never changes: otherwise CloudFormation would delete the previous
+/// resource.
 const SCHEMA: &str = concat!(project::name!(), "-schema");
 
-/// Longest reason, in characters: an answer may have 4,096 bytes.
+/// The maximum length of the reason, in characters: a response may have 4,096 bytes.
 const REASON_CHARACTERS: usize = 800;
 
-/// What CloudFormation sends. What is missing is empty: the rest may do for an answer.
+/// A CloudFormation event. Missing members are empty: the rest may suffice for a response.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Event {
@@ -89,14 +91,14 @@ pub fn serve() -> ExitCode {
     match served.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "function cannot run");
+            tracing::error!(%error, "the function cannot run");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Does what the event says, and tells CloudFormation. An event without a URL is the schedule's or an operator's: its
-/// sender gets the answer.
+/// Handles an event and responds to CloudFormation. An event without a URL comes from the schedule or from an
+/// operator, and the result is returned to the sender.
 async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<Value> {
     if payload.get("ResponseURL").is_none() {
         return match payload.get("action") {
@@ -109,10 +111,10 @@ async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<
             Some(other) => bail!("action is {other}; it can be \"forget\""),
         };
     }
-    let event = Event::deserialize(payload).context("not an event of CloudFormation's")?;
+    let event = Event::deserialize(payload).context("not a CloudFormation event")?;
     let outcome = match event.request_type.as_str() {
         "Create" | "Update" => guarded(&context, migrating()).await,
-        // The schema goes with its database, or stays with it.
+        // The schema stays with the database, or is deleted with it.
         "Delete" => Ok(Vec::new()),
         other => Err(anyhow::anyhow!("RequestType is {other:?}")),
     };
@@ -123,7 +125,7 @@ async fn answer(LambdaEvent { payload, context }: LambdaEvent<Value>) -> Result<
         }
         Err(error) => {
             let cause = Cause(error.as_ref()).to_string();
-            tracing::error!(request_type = event.request_type, cause, "not migrated");
+            tracing::error!(request_type = event.request_type, cause, "the migration failed");
             ("FAILED", cause.chars().take(REASON_CHARACTERS).collect(), Vec::new())
         }
     };
@@ -148,12 +150,12 @@ async fn forgetting() -> Result<u64> {
     forget_with(DatabaseConfig::from_env()?, PATIENCE).await
 }
 
-/// The result of `work`; a panic is an error, and so is time that is nearly up.
+/// The result of `work`; a panic is an error, and so is a time-out.
 async fn guarded<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
     let left = time_left(context);
     match timeout(left, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => bail!("the migration panicked; its log says where"),
+        Ok(Err(_)) => bail!("the migration panicked; see its log"),
         Err(_) => bail!(
             "the migration did not end within {} s; what was committed stays, and the next run continues",
             left.as_secs()
@@ -161,7 +163,7 @@ async fn guarded<T>(context: &Context, work: impl Future<Output = Result<T>>) ->
     }
 }
 
-/// Time until the answer must be on its way.
+/// The time until the response must be sent.
 fn time_left(context: &Context) -> Duration {
     let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Forgets what has expired, however much that is: writes forget a few idempotency keys each, this forgets the rest.
+//! Deletes expired rows, however many there are: each write only deletes a few expired idempotency keys.
 
 use anyhow::Result;
 use tokio_postgres::Client;
@@ -14,7 +14,7 @@ where k.ctid = any (array(
   for update skip locked
 ))";
 
-/// Deletes expired idempotency keys, a thousand at a time, and returns how many there were.
+/// Deletes expired idempotency keys, a thousand at a time, and returns their number.
 pub(crate) async fn forget(client: &Client) -> Result<u64> {
     let is_there = client.query_one("select to_regclass('idempotency_keys') is not null", &[]).await?;
     let mut forgotten = 0;

@@ -1,6 +1,6 @@
-//! Applies the numbered SQL files of `migrations/`, which this binary carries, and makes search keys again that an earlier
-//! release has made: once as a program, and as the custom resource of a CloudFormation stack, before any function of it
-//! changes. Forgets what has expired, on a schedule.
+//! Applies the SQL files of `migrations/`, which are embedded in this binary, and rebuilds search keys of an
+//! earlier release: as a program, and as the custom resource of a CloudFormation stack, before any of its
+//! functions is updated. Deletes expired rows on a schedule.
 
 mod apply;
 mod cloudformation;
@@ -31,7 +31,8 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// Key of the advisory lock: the project's name in ASCII, or its first eight letters. Whoever holds it migrates.
+/// The key of the advisory lock: the project's name in ASCII, or its first eight letters. Its holder
+/// migrates.
 const LOCK: i64 = {
     let (name, mut key, mut index) = (project::NAME.as_bytes(), 0, 0);
     while index < name.len() && index < size_of::<i64>() {
@@ -44,14 +45,14 @@ const LOCK: i64 = {
 /// How long to wait for another migration of the same database.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long to try for a connection, as a program.
+/// How long to try to connect, as a program.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pause between two attempts to connect, and to get the lock.
+/// The pause between two attempts to connect or to get the lock.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Brings the database up to date that the environment names, or does what the one argument `action` says, and reports
-/// it.
+/// Migrates the database that the environment names, or runs `action`, the program's one argument, and prints
+/// the result.
 pub fn run_once(action: Option<&str>) -> ExitCode {
     let work = async {
         let database = DatabaseConfig::from_env()?;
@@ -79,20 +80,20 @@ pub fn run_once(action: Option<&str>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Brings the database at `url` up to date and returns what this took: the names of migrations, and how many search keys
-/// were made again.
+/// Migrates the database at `url` and returns what was done: the names of the applied migrations, and the
+/// number of rebuilt search keys.
 ///
-/// Running twice, or two at once, is harmless: the second waits, at most 60 s, and finds nothing to do. Each migration
-/// is recorded when it is done, and what is done stays if a later one fails. A database that a later release has
-/// migrated is left as it is.
+/// Running it twice, or two at once, is harmless: the second waits, at most 60 s, and finds nothing to do.
+/// Each migration is recorded when it is complete, and stays if a later one fails. A database that a later
+/// release has migrated is left unchanged.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses a statement, and when another migration takes too long.
+/// If the database is unreachable or rejects a statement, or another migration takes too long.
 pub async fn migrate(url: &str) -> Result<Vec<String>> {
     migrate_by(url, &embedded()).await
 }
 
-/// Like [`migrate`], by other migrations than those of this release.
+/// Like [`migrate`], with other migrations than those of this release.
 ///
 /// # Errors
 /// As for [`migrate`].
@@ -100,10 +101,10 @@ pub async fn migrate_by(url: &str, migrations: &[Migration]) -> Result<Vec<Strin
     migrate_with(DatabaseConfig::from_url(url).map_err(Error::msg)?, PATIENCE, migrations).await
 }
 
-/// Deletes what has expired from the database at `url`, and returns how many rows that took.
+/// Deletes expired rows from the database at `url`, and returns their number.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses a statement.
+/// If the database is unreachable or rejects a statement.
 pub async fn forget(url: &str) -> Result<u64> {
     forget_with(DatabaseConfig::from_url(url).map_err(Error::msg)?, PATIENCE).await
 }
@@ -113,21 +114,21 @@ pub fn embedded() -> Vec<Migration> {
     embedded::migrations::runner().get_migrations().clone()
 }
 
-/// Like [`migrate_by`], with any kind of credentials; tries for as long as `patience` to connect.
+/// Like [`migrate_by`], with any kind of credentials; tries to connect for up to `patience`.
 async fn migrate_with(
     database: DatabaseConfig,
     patience: Duration,
     migrations: &[Migration],
 ) -> Result<Vec<String>> {
     let connections = Connections::new(database.credentials, database.extra_roots, 2)?;
-    // The lock belongs to a transaction, the only kind that RDS Proxy can share, and refinery opens and ends its
-    // own transactions: so the lock has a connection to itself.
+    // The lock belongs to a transaction, because RDS Proxy pins sessions with session locks. refinery opens
+    // and commits its own transactions, so the lock has its own connection.
     let mut guard = connect(&connections, patience).await?;
     let guard = guard.transaction().await?;
     guard.batch_execute("set local idle_in_transaction_session_timeout = 0").await?;
     timeout(LOCK_TIMEOUT, lock(&guard))
         .await
-        .context("another migration of this database has been running for 60 s")??;
+        .context("another migration of this database is still running after 60 s")??;
 
     let mut client = connect(&connections, patience).await?;
     let mut applied = apply_all(&mut client, migrations).await?;
@@ -140,8 +141,9 @@ async fn migrate_with(
     Ok(applied)
 }
 
-/// Waits for the lock by asking again and again, in the simple protocol: a statement that waits has a snapshot, one of
-/// the extended protocol keeps it while its transaction is idle, and `create index concurrently` waits for both.
+/// Waits for the lock by polling in the simple protocol: a waiting statement has a snapshot, and one of the
+/// extended protocol keeps it while its transaction is idle, and `create index concurrently` would wait for
+/// both.
 async fn lock(guard: &Transaction<'_>) -> Result<()> {
     let try_it = format!("select from pg_try_advisory_xact_lock({LOCK}) is_mine where is_mine");
     let is_mine = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
@@ -156,16 +158,17 @@ async fn apply_all(client: &mut Client, migrations: &[Migration]) -> Result<Vec<
     let newest = |migrations: &[Migration]| migrations.iter().map(Migration::version).max();
     let history = client.query_one("select to_regclass('refinery_schema_history') is not null", &[]).await?;
     let before = if history.get(0) { runner.get_applied_migrations_async(client).await? } else { Vec::new() };
-    // What a deployment that is rolled back finds. The schema stays: it works with the release before its own.
+    // The case of a deployment that is rolled back. The schema stays: it is compatible with the previous
+    // release.
     if newest(&before) > newest(migrations) {
         ensure!(
             migrations.iter().all(|migration| before.contains(migration)),
-            "the database has later migrations than this release, and not all of this release's"
+            "the database has later migrations than this release, but lacks some of this release's"
         );
-        tracing::warn!("the database is newer than this release, and is left as it is");
+        tracing::warn!("the database is newer than this release, and stays unchanged");
         return Ok(Vec::new());
     }
-    // Makes the table of what was applied, and compares what it has with `migrations`.
+    // Creates refinery's table if necessary, and validates its content against `migrations`.
     let nothing_new = Target::Version(newest(&before).unwrap_or_default());
     Runner::new(migrations).set_target(nothing_new).run_async(client).await?;
 
@@ -184,13 +187,14 @@ async fn apply_all(client: &mut Client, migrations: &[Migration]) -> Result<Vec<
     Ok(applied)
 }
 
-/// Like [`forget`], with any kind of credentials; tries for as long as `patience` to connect.
+/// Like [`forget`], with any kind of credentials; tries to connect for up to `patience`.
 async fn forget_with(database: DatabaseConfig, patience: Duration) -> Result<u64> {
     let connections = Connections::new(database.credentials, database.extra_roots, 1)?;
     forget::forget(&*connect(&connections, patience).await?).await
 }
 
-/// A connection, tried for until `patience` ends as long as nobody answers: a sleeping database takes time to wake.
+/// Connects, and retries for up to `patience` while the server does not answer: a paused database takes time
+/// to resume.
 async fn connect(connections: &Connections, patience: Duration) -> Result<impl DerefMut<Target = Client>> {
     let end = Instant::now() + patience;
     loop {

@@ -1,14 +1,14 @@
-//! How functions may log in where PostgreSQL is Amazon's: as the roles that migrations make, without a password.
+//! Logins of the functions on RDS and Aurora: the roles created by the migrations, without passwords.
 
 use std::env;
 
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-/// Variable with the longest time that a statement of these roles may take, in seconds.
+/// The variable with the `statement_timeout` of these roles, in seconds.
 const STATEMENT_TIMEOUT: &str = "STATEMENT_TIMEOUT_SECONDS";
 
-/// Lets the roles of the functions log in with IAM tokens. Elsewhere than on RDS and Aurora it changes nothing.
+/// Allows the functions' roles to log in with IAM tokens. Changes nothing outside of RDS and Aurora.
 pub(crate) async fn allow(client: &Client) -> Result<()> {
     let is_rds =
         client.query_one("select exists (select from pg_roles where rolname = 'rds_iam')", &[]).await?;

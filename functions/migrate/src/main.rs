@@ -1,5 +1,5 @@
-//! `migrate`: brings the database up to date that the environment names; `migrate forget` deletes what has expired there.
-//! Under Lambda it does the first for CloudFormation and the second on a schedule.
+//! `migrate` migrates the database that the environment names; `migrate forget` deletes its expired rows.
+//! Under Lambda it does the former for CloudFormation and the latter on a schedule.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Recomputes search keys that an earlier version of the folding produced, in batches, while the API serves.
+//! Rebuilds search keys of an earlier folding version, in batches, while the API is in use.
 
 use anyhow::{Context, Result};
 use domain::Visitor;
@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use crate::apply::{ATTEMPTS, is_held_up};
 
-/// Rows per transaction. A write to one of them waits for milliseconds.
+/// Rows per transaction. A concurrent write to one of them waits for milliseconds.
 const BATCH: i64 = 500;
 
-/// Maximum number of passes over a table: rows that are locked by a write are skipped, and tried again in the next pass.
+/// The maximum number of passes over a table: rows locked by a write are skipped, and retried in the next
+/// pass.
 const PASSES: usize = 5;
 
 /// A table with search keys.
@@ -24,7 +25,7 @@ struct Searched {
     keys: Vec<Key>,
 }
 
-/// A member, the column of its search key, and the folding.
+/// A field, the column of its search key, and the folding.
 type Key = (&'static str, &'static str, fn(&str) -> String);
 
 #[derive(Default)]
@@ -42,16 +43,16 @@ impl Visitor for All {
     }
 }
 
-/// Recomputes all search keys of earlier versions, and returns the number of rows changed.
+/// Rebuilds all search keys of earlier versions, and returns the number of updated rows.
 ///
 /// # Errors
-/// When the database refuses a statement. The batches before stay, and the next run continues.
+/// If the database rejects a statement. Completed batches stay, and the next run continues.
 pub(crate) async fn refold(client: &mut Client) -> Result<u64> {
     let mut all = All::default();
     domain::visit(&mut all);
     let mut done = 0;
     for searched in &all.0 {
-        let failed = || format!("search keys of {}: cannot make them again", searched.table);
+        let failed = || format!("search keys of {}: cannot rebuild them", searched.table);
         done += searched.refold(client).await.with_context(failed)?;
     }
     Ok(done)
@@ -62,7 +63,7 @@ impl Searched {
         let has_versions =
             "select from information_schema.columns where table_name = $1 and column_name = 'search_version'";
         if client.query_opt(has_versions, &[&self.table]).await?.is_none() {
-            // The database was migrated for a release that knows no versions.
+            // The database was migrated for a release without folding versions.
             return Ok(0);
         }
         let left = format!("select from {} where search_version < $1 limit 1", self.table);
@@ -74,7 +75,7 @@ impl Searched {
             let (mut last, mut held_up) = (Uuid::nil(), 0);
             loop {
                 let (rows, end) = match self.batch(client, last).await {
-                    // A write notes the same leads of names, in another order.
+                    // A deadlock with a write that records the same leads of names in another order.
                     Err(error) if is_held_up(&error) && held_up < ATTEMPTS => {
                         held_up += 1;
                         continue;
@@ -84,14 +85,14 @@ impl Searched {
                 done += rows;
                 let Some(end) = end else { break };
                 last = end;
-                tracing::info!(table = self.table, rows = done, "search keys made again");
+                tracing::info!(table = self.table, rows = done, "search keys rebuilt");
             }
         }
         Ok(done)
     }
 
-    /// Recomputes the keys of the next rows after the id `last`. Returns the number of rows and the id of the last one, or
-    /// `None` at the end of the table.
+    /// Rebuilds the keys of the next rows after the id `last`. Returns the number of rows and the id of the
+    /// last one, or `None` at the end of the table.
     async fn batch(&self, client: &mut Client, last: Uuid) -> Result<(u64, Option<Uuid>)> {
         let Self { table, keys } = self;
         let transaction = client.transaction().await?;

@@ -1,4 +1,4 @@
-//! The way back to CloudFormation: a document, put to a signed URL of S3.
+//! The response to CloudFormation: a document, uploaded to a presigned S3 URL.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,26 +11,26 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::time::{sleep, timeout};
 
-/// Longest wait for one attempt.
+/// Longest wait for an attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Pauses between attempts: all of it takes less than 14 s.
+/// The pauses between attempts. With them, all attempts take less than 14 s.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 
-/// Longest time that [`put`] takes.
+/// The longest time that [`put`] can take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(14);
 
-/// Puts `document` to `url`, three times at most.
+/// Uploads `document` to `url`, in up to three attempts.
 ///
 /// # Errors
-/// Those of the last attempt.
+/// That of the last attempt.
 pub(crate) async fn put(url: &str, document: &[u8]) -> Result<()> {
     let url: Uri = url.parse().context("ResponseURL is not a URL")?;
     let document = Bytes::copy_from_slice(document);
     for pause in PAUSES {
         match put_once(&url, document.clone()).await {
             Ok(()) => return Ok(()),
-            Err(error) => tracing::warn!(error = %format!("{error:#}"), "CloudFormation has no answer yet"),
+            Err(error) => tracing::warn!(error = %format!("{error:#}"), "the response could not be sent to CloudFormation, trying again"),
         }
         sleep(pause).await;
     }
@@ -45,9 +45,9 @@ async fn put_once(url: &Uri, document: Bytes) -> Result<()> {
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
     let client = Client::builder(TokioExecutor::new()).build(connector);
-    // Without a Content-Type: the signature of the URL counts on there being none.
+    // Without a Content-Type, because the URL was signed without one.
     let request = Request::put(url).body(Full::new(document))?;
-    let answer = timeout(ATTEMPT_TIMEOUT, client.request(request)).await.context("no answer in time")??;
-    ensure!(answer.status().is_success(), "the answer is {}", answer.status());
+    let answer = timeout(ATTEMPT_TIMEOUT, client.request(request)).await.context("no response in time")??;
+    ensure!(answer.status().is_success(), "the response has the status {}", answer.status());
     Ok(())
 }

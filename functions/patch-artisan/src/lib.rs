@@ -1,4 +1,4 @@
-//! `PATCH /v1/artisans/{id}`: a change of some of an artisan's members, as a JSON Merge Patch (RFC 7396).
+//! `PATCH /v1/artisans/{id}`: changes an artisan by a JSON Merge Patch (RFC 7396).
 
 use domain::artisan::{Artisan, ArtisanId, ArtisanPatch};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "patchArtisan",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Change an artisan
 ///
-/// A JSON Merge Patch (RFC 7396): what is absent stays, null removes.
+/// A JSON Merge Patch (RFC 7396): omitted fields stay unchanged, null removes.
 #[utoipa::path(
     patch,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `PATCH /v1/products/{id}`: a change of some of a product's members, as a JSON Merge Patch (RFC 7396).
+//! `PATCH /v1/products/{id}`: changes a product by a JSON Merge Patch (RFC 7396).
 
 use domain::product::{Product, ProductId, ProductPatch};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "patchProduct",
@@ -19,8 +19,8 @@ pub static OPERATION: Operation = Operation {
 
 /// Change a product
 ///
-/// A JSON Merge Patch (RFC 7396): what is absent stays, null removes. A patch that changes nothing keeps version and
-/// `ETag`.
+/// A JSON Merge Patch (RFC 7396): omitted fields stay unchanged, null removes. A patch that changes nothing
+/// keeps the version and the `ETag`.
 #[utoipa::path(
     patch,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `PUT /v1/products/{id}`: a product with all its members anew; what is left out gets its default.
+//! `PUT /v1/products/{id}`: replaces a product; omitted fields get their defaults.
 
 use domain::product::{NewProduct, Product, ProductId};
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     history::Record,
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "replaceProduct",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Replace a product
 ///
-/// All members anew; what is left out gets its default.
+/// Replaces every field; omitted fields get their defaults.
 #[utoipa::path(
     put,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /v1/artisans/search`: the artisans whose name contains a term, best match first.
+//! `GET /v1/artisans/search`: searches artisans by name, best match first.
 
 use domain::artisan::Artisan;
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     resource::{Listing, contract::Searches},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "searchArtisans",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Search artisans
 ///
-/// The artisans whose family and given name contain a term, best match first.
+/// Lists the artisans whose family and given name contain a term, best match first.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,

@@ -1,4 +1,4 @@
-//! `GET /v1/products/search`: the products whose name contains a term, best match first.
+//! `GET /v1/products/search`: searches products by name, best match first.
 
 use domain::product::Product;
 use http::Method;
@@ -8,7 +8,7 @@ use shared::{
     resource::{Listing, contract::Searches},
 };
 
-/// The operation.
+/// The operation's declaration.
 pub static OPERATION: Operation = Operation {
     name: env!("CARGO_PKG_NAME"),
     id: "searchProducts",
@@ -19,7 +19,7 @@ pub static OPERATION: Operation = Operation {
 
 /// Search products
 ///
-/// The products whose name contains a term, in Japanese and Latin scripts: the exact name first, then names that start
+/// Lists the products whose name contains a term, in any script: the exact name first, then names that start
 /// with it, then the others.
 #[utoipa::path(
     get,

@@ -159,7 +159,7 @@ fn a_refused_statement_fails_the_deployment() {
         let put = answer(&[("DATABASE_URL", database)], "Create").await;
         let reason = put.body["Reason"].as_str().expect("a reason");
         assert_eq!(put.body["Status"], "FAILED");
-        assert!(reason.contains("V1__catalogue failed, and nothing was changed by it"), "{reason}");
+        assert!(reason.contains("V1__catalogue failed, and it changed nothing"), "{reason}");
         assert!(reason.contains("already exists"), "{reason}");
     });
 }
@@ -189,7 +189,7 @@ fn tries_again_when_the_answer_is_refused() {
 
         let (url, _puts) = cloudformation(3).await;
         let failure = invoke(&[], 30, &event("Delete", &url)).await.expect_err("Lambda is to try again");
-        assert!(format!("{failure:?}").contains("the answer is 503"), "{failure:?}");
+        assert!(format!("{failure:?}").contains("the response has the status 503"), "{failure:?}");
     });
 }
 
