@@ -1,8 +1,9 @@
-//! What of a new contract breaks clients of an old one, and the check that each such change is declared.
+//! Finds the changes of a new contract that break clients of an old one, and checks that each of them is
+//! declared.
 //!
-//! Documents are OpenAPI 3.0 or 3.1. Whatever a client may send must still be accepted, and whatever it is answered
-//! must still be something that it was told of. Of answers, lengths, ranges and patterns are no promise: only types,
-//! formats, enumerations and members are.
+//! Documents are OpenAPI 3.0 or 3.1. Whatever a client may send must still be accepted, and responses must
+//! stay within what was documented. In responses, lengths, ranges and patterns are not part of the contract,
+//! only types, formats, enumerations and members.
 
 mod check;
 mod schema;
@@ -17,14 +18,14 @@ use serde_json::{Map, Value};
 
 use schema::{Schemas, Side};
 
-/// A change that breaks clients.
+/// A breaking change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The old id of the operation, or its method and path where it had none.
+    /// The operation's old id, or its method and path if it had none.
     pub operation: String,
-    /// JSON pointer to what changed: into the new document for what was added, else into the old one.
+    /// A JSON pointer to the change: into the new document for an addition, otherwise into the old one.
     pub pointer: String,
-    /// What changed, with its subject.
+    /// What changed, as a sentence.
     pub sentence: String,
 }
 
@@ -34,7 +35,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// What in `new` breaks clients of `old`, in the order of the old operations.
+/// The changes in `new` that break clients of `old`, in the order of the old operations.
 pub fn breaking(old: &Value, new: &Value) -> Vec<Change> {
     let new_operations = operations(new);
     let mut changes = Vec::new();
@@ -47,7 +48,7 @@ pub fn breaking(old: &Value, new: &Value) -> Vec<Change> {
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// A method and a path whose parameters have no names, since clients never see those.
+/// A method and a path with unnamed parameters, because clients never see the names.
 type Key = (String, &'static str);
 
 struct Operation<'a> {
@@ -71,7 +72,7 @@ fn operations(document: &Value) -> BTreeMap<Key, Operation<'_>> {
     operations
 }
 
-/// `path` with `{}` for each parameter.
+/// `path` with its parameters replaced by `{}`.
 fn unnamed(path: &str) -> String {
     let unnamed = |segment| if is_parameter(segment) { "{}" } else { segment };
     path.split('/').map(unnamed).collect::<Vec<_>>().join("/")
@@ -88,7 +89,7 @@ impl Operation<'_> {
     }
 }
 
-/// A parameter and where it is written.
+/// A parameter and its place in the document.
 struct Parameter<'a> {
     pointer: String,
     value: &'a Value,
@@ -100,7 +101,7 @@ impl Parameter<'_> {
     }
 }
 
-/// The parameters of `operation` by place and name. Those of the path are known by their position.
+/// The parameters of `operation` by place and name; path parameters by position.
 fn parameters<'a>(
     document: &'a Value,
     operation: &Operation<'a>,
@@ -123,13 +124,13 @@ fn parameters<'a>(
     parameters
 }
 
-/// Which of the parameters of `path` the one called `name` is.
+/// The position of the parameter `name` in `path`.
 fn position(path: &str, name: &str) -> Option<String> {
     let mut names = path.split('/').filter(|segment| is_parameter(segment));
     names.position(|segment| segment[1..segment.len() - 1] == *name).map(|position| position.to_string())
 }
 
-/// Compares one operation.
+/// The comparison of one operation.
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
@@ -154,13 +155,13 @@ impl<'a> Comparison<'a> {
     fn report(&mut self, pointer: &str, sentence: impl Into<String>) {
         let (operation, pointer) = (self.operation.clone(), pointer.to_owned());
         let change = Change { operation, pointer, sentence: sentence.into() };
-        // Two media types may have one schema.
+        // Two media types may share a schema.
         if !self.changes.contains(&change) {
             self.changes.push(change);
         }
     }
 
-    /// Reports what of the schemas at `pointers` breaks clients. `subject` begins the sentences.
+    /// Reports the breaking differences between the schemas at `pointers`. `subject` starts the sentences.
     fn schemas(&mut self, side: Side, subject: &str, pointers: (&str, &str), old: &'a Value, new: &'a Value) {
         let schemas = Schemas::new(self.old, self.new, side);
         for (pointer, sentence) in schemas.compare(subject, pointers, old, new) {
@@ -250,7 +251,7 @@ impl<'a> Comparison<'a> {
             }
             let what = format!("the answer {status}");
             self.content(Side::Answer, &what, (&old_pointer, &new_pointer), old_answer, new_answer);
-            // None at all instead of one that had been left open.
+            // A response without content, as opposed to an unspecified one.
             if old_answer.get("content").is_none() && !is_empty(&new_answer["content"]) {
                 self.report(&below(&new_pointer, "content"), format!("{what} now has a body"));
             }
@@ -307,25 +308,25 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The security requirements of `operation`, any of which is enough, and where they are.
+/// The security requirements of `operation`, one of which has to be met, and their place.
 fn security(document: &Value, operation: &Operation<'_>) -> (Vec<Value>, String) {
     let (list, pointer) = match operation.operation.get("security") {
         Some(list) => (list, below(&operation.pointer, "security")),
         None => (&document["security"], "/security".to_owned()),
     };
     let options: Vec<_> = items(list).cloned().collect();
-    // No requirement is the one that everybody meets.
+    // No requirement is equivalent to an empty one, which every client meets.
     (if options.is_empty() { vec![Value::Object(Map::new())] } else { options }, pointer)
 }
 
-/// `value`, or what it refers to in `document`, and where that is.
+/// Follows the references of `value` in `document`; returns the result and its place.
 fn resolve<'a, 'p>(
     document: &'a Value,
     value: &'a Value,
     pointer: Cow<'p, str>,
 ) -> (&'a Value, Cow<'p, str>) {
     let (mut value, mut pointer) = (value, pointer);
-    // A chain of references that is longer than this goes in a circle.
+    // A longer chain of references is circular.
     for _ in 0..16 {
         let Some(target) = value["$ref"].as_str().and_then(|target| target.strip_prefix('#')) else { break };
         let Some(found) = document.pointer(target) else { break };

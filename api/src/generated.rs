@@ -1,4 +1,4 @@
-//! The files that follow from the register, and whether those of a checkout are up to date.
+//! The files that are generated from the register, and whether those of a checkout are up to date.
 
 mod own;
 mod sam;
@@ -23,16 +23,17 @@ use own::Own;
 
 /// A generated file, or one with a generated part.
 pub struct Generated {
-    /// The path from the root of the checkout.
+    /// The path relative to the root of the checkout.
     pub path: String,
-    /// What the whole file must be; `None` if nothing makes it any more, and it must go.
+    /// The expected content of the file; `None` if it is obsolete and must be removed.
     pub content: Option<String>,
 }
 
 /// Every generated file for the checkout at `root`.
 ///
 /// # Errors
-/// When the register and the handlers disagree, a file with a generated part is not there, or a sample request is wrong.
+/// If the register and the handlers disagree, a file with a generated part is missing, or a sample request is
+/// invalid.
 pub fn files(root: &Path) -> Result<Vec<Generated>> {
     let document = document::document()?;
     let mut paths: Vec<_> = routes().map(|(route, _)| route.path).collect();
@@ -53,10 +54,10 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
     Ok(content.into_iter().chain(events(root)?).collect())
 }
 
-/// Where the events are.
+/// The folder of the events.
 const EVENTS: &str = "events";
 
-/// The events of all sample requests, and those whose request is gone.
+/// The events of all sample requests, and the files of events without a request.
 fn events(root: &Path) -> Result<Vec<Generated>> {
     let routes = Routes::new()?;
     let mut events = Vec::new();
@@ -74,7 +75,7 @@ fn events(root: &Path) -> Result<Vec<Generated>> {
 }
 
 impl Generated {
-    /// Whether the file of the checkout at `root` is this.
+    /// Whether the file in the checkout at `root` is up to date.
     pub fn is_current(&self, root: &Path) -> bool {
         let path = root.join(&self.path);
         match &self.content {
@@ -86,7 +87,7 @@ impl Generated {
     /// Writes the file, or removes it.
     ///
     /// # Errors
-    /// When that fails.
+    /// If the file cannot be written or removed.
     pub fn write(&self, root: &Path) -> Result<()> {
         let path = root.join(&self.path);
         let Some(content) = &self.content else {
@@ -109,7 +110,7 @@ fn operation_id<'d>(document: &'d Value, method: &Method, path: &str) -> &'d str
     document["paths"][path][name]["operationId"].as_str().unwrap_or_default()
 }
 
-/// What IAM policies of callers allow: those who only read, those who also create and change, those who do everything.
+/// IAM policies for callers: one for reading, one that adds creating and changing, one for everything.
 fn policies() -> Value {
     let statement = |id: &str, methods: &[Method]| {
         let resources: BTreeSet<_> = routes()
@@ -131,7 +132,7 @@ fn policies() -> Value {
     })
 }
 
-/// What stands for a UUID in the policies of callers: `*` would stand for slashes too, and so for the paths below.
+/// A wildcard for a UUID in the policies of callers: `*` would also match slashes, and so the paths below.
 const ANY_UUID: &str = "????????-????-????-????-????????????";
 
 /// The ARN of a route, for CloudFormation's `Fn::Sub`; a path parameter is any UUID.
@@ -145,7 +146,7 @@ fn arn(route: &Route) -> String {
     )
 }
 
-/// What is sent to the database, for whoever reviews a change of it.
+/// All SQL statements, for reviews of changes.
 pub fn statements() -> String {
     #[derive(Default)]
     struct Shown(String);
@@ -165,7 +166,7 @@ pub fn statements() -> String {
     )
 }
 
-/// The operations as the CDK app reads them: a constant whose type has every name and route in it.
+/// The operations for the CDK app: a constant whose type contains every name and route.
 fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     let mut text = String::from(
         "// Generated from the register of operations by `cargo xtask generate`: do not edit.\n\n\
@@ -195,7 +196,7 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     }
     text.push_str(
         "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n\n\
-         /** What pages of other origins may send. */\nexport const CORS_HEADERS = [\n",
+         /** Request headers that pages of other origins may send. */\nexport const CORS_HEADERS = [\n",
     );
     let list = |text: &mut String, headers: &str| {
         for header in headers.split(", ") {
@@ -204,11 +205,11 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     };
     list(&mut text, REQUEST_HEADERS);
     text.push_str(
-        "] as const;\n\n/** What pages of other origins may read. */\nexport const EXPOSED_HEADERS = [\n",
+        "] as const;\n\n/** Response headers that pages of other origins may read. */\nexport const EXPOSED_HEADERS = [\n",
     );
     list(&mut text, EXPOSED_HEADERS);
     text.push_str(
-        "] as const;\n\n/** Every response of the gateway's own, with its status, title and `Retry-After`, and whether the\n * request may have been carried out. */\n\
+        "] as const;\n\n/** Every gateway response, with its status, title and `Retry-After`, and whether the request may have\n * been carried out. */\n\
          export const GATEWAY_RESPONSES = {\n",
     );
     for (name, status, title) in sam::GATEWAY_RESPONSES {
@@ -224,12 +225,12 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// The project's name as the CDK app reads it.
+/// The project's name for the CDK app.
 fn project_ts() -> String {
     let mut text =
         String::from("// Generated from the project's name by `cargo xtask generate`: do not edit.\n");
     for (name, value, meaning) in [
-        ("NAME", project::NAME, "The name of stacks, scopes, the database and the like."),
+        ("NAME", project::NAME, "The name in stacks, scopes, the database and the like."),
         ("TITLE", project::TITLE, "The name for people to read."),
         (
             "METRICS_NAMESPACE",
@@ -247,7 +248,7 @@ const ROUTER: &str =
     "# Routes of `cargo lambda watch`, generated from the register by `cargo xtask generate`.\n";
 const ROUTER_END: &str = "# End of the generated routes.\n";
 
-/// `manifest` with the router of `cargo lambda watch`.
+/// `manifest` with the generated router of `cargo lambda watch`.
 fn with_router(manifest: &str) -> Result<String> {
     let mut router = String::from("[workspace.metadata.lambda.watch.router]\n");
     let mut seen = BTreeSet::new();
@@ -265,7 +266,7 @@ fn with_router(manifest: &str) -> Result<String> {
     replaced(manifest, "Cargo.toml", [ROUTER, ROUTER_END], &router)
 }
 
-/// `text` of the file `name` with `part` between the two lines `start` and `end`.
+/// `text` of the file `name`, with `part` between the lines `start` and `end`.
 fn replaced(text: &str, name: &str, [start, end]: [&str; 2], part: &str) -> Result<String> {
     let parts = text.split_once(start).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
     let (before, after) =

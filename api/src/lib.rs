@@ -1,5 +1,5 @@
-//! The register: every operation of the API, in the order of the documentation. The router, the contract and all
-//! generated files come from this list.
+//! The register: every operation of the API, in the order of the documentation. The router, the contract and
+//! all generated files are derived from this list.
 
 pub mod changes;
 pub mod document;
@@ -9,14 +9,14 @@ pub mod samples;
 use shared::Operation;
 use utoipa::OpenApi;
 
-/// Lists the operations, by the names of their crates and handlers; `crate::{handler, other}` for one that documents
-/// more than one handler.
+/// Registers operations by the names of their crates and handlers: `crate::{handler}`, or `crate::{handler,
+/// other}` for an operation with several documented handlers.
 macro_rules! register {
     ($($operation:ident::{$($handler:ident),+ $(,)?}),+ $(,)?) => {
-        /// Every operation.
+        /// Every operation of the API.
         pub static OPERATIONS: &[&Operation] = &[$(&$operation::OPERATION),+];
 
-        /// What the attributes of the handlers say.
+        /// The declarations in the attributes of the handlers.
         #[derive(OpenApi)]
         #[openapi(paths($($($operation::$handler),+),+))]
         struct Declared;

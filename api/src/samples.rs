@@ -1,7 +1,7 @@
-//! The sample requests of every operation, in its `requests.http`, and the events that `generate` makes of them.
+//! The sample requests of every operation in its `requests.http`, from which `generate` makes the events.
 //!
-//! Such a file is what the HTTP clients of editors read: requests with a name after `###`, and the status that is
-//! expected of each in a comment:
+//! The format is that of editors' HTTP clients: a request has a name after `###`, and the expected status in
+//! a comment:
 //!
 //! ```http
 //! ### create-product.invalid
@@ -12,8 +12,8 @@
 //! {"name": ""}
 //! ```
 //!
-//! The name is the operation's, or begins with it and a dot; it is also the name of the event. A request accepts JSON
-//! unless its headers say otherwise.
+//! The name is the operation's, optionally followed by a dot and a variant; it is also the event's name. A
+//! request accepts JSON unless its headers say otherwise.
 
 mod event;
 mod file;
@@ -27,16 +27,16 @@ use crate::OPERATIONS;
 
 pub use event::Routes;
 
-/// A request, and the status of its answer on the catalogue that the tests put in place.
+/// A request with the status of its response, given the catalogue that the tests create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// The name of its operation, with a dot and what is special about it unless it is the first one.
+    /// The name of its operation, followed by a dot and the variant unless it is the first.
     pub name: String,
     /// The expected status.
     pub status: u16,
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// The path, as it is sent, with the query.
+    /// The path and query, as sent.
     pub target: String,
     /// The headers in the order of the file.
     pub headers: Vec<(String, String)>,
@@ -59,8 +59,8 @@ impl Sample {
 /// Every sample of the checkout at `root`, in the order of the register.
 ///
 /// # Errors
-/// When a file is missing or malformed, an operation or one of its routes has no sample, or a request is not for the
-/// operation whose name it has.
+/// If a file is missing or malformed, an operation or one of its routes has no sample, or a request does not
+/// match the operation in its name.
 pub fn all(root: &Path) -> Result<Vec<Sample>> {
     let routes = Routes::new()?;
     let mut samples: Vec<Sample> = Vec::new();
@@ -70,7 +70,7 @@ pub fn all(root: &Path) -> Result<Vec<Sample>> {
         let own = file::read(&text).with_context(|| path.clone())?;
         let mut covered = BTreeSet::new();
         for sample in &own {
-            ensure!(sample.operation() == operation.name, "{path}: {} is not named after it", sample.name);
+            ensure!(sample.operation() == operation.name, "{path}: {} is not named after the operation", sample.name);
             let to = routes.find(sample).with_context(|| path.clone())?;
             ensure!(
                 to.operation.name == operation.name,
@@ -86,11 +86,11 @@ pub fn all(root: &Path) -> Result<Vec<Sample>> {
             operation.name
         );
         let names: BTreeSet<_> = own.iter().map(|sample| &sample.name).collect();
-        ensure!(names.len() == own.len(), "{path}: two requests have one name");
+        ensure!(names.len() == own.len(), "{path}: two requests have the same name");
         for route in operation.routes {
             ensure!(
                 covered.contains(&(route.path, route.method.to_string())),
-                "{path}: there is no request to {} {}",
+                "{path}: no request covers {} {}",
                 route.method,
                 route.path
             );

@@ -318,11 +318,11 @@ fn generate_names_a_stale_file_and_renews_it() {
         let requests = root.join("functions/get-health/requests.http");
         let text = std::fs::read_to_string(&requests).expect("requests");
         for (wrong, reason) in [
-            (text.replace("/health", "/heath"), "there is no route GET /heath, where get-health leads"),
+            (text.replace("/health", "/heath"), "there is no route GET /heath for get-health"),
             (text.replace("/health", "/v1/products"), "get-health is a request to list-products"),
-            (text.replace("### get-health", "### health"), "health is not named after it"),
+            (text.replace("### get-health", "### health"), "health is not named after the operation"),
             (text.replace("### get-health", "### get-health.two"), "no request is called get-health"),
-            (format!("{text}\n{text}"), "two requests have one name"),
+            (format!("{text}\n{text}"), "two requests have the same name"),
         ] {
             std::fs::write(&requests, wrong).expect("it is written");
             let (success, said) = generate(&["--check"]).await;

@@ -1,6 +1,6 @@
-//! Writes the files that follow from the register, or with `--check` says which ones are out of date, and whether the
-//! contract breaks clients of the last release in a way that CHANGELOG.md does not declare. With `--sql` it prints the
-//! statements of all resources.
+//! Writes the files that are derived from the register. With `--check` it reports those that are out of date,
+//! and changes of the contract that break clients of the last release and are not declared in CHANGELOG.md.
+//! With `--sql` it prints the statements of all resources.
 
 use std::{env, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! The contract against that of the last tag, and against what the changelog declares.
+//! Compares the contract with that of the last tag, and with the declarations in the changelog.
 
 use std::{
     fmt, fs,
@@ -11,21 +11,21 @@ use serde_json::Value;
 
 use super::{Change, breaking};
 
-/// Where the contract is, the one with plainer schemas first.
+/// The paths of the contract; the document with simpler schemas first.
 const DOCUMENTS: [&str; 2] = ["api/openapi-3.0.json", "api/openapi.json"];
 
 const CHANGELOG: &str = "CHANGELOG.md";
 
-/// What a check that passed has seen.
+/// The result of a passed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// There is nothing to compare with, for this reason.
+    /// There is no contract to compare with, for this reason.
     NothingToCompare(String),
     /// The contract was compared with that of a tag.
     Compared {
-        /// The tag.
+        /// The compared tag.
         tag: String,
-        /// What breaks clients, all of it declared.
+        /// The breaking changes, all of them declared.
         declared: Vec<Change>,
     },
 }
@@ -45,12 +45,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Compares the contract of the checkout at `root` with that of the last tag `v*` before it. Every operation that
-/// breaks clients must be named under `## Unreleased`, `### Breaking` of the changelog, in a line such as
-/// `- getProduct: what a client has to do`.
+/// Compares the contract of the checkout at `root` with that of the last tag `v*` before it. Every operation
+/// with a breaking change must be listed under `## Unreleased`, `### Breaking` of the changelog, in a line
+/// such as `- getProduct: what a client has to do`.
 ///
 /// # Errors
-/// When one is not, with the line to write; when there is no git, or a document cannot be read.
+/// If one is missing, with the line to add; if git is missing, or a document cannot be read.
 pub fn check(root: &Path) -> Result<Report> {
     let Some(tag) = last_tag(root)? else {
         return Ok(Report::NothingToCompare("there is no tag v* before this commit".to_owned()));
@@ -60,7 +60,7 @@ pub fn check(root: &Path) -> Result<Report> {
         return Ok(Report::NothingToCompare(format!("{tag} has no {}", DOCUMENTS.join(" or "))));
     };
     let old: Value = serde_json::from_slice(&old).with_context(|| format!("{name} of {tag}"))?;
-    let new = fs::read(root.join(name)).with_context(|| format!("{tag} has {name}, the checkout has not"))?;
+    let new = fs::read(root.join(name)).with_context(|| format!("{tag} has {name}, but the checkout does not"))?;
     let new: Value = serde_json::from_slice(&new).with_context(|| name.to_owned())?;
 
     let changes = breaking(&old, &new);
@@ -77,20 +77,20 @@ pub fn check(root: &Path) -> Result<Report> {
     lines.dedup();
     bail!(
         "the contract breaks clients of {tag}, and {CHANGELOG} does not say so:\n{}\n\
-         If that is meant, declare it under `## Unreleased`, `### Breaking`, and tell what a client has to do:\n{}",
+         If this is intended, declare it under `## Unreleased`, `### Breaking`, with what a client has to do:\n{}",
         list.join("\n"),
         lines.join("\n")
     )
 }
 
-/// The line that would declare what changes of `operation`.
+/// The line that declares the changes of `operation`.
 fn suggestion(changes: &[&Change], operation: &str) -> String {
     let changes = changes.iter().filter(|change| change.operation == operation);
     let sentences: Vec<_> = changes.map(|change| change.sentence.as_str()).collect();
     format!("  - {operation}: {}", sentences.join("; "))
 }
 
-/// The operations that a line under `## Unreleased`, `### Breaking` begins with, one or several between commas.
+/// The operations at the start of each line under `## Unreleased`, `### Breaking`, separated by commas.
 fn declared_operations(changelog: &str) -> Vec<&str> {
     let (mut is_unreleased, mut is_breaking) = (false, false);
     let mut operations = Vec::new();
@@ -110,16 +110,16 @@ fn declared_operations(changelog: &str) -> Vec<&str> {
     operations
 }
 
-/// The last tag `v*` before or at the commit of `root`.
+/// The last tag `v*` at or before the commit of `root`.
 fn last_tag(root: &Path) -> Result<Option<String>> {
     let inside = git(root, &["rev-parse", "--is-inside-work-tree"])?;
-    ensure!(inside.status.success(), "{} is no git checkout", root.display());
+    ensure!(inside.status.success(), "{} is not a git checkout", root.display());
     let tag = git(root, &["describe", "--tags", "--abbrev=0", "--match", "v*"])?;
-    // It fails for want of a tag.
+    // It fails if there is no tag.
     Ok(tag.status.success().then(|| String::from_utf8_lossy(&tag.stdout).trim().to_owned()))
 }
 
-/// The file `name` of `tag`, if it has one.
+/// The file `name` at `tag`; `None` if it does not exist.
 fn show(root: &Path, tag: &str, name: &str) -> Option<Vec<u8>> {
     let shown = git(root, &["show", &format!("{tag}:{name}")]).ok()?;
     shown.status.success().then_some(shown.stdout)
@@ -127,7 +127,7 @@ fn show(root: &Path, tag: &str, name: &str) -> Option<Vec<u8>> {
 
 fn git(root: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new("git");
-    // A hook's own repository is not the question.
+    // In a git hook, these variables would select another repository.
     command.arg("-C").arg(root).args(arguments).env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
     command.output().context("the check of the contract needs git")
 }
@@ -151,7 +151,7 @@ mod tests {
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// Writes a contract of one operation, which answers `members`.
+    /// Writes a contract with one operation, which returns `members`.
     fn write(folder: &tempfile::TempDir, members: &[&str]) {
         let members: serde_json::Map<_, _> =
             members.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
@@ -234,7 +234,7 @@ mod tests {
         git_in(&folder, &["tag", "v1.0.0"]);
         fs::remove_file(folder.path().join(DOCUMENTS[0])).unwrap();
         let error = check(folder.path()).unwrap_err().to_string();
-        assert_eq!(error, "v1.0.0 has api/openapi-3.0.json, the checkout has not");
+        assert_eq!(error, "v1.0.0 has api/openapi-3.0.json, but the checkout does not");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether what one schema describes is still within another.
+//! Checks whether one schema is contained in another.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -9,9 +9,9 @@ use super::{below, items, members, resolve};
 /// Where a schema is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// What a client sends: all that was accepted must be accepted.
+    /// In a request: whatever was accepted must stay accepted.
     Request,
-    /// What a client is sent: all that is answered must have been promised.
+    /// In a response: whatever is returned must have been documented.
     Answer,
 }
 
@@ -24,17 +24,17 @@ impl Side {
     }
 }
 
-/// Compares schemas of two documents.
+/// The comparison of schemas of two documents.
 pub(super) struct Schemas<'a> {
     old_document: &'a Value,
     new_document: &'a Value,
     side: Side,
-    /// Pairs of pointers under comparison: schemas may contain themselves.
+    /// The pairs of pointers already compared: schemas may be recursive.
     visited: BTreeSet<(String, String)>,
     found: Vec<(String, String)>,
 }
 
-/// A pair of schemas: where they are, and what they are.
+/// A pair of schemas with their places.
 #[derive(Clone)]
 struct Pair<'a> {
     old: &'a Value,
@@ -43,10 +43,10 @@ struct Pair<'a> {
     new_pointer: String,
 }
 
-/// A schema with its references followed and its `allOf` merged.
+/// A schema with its references resolved and its `allOf` merged.
 type Flat = Map<String, Value>;
 
-/// The keyword of a lower or upper limit, and whether a larger value of it accepts less.
+/// The keyword of a limit, and whether a larger value makes it stricter.
 const LIMITS: [(&str, bool); 6] = [
     ("minLength", true),
     ("maxLength", false),
@@ -61,7 +61,7 @@ impl<'a> Schemas<'a> {
         Self { old_document, new_document, side, visited: BTreeSet::new(), found: Vec::new() }
     }
 
-    /// What breaks clients: pointers and sentences about `subject`.
+    /// The breaking differences: pointers, and sentences about `subject`.
     pub(super) fn compare(
         mut self,
         subject: &str,
@@ -89,7 +89,7 @@ impl<'a> Schemas<'a> {
         self.variants(subject, (&old_pointer, &new_pointer), &old_flat, &new_flat);
     }
 
-    /// Each alternative of the narrower side must be within one of the wider side.
+    /// Each alternative of the contained side must be contained in one of the containing side.
     fn variants(&mut self, subject: &str, pointers: (&str, &str), old: &Flat, new: &Flat) {
         let old_variants = alternatives(self.old_document, old);
         let new_variants = alternatives(self.new_document, new);
@@ -105,7 +105,7 @@ impl<'a> Schemas<'a> {
             if outer.iter().any(fits) {
                 continue;
             }
-            // With one alternative besides null on either side, say what about it is different.
+            // If both sides have one alternative besides null, report the differences between them.
             let mut others = outer.iter().filter(of_type);
             match (others.next(), others.next()) {
                 (Some(other), None) if of_type(&variant) => {
@@ -121,7 +121,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// The differences between the `inner` and the `outer` schema, none of which is reported.
+    /// The differences between the `inner` and the `outer` schema, without reporting them.
     fn differences(
         &self,
         subject: &str,
@@ -151,7 +151,7 @@ impl<'a> Schemas<'a> {
         if old.get("not") != new.get("not") {
             self.report(below(pointers.0, "not"), format!("{subject} excludes other values"));
         }
-        // What is no object on one side has no members to miss.
+        // Members are only compared if both sides are objects.
         if [old, new].into_iter().all(|schema| types(schema).contains("object")) {
             self.members(subject, pointers, old, new);
         }
@@ -213,7 +213,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What limits a request, and limits it more than before.
+    /// Reports limits of a request that have become stricter.
     fn limits(&mut self, subject: &str, pointers: (&str, &str), old: &Flat, new: &Flat) {
         let mut differ = |keyword: &str, old: Option<&Value>, new: Option<&Value>| {
             let show = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -316,11 +316,11 @@ impl<'a> Schemas<'a> {
     }
 }
 
-/// `schema` with all schemas of its `allOf` merged into it.
+/// `schema` with the schemas of its `allOf` merged into it.
 fn flatten(document: &Value, schema: &Value) -> Flat {
     fn merge(document: &Value, schema: &Value, flat: &mut Flat, depth: usize) {
         let (schema, _) = resolve(document, schema, Cow::Borrowed(""));
-        // Deeper than this, a schema is a part of itself.
+        // A deeper schema is recursive.
         if depth < 16 {
             items(&schema["allOf"]).for_each(|part| merge(document, part, flat, depth + 1));
         }
@@ -341,7 +341,8 @@ fn flatten(document: &Value, schema: &Value) -> Flat {
     flat
 }
 
-/// The alternatives of `oneOf` or `anyOf`, each with what stands beside them; the schema itself if there are none.
+/// The alternatives of `oneOf` or `anyOf`, each merged with its sibling keywords; the schema itself if there
+/// are none.
 fn alternatives(document: &Value, schema: &Flat) -> Vec<Flat> {
     let Some(keyword) = ["oneOf", "anyOf"].into_iter().find(|keyword| schema.contains_key(*keyword)) else {
         return vec![schema.clone()];
@@ -353,7 +354,7 @@ fn alternatives(document: &Value, schema: &Flat) -> Vec<Flat> {
     for part in items(&list) {
         let mut alternative = rest.clone();
         alternative.extend(flatten(document, part));
-        // One alternative may be a choice itself.
+        // An alternative may itself have alternatives.
         alternatives.extend(self::alternatives(document, &alternative));
     }
     if is_nullable {
@@ -362,7 +363,7 @@ fn alternatives(document: &Value, schema: &Flat) -> Vec<Flat> {
     alternatives
 }
 
-/// `alternatives` with null as one of its own.
+/// `alternatives` with null as a separate one.
 fn apart_from_null(alternatives: Vec<Flat>) -> Vec<Flat> {
     let mut apart = Vec::new();
     for mut alternative in alternatives {
@@ -374,7 +375,7 @@ fn apart_from_null(alternatives: Vec<Flat>) -> Vec<Flat> {
             names.retain(|name| name != "null");
             is_nullable |= names.len() < all;
         }
-        // 3.0 has no type for null alone: there it is an enumeration of nothing else.
+        // OpenAPI 3.0 has no null type: there it is an enumeration with null as the only value.
         let is_null = alternative.get("enum").is_some_and(|values| items(values).all(Value::is_null));
         if let Some(Value::Array(values)) = alternative.get_mut("enum") {
             let all = values.len();
@@ -395,7 +396,7 @@ fn null() -> Flat {
     Flat::from_iter([("type".to_owned(), Value::from("null"))])
 }
 
-/// The types that a value may have.
+/// The possible types of a value.
 fn types(schema: &Flat) -> BTreeSet<&str> {
     const ALL: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
     let mut types: BTreeSet<_> = match schema.get("type") {
@@ -423,7 +424,7 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// The only values, if they are enumerated.
+/// The possible values, if they are enumerated.
 fn enumeration(schema: &Flat) -> Option<&[Value]> {
     match (schema.get("enum"), schema.get("const")) {
         (Some(Value::Array(values)), _) => Some(values),
@@ -432,8 +433,8 @@ fn enumeration(schema: &Flat) -> Option<&[Value]> {
     }
 }
 
-/// The bound of a number, and whether it is no longer within: a flag beside the bound in 3.0, a bound of its own in
-/// 3.1.
+/// The bound of a number, and whether it is exclusive: in 3.0 by a flag beside the bound, in 3.1 by a
+/// separate bound.
 fn bound(schema: &Flat, inclusive: &str, exclusive: &str, is_lower: bool) -> Option<(f64, bool)> {
     let number = schema.get(inclusive).and_then(Value::as_f64);
     match schema.get(exclusive) {
@@ -448,7 +449,7 @@ fn bound(schema: &Flat, inclusive: &str, exclusive: &str, is_lower: bool) -> Opt
     }
 }
 
-/// The members that are described, without those that are `hidden` on this side.
+/// The declared members, without those that are `hidden` on this side.
 fn properties<'f>(document: &Value, schema: &'f Flat, hidden: &str) -> Vec<(&'f str, &'f Value)> {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let is_shown = |member: &Value| flatten(document, member).get(hidden) != Some(&Value::Bool(true));
@@ -459,7 +460,7 @@ fn is_required(schema: &Flat, name: &str) -> bool {
     schema.get("required").is_some_and(|required| items(required).any(|other| other == name))
 }
 
-/// `schema` as JSON, of which a line is enough to recognise it.
+/// `schema` as JSON, truncated to one line.
 fn shortened(schema: &Value) -> String {
     let text = schema.to_string();
     match text.char_indices().nth(80) {

@@ -1,10 +1,10 @@
-//! Pairs of small documents, each with the one sentence that tells what breaks clients, or none.
+//! Pairs of small documents, each with the sentence for the breaking change, or none.
 
 use serde_json::{Value, json};
 
 use super::breaking;
 
-/// A contract with one of each thing that can change.
+/// A contract with one of each kind of element that can change.
 fn contract() -> Value {
     json!({
         "openapi": "3.0.3",
@@ -75,7 +75,7 @@ fn contract() -> Value {
     })
 }
 
-/// `target` with the members of `patch`; null removes (RFC 7396).
+/// `target` with `patch` applied (RFC 7396).
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
@@ -97,12 +97,12 @@ fn cup(patch: Value) -> Value {
     json!({"paths": {"/cups/{id}": patch}})
 }
 
-/// A change of what is answered.
+/// A change of a response body.
 fn answered(members: Value) -> Value {
     json!({"components": {"schemas": {"Cup": {"properties": members}}}})
 }
 
-/// A change of what is sent.
+/// A change of a request body.
 fn sent(members: Value) -> Value {
     json!({"components": {"schemas": {"NewCup": {"properties": members}}}})
 }
@@ -111,7 +111,7 @@ fn glaze(parameter: Value) -> Value {
     json!({"components": {"parameters": {"Glaze": parameter}}})
 }
 
-/// The other parameters of `getCup` beside `others`.
+/// The parameters of `getCup` together with `others`.
 fn parameters(others: &[Value]) -> Value {
     let glaze = json!({"$ref": "#/components/parameters/Glaze"});
     let tag = json!({"name": "if-none-match", "in": "header", "schema": {"type": "string"}});
@@ -370,7 +370,8 @@ fn a_path_parameter_may_change_its_name() {
     assert_eq!(breaking(&contract(), &new), []);
 }
 
-/// The same contract in 3.1: null is a type, a constant an enumeration, an exclusive bound a number.
+/// The same contract in 3.1: null is a type, a constant replaces an enumeration, an exclusive bound is a
+/// number.
 #[test]
 fn both_versions_of_openapi_are_read() {
     let schema = |schema: Value| {

@@ -1,29 +1,29 @@
-//! What the types that handlers name bring into the document: schemas, and what responses answer.
+//! Collects the components that the types in handler declarations contribute to the document.
 
 use serde_json::{Map, Value, json};
 use shared::{contract::ANSWERS, resource::contract::CARRIED};
 
-/// The components that types bring along.
+/// The contributed components.
 #[derive(Default)]
 pub(super) struct Answers {
-    /// Schemas by name.
+    /// The schemas by name.
     pub(super) schemas: Map<String, Value>,
-    /// What responses answer, in the order in which operations name it.
+    /// The contents of responses, in the order in which operations refer to them.
     pub(super) components: Vec<Answer>,
 }
 
-/// What a response answers.
+/// The content of a response.
 pub(super) struct Answer {
     /// The name of its schema.
     pub(super) name: String,
-    /// The segment of the paths below which it is found, if it is a resource.
+    /// The path segment of its collection, if it is a resource.
     pub(super) collection: Option<String>,
     pub(super) example: Value,
 }
 
 impl Answers {
-    /// Takes them out of the `paths` that handlers declare, in the given order, and puts references in their place; `schemas`
-    /// are those of the bodies of requests.
+    /// Replaces the contents of responses in `paths` by references, in the given order, and returns them
+    /// together with `schemas`, those of request bodies.
     pub(super) fn take<'a>(
         paths: &mut Value,
         order: impl Iterator<Item = &'a str>,
@@ -64,7 +64,7 @@ impl Answers {
     }
 }
 
-/// Puts the schemas that are made without `utoipa` in the place of those that carry them.
+/// Replaces carriers by the schemas that they carry.
 fn unwrap_carried(value: &mut Value) {
     if let Some(schema) = value.get_mut(CARRIED) {
         *value = schema.take();

@@ -1,4 +1,4 @@
-//! The components that operations name: responses, their headers, the security scheme.
+//! The components that operations refer to: responses, their headers, the security scheme.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::answers::{Answer, Answers};
 
-/// Every component, with links to what `operations` do with a resource.
+/// All components; resources have links to `operations`.
 pub(super) fn components(operations: &[&Operation], answers: &Answers) -> Value {
     json!({
         "schemas": schemas(answers),
@@ -51,7 +51,7 @@ fn schemas(answers: &Answers) -> Map<String, Value> {
 }
 
 fn add<T: ToSchema>(schemas: &mut Map<String, Value>) {
-    // A schema is plain data, and can always be written as JSON.
+    // A schema is plain data, so it can always be serialised.
     schemas.insert(T::name().into_owned(), serde_json::to_value(T::schema()).unwrap_or_default());
 }
 
@@ -69,7 +69,7 @@ fn page(name: &str) -> Value {
             },
             "next_cursor": {
                 "type": ["string", "null"],
-                "description": "Cursor of the next page; null on the last one.",
+                "description": "Cursor of the next page; null on the last page.",
             },
         },
     })
@@ -93,22 +93,22 @@ fn responses(operations: &[&Operation], answers: &Answers) -> Map<String, Value>
         response
     };
     let not_modified = [&[("ETag", "ETag")], CACHE].concat();
-    add("NotModified", answer("The client has it already.", &not_modified, Value::Null));
-    add("Deleted", answer("It is gone.", &[], Value::Null));
+    add("NotModified", answer("The client's copy is current.", &not_modified, Value::Null));
+    add("Deleted", answer("Deleted.", &[], Value::Null));
     let health =
         json!({"application/json": {"schema": schema("Health"), "example": get_health::Health::example()}});
-    add("Health", answer("The service works.", &[], health));
+    add("Health", answer("The service can serve requests.", &[], health));
     let contract = json!({"application/json": {"schema": {"type": "object", "additionalProperties": true}}});
     add("Contract", answer("The OpenAPI document.", &[("ETag", "ETag")], contract));
     let page = json!({"text/html": {"schema": {"type": "string"}}});
-    add("Documentation", answer("The page.", &[("ETag", "ETag")], page));
+    add("Documentation", answer("The documentation page.", &[("ETag", "ETag")], page));
     for problem in PROBLEMS {
         add(problem.name, problem.response());
     }
     responses
 }
 
-/// The responses with one resource, and with a new one.
+/// The responses with an existing and with a new resource.
 fn resource(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answer, links: Value) {
     let what = name.to_lowercase();
     let validators = [("ETag", "ETag"), ("Last-Modified", "LastModified")];
@@ -116,7 +116,7 @@ fn resource(responses: &mut Map<String, Value>, Answer { name, example, .. }: &A
     responses.insert(
         name.clone(),
         json!({
-            "description": format!("The {what}, as it is now."),
+            "description": format!("The {what} in its current state."),
             "headers": with_common(&[&validators, CACHE].concat()),
             "content": one,
             "links": links,
@@ -150,7 +150,7 @@ fn list(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answe
     );
 }
 
-/// Links from one resource to the operations on it, below `path`; changes are bound to the version that was answered.
+/// Links from a resource to the operations below `path`; writes are conditional on the returned version.
 fn links(operations: &[&Operation], path: &str) -> Value {
     let mut links = Map::new();
     for operation in operations {
@@ -166,14 +166,14 @@ fn links(operations: &[&Operation], path: &str) -> Value {
     links.into()
 }
 
-/// A response that is a problem.
+/// A problem response.
 struct ProblemResponse {
     name: &'static str,
     status: u16,
     description: &'static str,
-    /// Names of the kinds that functions answer, each with the `detail` of its example.
+    /// The names of the problem types that functions return, each with the `detail` of its example.
     kinds: &'static [(&'static str, &'static str)],
-    /// Whether API Gateway answers with this status too.
+    /// Whether API Gateway itself returns this status, too.
     is_gateways: bool,
     headers: &'static [(&'static str, &'static str)],
 }
@@ -230,7 +230,7 @@ impl ProblemResponse {
             (_, "invalid-body") => {
                 body["errors"] = json!([
                     {"pointer": "/name", "detail": "must not be empty"},
-                    {"pointer": "/colour", "detail": "is not a known member"},
+                    {"pointer": "/colour", "detail": "is not a known field"},
                 ]);
             }
             ("Unhealthy", _) => {
@@ -259,14 +259,14 @@ impl ProblemResponse {
     }
 }
 
-/// The kind of problem of this name.
+/// The problem type with this name.
 fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "RetryAfter");
 const RETRY_AFTER_IF_SAFE: (&str, &str) = ("Retry-After", "RetryAfterIfSafe");
-const SEE_ERRORS: &str = "See `errors` for each fault.";
+const SEE_ERRORS: &str = "See `errors`.";
 const INTERNAL: &str = "Something went wrong on our side. Quote `request_id` when you report it.";
 const UNAVAILABLE: &str = "The service cannot answer at the moment. Try again later.";
 
@@ -301,18 +301,18 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "NotFound",
         status: 404,
-        description: "There is no such thing.",
-        kinds: &[("not-found", "There is no such product.")],
+        description: "The resource does not exist.",
+        kinds: &[("not-found", "The product does not exist.")],
         is_gateways: false,
         headers: &[],
     },
     ProblemResponse {
         name: "Conflict",
         status: 409,
-        description: "The state of things does not allow it.",
+        description: "The request conflicts with the current state.",
         kinds: &[(
             "conflict",
-            "The artisan still has products. Delete them, or give them to another artisan, first.",
+            "The artisan still has products. Delete them or assign them to another artisan first.",
         )],
         is_gateways: false,
         headers: &[],
@@ -320,10 +320,10 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "RequestInProgress",
         status: 409,
-        description: "The first request with this Idempotency-Key has not been answered yet.",
+        description: "The first request with this Idempotency-Key is still in progress.",
         kinds: &[(
             "request-in-progress",
-            "Another request with this Idempotency-Key is being carried out. Repeat this one later.",
+            "Another request with this Idempotency-Key is in progress. Repeat this one later.",
         )],
         is_gateways: false,
         headers: &[RETRY_AFTER],
@@ -331,10 +331,10 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "PreconditionFailed",
         status: 412,
-        description: "A condition of the request is false.",
+        description: "A precondition of the request is false.",
         kinds: &[(
             "precondition-failed",
-            "The resource is not as the request's conditions want it. Read it again.",
+            "The resource does not match the request's preconditions. Read it again.",
         )],
         is_gateways: false,
         headers: &[("ETag", "CurrentETag")],
@@ -342,10 +342,10 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "NothingToMatch",
         status: 412,
-        description: "The request has an If-Match. What is to be created has no version that could match.",
+        description: "The request has an If-Match, but a resource that does not exist yet cannot match.",
         kinds: &[(
             "precondition-failed",
-            "This request creates a resource, which no If-Match can match. Send it without.",
+            "This request creates a resource, which no If-Match can match. Remove the header.",
         )],
         is_gateways: false,
         headers: &[],
@@ -361,7 +361,7 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "UnsupportedMediaType",
         status: 415,
-        description: "The body is of another media type.",
+        description: "The media type of the body is not supported.",
         kinds: &[("unsupported-media-type", "Content-Type must be one of: application/json.")],
         is_gateways: false,
         headers: &[("Accept-Post", "AcceptPost"), ("Accept-Patch", "AcceptPatch")],
@@ -369,7 +369,7 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "InvalidBody",
         status: 422,
-        description: "The body is well-formed and breaks the rules.",
+        description: "The body is well-formed, but invalid.",
         kinds: &[("invalid-body", SEE_ERRORS)],
         is_gateways: false,
         headers: &[],
@@ -377,12 +377,12 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "InvalidBodyOrKey",
         status: 422,
-        description: "The body breaks the rules, or the Idempotency-Key was used for another one.",
+        description: "The body is invalid, or the Idempotency-Key was used with a different body.",
         kinds: &[
             ("invalid-body", SEE_ERRORS),
             (
                 "idempotency-key-reused",
-                "This Idempotency-Key belongs to a request with another content. Make a new key.",
+                "This Idempotency-Key was used for a request with different content. Use a new key.",
             ),
         ],
         is_gateways: false,
@@ -391,10 +391,10 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "PreconditionRequired",
         status: 428,
-        description: "The service wants an If-Match with every change, and there is none.",
+        description: "The service requires an If-Match with every change, but the request has none.",
         kinds: &[(
             "precondition-required",
-            "This request needs If-Match with the ETag of the version that it changes.",
+            "This request requires If-Match with the ETag of the version to change.",
         )],
         is_gateways: false,
         headers: &[],
@@ -410,7 +410,7 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "InternalServerError",
         status: 500,
-        description: "It is our fault; the log knows more.",
+        description: "A fault of the service. Its log has the details.",
         kinds: &[("internal", INTERNAL)],
         is_gateways: true,
         headers: &[],
@@ -426,7 +426,7 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "Unavailable",
         status: 503,
-        description: "Something that is needed does not answer.",
+        description: "The service is temporarily unavailable.",
         kinds: &[("unavailable", UNAVAILABLE)],
         is_gateways: false,
         headers: &[RETRY_AFTER_IF_SAFE],
@@ -434,7 +434,7 @@ const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {
         name: "Unhealthy",
         status: 503,
-        description: "Requests cannot be answered.",
+        description: "The service cannot serve requests.",
         kinds: &[("unavailable", UNAVAILABLE)],
         is_gateways: false,
         headers: &[RETRY_AFTER],
@@ -450,9 +450,9 @@ const PROBLEMS: &[ProblemResponse] = &[
 ];
 
 const TOO_LARGE: &str = "The body must have at most 65536 bytes.";
-const _: () = assert!(MAX_BODY_BYTES == 65536, "TOO_LARGE and its response name the limit");
+const _: () = assert!(MAX_BODY_BYTES == 65536, "TOO_LARGE and its response state the limit");
 
-/// The headers that say what the cache did.
+/// The headers that report the use of the cache.
 const CACHE: &[(&str, &str)] = &[("Age", "Age"), ("Cache-Status", "CacheStatus")];
 
 fn headers() -> Value {
@@ -467,75 +467,75 @@ fn headers() -> Value {
     let tag = "\"01936b5e7c007000800000000000000a.1.1\"";
     json!({
         "ETag": text(true, "A strong entity tag of this representation.", tag),
-        "CurrentETag": text(false, "The entity tag of what is there now, if it has one.", tag),
-        "LastModified": text(true, "When it was changed last, to the second.", "Sat, 21 Nov 2026 09:30:00 GMT"),
-        "Location": text(true, "Where it is.", "/v1/products/01936b5e-7c00-7000-8000-00000000000a"),
+        "CurrentETag": text(false, "The entity tag of the current representation, if it has one.", tag),
+        "LastModified": text(true, "The time of the last change, to the second.", "Sat, 21 Nov 2026 09:30:00 GMT"),
+        "Location": text(true, "The URL of the new resource.", "/v1/products/01936b5e-7c00-7000-8000-00000000000a"),
         "Link": text(
             false,
-            "The next page (RFC 8288); absent on the last one.",
+            "The next page (RFC 8288); absent on the last page.",
             "</v1/products?cursor=AQID>; rel=\"next\"",
         ),
         "IdempotencyReplayed": {
-            "description": "There when the answer is that of the first request with this Idempotency-Key.",
+            "description": "Present if this is the response of the first request with this Idempotency-Key.",
             "required": false,
             "schema": {"type": "string", "enum": ["true"]},
         },
         "RetryAfter": {
-            "description": "Seconds after which to try again.",
+            "description": "The number of seconds after which to try again.",
             "required": true,
             "schema": {"type": "integer", "minimum": 0},
             "example": 1,
         },
         "RetryAfterThrottle": {
-            "description": "Seconds after which to try again; absent when a daily quota is used up.",
+            "description": "The number of seconds after which to try again; absent if a daily quota is exhausted.",
             "required": false,
             "schema": {"type": "integer", "minimum": 0},
             "example": 1,
         },
         "RetryAfterIfSafe": {
-            "description": "Seconds after which to try again. Absent where the request may have been carried out and repeating it could carry it out twice: a POST without Idempotency-Key, a PUT or PATCH without If-Match.",
+            "description": "The number of seconds after which to try again. Absent if the request may have been carried out and repeating it could carry it out twice: a POST without Idempotency-Key, a PUT or PATCH without If-Match.",
             "required": false,
             "schema": {"type": "integer", "minimum": 0},
             "example": 5,
         },
-        "AcceptPost": text(false, "The media types that a POST may have.", "application/json"),
+        "AcceptPost": text(false, "The supported media types of a POST.", "application/json"),
         "AcceptPatch": text(
             false,
-            "The media types that a PATCH may have.",
+            "The supported media types of a PATCH.",
             "application/merge-patch+json, application/json",
         ),
         "CorrelationId": text(
             true,
-            "The request's X-Correlation-Id, else the id that the gateway gave it.",
+            "The request's X-Correlation-Id, or else the gateway's request id.",
             "order-4711",
         ),
         "Age": {
-            "description": "For how many seconds the answer to this read has been in the service's cache; absent if it is the database's.",
+            "description": "The age of a response from the service's cache, in seconds; absent if it comes from the database.",
             "required": false,
             "schema": {"type": "integer", "minimum": 0},
             "example": 3,
         },
         "CacheStatus": text(
             false,
-            "What the service's cache did for this read (RFC 9211); absent where there is none. `detail=database-unavailable`: the answer may be older than the last change.",
+            "How the service's cache handled this read (RFC 9211); absent if there is no cache. With `detail=database-unavailable`, the response may be older than the last change.",
             concat!(project::name!(), "; hit; ttl=57"),
         ),
-        "CacheControl": text(true, "Whether and how the answer may be kept.", "private, no-cache"),
+        "CacheControl": text(true, "Whether and how the response may be cached.", "private, no-cache"),
         "AmznErrorType": text(
             false,
-            "What API Gateway calls its own errors; absent from a function's.",
+            "The type of an error of API Gateway itself; absent from a function's responses.",
             "MissingAuthenticationTokenException",
         ),
     })
 }
 
-/// The headers that every answer of a function has, and `more`.
+/// The headers of every response of a function, and `more`.
 fn with_common(more: &[(&str, &str)]) -> Map<String, Value> {
     let common = [("X-Correlation-Id", "CorrelationId"), ("Cache-Control", "CacheControl")];
     named(&[more, &common].concat())
 }
 
-/// Headers by name and component.
+/// References to header components by header name.
 fn named(headers: &[(&str, &str)]) -> Map<String, Value> {
     headers.iter().map(|(name, component)| ((*name).to_owned(), header(component))).collect()
 }

@@ -1,4 +1,4 @@
-//! The contract as an OpenAPI document, built of what the handlers, the types and the register declare.
+//! Builds the API contract as an OpenAPI document from the declarations of handlers, types and the register.
 
 mod answers;
 mod components;
@@ -17,7 +17,7 @@ pub use print::pretty;
 use crate::{Declared, OPERATIONS};
 use answers::Answers;
 
-/// What any operation may be answered by the gateway or by a function in trouble.
+/// The responses that any operation may have, from the gateway or from a failing function.
 const ANYWHERE: [(&str, &str); 7] = [
     ("401", "Unauthorized"),
     ("403", "Forbidden"),
@@ -31,8 +31,8 @@ const ANYWHERE: [(&str, &str); 7] = [
 /// The document, as OpenAPI 3.1.
 ///
 /// # Errors
-/// When a route of the register has no handler with attributes of its own, or the other way round, or what one names
-/// is not in the document.
+/// If a route of the register has no handler with its own attributes or the other way round, or if a
+/// reference cannot be resolved.
 pub fn document() -> Result<Value, Gap> {
     let openapi = Declared::openapi();
     let mut declared = serde_json::to_value(openapi.paths).unwrap_or_default();
@@ -64,7 +64,7 @@ pub fn document() -> Result<Value, Gap> {
     }
     if let Some(responses) = components["responses"].as_object_mut() {
         add_head_responses(&paths, responses);
-        // They stand in the operations themselves, with a link to the next page.
+        // These responses are inlined in the operations, with a link to the next page.
         responses.retain(|name, _| !name.ends_with("Page") || name.starts_with("Head"));
     }
     let mut document = json!({
@@ -86,17 +86,17 @@ pub fn document() -> Result<Value, Gap> {
     match dangling(&document, &document) {
         None => Ok(document),
         Some(reference) => Err(Gap(format!(
-            "nothing is at {reference}: no type that a handler names brings it along (shared::contract::Component)"
+            "{reference} does not exist: no type in a handler's declaration contributes it (shared::contract::Component)"
         ))),
     }
 }
 
-/// The paths of all operations, in their order.
+/// The paths of all operations, in order.
 fn declared_paths() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().flat_map(|operation| operation.routes).map(|route| route.path)
 }
 
-/// The first `$ref` in `part` that leads to nothing in `document`.
+/// The first `$ref` in `part` that cannot be resolved in `document`.
 fn dangling<'a>(part: &'a Value, document: &Value) -> Option<&'a str> {
     match part {
         Value::Object(members) => {
@@ -114,11 +114,11 @@ fn dangling<'a>(part: &'a Value, document: &Value) -> Option<&'a str> {
     }
 }
 
-/// Where responses are, and those to HEAD.
+/// The prefixes of references to responses, and to those of HEAD.
 const RESPONSES: &str = "#/components/responses/";
 const HEAD_RESPONSES: &str = "#/components/responses/Head";
 
-/// Adds to `responses` those to HEAD that `paths` name: the answers to GET without their bodies.
+/// Adds the responses to HEAD that `paths` refer to: those to GET without their bodies.
 fn add_head_responses(paths: &Value, responses: &mut Map<String, Value>) {
     let items = paths.as_object().into_iter().flat_map(Map::values);
     let named = items.filter_map(|item| item["head"]["responses"].as_object()).flat_map(Map::values);
@@ -129,7 +129,7 @@ fn add_head_responses(paths: &Value, responses: &mut Map<String, Value>) {
     }
 }
 
-/// What the register and the attributes disagree about.
+/// A mismatch between the register and the attributes.
 #[derive(Debug)]
 pub struct Gap(String);
 
@@ -141,7 +141,7 @@ impl std::fmt::Display for Gap {
 
 impl std::error::Error for Gap {}
 
-/// `declared` with what follows from the register and from the gateway.
+/// `declared`, completed with what the register and the gateway determine.
 fn complete(
     mut declared: Value,
     operation: &Operation,
@@ -157,7 +157,7 @@ fn complete(
     if operation.routes.iter().any(|route| route.path == path && route.is_open) {
         declared["security"] = json!([]);
     }
-    // In the place of a tag that is not declared utoipa has the name of the crate.
+    // Without a declared tag, utoipa uses the crate's name.
     if declared["tags"] == json!([operation.name.replace('-', "_")]) {
         declared["tags"] = json!([tags::of(path)]);
     }
@@ -190,7 +190,7 @@ fn complete(
         let id = declared["operationId"].as_str().unwrap_or_default();
         declared["operationId"] = head_id(id).into();
         declared["summary"] =
-            format!("{}: the headers alone", declared["summary"].as_str().unwrap_or_default()).into();
+            format!("{}: headers only", declared["summary"].as_str().unwrap_or_default()).into();
     } else if let Some(page) =
         responses.get_mut("200").filter(|page| component(page)["headers"]["Link"].is_object())
     {
@@ -204,7 +204,7 @@ fn complete(
     declared
 }
 
-/// The `operationId` of HEAD beside a GET: `headProduct` for `getProduct`, `headListProducts` for `listProducts`.
+/// The `operationId` of a HEAD: `headProduct` for `getProduct`, `headListProducts` for `listProducts`.
 fn head_id(get: &str) -> String {
     let name = get.strip_prefix("get").unwrap_or(get);
     let (first, rest) = name.split_at_checked(1).unwrap_or_default();
@@ -223,13 +223,13 @@ fn camel_case(handler: &str) -> String {
     name
 }
 
-/// The header that every operation takes.
+/// The header that every operation accepts.
 fn correlation_id() -> Value {
     json!({
         "name": "X-Correlation-Id",
         "in": "header",
         "required": false,
-        "description": "An id that answer and log lines are to carry: 1 to 128 visible characters; else it is ignored.",
+        "description": "An id for the response and the log lines: 1 to 128 visible ASCII characters; otherwise it is ignored.",
         "schema": {"type": "string"},
         "example": "order-4711",
     })

@@ -1,11 +1,12 @@
-//! The same contract as OpenAPI 3.0, for tools that do not read 3.1 yet, Amazon API Gateway's import among them.
+//! Converts the contract to OpenAPI 3.0, for tools that do not support 3.1 yet, such as Amazon API Gateway's
+//! import.
 
 use serde_json::{Map, Value, json};
 
 /// `document` (OpenAPI 3.1) as OpenAPI 3.0.3.
 ///
-/// Null becomes `nullable`, lists of examples become one example, what stands beside `$ref` goes into an `allOf`, and
-/// what 3.0 has no word for (the summary and the SPDX identifier of the licence) is left out.
+/// Null becomes `nullable`, lists of examples become one example, siblings of `$ref` move into an `allOf`,
+/// and what 3.0 cannot express (the summary and the SPDX identifier of the licence) is dropped.
 pub fn to_3_0(document: &Value) -> Value {
     let mut document = document.clone();
     document["openapi"] = "3.0.3".into();
@@ -21,7 +22,7 @@ pub fn to_3_0(document: &Value) -> Value {
     document
 }
 
-/// Rewrites every schema in `value`. Examples are data and stay as they are.
+/// Rewrites every schema in `value`. Examples are data and stay unchanged.
 fn walk(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -39,7 +40,7 @@ fn walk(value: &mut Value) {
     }
 }
 
-/// Whether these members are a schema's that 3.0 writes otherwise.
+/// Whether these members form a schema that 3.0 expresses differently.
 fn is_schema(members: &Map<String, Value>) -> bool {
     let is_list = |name: &str| members.get(name).is_some_and(Value::is_array);
     is_list("type")

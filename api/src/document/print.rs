@@ -1,9 +1,9 @@
-//! JSON for people and for diffs: members in the order in which they are read.
+//! JSON for people and for diffs, with members in reading order.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What comes first in an object, in this order; all else follows by name.
+/// The members that come first in an object, in this order; the others follow by name.
 const FIRST: &[&str] = &[
     "openapi",
     "info",
@@ -34,12 +34,12 @@ const FIRST: &[&str] = &[
     "errors", // a problem
 ];
 
-/// `value` as indented JSON with a newline at its end; the members of `paths` in the order of `paths`.
+/// `value` as indented JSON with a trailing newline; the members of `paths` in the order of `paths`.
 pub fn pretty(value: &Value, paths: &[&str]) -> String {
     let mut text = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"  ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
-    // Writing to memory does not fail, nor does plain JSON.
+    // Writing plain JSON to memory cannot fail.
     let _ = Ordered { value, paths }.serialize(&mut serializer);
     text.push(b'\n');
     String::from_utf8(text).unwrap_or_default()

@@ -1,14 +1,14 @@
-//! The tags of the document: the resources that paths begin with.
+//! The tags of the document: the resources at the start of the paths.
 
 use serde_json::{Value, json};
 
 use super::Gap;
 
-/// What each tag is about, in the order of the documentation.
+/// The tags with their descriptions, in the order of the documentation.
 const TAGS: &[(&str, &str)] =
-    &[("products", "What the artisans make."), ("artisans", "Who makes it."), (SERVICE, "The API itself.")];
+    &[("products", "The artisans' products."), ("artisans", "The makers of the products."), (SERVICE, "The API itself.")];
 
-/// The tag of what belongs to no resource.
+/// The tag of paths that belong to no resource.
 const SERVICE: &str = "service";
 
 /// The tag of a path: `products` for `/v1/products/{id}`.
@@ -19,7 +19,7 @@ pub(super) fn of(path: &str) -> &str {
     segments.next().filter(|_| is_version).unwrap_or(SERVICE)
 }
 
-/// The tags of a document with these paths.
+/// The tags of a document with these paths, each with its description.
 pub(super) fn described(paths: &Value) -> Result<Value, Gap> {
     let operations = paths.as_object().into_iter().flatten().flat_map(|(_, item)| item.as_object()).flatten();
     let used = operations.flat_map(|(_, operation)| operation["tags"].as_array()).flatten();

@@ -1,9 +1,9 @@
-//! Schemas as a person would write them: `utoipa` puts a field's own words beside its type's schema in an `allOf`, and
-//! null beside it in a `oneOf`.
+//! Simplifies the schemas that `utoipa` composes: it puts a field's description next to its type's schema in
+//! an `allOf`, and null in a `oneOf`.
 
 use serde_json::{Map, Value, json};
 
-/// Merges what `utoipa` composes, in every schema of `value`.
+/// Merges such compositions in every schema of `value`.
 pub(super) fn tidy(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -16,7 +16,7 @@ pub(super) fn tidy(value: &mut Value) {
     }
 }
 
-/// `allOf: [schema, {description, default, type: object}]` becomes the schema with these words.
+/// Merges `allOf: [schema, {description, default, type: object}]` into the schema.
 fn merge_words(members: &mut Map<String, Value>) {
     let Some([Value::Object(schema), Value::Object(words)]) =
         members.get("allOf").and_then(Value::as_array).map(Vec::as_slice)
@@ -40,7 +40,7 @@ fn merge_words(members: &mut Map<String, Value>) {
     members.extend(schema);
 }
 
-/// `oneOf: [schema, {type: null}]` becomes the schema with two types, unless it is a reference.
+/// Merges `oneOf: [schema, {type: null}]` into a schema with two types, unless it is a reference.
 fn merge_null(members: &mut Map<String, Value>) {
     let Some([Value::Object(schema), null]) =
         members.get("oneOf").and_then(Value::as_array).map(Vec::as_slice)

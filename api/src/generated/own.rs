@@ -1,4 +1,4 @@
-//! What the function of one operation has of its own, as its manifest declares it beside the code:
+//! The settings of a single function, as the manifest beside its code declares them:
 //!
 //! ```toml
 //! [package.metadata.function]
@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::Operation;
 
-/// Longest that a function may take, in seconds: the gateway gives up after 29.
+/// The maximum timeout of a function, in seconds: the gateway times out after 29.
 const LONGEST_TIMEOUT_SECONDS: u32 = 28;
 
-/// The settings of one function, in the place of those that all functions have.
+/// The settings of one function that override or extend the common ones.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all(deserialize = "kebab-case", serialize = "camelCase"), deny_unknown_fields)]
 pub(super) struct Own {
-    /// MiB.
+    /// The memory size in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) memory_size: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,25 +37,25 @@ pub(super) struct Own {
     pub(super) reserved_concurrency: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) provisioned_concurrency: Option<u32>,
-    /// Variables besides those that all functions have.
+    /// Additional environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) environment: BTreeMap<String, String>,
-    /// What it may do besides.
+    /// Additional permissions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) rights: Vec<Right>,
 }
 
-/// A statement of the function's role.
+/// A statement of the policy of the function's role.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Right {
     pub(super) sid: String,
     pub(super) actions: Vec<String>,
-    /// ARNs, with `${AWS::Partition}` and the like in them.
+    /// ARNs, which may contain pseudo parameters such as `${AWS::Partition}`.
     pub(super) resources: Vec<String>,
 }
 
-/// The parts of a manifest that are read here.
+/// The relevant parts of a manifest.
 #[derive(Deserialize)]
 struct Manifest {
     package: Package,
@@ -72,10 +72,10 @@ struct Metadata {
 }
 
 impl Own {
-    /// What the manifest of `operation` in the checkout at `root` declares.
+    /// The settings in the manifest of `operation`, in the checkout at `root`.
     ///
     /// # Errors
-    /// When the manifest cannot be read, or declares what no function can have.
+    /// If the manifest cannot be read, or declares an invalid setting.
     pub(super) fn of(operation: &Operation, root: &Path) -> Result<Self> {
         let path = root.join("functions").join(operation.name).join("Cargo.toml");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -98,14 +98,14 @@ impl Own {
         for Right { sid, actions, resources } in &own.rights {
             ensure!(
                 sid.chars().all(|c| c.is_ascii_alphanumeric()),
-                "sid {sid:?} is not of letters and digits"
+                "sid {sid:?} must consist of letters and digits"
             );
-            ensure!(!actions.is_empty() && !resources.is_empty(), "{sid} allows nothing");
+            ensure!(!actions.is_empty() && !resources.is_empty(), "{sid} has no actions or no resources");
         }
         Ok(own)
     }
 
-    /// As JSON, in the words of the CDK app.
+    /// As JSON, with the names that the CDK app uses.
     pub(super) fn json(&self) -> Result<Value> {
         Ok(serde_json::to_value(self)?)
     }
@@ -146,7 +146,7 @@ resources = [\"arn:${AWS::Partition}:s3:::pictures/*\"]";
                 "reserved-concurrency = 2\nprovisioned-concurrency = 3",
                 "provisioned-concurrency is 3, not 1..=2",
             ),
-            ("rights = [{ sid = \"Nothing\", actions = [], resources = [\"*\"] }]", "Nothing allows nothing"),
+            ("rights = [{ sid = \"Nothing\", actions = [], resources = [\"*\"] }]", "Nothing has no actions or no resources"),
         ] {
             let error = format!("{:?}", Own::parse(&manifest(text)).unwrap_err());
             assert!(error.contains(reason), "{error}");

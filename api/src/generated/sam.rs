@@ -1,7 +1,7 @@
-//! The parts of `template.yaml` that follow from the register: the paths of the REST API, and what each operation has
-//! of its own. Everything that the operations share is written by hand around them.
+//! The parts of `template.yaml` that are generated from the register: the paths of the REST API and the
+//! resources of each operation. Everything that operations share is written by hand around them.
 //!
-//! What several operations have alike is written once, under a YAML anchor, where it is needed first.
+//! A value that several operations share is written once, under a YAML anchor, at its first use.
 
 mod function;
 mod gateway;
@@ -27,7 +27,7 @@ const RESOURCES: &str =
     "  # Functions, generated from the register of operations by `cargo xtask generate`.\n";
 const RESOURCES_END: &str = "  # End of the generated functions.\n";
 
-/// `template` with its generated parts, for the checkout at `root`; `document` is the contract.
+/// `template` with its generated parts, for the checkout at `root`; `document` is the API contract.
 pub(super) fn template(template: &str, document: &Value, root: &Path) -> Result<String> {
     let mut resources = String::new();
     let mut anchors = Anchors::default();
@@ -39,12 +39,12 @@ pub(super) fn template(template: &str, document: &Value, root: &Path) -> Result<
     replaced(&template, "template.yaml", [RESOURCES, RESOURCES_END], &resources)
 }
 
-/// The names of what has been written under an anchor.
+/// The names of the anchors that have been written.
 #[derive(Default)]
 struct Anchors(BTreeSet<String>);
 
 impl Anchors {
-    /// ` &name` and the value the first time, ` *name` from then on: what comes after a member's colon.
+    /// The text after a member's colon: ` &name` and the value on first use, ` *name` afterwards.
     fn value(&mut self, name: &str, value: &str) -> String {
         if self.0.insert(name.to_owned()) { format!(" &{name}{value}") } else { format!(" *{name}") }
     }

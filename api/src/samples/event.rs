@@ -1,6 +1,7 @@
-//! The event that API Gateway makes of a sample: that of a REST API at its own address, whose callers sign.
+//! Converts a sample to the event that API Gateway sends: that of a REST API at its default address, with
+//! signed requests.
 //!
-//! Not that of the local gateway, which has an address, times and ids of its own.
+//! The events of the local gateway differ: it has an address, times and ids of its own.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +19,11 @@ const HOST: &str = "a1b2c3d4e5.execute-api.ap-northeast-1.amazonaws.com";
 const SOURCE_IP: &str = "203.0.113.7";
 const STAGE: &str = "prod";
 const USER_AGENT: &str = "curl/8.5.0";
-/// The name and ARN of the user who calls.
+/// The id and ARN of the calling user.
 const USER: (&str, &str) = ("AIDACKCEVSQ6C2EXAMPLE", "arn:aws:iam::123456789012:user/ann");
 
-/// Headers of every request: those of the client, unless the sample has others, and those that the gateway adds.
+/// The headers of every request: those of the client, unless the sample overrides them, and those that the
+/// gateway adds.
 const HEADERS: [(&str, &str); 6] = [
     ("Host", HOST),
     ("User-Agent", USER_AGENT),
@@ -31,24 +33,24 @@ const HEADERS: [(&str, &str); 6] = [
     ("X-Forwarded-Proto", "https"),
 ];
 
-/// The routes of the register, to find that of a request.
+/// A router over the register's routes.
 pub struct Routes(matchit::Router<Vec<(Route, &'static Operation)>>);
 
-/// Where a request leads.
+/// The destination of a request.
 pub struct Target {
     /// The operation.
     pub operation: &'static Operation,
-    /// The one of its routes.
+    /// The matched route.
     pub route: Route,
     /// The values of the route's parameters.
     parameters: BTreeMap<String, String>,
 }
 
 impl Routes {
-    /// Those of all operations.
+    /// The routes of all operations.
     ///
     /// # Errors
-    /// When two paths contradict each other.
+    /// If two paths conflict.
     pub fn new() -> Result<Self> {
         let mut by_path: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for &operation in OPERATIONS {
@@ -58,18 +60,18 @@ impl Routes {
         }
         let mut router = matchit::Router::new();
         for (path, routes) in by_path {
-            router.insert(path, routes).with_context(|| format!("the route {path} contradicts another"))?;
+            router.insert(path, routes).with_context(|| format!("the route {path} conflicts with another"))?;
         }
         Ok(Self(router))
     }
 
-    /// Where `sample` leads.
+    /// Finds the route of `sample`.
     ///
     /// # Errors
-    /// When the register has no such route.
+    /// If the register has no such route.
     pub fn find(&self, sample: &Sample) -> Result<Target> {
         let missing =
-            || format!("there is no route {} {}, where {} leads", sample.method, sample.path(), sample.name);
+            || format!("there is no route {} {} for {}", sample.method, sample.path(), sample.name);
         let found = self.0.at(sample.path()).with_context(missing)?;
         let route = found.value.iter().find(|(route, _)| route.method == sample.method);
         let (route, operation) = route.with_context(missing)?;
@@ -81,7 +83,7 @@ impl Routes {
     /// The event of `sample`, as JSON.
     ///
     /// # Errors
-    /// When the register has no such route.
+    /// If the register has no such route.
     pub fn event(&self, sample: &Sample) -> Result<String> {
         let target = self.find(sample)?;
         let headers = headers(sample);
@@ -130,7 +132,7 @@ impl Routes {
     }
 }
 
-/// All values of each name.
+/// All values by name.
 type Values = BTreeMap<String, Vec<String>>;
 
 fn headers(sample: &Sample) -> Values {
@@ -159,7 +161,7 @@ fn last(values: &Values) -> BTreeMap<String, String> {
     values.iter().filter_map(|(name, values)| Some((name.clone(), values.last()?.clone()))).collect()
 }
 
-/// API Gateway sends null in the place of an empty object.
+/// API Gateway sends null instead of an empty object.
 fn some<V>(members: BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
     Some(members).filter(|members| !members.is_empty())
 }
@@ -201,7 +203,7 @@ struct RequestContext<'a> {
     identity: Identity<'a>,
 }
 
-/// Who calls; on a route that is open nobody in particular.
+/// The caller; anonymous on a public route.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Identity<'a> {

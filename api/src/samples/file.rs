@@ -6,14 +6,14 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::Sample;
 
-/// Begins a request, and ends the one before it.
+/// Starts a request, and ends the previous one.
 const SEPARATOR: &str = "###";
-/// Begins the comment with the expected status.
+/// Starts the comment with the expected status.
 const STATUS: &str = "# @status ";
-/// What a request accepts unless it says so itself.
+/// The default `Accept` header of a request.
 const ACCEPT: (&str, &str) = ("Accept", "application/json");
 
-/// The requests of a file.
+/// Parses the requests of a file.
 pub(super) fn read(text: &str) -> Result<Vec<Sample>> {
     let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines() {
@@ -40,7 +40,7 @@ fn request(name: &str, lines: &[&str]) -> Result<Sample> {
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     ensure!(
         !name.is_empty() && name.bytes().all(is_name),
-        "a request has a name such as create-product.invalid"
+        "a request needs a name such as create-product.invalid"
     );
     let start = lines.iter().position(|line| !line.trim().is_empty() && !is_comment(line));
     let (comments, request) = lines.split_at(start.context("there is no request")?);

@@ -1,5 +1,5 @@
-//! What each operation has: its function, which the gateway may call for the operation's routes, and the function's role,
-//! logs and alarm.
+//! The resources of an operation: its function, which the gateway may invoke for the operation's routes, with
+//! the function's role, logs and alarm.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use shared::{Operation, Role, Route};
 use super::{Anchors, logical_id};
 use crate::generated::own::{Own, Right};
 
-/// Why no event of a function is kept for later.
+/// Why functions have no dead-letter queue.
 const NO_EVENT_IS_LEFT: &str = "{id: CKV_AWS_116, comment: 'The gateway waits for its answer and passes a failure on: no event is left over.'}";
-/// Why a function without a database is not in the network.
+/// Why a function without a database is not in the VPC.
 const NO_NETWORK: &str = ", {id: CKV_AWS_117, comment: 'It reaches nothing, and starts faster outside.'}";
 
-/// What follows from an operation's role in the database.
+/// The settings that depend on an operation's database role.
 struct Access {
-    /// The name under which it is written once.
+    /// The name of the YAML anchor.
     anchor: &'static str,
     user: &'static str,
     policy: &'static str,
@@ -112,7 +112,7 @@ fn function(operation: &Operation, own: &Own, access: Option<&Access>, anchors: 
         variables = anchors.value(&format!("variables_of_{}", anchor(access)), &variables);
     }
     for (name, value) in &own.environment {
-        // JSON's texts are YAML's.
+        // JSON strings are valid YAML.
         let _ = write!(variables, "\n          {name}: {}", json!(value));
     }
     let _ = writeln!(text, "      Environment:{variables}");
@@ -155,14 +155,15 @@ fn variables(access: Option<&Access>) -> String {
     text
 }
 
-/// The role: what it may do is written once for all, for the function that its tag names.
+/// The role of a function. Its policies are shared by all functions and refer to the function by the role's
+/// tag.
 fn role(operation: &Operation, own: &Own, access: Option<&Access>) -> String {
     let (id, name) = (logical_id(operation), operation.name);
     let policies = access.map_or("[!Ref FunctionPolicy]".to_owned(), |Access { policy, .. }| {
         format!("[!Ref FunctionPolicy, !Ref NetworkPolicy, !Ref {policy}]")
     });
     let rights: Vec<_> = own.rights.iter().map(statement).collect();
-    // As the manifest beside the code says.
+    // The permissions that the manifest declares.
     let own = if rights.is_empty() {
         String::new()
     } else {
@@ -183,7 +184,7 @@ fn role(operation: &Operation, own: &Own, access: Option<&Access>) -> String {
 }
 
 fn statement(Right { sid, actions, resources }: &Right) -> String {
-    // JSON's texts are YAML's.
+    // JSON strings are valid YAML.
     let actions: Vec<_> = actions.iter().map(|action| json!(action).to_string()).collect();
     let resources: Vec<_> = resources.iter().map(|arn| format!("!Sub {}", json!(arn))).collect();
     format!(
@@ -207,7 +208,7 @@ fn logs(operation: &Operation) -> String {
     )
 }
 
-/// Answers of 500 and above, crashes and refusals in a minute.
+/// An alarm on the number of responses with 500 or above, crashes and throttles per minute.
 fn alarm(operation: &Operation, anchors: &mut Anchors) -> String {
     let (id, name) = (logical_id(operation), operation.name);
     let failures = anchors.value(

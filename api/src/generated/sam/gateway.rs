@@ -1,4 +1,4 @@
-//! The gateway: its routes, its preflights, its own answers and its throttles.
+//! The gateway: its routes, preflight responses, gateway responses and throttles.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -15,7 +15,7 @@ use super::{
     Anchors, is_reading, logical_id,
 };
 
-/// Every response of the gateway's own, with the status that it has.
+/// Every gateway response with its status and title.
 pub(crate) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
     ("ACCESS_DENIED", 403, "Forbidden"),
     ("API_CONFIGURATION_ERROR", 500, "Internal Server Error"),
@@ -39,25 +39,25 @@ pub(crate) const GATEWAY_RESPONSES: &[(&str, u16, &str)] = &[
     ("WAF_FILTERED", 403, "Forbidden"),
 ];
 
-/// What a response of the gateway's own says of the request's fate, where `status` says nothing of it: a function may have
-/// been at work on it, unless the gateway never came as far.
+/// The `carried_out` of a gateway response; `None` if the status is below 500. The function may have
+/// processed the request, unless the gateway failed before invoking it.
 pub(crate) fn carried_out(name: &str, status: u16) -> Option<&'static str> {
     let is_before_the_function = name.starts_with("AUTHORIZER_");
     (status >= 500).then_some(if is_before_the_function { "no" } else { "unknown" })
 }
 
-/// The `Retry-After` of the gateway's response `name`. It can only be a constant: a throttle has room again a second
-/// later, while a quota is used up until its day ends.
+/// The `Retry-After` of the gateway response `name`. It can only be a constant: a throttled client may retry
+/// after a second, while a quota stays exhausted until its day ends.
 pub(crate) fn retry_after_seconds(name: &str) -> Option<u32> {
     (name == "THROTTLED").then_some(1)
 }
 
-/// What the stage does differently for methods that write, and for those that everybody may call.
+/// The method settings of the stage that differ for writes and for public routes.
 pub(super) fn throttles() -> String {
     let mut text = String::new();
     for (route, _) in routes().filter(|(route, _)| route.is_open || !is_reading(&route.method)) {
         let [rate, burst, caching] = if route.is_open {
-            // An answer without a body is not worth its place.
+            // A response without a body is not worth caching.
             let is_cached = route.method == Method::GET;
             let cached = "!If [HasStageCache, true, false], CacheTtlInSeconds: 300";
             ["10", "20", if is_cached { cached } else { "false" }]
@@ -75,7 +75,7 @@ pub(super) fn throttles() -> String {
     text
 }
 
-/// Every path with its methods, and the gateway's own responses.
+/// Every path with its methods, and the gateway responses.
 pub(super) fn paths(document: &Value) -> String {
     let mut text = String::new();
     let mut anchors = Anchors::default();
@@ -145,15 +145,16 @@ fn method(route: &Route, operation: &Operation, document: &Value, anchors: &mut 
     );
     let integration = anchors.value(&format!("to_{}", operation.name.replace('-', "_")), &integration);
     members.push(format!("x-amazon-apigateway-integration:{integration}"));
-    // HEAD is what GET is, by another name.
+    // HEAD is integrated like GET.
     if members.iter().all(|member| !member.contains('&')) && route.method == Method::HEAD {
         return format!("            {name}: {{{}}}\n", members.join(", "));
     }
     format!("            {name}:\n              {}\n", members.join("\n              "))
 }
 
-/// The answer to a preflight request, if any origin is allowed. The gateway can only send one origin as a constant:
-/// with a list, a template compares. The other headers are constants, and worth nothing without that one.
+/// The response to a preflight request, if any origin is allowed. The gateway can only send a single origin
+/// as a constant, so a template compares the request's origin with the list. The other headers are constants,
+/// which have no effect without that one.
 fn preflight(methods: &[&str], anchors: &mut Anchors) -> String {
     let methods = [methods, &["OPTIONS"]].concat().join(", ");
     let answer = anchors.value(
@@ -167,7 +168,7 @@ fn preflight(methods: &[&str], anchors: &mut Anchors) -> String {
                         Access-Control-Max-Age: {schema: {type: string}}
                         Vary: {schema: {type: string}}",
     );
-    // Text has no methods in the templates of the gateway, a variable has.
+    // In the gateway's templates, methods can be called on variables, but not on literals.
     let template = anchors.value(
         "allowed_origin",
         r#"
@@ -194,7 +195,7 @@ fn preflight(methods: &[&str], anchors: &mut Anchors) -> String {
         ),
     );
     let request = anchors.value("no_content", r#" {application/json: '{"statusCode": 204}'}"#);
-    // Where the template and the headers are written out, there is no place for them on a line.
+    // The template and the headers, where they are written out, do not fit on one line.
     let integration = if template.contains('\n') {
         format!(
             r#"
@@ -232,11 +233,11 @@ fn preflight(methods: &[&str], anchors: &mut Anchors) -> String {
     )
 }
 
-/// The gateway's own errors: problem+json (RFC 9457) that a page of the first allowed origin may read.
+/// The gateway responses: problem+json (RFC 9457), readable by pages of the first allowed origin.
 fn gateway_responses(anchors: &mut Anchors) -> String {
     let mut text = String::from("        x-amazon-apigateway-gateway-responses:\n");
     for (name, status, title) in GATEWAY_RESPONSES {
-        // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
+        // The catch-all responses cover several statuses, which are kept and not repeated in the body.
         let is_catch_all = name.starts_with("DEFAULT");
         let mut members =
             if is_catch_all { String::new() } else { format!(r#""title": "{title}", "status": {status}, "#) };
