@@ -137,7 +137,7 @@ from choice, lateral (
     )
     union all
     (
-      -- A condition that no index and no statistics know: all that is left is the index in order.
+      -- No index or statistics apply to this condition, which leaves only the index in order.
       select id, given_name, family_name, biography, version, created_at, updated_at
       from artisans
       where {after} and choice.way = 'walk'
@@ -163,8 +163,8 @@ from search_near('artisan', {term}) near (near_texts, near_patterns, near_words)
     (
       select id, given_name, family_name, biography, version, created_at, updated_at
       from (
-        -- How many hits there are cannot be estimated, and the guess is high. So `offset 0` keeps other indexes out: those of
-        -- filters would be read for nothing. References are few enough.
+        -- The number of hits cannot be estimated, and the planner's guess is high. `offset 0` prevents other indexes: those of
+        -- filters would be read for nothing. References are selective enough.
         select *
         from artisans
         where {is_near} and {refers} and choice.way <> 'walk'
@@ -215,9 +215,9 @@ from claim;
 -- artisans: change
 with current as (
   select id, given_name, family_name, biography, version, created_at, updated_at,
-    -- Our own first attempt, whose success nobody heard of, is no reason to refuse the second.
-    coalesce(changed_by_request = $1, false) as is_done,
-    preconditions_hold(version, updated_at, $2, $3, $4) as holds
+    -- A repeated statement must not be refused because its own first attempt succeeded.
+    coalesce(changed_by_request = $1, false) as already_applied,
+    preconditions_hold(version, updated_at, $2, $3, $4) as preconditions_met
   from artisans
   where id = $5
   for update
@@ -235,9 +235,9 @@ with current as (
     changed_by_request = $1
   from current
   where artisans.id = current.id
-    and current.holds
-    and not current.is_done
-    -- Compared with the locked row: the statement's own view of the table may be older.
+    and current.preconditions_met
+    and not current.already_applied
+    -- Compared with the locked row: the statement's snapshot may be older.
     and (
       ('given_name' = any ($6) and current.given_name is distinct from $7)
       or ('family_name' = any ($6) and current.family_name is distinct from $9)
@@ -249,16 +249,16 @@ with current as (
   select 'artisan', id, version, $14, $15, $16, $17
   from changed
 )
-select id, given_name, family_name, biography, version, created_at, updated_at, true as holds
+select id, given_name, family_name, biography, version, created_at, updated_at, true as preconditions_met
 from changed
 union all
-select id, given_name, family_name, biography, version, created_at, updated_at, holds or is_done
+select id, given_name, family_name, biography, version, created_at, updated_at, preconditions_met or already_applied
 from current
 where not exists (select from changed);
 
 -- artisans: delete
 with current as (
-  select id, version, preconditions_hold(version, updated_at, $1, $2, $3) as holds
+  select id, version, preconditions_hold(version, updated_at, $1, $2, $3) as preconditions_met
   from artisans
   where id = $4
   for update
@@ -266,14 +266,14 @@ with current as (
   delete from artisans
   using current
   where artisans.id = current.id
-    and current.holds
+    and current.preconditions_met
   returning artisans.id, next_version('artisan', artisans.id, artisans.version) as version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
   select 'artisan', id, version, $5, $6, $7, $8
   from deleted
 )
-select id, version, holds
+select id, version, preconditions_met
 from current;
 
 -- products: list
@@ -325,7 +325,7 @@ with sample as materialized (
     ) as way
   from sample
 ), class as materialized (
-  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  -- A class has the rows of one rank. All of them contain the term between `start` and `stop`.
   select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
     case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
@@ -390,7 +390,7 @@ with sample as materialized (
 ), many as (
   select found.*, class.rank
   from class, lateral (
-    -- Of a class with few rows, all.
+    -- All hits of a class with few rows.
     select * from (
       select id, name
       from (
@@ -407,7 +407,7 @@ with sample as materialized (
       limit $3
     ) listed
     union all
-    -- Of any other, the next in the order of names.
+    -- The next hits in the order of names of any other class.
     select * from (
       select walked.*
       from (
@@ -415,7 +415,7 @@ with sample as materialized (
         from unnest(class.leads) lead
         where lead >= left(class.after_name, 1) and class.way = 'walk'
       ) leads, lateral (
-        -- A condition that no index and no statistics know: all that is left is the index in order.
+        -- No index or statistics apply to this condition, which leaves only the index in order.
         select id, name
         from products
         where (name, id) > (
@@ -431,7 +431,7 @@ with sample as materialized (
       limit $3
     ) walked
   ) found
-  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  -- Classes and leads are in order, so no more of them are visited than it takes to fill the page.
   limit $3
 ), page as (
   select * from (select * from few union all select * from many) found
@@ -504,7 +504,7 @@ from choice, lateral (
     )
     union all
     (
-      -- A condition that no index and no statistics know: all that is left is the index in order.
+      -- No index or statistics apply to this condition, which leaves only the index in order.
       select id, artisan_id, name, description, price, currency, version, created_at, updated_at
       from products
       where {after} and choice.way = 'walk'
@@ -540,7 +540,7 @@ with sample as materialized (
     ) as way
   from sample
 ), class as materialized (
-  -- A class has the rows of a rank. All of them contain the term between `start` and `stop`.
+  -- A class has the rows of one rank. All of them contain the term between `start` and `stop`.
   select rank, way, grams, earlier_grams, leads,
     case when rank = $4 then $5 else '' end as after_name,
     case when rank = $4 then $6 else '00000000-0000-0000-0000-000000000000' end as after_id
@@ -605,7 +605,7 @@ with sample as materialized (
 ), many as (
   select found.*, class.rank
   from class, lateral (
-    -- Of a class with few rows, all.
+    -- All hits of a class with few rows.
     select * from (
       select id, name
       from (
@@ -621,7 +621,7 @@ with sample as materialized (
       limit $3
     ) listed
     union all
-    -- Of any other, the next in the order of names.
+    -- The next hits in the order of names of any other class.
     select * from (
       select walked.*
       from (
@@ -629,7 +629,7 @@ with sample as materialized (
         from unnest(class.leads) lead
         where lead >= left(class.after_name, 1) and class.way = 'walk'
       ) leads, lateral (
-        -- A condition that no index and no statistics know: all that is left is the index in order.
+        -- No index or statistics apply to this condition, which leaves only the index in order.
         select id, name
         from products
         where (name, id) > (
@@ -644,7 +644,7 @@ with sample as materialized (
       limit $3
     ) walked
   ) found
-  -- Classes and leads come in their order, so that no more of them are looked at than fill the page.
+  -- Classes and leads are in order, so no more of them are visited than it takes to fill the page.
   limit $3
 ), page as (
   select * from (select * from few union all select * from many) found
@@ -668,8 +668,8 @@ from search_near('product', {term}) near (near_texts, near_patterns, near_words)
     (
       select id, artisan_id, name, description, price, currency, version, created_at, updated_at
       from (
-        -- How many hits there are cannot be estimated, and the guess is high. So `offset 0` keeps other indexes out: those of
-        -- filters would be read for nothing. References are few enough.
+        -- The number of hits cannot be estimated, and the planner's guess is high. `offset 0` prevents other indexes: those of
+        -- filters would be read for nothing. References are selective enough.
         select *
         from products
         where {is_near} and {refers} and choice.way <> 'walk'
@@ -742,9 +742,9 @@ from claim;
 -- products: change
 with current as (
   select id, artisan_id, name, description, price, currency, version, created_at, updated_at,
-    -- Our own first attempt, whose success nobody heard of, is no reason to refuse the second.
-    coalesce(changed_by_request = $1, false) as is_done,
-    preconditions_hold(version, updated_at, $2, $3, $4) as holds
+    -- A repeated statement must not be refused because its own first attempt succeeded.
+    coalesce(changed_by_request = $1, false) as already_applied,
+    preconditions_hold(version, updated_at, $2, $3, $4) as preconditions_met
   from products
   where id = $5
   for update
@@ -763,9 +763,9 @@ with current as (
     changed_by_request = $1
   from current
   where products.id = current.id
-    and current.holds
-    and not current.is_done
-    -- Compared with the locked row: the statement's own view of the table may be older.
+    and current.preconditions_met
+    and not current.already_applied
+    -- Compared with the locked row: the statement's snapshot may be older.
     and (
       ('artisan_id' = any ($6) and current.artisan_id is distinct from $7)
       or ('name' = any ($6) and current.name is distinct from $8)
@@ -779,16 +779,16 @@ with current as (
   select 'product', id, version, $15, $16, $17, $18
   from changed
 )
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as holds
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as preconditions_met
 from changed
 union all
-select id, artisan_id, name, description, price, currency, version, created_at, updated_at, holds or is_done
+select id, artisan_id, name, description, price, currency, version, created_at, updated_at, preconditions_met or already_applied
 from current
 where not exists (select from changed);
 
 -- products: delete
 with current as (
-  select id, version, preconditions_hold(version, updated_at, $1, $2, $3) as holds
+  select id, version, preconditions_hold(version, updated_at, $1, $2, $3) as preconditions_met
   from products
   where id = $4
   for update
@@ -796,12 +796,12 @@ with current as (
   delete from products
   using current
   where products.id = current.id
-    and current.holds
+    and current.preconditions_met
   returning products.id, next_version('product', products.id, products.version) as version
 ), recorded as (
   insert into history (resource, resource_id, version, operation, principal, request_id, reason)
   select 'product', id, version, $5, $6, $7, $8
   from deleted
 )
-select id, version, holds
+select id, version, preconditions_met
 from current;

@@ -239,20 +239,22 @@ impl<'a> Comparison<'a> {
     fn responses(&mut self, old: &Operation<'a>, new: &Operation<'a>) {
         let pointer =
             |operation: &Operation<'_>, status| below(&below(&operation.pointer, "responses"), status);
-        for (status, old_answer) in members(&old.operation["responses"]) {
-            let (old_answer, old_pointer) = resolve(self.old, old_answer, Cow::Owned(pointer(old, status)));
-            let Some(new_answer) = new.operation["responses"].get(status) else {
-                self.report(&old_pointer, format!("the answer {status} is gone"));
+        for (status, old_response) in members(&old.operation["responses"]) {
+            let (old_response, old_pointer) =
+                resolve(self.old, old_response, Cow::Owned(pointer(old, status)));
+            let Some(new_response) = new.operation["responses"].get(status) else {
+                self.report(&old_pointer, format!("the response {status} is gone"));
                 continue;
             };
-            let (new_answer, new_pointer) = resolve(self.new, new_answer, Cow::Owned(pointer(new, status)));
-            for (name, old_header) in members(&old_answer["headers"]) {
-                self.header(status, name, (&old_pointer, &new_pointer), old_header, new_answer);
+            let (new_response, new_pointer) =
+                resolve(self.new, new_response, Cow::Owned(pointer(new, status)));
+            for (name, old_header) in members(&old_response["headers"]) {
+                self.header(status, name, (&old_pointer, &new_pointer), old_header, new_response);
             }
-            let what = format!("the answer {status}");
-            self.content(Side::Answer, &what, (&old_pointer, &new_pointer), old_answer, new_answer);
+            let what = format!("the response {status}");
+            self.content(Side::Response, &what, (&old_pointer, &new_pointer), old_response, new_response);
             // A response without content, as opposed to an unspecified one.
-            if old_answer.get("content").is_none() && !is_empty(&new_answer["content"]) {
+            if old_response.get("content").is_none() && !is_empty(&new_response["content"]) {
                 self.report(&below(&new_pointer, "content"), format!("{what} now has a body"));
             }
         }
@@ -264,19 +266,19 @@ impl<'a> Comparison<'a> {
         name: &str,
         pointers: (&str, &str),
         old: &'a Value,
-        new_answer: &'a Value,
+        new_response: &'a Value,
     ) {
-        let what = format!("the header {name} of the answer {status}");
+        let what = format!("the header {name} of the response {status}");
         let pointer = |pointer| below(&below(pointer, "headers"), name);
         let (old, old_pointer) = resolve(self.old, old, Cow::Owned(pointer(pointers.0)));
-        let new = members(&new_answer["headers"]).find(|(other, _)| other.eq_ignore_ascii_case(name));
+        let new = members(&new_response["headers"]).find(|(other, _)| other.eq_ignore_ascii_case(name));
         let Some((_, new)) = new else { return self.report(&old_pointer, format!("{what} is gone")) };
         let (new, new_pointer) = resolve(self.new, new, Cow::Owned(pointer(pointers.1)));
         if old["required"] == true && new["required"] != true {
             self.report(&below(&old_pointer, "required"), format!("{what} may now be absent"));
         }
         let pointers = (below(&old_pointer, "schema"), below(&new_pointer, "schema"));
-        self.schemas(Side::Answer, &what, (&pointers.0, &pointers.1), &old["schema"], &new["schema"]);
+        self.schemas(Side::Response, &what, (&pointers.0, &pointers.1), &old["schema"], &new["schema"]);
     }
 
     fn security(&mut self, old: &Operation<'a>, new: &Operation<'a>) {

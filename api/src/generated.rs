@@ -1,7 +1,7 @@
 //! The files that are generated from the register, and whether those of a checkout are up to date.
 
-mod own;
 mod sam;
+mod settings;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
@@ -19,7 +19,7 @@ use crate::{
     samples::{self, Routes},
 };
 
-use own::Own;
+use settings::FunctionSettings;
 
 /// A generated file, or one with a generated part.
 pub struct Generated {
@@ -192,7 +192,7 @@ fn operations_ts(document: &Value, root: &Path) -> Result<String> {
             );
         }
         // JSON is TypeScript.
-        let _ = writeln!(text, "    ],\n    own: {},\n  }},", Own::of(operation, root)?.json()?);
+        let _ = writeln!(text, "    ],\n    own: {},\n  }},", FunctionSettings::of(operation, root)?.json()?);
     }
     text.push_str(
         "} as const;\n\n/** The `operationId` of an operation. */\nexport type OperationId = keyof typeof OPERATIONS;\n\n\

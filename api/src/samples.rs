@@ -70,7 +70,11 @@ pub fn all(root: &Path) -> Result<Vec<Sample>> {
         let own = file::read(&text).with_context(|| path.clone())?;
         let mut covered = BTreeSet::new();
         for sample in &own {
-            ensure!(sample.operation() == operation.name, "{path}: {} is not named after the operation", sample.name);
+            ensure!(
+                sample.operation() == operation.name,
+                "{path}: {} is not named after the operation",
+                sample.name
+            );
             let to = routes.find(sample).with_context(|| path.clone())?;
             ensure!(
                 to.operation.name == operation.name,

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The deadline passed before the work completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TimeIsUp;
+pub(crate) struct Elapsed;
 
 /// A timer, bound to the runtime in which it was created.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ impl Alarm {
     }
 
     /// Runs `work` and returns its output, or an error once `deadline` has passed.
-    pub(crate) async fn watch<T>(
+    pub(crate) async fn timeout_at<T>(
         &mut self,
         deadline: Instant,
         work: impl Future<Output = T>,
-    ) -> Result<T, TimeIsUp> {
+    ) -> Result<T, Elapsed> {
         let mut work = pin!(work);
         self.0.as_mut().reset(deadline);
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending => self.0.as_mut().poll(context).map(|()| Err(TimeIsUp)),
+            Poll::Pending => self.0.as_mut().poll(context).map(|()| Err(Elapsed)),
         })
         .await
     }
@@ -58,12 +58,12 @@ mod tests {
         for (deadline, work, rings) in
             [(10, 5, false), (20, 6, false), (15, 100, true), (17, 1, false), (18, 9, true)]
         {
-            let done = alarm.watch(at(deadline), sleep(Duration::from_secs(work))).await;
+            let done = alarm.timeout_at(at(deadline), sleep(Duration::from_secs(work))).await;
             assert_eq!(done.is_err(), rings, "by {deadline}");
             assert!(!rings || begun.elapsed() >= Duration::from_secs(deadline), "{:?}", begun.elapsed());
         }
         assert_eq!(begun.elapsed().as_secs(), 18);
-        assert_eq!(alarm.watch(at(1), pending::<()>()).await, Err(TimeIsUp));
-        assert_eq!(alarm.watch(at(1), async { 7 }).await, Ok(7));
+        assert_eq!(alarm.timeout_at(at(1), pending::<()>()).await, Err(Elapsed));
+        assert_eq!(alarm.timeout_at(at(1), async { 7 }).await, Ok(7));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     Operation, Problem, Request, Result,
     contract::Component,
     db::{self, Parameter, Row, Type},
-    http::{Caller, Fault, FromParameter},
+    http::{Caller, FieldError, FromParameter},
     text::Line,
     time::Moment,
 };
@@ -26,14 +26,14 @@ pub type Reason = Line<500>;
 
 /// The part of a history entry that comes from the request.
 #[derive(Debug)]
-pub struct Record<'r> {
+pub struct AuditContext<'r> {
     operation: &'static str,
     principal: Option<&'r str>,
     request_id: &'r str,
     reason: Option<String>,
 }
 
-impl<'r> Record<'r> {
+impl<'r> AuditContext<'r> {
     /// The audit context of `request` for `operation`.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl<'r> Record<'r> {
             principal: gateway.caller.as_ref().map(Caller::identity),
             request_id: &gateway.request_id,
             reason: reason(request).map_err(|detail| {
-                Problem::invalid_parameters(vec![Fault::parameter("X-Audit-Reason", detail)])
+                Problem::invalid_parameters(vec![FieldError::parameter("X-Audit-Reason", detail)])
             })?,
         })
     }

@@ -22,7 +22,7 @@ pub mod text;
 pub mod time;
 
 pub use app::App;
-pub use http::{Problem, Reply, Request, Result};
+pub use http::{Problem, Request, Response, Result};
 pub use operation::{Operation, Role, Route};
 pub use serve::{serve, serve_all};
 /// The type of ids, for operations on resources of other services.

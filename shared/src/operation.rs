@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 
 use ::http::Method;
 
-use crate::{App, Reply, Request, Result};
+use crate::{App, Request, Response, Result};
 
 /// One operation: one crate, one binary, one Lambda function.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub enum Role {
 }
 
 /// A handler: takes the invocation's context and the request, returns a response or a problem.
-pub type Handler = for<'a> fn(&'a App, &'a Request) -> Answer<'a>;
+pub type Handler = for<'a> fn(&'a App, &'a Request) -> HandlerFuture<'a>;
 
 /// The future that a handler returns.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;

@@ -225,8 +225,7 @@ fn what_was_applied_before_a_failure_stays_and_is_named() {
     empty_database(async |url| {
         let error = migrate_by(url, &files(&[TABLE, "alter table cups add column size int"])).await;
         let error = format!("{:?}", error.expect_err("the column is there"));
-        for part in
-            ["applied before: V1__step", "V2__step failed, and it changed nothing", "already exists"]
+        for part in ["applied before: V1__step", "V2__step failed, and it changed nothing", "already exists"]
         {
             assert!(error.contains(part), "{part}: {error}");
         }

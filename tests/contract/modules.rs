@@ -26,8 +26,8 @@ const KNOWN: [(&str, &[&str], &str); 6] = [
     ("crate::db", &["error", "sqlstate"], "an SQLSTATE is judged by rules that speak of errors"),
     (
         "crate::http",
-        &["body", "conditional", "idempotency", "page", "problem", "query", "reply", "request"],
-        "a request is read by types that take it and fail with problems, which are replies to a request",
+        &["body", "conditional", "idempotency", "page", "problem", "query", "request", "response"],
+        "a request is read by types that take it and fail with problems, which become responses to a request",
     ),
     ("crate::telemetry", &["log", "terminal"], "the terminal's line leaves out the keys that every line has"),
 ];

@@ -7,7 +7,7 @@ use domain::Visitor;
 use harness::{Service, Setup, product_path, service_with};
 use http::Method;
 use serde_json::{Value, json};
-use shared::{db::value::Kind, resource::Resource};
+use shared::{db::value::ColumnType, resource::Resource};
 
 /// How many rows each table is filled with.
 const ROWS: u32 = 100_000;
@@ -52,17 +52,17 @@ impl Visitor for Filled {
             let words = self.schema(T::TYPE, name)["enum"].as_array();
             let words = words.map(|words| words.iter().take(4).filter_map(Value::as_str).collect::<Vec<_>>());
             let expression = match field.kind {
-                Kind::Text => match &words {
+                ColumnType::Text => match &words {
                     Some(words) => format!("(array['{}'])[n % {} + 1]", words.join("', '"), words.len()),
                     None => format!("'{name} ' || n % 50000"),
                 },
-                Kind::Bool => "n % 50 = 0".to_owned(),
-                Kind::Int4 | Kind::Int8 => "n % 90000".to_owned(),
-                Kind::Uuid => {
+                ColumnType::Bool => "n % 50 = 0".to_owned(),
+                ColumnType::Int4 | ColumnType::Int8 => "n % 90000".to_owned(),
+                ColumnType::Uuid => {
                     "('00000000-0000-7000-8000-' || lpad((n % 20000 + 1)::text, 12, '0'))::uuid".to_owned()
                 }
-                Kind::Date => "date '2000-01-01' + n % 9000".to_owned(),
-                Kind::Moment => "timestamptz '2000-01-01' + n * interval '1 s'".to_owned(),
+                ColumnType::Date => "date '2000-01-01' + n % 9000".to_owned(),
+                ColumnType::Moment => "timestamptz '2000-01-01' + n * interval '1 s'".to_owned(),
             };
             columns.push(name);
             if let Some((derived, _)) = field.derived {
@@ -92,19 +92,21 @@ impl Visitor for Filled {
             let field = T::FIELDS.iter().find(|field| field.name == filter.member).expect("a member");
             let limit = |bound: &str| schema[bound].as_i64();
             let value = match field.kind {
-                Kind::Text => match schema["enum"][1].as_str() {
+                ColumnType::Text => match schema["enum"][1].as_str() {
                     Some(word) => word.to_owned(),
                     None => format!("{} 7", filter.member),
                 },
-                Kind::Bool => "true".to_owned(),
-                Kind::Int4 | Kind::Int8 if filter.condition().contains('>') => {
+                ColumnType::Bool => "true".to_owned(),
+                ColumnType::Int4 | ColumnType::Int8 if filter.condition().contains('>') => {
                     limit("maximum").unwrap_or(i64::MAX).min(89_990).to_string()
                 }
-                Kind::Int4 | Kind::Int8 => limit("minimum").unwrap_or(i64::MIN).max(9).to_string(),
-                Kind::Uuid => SEVENTH.to_owned(),
-                Kind::Date if filter.condition().contains('>') => "2024-08-01".to_owned(),
-                Kind::Date => "2000-01-08".to_owned(),
-                Kind::Moment => "2026-01-01T00:00:07Z".to_owned(),
+                ColumnType::Int4 | ColumnType::Int8 => {
+                    limit("minimum").unwrap_or(i64::MIN).max(9).to_string()
+                }
+                ColumnType::Uuid => SEVENTH.to_owned(),
+                ColumnType::Date if filter.condition().contains('>') => "2024-08-01".to_owned(),
+                ColumnType::Date => "2000-01-08".to_owned(),
+                ColumnType::Moment => "2026-01-01T00:00:07Z".to_owned(),
             };
             self.values.insert((table, filter.name), value.replace(' ', "%20"));
         }

@@ -3,7 +3,7 @@
 
 use http::Method;
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    App, Operation, Problem, Request, Response, Result, Role, Route,
     db::{Repeat, Statement, Type},
 };
 
@@ -16,7 +16,7 @@ pub static OPERATION: Operation = Operation {
     handler: |app, request| Box::pin(misbehave(app, request)),
 };
 
-async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
+async fn misbehave(app: &App, request: &Request) -> Result<Response> {
     match request.path_parameter::<String>("how")?.as_str() {
         #[expect(clippy::panic, reason = "the purpose of this function")]
         "panic" => panic!("sesame"),
@@ -58,5 +58,5 @@ async fn misbehave(app: &App, request: &Request) -> Result<Reply> {
         }
         _ => {}
     }
-    Ok(Reply::no_content())
+    Ok(Response::no_content())
 }

@@ -60,7 +60,8 @@ pub fn check(root: &Path) -> Result<Report> {
         return Ok(Report::NothingToCompare(format!("{tag} has no {}", DOCUMENTS.join(" or "))));
     };
     let old: Value = serde_json::from_slice(&old).with_context(|| format!("{name} of {tag}"))?;
-    let new = fs::read(root.join(name)).with_context(|| format!("{tag} has {name}, but the checkout does not"))?;
+    let new =
+        fs::read(root.join(name)).with_context(|| format!("{tag} has {name}, but the checkout does not"))?;
     let new: Value = serde_json::from_slice(&new).with_context(|| name.to_owned())?;
 
     let changes = breaking(&old, &new);

@@ -12,14 +12,14 @@ pub(super) enum Side {
     /// In a request: whatever was accepted must stay accepted.
     Request,
     /// In a response: whatever is returned must have been documented.
-    Answer,
+    Response,
 }
 
 impl Side {
     pub(super) fn choose<T>(self, request: T, answer: T) -> T {
         match self {
             Self::Request => request,
-            Self::Answer => answer,
+            Self::Response => answer,
         }
     }
 }
@@ -281,7 +281,9 @@ impl<'a> Schemas<'a> {
             let new_pointer = below(&below(pointers.1, "properties"), name);
             match (self.side, is_required(old, name), is_required(new, name)) {
                 (Side::Request, false, true) => self.report(&new_pointer, format!("{what} is now required")),
-                (Side::Answer, true, false) => self.report(&new_pointer, format!("{what} may now be absent")),
+                (Side::Response, true, false) => {
+                    self.report(&new_pointer, format!("{what} may now be absent"))
+                }
                 _ => {}
             }
             self.pair(&what, &Pair { old: old_member, new: new_member, old_pointer, new_pointer });

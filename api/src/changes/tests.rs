@@ -231,67 +231,67 @@ fn what_breaks_clients_is_told() {
         // Answers
         (
             cup(json!({"get": {"responses": {"304": null}}})),
-            vec!["getCup: the answer 304 is gone (PATH/get/responses/304)"],
+            vec!["getCup: the response 304 is gone (PATH/get/responses/304)"],
         ),
         (
             cup(json!({"get": {"responses": {"304": {"content": {"text/plain": {}}}}}})),
-            vec!["the answer 304 now has a body"],
+            vec!["the response 304 now has a body"],
         ),
         (
             cup(json!({"get": {"responses": {"200": {"headers": {"ETag": null}}}}})),
-            vec!["the header ETag of the answer 200 is gone"],
+            vec!["the header ETag of the response 200 is gone"],
         ),
         (
             cup(json!({"get": {"responses": {"200": {"headers": {"ETag": {"required": false}}}}}})),
-            vec!["the header ETag of the answer 200 may now be absent"],
+            vec!["the header ETag of the response 200 may now be absent"],
         ),
         (
             json!({"components": {"responses": {"Problem": {"content": {"application/problem+json": null, "application/json": {}}}}}}),
             vec![
-                "getCup: the answer 404 is no longer sent as application/problem+json (/components/responses/Problem/content/",
+                "getCup: the response 404 is no longer sent as application/problem+json (/components/responses/Problem/content/",
             ],
         ),
         (
             answered(json!({"size": null})),
             vec![
-                "getCup: the member `size` of the answer 200 is gone (/components/schemas/Cup/properties/size)",
+                "getCup: the member `size` of the response 200 is gone (/components/schemas/Cup/properties/size)",
             ],
         ),
         (
             answered(json!({"colour": {"enum": ["blue", "green", "red"]}})),
-            vec!["the member `colour` of the answer 200 may now be \"red\""],
+            vec!["the member `colour` of the response 200 may now be \"red\""],
         ),
         (
             answered(json!({"colour": {"enum": null}})),
-            vec!["the member `colour` of the answer 200 may now be other than \"blue\", \"green\""],
+            vec!["the member `colour` of the response 200 may now be other than \"blue\", \"green\""],
         ),
         (
             answered(json!({"colour": {"nullable": true}})),
-            vec!["the member `colour` of the answer 200 may now be null"],
+            vec!["the member `colour` of the response 200 may now be null"],
         ),
         (
             answered(json!({"size": {"type": "number"}})),
-            vec!["the member `size` of the answer 200 may now be number"],
+            vec!["the member `size` of the response 200 may now be number"],
         ),
         (
             answered(json!({"size": {"format": "int64"}})),
-            vec!["the member `size` of the answer 200 may now be int64 instead of int32"],
+            vec!["the member `size` of the response 200 may now be int64 instead of int32"],
         ),
         (
             answered(json!({"id": {"format": null}})),
-            vec!["the member `id` of the answer 200 may now be text of any format"],
+            vec!["the member `id` of the response 200 may now be text of any format"],
         ),
         (
             answered(json!({"use": {"oneOf": [{"type": "string"}, {"type": "integer"}]}})),
-            vec!["the member `use` of the answer 200 may now be {\"type\":\"integer\"}"],
+            vec!["the member `use` of the response 200 may now be {\"type\":\"integer\"}"],
         ),
         (
             json!({"components": {"schemas": {"Cup": {"required": ["id"]}}}}),
-            vec!["the member `colour` of the answer 200 may now be absent"],
+            vec!["the member `colour` of the response 200 may now be absent"],
         ),
         (
             json!({"components": {"schemas": {"Maker": {"properties": {"name": {"type": "object"}}}}}}),
-            vec!["the member `name` of the member `maker` of the answer 200 may now be object"],
+            vec!["the member `name` of the member `maker` of the response 200 may now be object"],
         ),
         // Security
         (

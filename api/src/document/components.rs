@@ -5,17 +5,17 @@ use serde_json::{Map, Value, json};
 use shared::{
     Operation,
     contract::Example,
-    http::{CarriedOut, Fault, KINDS, Kind, MAX_BODY_BYTES, ProblemBody},
+    http::{CarriedOut, FieldError, MAX_BODY_BYTES, PROBLEM_TYPES, ProblemBody, ProblemType},
 };
 use utoipa::ToSchema;
 
-use super::answers::{Answer, Answers};
+use super::contents::{Content, Contents};
 
 /// All components; resources have links to `operations`.
-pub(super) fn components(operations: &[&Operation], answers: &Answers) -> Value {
+pub(super) fn components(operations: &[&Operation], contents: &Contents) -> Value {
     json!({
-        "schemas": schemas(answers),
-        "responses": responses(operations, answers),
+        "schemas": schemas(contents),
+        "responses": responses(operations, contents),
         "headers": headers(),
         "securitySchemes": {
             "sigv4": {
@@ -34,17 +34,17 @@ const SIGV4: &str = "AWS Signature Version 4 for the service `execute-api` (AWS_
     `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN` with temporary credentials: the page signs each call in your browser, \
     the secret key never leaves it, and a reload forgets it.";
 
-fn schemas(answers: &Answers) -> Map<String, Value> {
-    let mut schemas = answers.schemas.clone();
+fn schemas(contents: &Contents) -> Map<String, Value> {
+    let mut schemas = contents.schemas.clone();
     add::<ProblemBody<'_>>(&mut schemas);
-    add::<Fault>(&mut schemas);
+    add::<FieldError>(&mut schemas);
     add::<CarriedOut>(&mut schemas);
     add::<get_health::Health>(&mut schemas);
     add::<get_health::Checks>(&mut schemas);
     add::<get_health::Check>(&mut schemas);
     add::<get_health::CheckStatus>(&mut schemas);
     add::<get_health::Status>(&mut schemas);
-    for Answer { name, .. } in &answers.components {
+    for Content { name, .. } in &contents.components {
         schemas.insert(format!("{name}Page"), page(name));
     }
     schemas
@@ -75,9 +75,9 @@ fn page(name: &str) -> Value {
     })
 }
 
-fn responses(operations: &[&Operation], answers: &Answers) -> Map<String, Value> {
+fn responses(operations: &[&Operation], contents: &Contents) -> Map<String, Value> {
     let mut responses = Map::new();
-    for answer in &answers.components {
+    for answer in &contents.components {
         let path = answer.collection.as_ref().map(|collection| format!("/v1/{collection}/{{id}}"));
         if let Some(path) = path {
             resource(&mut responses, answer, links(operations, &path));
@@ -109,7 +109,7 @@ fn responses(operations: &[&Operation], answers: &Answers) -> Map<String, Value>
 }
 
 /// The responses with an existing and with a new resource.
-fn resource(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answer, links: Value) {
+fn resource(responses: &mut Map<String, Value>, Content { name, example, .. }: &Content, links: Value) {
     let what = name.to_lowercase();
     let validators = [("ETag", "ETag"), ("Last-Modified", "LastModified")];
     let one = json!({"application/json": {"schema": schema(name), "example": example}});
@@ -136,7 +136,7 @@ fn resource(responses: &mut Map<String, Value>, Answer { name, example, .. }: &A
 }
 
 /// The response with a page of a list.
-fn list(responses: &mut Map<String, Value>, Answer { name, example, .. }: &Answer) {
+fn list(responses: &mut Map<String, Value>, Content { name, example, .. }: &Content) {
     responses.insert(
         format!("{name}Page"),
         json!({
@@ -221,7 +221,7 @@ impl ProblemResponse {
         })
     }
 
-    fn example(&self, kind: &Kind, detail: &str) -> Value {
+    fn example(&self, kind: &ProblemType, detail: &str) -> Value {
         let mut body = self.body(&kind.urn(), kind.title, detail);
         match (self.name, kind.name) {
             ("BadRequest", "invalid-parameters") => {
@@ -260,8 +260,8 @@ impl ProblemResponse {
 }
 
 /// The problem type with this name.
-fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
+fn kind(name: &str) -> Option<&'static ProblemType> {
+    PROBLEM_TYPES.iter().find(|kind| kind.name == name)
 }
 
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "RetryAfter");
@@ -558,7 +558,7 @@ mod tests {
     fn every_kind_of_problem_is_documented_with_its_status() {
         let documented =
             PROBLEMS.iter().flat_map(|problem| problem.kinds.iter().map(|(name, _)| (*name, problem.status)));
-        let kinds = KINDS.iter().map(|kind| (kind.name, kind.status.as_u16()));
+        let kinds = PROBLEM_TYPES.iter().map(|kind| (kind.name, kind.status.as_u16()));
         assert_eq!(documented.collect::<BTreeSet<_>>(), kinds.collect());
     }
 }

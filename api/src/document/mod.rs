@@ -1,7 +1,7 @@
 //! Builds the API contract as an OpenAPI document from the declarations of handlers, types and the register.
 
-mod answers;
 mod components;
+mod contents;
 mod openapi30;
 mod print;
 mod tags;
@@ -15,7 +15,7 @@ pub use openapi30::to_3_0;
 pub use print::pretty;
 
 use crate::{Declared, OPERATIONS};
-use answers::Answers;
+use contents::Contents;
 
 /// The responses that any operation may have, from the gateway or from a failing function.
 const ANYWHERE: [(&str, &str); 7] = [
@@ -37,9 +37,9 @@ pub fn document() -> Result<Value, Gap> {
     let openapi = Declared::openapi();
     let mut declared = serde_json::to_value(openapi.paths).unwrap_or_default();
     let bodies = openapi.components.map(|components| components.schemas);
-    let answers =
-        Answers::take(&mut declared, declared_paths(), serde_json::to_value(bodies).unwrap_or_default());
-    let mut components = components::components(OPERATIONS, &answers);
+    let contents =
+        Contents::take(&mut declared, declared_paths(), serde_json::to_value(bodies).unwrap_or_default());
+    let mut components = components::components(OPERATIONS, &contents);
     let mut paths = json!({});
     for operation in OPERATIONS {
         for route in operation.all_routes() {

@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 use super::Gap;
 
 /// The tags with their descriptions, in the order of the documentation.
-const TAGS: &[(&str, &str)] =
-    &[("products", "The artisans' products."), ("artisans", "The makers of the products."), (SERVICE, "The API itself.")];
+const TAGS: &[(&str, &str)] = &[
+    ("products", "The artisans' products."),
+    ("artisans", "The makers of the products."),
+    (SERVICE, "The API itself."),
+];
 
 /// The tag of paths that belong to no resource.
 const SERVICE: &str = "service";

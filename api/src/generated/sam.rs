@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 use shared::Operation;
 
-use super::{own::Own, replaced};
+use super::{replaced, settings::FunctionSettings};
 use crate::OPERATIONS;
 
 pub(super) use gateway::{GATEWAY_RESPONSES, carried_out, retry_after_seconds};
@@ -32,7 +32,11 @@ pub(super) fn template(template: &str, document: &Value, root: &Path) -> Result<
     let mut resources = String::new();
     let mut anchors = Anchors::default();
     for operation in OPERATIONS {
-        resources.push_str(&function::resources(operation, &Own::of(operation, root)?, &mut anchors));
+        resources.push_str(&function::resources(
+            operation,
+            &FunctionSettings::of(operation, root)?,
+            &mut anchors,
+        ));
     }
     let template = replaced(template, "template.yaml", [THROTTLES, THROTTLES_END], &gateway::throttles())?;
     let template = replaced(&template, "template.yaml", [PATHS, PATHS_END], &gateway::paths(document))?;

@@ -60,7 +60,9 @@ impl Routes {
         }
         let mut router = matchit::Router::new();
         for (path, routes) in by_path {
-            router.insert(path, routes).with_context(|| format!("the route {path} conflicts with another"))?;
+            router
+                .insert(path, routes)
+                .with_context(|| format!("the route {path} conflicts with another"))?;
         }
         Ok(Self(router))
     }
@@ -70,8 +72,7 @@ impl Routes {
     /// # Errors
     /// If the register has no such route.
     pub fn find(&self, sample: &Sample) -> Result<Target> {
-        let missing =
-            || format!("there is no route {} {} for {}", sample.method, sample.path(), sample.name);
+        let missing = || format!("there is no route {} {} for {}", sample.method, sample.path(), sample.name);
         let found = self.0.at(sample.path()).with_context(missing)?;
         let route = found.value.iter().find(|(route, _)| route.method == sample.method);
         let (route, operation) = route.with_context(missing)?;

@@ -164,7 +164,7 @@ export const OPERATIONS = {
 /** The `operationId` of an operation. */
 export type OperationId = keyof typeof OPERATIONS;
 
-/** What pages of other origins may send. */
+/** Request headers that pages of other origins may send. */
 export const CORS_HEADERS = [
   'Amz-Sdk-Invocation-Id',
   'Amz-Sdk-Request',
@@ -192,7 +192,7 @@ export const CORS_HEADERS = [
   'X-Requested-With',
 ] as const;
 
-/** What pages of other origins may read. */
+/** Response headers that pages of other origins may read. */
 export const EXPOSED_HEADERS = [
   'Accept-Patch',
   'Accept-Post',
@@ -208,8 +208,8 @@ export const EXPOSED_HEADERS = [
   'X-Correlation-Id',
 ] as const;
 
-/** Every response of the gateway's own, with its status, title and `Retry-After`, and whether the
- * request may have been carried out. */
+/** Every gateway response, with its status, title and `Retry-After`, and whether the request may have
+ * been carried out. */
 export const GATEWAY_RESPONSES = {
   ACCESS_DENIED: {
     status: 403,

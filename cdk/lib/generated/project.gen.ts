@@ -1,6 +1,6 @@
 // Generated from the project's name by `cargo xtask generate`: do not edit.
 
-/** The name of stacks, scopes, the database and the like. */
+/** The name in stacks, scopes, the database and the like. */
 export const NAME = "atelier";
 
 /** The name for people to read. */

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use shared::{
-    db::value::{Kind, Value},
+    db::value::{ColumnType, Value},
     http::Json,
     resource::Member,
 };
@@ -31,7 +31,7 @@ impl Default for Currency {
 impl Member for Currency {
     type Column = String;
 
-    const KIND: Kind = Kind::Text;
+    const KIND: ColumnType = ColumnType::Text;
 
     fn from_column(code: String) -> Self {
         Self(code)

@@ -3,9 +3,9 @@
 use domain::product::{NewProduct, Product};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, Created, IdempotencyKey},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -27,9 +27,9 @@ pub static OPERATION: Operation = Operation {
     request_body = NewProduct,
     responses(Created<Product>),
 )]
-pub async fn create_product(app: &App, request: &Request) -> Result<Reply> {
+pub async fn create_product(app: &App, request: &Request) -> Result<Response> {
     let members = request.json()?;
     let claim = request.claim(OPERATION.name, &members)?;
-    let record = Record::of(request, &OPERATION)?;
-    app.insert::<Product>(request, &claim, &record, &members.create()?).await
+    let audit = AuditContext::of(request, &OPERATION)?;
+    app.insert::<Product>(request, &claim, &audit, &members.create()?).await
 }

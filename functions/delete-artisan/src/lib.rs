@@ -3,9 +3,9 @@
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, BadRequest, Conditions, Conflict, Deleted},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -26,9 +26,9 @@ pub static OPERATION: Operation = Operation {
     params(ArtisanId, Conditions, AuditReason),
     responses(Deleted, BadRequest, Conflict),
 )]
-pub async fn delete_artisan(app: &App, request: &Request) -> Result<Reply> {
+pub async fn delete_artisan(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
-    let record = Record::of(request, &OPERATION)?;
-    app.remove::<Artisan>(id, &preconditions, &record).await
+    let audit = AuditContext::of(request, &OPERATION)?;
+    app.remove::<Artisan>(id, &preconditions, &audit).await
 }

@@ -3,9 +3,9 @@
 use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, BadRequest, Conditions, Deleted},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -26,9 +26,9 @@ pub static OPERATION: Operation = Operation {
     params(ProductId, Conditions, AuditReason),
     responses(Deleted, BadRequest),
 )]
-pub async fn delete_product(app: &App, request: &Request) -> Result<Reply> {
+pub async fn delete_product(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
-    let record = Record::of(request, &OPERATION)?;
-    app.remove::<Product>(id, &preconditions, &record).await
+    let audit = AuditContext::of(request, &OPERATION)?;
+    app.remove::<Product>(id, &preconditions, &audit).await
 }

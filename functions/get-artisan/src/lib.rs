@@ -3,7 +3,7 @@
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
 };
 
@@ -25,7 +25,7 @@ pub static OPERATION: Operation = Operation {
     params(ArtisanId, Revalidation),
     responses(Read<Artisan>, BadRequest, NotFound),
 )]
-pub async fn get_artisan(app: &App, request: &Request) -> Result<Reply> {
+pub async fn get_artisan(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
-    app.get::<Artisan>(id).await?.reply(request)
+    app.get::<Artisan>(id).await?.respond(request)
 }

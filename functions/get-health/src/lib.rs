@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
-    App, Operation, Problem, Reply, Request, Result, Role, Route,
+    App, Operation, Problem, Request, Response, Result, Role, Route,
     contract::{BadRequest, Checked, Example},
     telemetry::milliseconds,
 };
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// 200 if requests can be served, 503 if not, each with the results of the checks.
 #[utoipa::path(get, path = OPERATION.routes[0].path, responses(Checked, BadRequest))]
-pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
+pub async fn get_health(app: &App, _request: &Request) -> Result<Response> {
     let ((database, answered), cache) = tokio::join!(
         check(async { app.database.within(PATIENCE).read("select 1", &[]).await.map(|_| ()) }),
         async {
@@ -46,8 +46,8 @@ pub async fn get_health(app: &App, _request: &Request) -> Result<Reply> {
             // All requests work without a cache, only more slowly: no reason to take the service out of
             // rotation.
             let status = if has_no_cache { Status::Degraded } else { Status::Ok };
-            let reply = Reply::ok(&Health { status, checks });
-            Ok(reply.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            let response = Response::ok(&Health { status, checks });
+            Ok(response.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         }
         Err(error) => Err(Problem::from(error).with_member("checks", &checks)),
     }

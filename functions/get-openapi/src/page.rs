@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, header};
 use sha2::{Digest, Sha256};
-use shared::{Reply, Request, Result, http::Validators};
+use shared::{Request, Response, Result, http::Validators};
 
 const SWAGGER_UI: &str = include_str!("../assets/swagger-ui/swagger-ui-bundle.js");
 const SWAGGER_UI_STYLE: &str = include_str!("../assets/swagger-ui/swagger-ui.css");
@@ -25,12 +25,12 @@ struct Page {
 }
 
 /// The response with the page, or 304.
-pub(crate) fn reply(request: &Request) -> Result<Reply> {
+pub(crate) fn respond(request: &Request) -> Result<Response> {
     let page = &*PAGE;
-    let reply = Reply::document("text/html; charset=utf-8", page.html.as_str())
+    let response = Response::document("text/html; charset=utf-8", page.html.as_str())
         .with_text_header(header::CONTENT_SECURITY_POLICY, &page.policy)
         .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    request.revalidate(&page.validators, reply)
+    request.revalidate(&page.validators, response)
 }
 
 impl Page {

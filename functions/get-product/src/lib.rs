@@ -3,7 +3,7 @@
 use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
 };
 
@@ -25,7 +25,7 @@ pub static OPERATION: Operation = Operation {
     params(ProductId, Revalidation),
     responses(Read<Product>, BadRequest, NotFound),
 )]
-pub async fn get_product(app: &App, request: &Request) -> Result<Reply> {
+pub async fn get_product(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
-    app.get::<Product>(id).await?.reply(request)
+    app.get::<Product>(id).await?.respond(request)
 }

@@ -3,7 +3,7 @@
 use domain::artisan::{Artisan, ArtisanId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, NotFound, Paging, Revalidation},
     history::HistoryEntry,
 };
@@ -27,7 +27,7 @@ pub static OPERATION: Operation = Operation {
     params(ArtisanId, Paging, Revalidation),
     responses(Listed<HistoryEntry>, NotFound),
 )]
-pub async fn list_artisan_history(app: &App, request: &Request) -> Result<Reply> {
+pub async fn list_artisan_history(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
     app.history::<Artisan>(request, &OPERATION, id).await
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, NotFound, Paging, Revalidation},
     resource::{Listing, contract::ListsWithin},
 };
@@ -29,7 +29,7 @@ pub static OPERATION: Operation = Operation {
     params(ArtisanId, ListsWithin<Product, Artisan>, Paging, Revalidation),
     responses(Listed<Product>, NotFound),
 )]
-pub async fn list_artisan_products(app: &App, request: &Request) -> Result<Reply> {
+pub async fn list_artisan_products(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let listing = Listing::<Product>::within::<Artisan>(request, &OPERATION, id)?;
     app.list_within::<Product, Artisan>(request, listing, id).await

@@ -3,7 +3,7 @@
 use domain::artisan::Artisan;
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
     resource::{Listing, contract::Lists},
 };
@@ -26,7 +26,7 @@ pub static OPERATION: Operation = Operation {
     params(Lists<Artisan>, Paging, Revalidation),
     responses(Listed<Artisan>),
 )]
-pub async fn list_artisans(app: &App, request: &Request) -> Result<Reply> {
+pub async fn list_artisans(app: &App, request: &Request) -> Result<Response> {
     let listing = Listing::<Artisan>::of(request, &OPERATION)?;
     app.list(request, listing).await
 }

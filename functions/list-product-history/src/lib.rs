@@ -3,7 +3,7 @@
 use domain::product::{Product, ProductId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, NotFound, Paging, Revalidation},
     history::HistoryEntry,
 };
@@ -27,7 +27,7 @@ pub static OPERATION: Operation = Operation {
     params(ProductId, Paging, Revalidation),
     responses(Listed<HistoryEntry>, NotFound),
 )]
-pub async fn list_product_history(app: &App, request: &Request) -> Result<Reply> {
+pub async fn list_product_history(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
     app.history::<Product>(request, &OPERATION, id).await
 }

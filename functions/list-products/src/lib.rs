@@ -3,7 +3,7 @@
 use domain::product::Product;
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
     resource::{Listing, contract::Lists},
 };
@@ -27,7 +27,7 @@ pub static OPERATION: Operation = Operation {
     params(Lists<Product>, Paging, Revalidation),
     responses(Listed<Product>),
 )]
-pub async fn list_products(app: &App, request: &Request) -> Result<Reply> {
+pub async fn list_products(app: &App, request: &Request) -> Result<Response> {
     let listing = Listing::<Product>::of(request, &OPERATION)?;
     app.list(request, listing).await
 }

@@ -32,12 +32,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// The next migration to run, and all migrations of the release.
-pub(crate) struct Next<'a> {
+pub(crate) struct PendingMigration<'a> {
     pub(crate) all: &'a [Migration],
     pub(crate) migration: &'a Migration,
 }
 
-impl Next<'_> {
+impl PendingMigration<'_> {
     /// Runs the migration and records it.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Next<'_> {
             _ => "and it changed nothing",
         };
         let failed = || format!("{} failed, {left_over}", self.migration);
-        while self.patiently(client).await.with_context(failed)? == Progress::MoreToDo {}
+        while self.run_with_retries(client).await.with_context(failed)? == Progress::MoreToDo {}
         Ok(())
     }
 
@@ -63,15 +63,16 @@ impl Next<'_> {
     }
 
     /// Runs a step, and retries it with increasing pauses while other sessions hold its locks.
-    async fn patiently(&self, client: &mut Client) -> Result<Progress> {
+    async fn run_with_retries(&self, client: &mut Client) -> Result<Progress> {
         let (mut attempt, mut pause) = (1, FIRST_PAUSE);
         loop {
             match self.step(client).await {
-                Err(error) if is_held_up(&error) && attempt < ATTEMPTS => {
+                Err(error) if is_lock_conflict(&error) && attempt < ATTEMPTS => {
                     tracing::warn!(attempt, "other sessions hold the migration's locks, trying again");
                 }
-                Err(error) if is_held_up(&error) => {
-                    return Err(error).with_context(|| format!("other sessions held its locks {attempt} times"));
+                Err(error) if is_lock_conflict(&error) => {
+                    return Err(error)
+                        .with_context(|| format!("other sessions held its locks {attempt} times"));
                 }
                 result => return result,
             }
@@ -130,7 +131,7 @@ fn statements(sql: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether another session holds a required lock, or was in a deadlock with this one.
-pub(crate) fn is_held_up(error: &anyhow::Error) -> bool {
+pub(crate) fn is_lock_conflict(error: &anyhow::Error) -> bool {
     let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
     code.is_some_and(|code| [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
 }

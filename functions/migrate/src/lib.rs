@@ -136,7 +136,7 @@ async fn migrate_with(
     if refolded > 0 {
         applied.push(format!("search keys of {refolded} rows"));
     }
-    logins::allow(&client).await.context("the roles of the functions cannot be set up")?;
+    logins::allow_iam(&client).await.context("the roles of the functions cannot be set up")?;
     guard.commit().await?;
     Ok(applied)
 }
@@ -176,7 +176,7 @@ async fn apply_all(client: &mut Client, migrations: &[Migration]) -> Result<Vec<
     pending.sort();
     let mut applied: Vec<String> = Vec::new();
     for migration in pending {
-        let next = apply::Next { all: migrations, migration };
+        let next = apply::PendingMigration { all: migrations, migration };
         next.apply(client).await.with_context(|| match &*applied {
             [] => "nothing was applied before".to_owned(),
             applied => format!("applied before: {}", applied.join(", ")),

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 const STATEMENT_TIMEOUT: &str = "STATEMENT_TIMEOUT_SECONDS";
 
 /// Allows the functions' roles to log in with IAM tokens. Changes nothing outside of RDS and Aurora.
-pub(crate) async fn allow(client: &Client) -> Result<()> {
+pub(crate) async fn allow_iam(client: &Client) -> Result<()> {
     let is_rds =
         client.query_one("select exists (select from pg_roles where rolname = 'rds_iam')", &[]).await?;
     if !is_rds.get::<_, bool>(0) {

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 use domain::Visitor;
 use shared::{
-    db::{Named, Parameter, Type},
+    db::{NamedStatement, Parameter, Type},
     resource::Resource,
     text::FOLDING,
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::apply::{ATTEMPTS, is_held_up};
+use crate::apply::{ATTEMPTS, is_lock_conflict};
 
 /// Rows per transaction. A concurrent write to one of them waits for milliseconds.
 const BATCH: i64 = 500;
@@ -76,7 +76,7 @@ impl Searched {
             loop {
                 let (rows, end) = match self.batch(client, last).await {
                     // A deadlock with a write that records the same leads of names in another order.
-                    Err(error) if is_held_up(&error) && held_up < ATTEMPTS => {
+                    Err(error) if is_lock_conflict(&error) && held_up < ATTEMPTS => {
                         held_up += 1;
                         continue;
                     }
@@ -111,7 +111,7 @@ impl Searched {
         let made: Vec<_> = keys.iter().map(made).collect();
         let columns: Vec<_> = keys.iter().map(|(_, column, _)| *column).collect();
         let set: String = columns.iter().map(|column| format!("{column} = made.{column}, ")).collect();
-        let update = Named::new(&format!(
+        let update = NamedStatement::new(&format!(
             "update {table} set {set}search_version = -:version
             from unnest(:ids, :{}) made (id, {})
             where {table}.id = made.id",

@@ -30,7 +30,9 @@ pub(crate) async fn put(url: &str, document: &[u8]) -> Result<()> {
     for pause in PAUSES {
         match put_once(&url, document.clone()).await {
             Ok(()) => return Ok(()),
-            Err(error) => tracing::warn!(error = %format!("{error:#}"), "the response could not be sent to CloudFormation, trying again"),
+            Err(error) => {
+                tracing::warn!(error = %format!("{error:#}"), "the response could not be sent to CloudFormation, trying again")
+            }
         }
         sleep(pause).await;
     }

@@ -3,9 +3,9 @@
 use domain::artisan::{Artisan, ArtisanId, ArtisanPatch};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -27,11 +27,11 @@ pub static OPERATION: Operation = Operation {
     request_body(content((ArtisanPatch = "application/merge-patch+json"), (ArtisanPatch = "application/json"))),
     responses(Changed<Artisan>),
 )]
-pub async fn patch_artisan(app: &App, request: &Request) -> Result<Reply> {
+pub async fn patch_artisan(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
-    let record = Record::of(request, &OPERATION)?;
+    let audit = AuditContext::of(request, &OPERATION)?;
     let changes = request.merge_patch()?.patch::<Artisan>()?;
-    let artisan: Artisan = app.update(id, &changes, &preconditions, &record).await?;
-    Ok(Reply::resource(&artisan))
+    let artisan: Artisan = app.update(id, &changes, &preconditions, &audit).await?;
+    Ok(Response::resource(&artisan))
 }

@@ -3,9 +3,9 @@
 use domain::product::{Product, ProductId, ProductPatch};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -28,11 +28,11 @@ pub static OPERATION: Operation = Operation {
     request_body(content((ProductPatch = "application/merge-patch+json"), (ProductPatch = "application/json"))),
     responses(Changed<Product>),
 )]
-pub async fn patch_product(app: &App, request: &Request) -> Result<Reply> {
+pub async fn patch_product(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
-    let record = Record::of(request, &OPERATION)?;
+    let audit = AuditContext::of(request, &OPERATION)?;
     let changes = request.merge_patch()?.patch::<Product>()?;
-    let product: Product = app.update(id, &changes, &preconditions, &record).await?;
-    Ok(Reply::resource(&product))
+    let product: Product = app.update(id, &changes, &preconditions, &audit).await?;
+    Ok(Response::resource(&product))
 }

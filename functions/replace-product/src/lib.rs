@@ -3,9 +3,9 @@
 use domain::product::{NewProduct, Product, ProductId};
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{AuditReason, Changed, Conditions},
-    history::Record,
+    history::AuditContext,
 };
 
 /// The operation's declaration.
@@ -27,11 +27,11 @@ pub static OPERATION: Operation = Operation {
     request_body = NewProduct,
     responses(Changed<Product>),
 )]
-pub async fn replace_product(app: &App, request: &Request) -> Result<Reply> {
+pub async fn replace_product(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
     let preconditions = request.preconditions(app)?;
-    let record = Record::of(request, &OPERATION)?;
+    let audit = AuditContext::of(request, &OPERATION)?;
     let changes = request.json()?.replace::<Product>()?;
-    let product: Product = app.update(id, &changes, &preconditions, &record).await?;
-    Ok(Reply::resource(&product))
+    let product: Product = app.update(id, &changes, &preconditions, &audit).await?;
+    Ok(Response::resource(&product))
 }

@@ -3,7 +3,7 @@
 use domain::artisan::Artisan;
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
     resource::{Listing, contract::Searches},
 };
@@ -26,7 +26,7 @@ pub static OPERATION: Operation = Operation {
     params(Searches<Artisan>, Paging, Revalidation),
     responses(Listed<Artisan>),
 )]
-pub async fn search_artisans(app: &App, request: &Request) -> Result<Reply> {
+pub async fn search_artisans(app: &App, request: &Request) -> Result<Response> {
     let listing = Listing::<Artisan>::search(request, &OPERATION)?;
     app.list(request, listing).await
 }

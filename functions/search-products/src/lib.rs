@@ -3,7 +3,7 @@
 use domain::product::Product;
 use http::Method;
 use shared::{
-    App, Operation, Reply, Request, Result, Role, Route,
+    App, Operation, Request, Response, Result, Role, Route,
     contract::{Listed, Paging, Revalidation},
     resource::{Listing, contract::Searches},
 };
@@ -27,7 +27,7 @@ pub static OPERATION: Operation = Operation {
     params(Searches<Product>, Paging, Revalidation),
     responses(Listed<Product>),
 )]
-pub async fn search_products(app: &App, request: &Request) -> Result<Reply> {
+pub async fn search_products(app: &App, request: &Request) -> Result<Response> {
     let listing = Listing::<Product>::search(request, &OPERATION)?;
     app.list(request, listing).await
 }

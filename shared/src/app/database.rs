@@ -4,7 +4,7 @@ use project::NAME;
 
 use super::ConfigFaults;
 use crate::{
-    db::{ConnectionString, Credentials, Place, SecretsManager, Source},
+    db::{ConnectionString, CredentialSource, Credentials, Place, SecretsManager},
     secret::Secret,
 };
 
@@ -66,11 +66,11 @@ impl DatabaseConfig {
                 (None, None, None) if is_needed => {
                     Err("none of DATABASE_URL, DB_SECRET_ARN and DB_AUTH=iam is set".to_owned())
                 }
-                (None, None, None) => Ok(Source::Url(tokio_postgres::Config::new())),
+                (None, None, None) => Ok(CredentialSource::Url(tokio_postgres::Config::new())),
             };
         let source = source.unwrap_or_else(|fault| {
             faults.push(fault);
-            Source::Url(tokio_postgres::Config::new())
+            CredentialSource::Url(tokio_postgres::Config::new())
         });
         let extra_roots = match (extra_roots, url_roots) {
             (Some(one), Some(other)) => Some(format!("{one}\n{other}")),
@@ -80,8 +80,8 @@ impl DatabaseConfig {
     }
 }
 
-fn cursor_secret(source: &Source) -> Option<Secret> {
-    let Source::Url(config) = source else { return None };
+fn cursor_secret(source: &CredentialSource) -> Option<Secret> {
+    let CredentialSource::Url(config) = source else { return None };
     let password = config.get_password().filter(|password| !password.is_empty())?;
     let (hosts, name) = (config.get_hosts(), config.get_dbname());
     Some(Secret::new(format!("{NAME} cursors of {hosts:?} {name:?} {password:?}")))
@@ -97,11 +97,14 @@ fn region(variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> 
     variable("AWS_REGION").ok_or_else(|| "AWS_REGION is not set".to_owned())
 }
 
-fn iam(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Result<Source, String> {
+fn iam(
+    variable: &impl Fn(&str) -> Option<String>,
+    faults: &mut Vec<String>,
+) -> Result<CredentialSource, String> {
     let place = place(variable, faults);
     let user = variable("DB_USER");
     match (&place.host, user, region(variable)) {
-        (Some(_), Some(user), Ok(region)) => Ok(Source::Iam { user, place, region }),
+        (Some(_), Some(user), Ok(region)) => Ok(CredentialSource::Iam { user, place, region }),
         _ => Err("DB_AUTH=iam needs DB_HOST, DB_USER and AWS_REGION".to_owned()),
     }
 }
@@ -110,21 +113,21 @@ fn secret(
     variable: &impl Fn(&str) -> Option<String>,
     id: String,
     faults: &mut Vec<String>,
-) -> Result<Source, String> {
+) -> Result<CredentialSource, String> {
     let place = place(variable, faults);
     let endpoint = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
     let secret = SecretsManager::new(id, region(variable)?, endpoint);
-    Ok(Source::Secret { secret, place })
+    Ok(CredentialSource::Secret { secret, place })
 }
 
 /// What `DATABASE_URL` says, and the certificates of the file that it names.
-fn from_url(url: &str) -> Result<(Source, Option<String>), String> {
+fn from_url(url: &str) -> Result<(CredentialSource, Option<String>), String> {
     let ConnectionString { config, root_file } = ConnectionString::parse(url)?;
     let roots = root_file.map(|path| {
         std::fs::read_to_string(&path)
             .map_err(|error| format!("DATABASE_URL: sslrootcert {path} cannot be read: {error}"))
     });
-    Ok((Source::Url(config), roots.transpose()?))
+    Ok((CredentialSource::Url(config), roots.transpose()?))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod rows;
 
 pub use config::{Config, ConfigFaults};
 pub use database::DatabaseConfig;
-pub use rows::{Answered, Source};
+pub use rows::{RowSource, Sourced};
 
 use tokio::time::Instant;
 
@@ -23,14 +23,14 @@ const REQUESTS_AT_ONCE: usize = 1;
 
 /// The state of an execution environment, which lives across invocations.
 #[derive(Debug)]
-pub struct Platform {
+pub struct Environment {
     connections: Connections,
     cache: Option<Cache>,
     cursor_keys: CursorKeys,
     requires_if_match: bool,
 }
 
-impl Platform {
+impl Environment {
     /// Sets up the environment from `config` without opening a connection.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Platform {
     ///
     /// # Errors
     /// As for [`new`](Self::new).
-    pub fn beside(&self, config: Config) -> Result<Self, db::Error> {
+    pub fn with_connections(&self, config: Config) -> Result<Self, db::Error> {
         let other = Self::new(Config { cache: None, ..config })?;
         Ok(Self { cache: self.cache.clone(), cursor_keys: self.cursor_keys.clone(), ..other })
     }

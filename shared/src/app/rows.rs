@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::App;
 use crate::{
-    cache::{Cache, Cached, Found, Known, Lease, Lookup, Outcome, written},
+    cache::{Cache, Cached, CachedValue, Hit, Lease, Lookup, WriteOutcome, outcome_of},
     db::{self, Database, Statement, Type, WriteError, Written},
-    http::{CarriedOut, Problem, Reply, Request, Result, Validators},
+    http::{CarriedOut, Problem, Request, Response, Result, Validators},
     telemetry::metrics,
 };
 
@@ -21,16 +21,16 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// A row and where it came from.
 #[derive(Debug)]
-pub struct Answered<T> {
+pub struct Sourced<T> {
     /// The row.
     pub row: T,
     /// Where it came from.
-    pub source: Source,
+    pub source: RowSource,
 }
 
 /// Where a row came from, as `Cache-Status` (RFC 9211) reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum RowSource {
     /// The database; no cache is configured.
     Database,
     /// The database, because the cache could not serve the row.
@@ -51,24 +51,24 @@ pub enum Source {
     },
 }
 
-impl<T: Cached> Answered<T> {
+impl<T: Cached> Sourced<T> {
     /// The response to a read: the row, or 304; with `Age` and `Cache-Status` if there is a cache.
     ///
     /// # Errors
     /// 412 when `If-Match` or `If-Unmodified-Since` is false.
-    pub fn reply(&self, request: &Request) -> Result<Reply> {
-        let reply = request.revalidate(&Validators::of(&self.row), Reply::ok(&self.row))?;
+    pub fn respond(&self, request: &Request) -> Result<Response> {
+        let response = request.revalidate(&Validators::of(&self.row), Response::ok(&self.row))?;
         Ok(match self.source {
-            Source::Database => reply,
-            Source::Forwarded { why, is_stored } => {
+            RowSource::Database => response,
+            RowSource::Forwarded { why, is_stored } => {
                 let stored = if is_stored { "; stored" } else { "" };
-                reply.with_text_header(CACHE_STATUS, &format!("{NAME}; fwd={why}{stored}"))
+                response.with_text_header(CACHE_STATUS, &format!("{NAME}; fwd={why}{stored}"))
             }
-            Source::Cache { age, ttl_seconds, is_fallback } => {
+            RowSource::Cache { age, ttl_seconds, is_fallback } => {
                 let detail = if is_fallback { "; detail=database-unavailable" } else { "" };
                 let status = format!("{NAME}; hit; ttl={ttl_seconds}{detail}");
                 let age = HeaderValue::from(age.as_secs());
-                reply.with_text_header(CACHE_STATUS, &status).with_header(header::AGE, age)
+                response.with_text_header(CACHE_STATUS, &status).with_header(header::AGE, age)
             }
         })
     }
@@ -80,24 +80,24 @@ impl App {
     ///
     /// # Errors
     /// 404 if the row does not exist; 503 if neither the database nor the cache can answer.
-    pub async fn read<T: Cached>(&self, id: Uuid, sql: &str) -> Result<Answered<T>> {
+    pub async fn read<T: Cached>(&self, id: Uuid, sql: &str) -> Result<Sourced<T>> {
         let Some(cache) = &self.cache else {
             let row = select(&self.database, id, sql).await?;
-            return answered(row, Source::Database);
+            return sourced(row, RowSource::Database);
         };
         match cache.read(id, false).await {
-            Lookup::Fresh(found) => {
+            Lookup::Fresh(hit) => {
                 metrics::count(metrics::CACHE_HIT);
-                from_cache(found, false)
+                from_cache(hit, false)
             }
-            Lookup::Stale(found, lease) => {
+            Lookup::Stale(hit, lease) => {
                 metrics::count(metrics::CACHE_MISS);
                 if !self.database.is_worth_asking() {
-                    return fall_back(found, &"it has just failed");
+                    return fall_back(hit, &"it has just failed");
                 }
                 match select(&self.database.within(FALLBACK_PATIENCE), id, sql).await {
                     Ok(row) => fill(cache, id, lease, row, "stale").await,
-                    Err(error) => fall_back(found, &error),
+                    Err(error) => fall_back(hit, &error),
                 }
             }
             Lookup::Miss(lease) => {
@@ -108,12 +108,12 @@ impl App {
             lookup @ (Lookup::Unknown | Lookup::Paused) => {
                 metrics::count(metrics::CACHE_MISS);
                 let error = match select(&self.database, id, sql).await {
-                    Ok(row) => return answered(row, Source::Forwarded { why: "miss", is_stored: false }),
+                    Ok(row) => return sourced(row, RowSource::Forwarded { why: "miss", is_stored: false }),
                     Err(error) => error,
                 };
                 let last = if let Lookup::Paused = lookup { cache.read(id, true).await } else { lookup };
                 match last {
-                    Lookup::Fresh(found) | Lookup::Stale(found, _) => fall_back(found, &error),
+                    Lookup::Fresh(hit) | Lookup::Stale(hit, _) => fall_back(hit, &error),
                     _ => Err(error.into()),
                 }
             }
@@ -129,9 +129,9 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, WriteError>) -> Result<T>,
+        interpret: impl FnOnce(Result<Written, WriteError>) -> Result<T>,
     ) -> Result<T> {
-        self.write::<T, T>(id, statement, judge, written).await
+        self.write::<T, T>(id, statement, interpret, outcome_of).await
     }
 
     /// Deletes the row `id` by `statement`; `interpret` turns the statement's result into success or an
@@ -143,9 +143,9 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, WriteError>) -> Result<()>,
+        interpret: impl FnOnce(Result<Written, WriteError>) -> Result<()>,
     ) -> Result<()> {
-        self.write::<T, ()>(id, statement, judge, |()| Outcome::Known(Known::Gone)).await
+        self.write::<T, ()>(id, statement, interpret, |()| WriteOutcome::Stored(CachedValue::Gone)).await
     }
 
     /// Creates the row `id` by `statement`. `interpret` builds the response, which may be that of an earlier
@@ -157,26 +157,26 @@ impl App {
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, WriteError>) -> Result<Reply>,
-    ) -> Result<Reply> {
-        self.write::<T, Reply>(id, statement, judge, |_| Outcome::Changed).await
+        interpret: impl FnOnce(Result<Written, WriteError>) -> Result<Response>,
+    ) -> Result<Response> {
+        self.write::<T, Response>(id, statement, interpret, |_| WriteOutcome::Changed).await
     }
 
     async fn write<T: Cached, R>(
         &self,
         id: Uuid,
         statement: Statement<'_>,
-        judge: impl FnOnce(Result<Written, WriteError>) -> Result<R>,
-        outcome: impl FnOnce(&R) -> Outcome,
+        interpret: impl FnOnce(Result<Written, WriteError>) -> Result<R>,
+        outcome: impl FnOnce(&R) -> WriteOutcome,
     ) -> Result<R> {
         let Some(cache) = &self.cache else {
-            return judge(self.database.write(statement).await);
+            return interpret(self.database.write(statement).await);
         };
         // A writer without a database connection must not block readers of the cache.
         if let Err(error) = self.database.connect().await {
-            return judge(Err(error));
+            return interpret(Err(error));
         }
-        let write = cache.begin::<T>(id).await;
+        let write = cache.begin_write::<T>(id).await;
         let (statement, was_repeated) = match self.database.write(statement).await {
             Ok(written) => {
                 let was_repeated = written.was_repeated;
@@ -188,18 +188,18 @@ impl App {
             }
         };
         let is_carried_out = statement.is_ok();
-        let judged = judge(statement);
-        let outcome = match &judged {
+        let interpreted = interpret(statement);
+        let outcome = match &interpreted {
             Ok(result) => outcome(result),
             // Unknown outcome, or committed but unreadable: the token must stay.
-            Err(_) if !is_carried_out && was_repeated => return judged,
-            Err(problem) if is_carried_out && problem.status().is_server_error() => return judged,
+            Err(_) if !is_carried_out && was_repeated => return interpreted,
+            Err(problem) if is_carried_out && problem.status().is_server_error() => return interpreted,
             // The first attempt may have changed the row, whatever the second one found.
-            Err(_) if was_repeated => Outcome::Changed,
-            Err(_) => Outcome::Unchanged,
+            Err(_) if was_repeated => WriteOutcome::Changed,
+            Err(_) => WriteOutcome::Unchanged,
         };
         write.end(outcome).await;
-        judged
+        interpreted
     }
 }
 
@@ -208,14 +208,14 @@ async fn select<T: Cached>(database: &Database, id: Uuid, sql: &str) -> Result<O
     row.as_ref().map(T::from_row).transpose()
 }
 
-fn answered<T: Cached>(row: Option<T>, source: Source) -> Result<Answered<T>> {
+fn sourced<T: Cached>(row: Option<T>, source: RowSource) -> Result<Sourced<T>> {
     let row = row.ok_or_else(|| Problem::not_found(T::NAME))?;
-    Ok(Answered { row, source })
+    Ok(Sourced { row, source })
 }
 
-fn from_cache<T: Cached>(found: Found<T>, is_fallback: bool) -> Result<Answered<T>> {
-    let Found { row, age, ttl_seconds } = found;
-    answered(row, Source::Cache { age, ttl_seconds, is_fallback })
+fn from_cache<T: Cached>(hit: Hit<T>, is_fallback: bool) -> Result<Sourced<T>> {
+    let Hit { row, age, ttl_seconds } = hit;
+    sourced(row, RowSource::Cache { age, ttl_seconds, is_fallback })
 }
 
 async fn fill<T: Cached>(
@@ -224,13 +224,13 @@ async fn fill<T: Cached>(
     lease: Lease,
     row: Option<T>,
     why: &'static str,
-) -> Result<Answered<T>> {
+) -> Result<Sourced<T>> {
     let is_stored = cache.fill(id, lease, row.as_ref()).await;
-    answered(row, Source::Forwarded { why, is_stored })
+    sourced(row, RowSource::Forwarded { why, is_stored })
 }
 
-fn fall_back<T: Cached>(found: Found<T>, error: &impl Display) -> Result<Answered<T>> {
+fn fall_back<T: Cached>(hit: Hit<T>, error: &impl Display) -> Result<Sourced<T>> {
     metrics::count(metrics::STALE_SERVED);
-    tracing::warn!(%error, age_seconds = found.age.as_secs(), "served from the cache, because the database could not answer");
-    from_cache(found, true)
+    tracing::warn!(%error, age_seconds = hit.age.as_secs(), "served from the cache, because the database could not answer");
+    from_cache(hit, true)
 }

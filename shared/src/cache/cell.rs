@@ -13,7 +13,7 @@ pub(super) static CELL: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT))
 
 /// The cached knowledge about a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum CachedValue {
     /// The row did not exist.
     None,
     /// The row was deleted. Ids are never reused, so this is final.
@@ -33,7 +33,7 @@ pub struct Version {
 
 /// The script's reply to a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum CellReply {
     /// A writer is active: read the database, and do not store the result.
     Busy,
     /// Nothing is stored: read the database, then fill the cell under this lease.
@@ -44,7 +44,7 @@ pub enum Reading {
     /// The cell holds a value.
     Hit {
         /// The value.
-        known: Known,
+        value: CachedValue,
         /// Its age.
         age: Duration,
         /// Its remaining freshness lifetime in ms; negative if stale.
@@ -54,7 +54,7 @@ pub enum Reading {
     },
 }
 
-impl Known {
+impl CachedValue {
     /// The version and body as `cell.lua` encodes them.
     pub(super) fn arguments(&self) -> (String, &str) {
         match self {
@@ -76,7 +76,7 @@ impl Known {
     }
 }
 
-impl Reading {
+impl CellReply {
     /// Parses the script's reply.
     ///
     /// # Errors
@@ -94,12 +94,13 @@ impl Reading {
             "hit" | "stale" => {
                 let lease = text()?;
                 let (version, body) = (text()?, text()?);
-                let known = Known::read(&version, body)?;
-                let number =
-                    |text: String| text.parse::<i64>().map_err(|_| unexpected("the reply has an invalid time"));
+                let value = CachedValue::read(&version, body)?;
+                let number = |text: String| {
+                    text.parse::<i64>().map_err(|_| unexpected("the reply has an invalid time"))
+                };
                 let (age_ms, ttl_ms) = (number(text()?)?, number(text()?)?);
                 let age = Duration::from_millis(age_ms.unsigned_abs());
-                Ok(Self::Hit { known, age, ttl_ms, lease: (kind == "stale").then_some(lease) })
+                Ok(Self::Hit { value, age, ttl_ms, lease: (kind == "stale").then_some(lease) })
             }
             _ => Err(unexpected("the reply has an unknown kind")),
         }
@@ -147,21 +148,21 @@ mod tests {
 
     #[test]
     fn reads_what_the_script_answers_and_nothing_else() {
-        let of = |parts: Vec<Value>| Reading::from_value(Value::Array(parts));
-        assert_eq!(of(vec![bulk("busy")]).unwrap(), Reading::Busy);
-        assert_eq!(of(vec![bulk("miss"), bulk("g")]).unwrap(), Reading::Miss { lease: "g".to_owned() });
+        let of = |parts: Vec<Value>| CellReply::from_value(Value::Array(parts));
+        assert_eq!(of(vec![bulk("busy")]).unwrap(), CellReply::Busy);
+        assert_eq!(of(vec![bulk("miss"), bulk("g")]).unwrap(), CellReply::Miss { lease: "g".to_owned() });
         let stale = vec![bulk("stale"), bulk("g"), bulk("7"), bulk("{}"), Value::Int(90), Value::Int(-30)];
         assert_eq!(
             of(stale).unwrap(),
-            Reading::Hit {
-                known: Known::Version(Version { version: 7, body: "{}".to_owned() }),
+            CellReply::Hit {
+                value: CachedValue::Version(Version { version: 7, body: "{}".to_owned() }),
                 age: Duration::from_millis(90),
                 ttl_ms: -30,
                 lease: Some("g".to_owned()),
             }
         );
         let gone = vec![bulk("hit"), bulk(""), bulk("gone"), bulk(""), Value::Int(1), Value::Int(1)];
-        assert!(matches!(of(gone).unwrap(), Reading::Hit { known: Known::Gone, lease: None, .. }));
+        assert!(matches!(of(gone).unwrap(), CellReply::Hit { value: CachedValue::Gone, lease: None, .. }));
         for bad in [
             vec![],
             vec![bulk("hit")],

@@ -7,7 +7,7 @@ use redis::{
     cluster::ClusterClientBuilder,
 };
 
-use super::link::{PATIENCE, Target};
+use super::connection::{PATIENCE, Target};
 
 /// Where the cache is, how long it is waited for, and for how long it keeps what.
 pub struct CacheConfig {

@@ -92,13 +92,13 @@
 //! docs/reliability.md has the figures behind this decision.
 
 mod cell;
+mod client;
 mod config;
-mod link;
-mod through;
+mod connection;
 
-pub use cell::{Known, Reading, SCRIPT, Version};
+pub use cell::{CachedValue, CellReply, SCRIPT, Version};
+pub use client::{Cache, Hit, Lease, Lookup, PendingWrite, Unanswered, WriteOutcome, outcome_of};
 pub use config::{CacheConfig, Limits};
-pub use through::{Cache, Found, Lease, Lookup, Outcome, Unanswered, Write, written};
 
 use serde::{Serialize, de::DeserializeOwned};
 

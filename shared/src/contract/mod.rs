@@ -10,7 +10,7 @@ mod responses;
 
 pub use parameters::{AuditReason, Conditions, IdempotencyKey, Paging, Revalidation, query, required_query};
 pub use responses::{
-    ANSWERS, Answered, BadRequest, BadRequestBody, Changed, Checked, Conflict, ContractRead, Created,
+    Answered, BadRequest, BadRequestBody, CONTENT, Changed, Checked, Conflict, ContractRead, Created,
     Deleted, Listed, NotFound, PageRead, Read,
 };
 

@@ -102,8 +102,16 @@ impl IntoParams for Paging {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let cursor = text().pattern(Some("^[A-Za-z0-9_-]+$")).build();
         vec![
-            query("limit", "The maximum number of items per page. Values over 100 are treated as 100.", Limit::schema()),
-            query("cursor", "The `next_cursor` of the previous page, with the same filters and order.", cursor),
+            query(
+                "limit",
+                "The maximum number of items per page. Values over 100 are treated as 100.",
+                Limit::schema(),
+            ),
+            query(
+                "cursor",
+                "The `next_cursor` of the previous page, with the same filters and order.",
+                cursor,
+            ),
         ]
     }
 }

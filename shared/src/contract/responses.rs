@@ -12,7 +12,7 @@ use super::Component;
 
 /// The extension by which a response adds its content to the document: `answer` (`one`, `created` or `page`),
 /// and the component's name, schemas, example and collection.
-pub const ANSWERS: &str = "x-answers";
+pub const CONTENT: &str = "x-content";
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
@@ -31,7 +31,7 @@ fn answer<T: Component>(answer: &str) -> RefOr<Response> {
         "collection": T::COLLECTION,
     });
     ResponseBuilder::new()
-        .extensions(Some(Extensions::builder().add(ANSWERS, component).build()))
+        .extensions(Some(Extensions::builder().add(CONTENT, component).build()))
         .build()
         .into()
 }

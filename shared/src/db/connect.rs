@@ -84,7 +84,7 @@ pub(super) enum Fitness {
 impl Connection {
     /// Runs a statement and waits until `deadline` for its rows. A late statement is cancelled, which takes
     /// at most [`CANCEL_TIMEOUT`] more.
-    pub(super) async fn ask(
+    pub(super) async fn run(
         &mut self,
         sql: &str,
         parameters: &[Parameter<'_>],
@@ -93,7 +93,7 @@ impl Connection {
         // Set before anything is sent: the caller may stop waiting at any time.
         self.unanswered_since = Some(SystemTime::now());
         let mut query = pin!(self.client.query_typed(sql, parameters));
-        if let Ok(answer) = self.alarm.watch(deadline, &mut query).await {
+        if let Ok(answer) = self.alarm.timeout_at(deadline, &mut query).await {
             self.unanswered_since = None;
             self.last_used = SystemTime::now();
             return answer.map_err(Into::into);
@@ -162,7 +162,7 @@ impl Connection {
     /// Waits until the server has rolled back the transaction of a failed statement or closed the connection.
     /// The server reports the error first, and until the rollback the transaction holds locks that the next
     /// attempt needs, such as that on an idempotency key.
-    pub(super) async fn settle(&self) {
+    pub(super) async fn await_rollback(&self) {
         let _ = timeout(CANCEL_TIMEOUT, self.client.check_connection()).await;
     }
 
@@ -225,7 +225,7 @@ impl Manager {
         let current = self.credentials.current().await?;
         let refusal = match self.open_with(&current.config).await {
             Ok(client) => {
-                self.credentials.remember(&current);
+                self.credentials.cache(&current);
                 return Ok(client);
             }
             Err(refusal) if self.credentials.can_be_renewed() && is_refused_login(&refusal) => refusal,
@@ -245,7 +245,7 @@ impl Manager {
             };
             match self.open_with(&candidate.config).await {
                 Ok(client) => {
-                    self.credentials.remember(&candidate);
+                    self.credentials.cache(&candidate);
                     return Ok(client);
                 }
                 Err(error) if is_refused_login(&error) => tried.push(candidate.config),

@@ -19,7 +19,7 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
 
 /// Where the credentials come from.
 #[derive(Debug)]
-pub enum Source {
+pub enum CredentialSource {
     /// `DATABASE_URL`.
     Url(tokio_postgres::Config),
     /// `DB_SECRET_ARN`: the JSON that RDS writes; `place` overrides its host, port and database.
@@ -53,15 +53,15 @@ pub struct Place {
 
 /// Why there are no credentials.
 #[derive(Debug)]
-pub struct Unavailable(pub String);
+pub struct CredentialsError(pub String);
 
-impl fmt::Display for Unavailable {
+impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no database credentials: {}", self.0)
     }
 }
 
-impl std::error::Error for Unavailable {}
+impl std::error::Error for CredentialsError {}
 
 /// The parameters of one connection attempt.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    fn known(config: tokio_postgres::Config) -> Self {
+    fn new(config: tokio_postgres::Config) -> Self {
         Self { config, is_fetched: false }
     }
 }
@@ -81,43 +81,43 @@ impl Credential {
 /// The credentials of an execution environment, with a cache of the last ones that worked.
 #[derive(Debug)]
 pub struct Credentials {
-    source: Source,
+    source: CredentialSource,
     cached: Mutex<Option<(SystemTime, tokio_postgres::Config)>>,
 }
 
 impl Credentials {
     /// Credentials from `source`. Fetches nothing yet.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: CredentialSource) -> Self {
         Self { source, cached: Mutex::new(None) }
     }
 
     /// Whether other credentials can be tried if these are rejected.
     pub fn can_be_renewed(&self) -> bool {
-        matches!(self.source, Source::Secret { .. })
+        matches!(self.source, CredentialSource::Secret { .. })
     }
 
     /// The credentials for a connection now: cached while the secret is valid, else fetched or signed.
     ///
     /// # Errors
     /// If Secrets Manager does not answer or the secret is malformed.
-    pub async fn current(&self) -> Result<Credential, Unavailable> {
+    pub async fn current(&self) -> Result<Credential, CredentialsError> {
         match &self.source {
-            Source::Url(config) => Ok(Credential::known(config.clone())),
-            Source::Iam { user, place, region } => {
+            CredentialSource::Url(config) => Ok(Credential::new(config.clone())),
+            CredentialSource::Iam { user, place, region } => {
                 let host = place.host.clone().unwrap_or_default();
                 let port = place.port.unwrap_or(DEFAULT_PORT);
-                let token = iam::token(&host, port, user, region).map_err(Unavailable)?;
+                let token = iam::token(&host, port, user, region).map_err(CredentialsError)?;
                 let name = place.name.as_deref().unwrap_or(user);
-                Ok(Credential::known(config(&host, port, name, user, &token)))
+                Ok(Credential::new(config(&host, port, name, user, &token)))
             }
-            Source::Secret { .. } => match self.cached() {
-                Some((age, config)) if age < TIME_TO_LIVE => Ok(Credential::known(config)),
+            CredentialSource::Secret { .. } => match self.cached() {
+                Some((age, config)) if age < TIME_TO_LIVE => Ok(Credential::new(config)),
                 // The last credentials that worked may still work: an outage of Secrets Manager must not
                 // become one of the database.
                 aged => self.fetch(Stage::Current).await.or_else(|error| {
                     let (_, config) = aged.ok_or(error)?;
                     tracing::warn!("the secret cannot be fetched, using the cached one");
-                    Ok(Credential::known(config))
+                    Ok(Credential::new(config))
                 }),
             },
         }
@@ -127,18 +127,18 @@ impl Credentials {
     ///
     /// # Errors
     /// As for [`current`](Self::current), and if the version or a secret does not exist.
-    pub async fn fetch(&self, stage: Stage) -> Result<Credential, Unavailable> {
-        let Source::Secret { secret, place } = &self.source else {
-            return Err(Unavailable("only a secret has versions".to_owned()));
+    pub async fn fetch(&self, stage: Stage) -> Result<Credential, CredentialsError> {
+        let CredentialSource::Secret { secret, place } = &self.source else {
+            return Err(CredentialsError("only a secret has versions".to_owned()));
         };
-        let document = secret.fetch(stage).await.map_err(Unavailable)?;
-        let config = read_secret(document.expose(), place).map_err(Unavailable)?;
+        let document = secret.fetch(stage).await.map_err(CredentialsError)?;
+        let config = read_secret(document.expose(), place).map_err(CredentialsError)?;
         Ok(Credential { config, is_fetched: true })
     }
 
     /// Caches credentials that worked. A secret's age counts from when it was fetched, not from when it was
     /// last used.
-    pub fn remember(&self, credential: &Credential) {
+    pub fn cache(&self, credential: &Credential) {
         if credential.is_fetched
             && let Ok(mut cached) = self.cached.lock()
         {
@@ -232,7 +232,7 @@ mod tests {
         // Nothing listens on the port of TCP's multiplexer.
         let secret =
             SecretsManager::new("s".to_owned(), "r".to_owned(), Some("http://127.0.0.1:1".to_owned()));
-        let source = Source::Secret { secret, place: Place::default() };
+        let source = CredentialSource::Secret { secret, place: Place::default() };
         let credentials = Credentials::new(source);
         assert!(credentials.current().await.is_err());
         let config =
@@ -244,15 +244,15 @@ mod tests {
     #[tokio::test]
     async fn a_secret_ages_however_often_it_is_used() {
         let secret = SecretsManager::new("s".to_owned(), "r".to_owned(), None);
-        let credentials = Credentials::new(Source::Secret { secret, place: Place::default() });
+        let credentials = Credentials::new(CredentialSource::Secret { secret, place: Place::default() });
         let config =
             read_secret(r#"{"username": "u", "password": "p", "host": "h"}"#, &Place::default()).unwrap();
-        credentials.remember(&Credential { config, is_fetched: true });
+        credentials.cache(&Credential { config, is_fetched: true });
         let fetched = SystemTime::now() - Duration::from_secs(60);
         if let Some((since, _)) = credentials.cached.lock().unwrap().as_mut() {
             *since = fetched;
         }
-        credentials.remember(&credentials.current().await.unwrap());
+        credentials.cache(&credentials.current().await.unwrap());
         assert!(credentials.cached().unwrap().0 >= Duration::from_secs(60));
     }
 }

@@ -5,7 +5,7 @@ use std::{error, fmt, io::ErrorKind};
 use tokio_postgres::error::SqlState;
 
 use super::{
-    credentials::Unavailable,
+    credentials::CredentialsError,
     sqlstate::{Verdict, verdict},
 };
 use crate::{Problem, http::CarriedOut, telemetry::Cause};
@@ -17,7 +17,7 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 #[derive(Debug)]
 pub enum Error {
     /// No credentials to connect with.
-    Credentials(Unavailable),
+    Credentials(CredentialsError),
     /// The TLS configuration is invalid.
     Tls(String),
     /// Connecting failed. Nothing was sent.
@@ -31,7 +31,7 @@ pub enum Error {
     /// No connection became available in time. Nothing was sent.
     Busy,
     /// The server replied with an error.
-    Answered(tokio_postgres::Error, Verdict),
+    Server(tokio_postgres::Error, Verdict),
     /// The types of rows or parameters differ from those of the statement.
     Mismatch(tokio_postgres::Error),
     /// The pool is closed or misused.
@@ -70,10 +70,10 @@ impl Error {
                 Some(code) if verdict(code.code()).ends_connection() => Attempt::NotMade,
                 // The server went away during the handshake. A server that is down would still be down on the
                 // next attempt.
-                None if was_hung_up(error) || error.is_closed() => Attempt::NotMade,
+                None if was_closed_by_peer(error) || error.is_closed() => Attempt::NotMade,
                 _ => Attempt::Final,
             },
-            Self::Answered(_, verdict) => verdict.attempt(),
+            Self::Server(_, verdict) => verdict.attempt(),
             Self::Lost(_) => Attempt::Unknown,
             Self::Credentials(_)
             | Self::Tls(_)
@@ -91,7 +91,7 @@ impl Error {
     pub fn ends_connection(&self) -> bool {
         match self {
             Self::Lost(_) => true,
-            Self::Answered(_, verdict) => verdict.ends_connection(),
+            Self::Server(_, verdict) => verdict.ends_connection(),
             _ => false,
         }
     }
@@ -99,7 +99,7 @@ impl Error {
     /// Whether the statement may have been carried out.
     pub fn carried_out(&self) -> CarriedOut {
         match self {
-            Self::Answered(_, verdict) => verdict.carried_out(),
+            Self::Server(_, verdict) => verdict.carried_out(),
             // Rows that cannot be read come from a statement that was carried out.
             Self::Lost(_) | Self::TimedOut | Self::Mismatch(_) => CarriedOut::Unknown,
             Self::Credentials(_)
@@ -114,19 +114,18 @@ impl Error {
 
     /// Whether the database is temporarily unavailable (503). Any other error is a fault of the service
     /// (500).
-    pub fn is_trouble(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Answered(_, verdict) => verdict.is_passing(),
+            Self::Server(_, verdict) => verdict.is_passing(),
             error => !matches!(error, Self::Mismatch(_) | Self::Pool(_) | Self::Unbound(_)),
         }
     }
 
     fn driver(&self) -> Option<&tokio_postgres::Error> {
         match self {
-            Self::Unreachable(error)
-            | Self::Lost(error)
-            | Self::Answered(error, _)
-            | Self::Mismatch(error) => Some(error),
+            Self::Unreachable(error) | Self::Lost(error) | Self::Server(error, _) | Self::Mismatch(error) => {
+                Some(error)
+            }
             _ => None,
         }
     }
@@ -137,13 +136,13 @@ impl Error {
     }
 
     /// The server's full error, which may quote values of a statement or of a row.
-    pub(super) fn in_full(&self) -> Option<&tokio_postgres::error::DbError> {
+    pub(super) fn server_error(&self) -> Option<&tokio_postgres::error::DbError> {
         self.driver()?.as_db_error()
     }
 
     /// The violated constraint, if there is one.
     pub fn violated(&self) -> Option<Violated<'_>> {
-        let Self::Answered(error, Verdict::Refused) = self else { return None };
+        let Self::Server(error, Verdict::Refused) = self else { return None };
         let error = error.as_db_error()?;
         Some(Violated { constraint: error.constraint()?, table: error.table()?, code: error.code() })
     }
@@ -176,7 +175,7 @@ impl From<tokio_postgres::Error> for Error {
         match error.code() {
             Some(code) => {
                 let verdict = verdict(code.code());
-                Self::Answered(error, verdict)
+                Self::Server(error, verdict)
             }
             None if error.is_closed() || has_io_cause(&error) => Self::Lost(error),
             None => Self::Mismatch(error),
@@ -184,8 +183,8 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-impl From<Unavailable> for Error {
-    fn from(error: Unavailable) -> Self {
+impl From<CredentialsError> for Error {
+    fn from(error: CredentialsError) -> Self {
         Self::Credentials(error)
     }
 }
@@ -199,14 +198,18 @@ fn has_io_cause(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Whether the peer closed the connection.
-fn was_hung_up(error: &tokio_postgres::Error) -> bool {
+fn was_closed_by_peer(error: &tokio_postgres::Error) -> bool {
     let kind = io_cause(error).map(std::io::Error::kind);
     matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof))
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        if error.is_trouble() { Self::unavailable(RETRY_AFTER_SECONDS, error) } else { Self::internal(error) }
+        if error.is_unavailable() {
+            Self::unavailable(RETRY_AFTER_SECONDS, error)
+        } else {
+            Self::internal(error)
+        }
     }
 }
 
@@ -222,13 +225,13 @@ impl fmt::Display for Error {
             Self::Credentials(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Unreachable(error) => write!(f, "cannot connect to the database: {}", Cause(error)),
-            Self::Lost(error) => write!(f, "{}: {}", Verdict::Lost.words(), Cause(error)),
+            Self::Lost(error) => write!(f, "{}: {}", Verdict::Lost.message(), Cause(error)),
             Self::TimedOut => f.write_str("the database did not answer in time"),
             Self::Cancelled => {
                 f.write_str("the database did not answer in time, the statement was cancelled")
             }
             Self::Busy => f.write_str("no database connection became free in time"),
-            Self::Answered(error, verdict) => write!(f, "{}: {}", verdict.words(), Cause(error)),
+            Self::Server(error, verdict) => write!(f, "{}: {}", verdict.message(), Cause(error)),
             Self::Mismatch(error) => write!(f, "a statement does not match its types: {}", Cause(error)),
             Self::Pool(error) => write!(f, "the connection pool failed: {error}"),
             Self::Unbound(error) => f.write_str(error),
@@ -247,10 +250,10 @@ mod tests {
     fn an_unanswered_statement_is_not_repeated_and_keeps_its_connection() {
         for error in [Error::TimedOut, Error::Cancelled, Error::Busy, Error::Tls(String::new())] {
             assert_eq!(error.attempt(), Attempt::Final, "{error}");
-            assert!(!error.ends_connection() && error.is_trouble(), "{error}");
+            assert!(!error.ends_connection() && error.is_unavailable(), "{error}");
         }
         assert_eq!(Error::TimedOut.carried_out(), CarriedOut::Unknown);
         assert_eq!(Error::Cancelled.carried_out(), CarriedOut::No);
-        assert!(!Error::Pool(String::new()).is_trouble());
+        assert!(!Error::Pool(String::new()).is_unavailable());
     }
 }

@@ -33,9 +33,9 @@ pub use tokio_postgres::{
 use circuit::Circuit;
 use connect::{CANCEL_TIMEOUT, Fitness, Manager};
 pub use connection_string::ConnectionString;
-pub use credentials::{Credentials, Place, Source};
+pub use credentials::{CredentialSource, Credentials, Place};
 pub use error::{Attempt, Error, Violated, WriteError};
-pub use named::Named;
+pub use named::NamedStatement;
 pub use secrets_manager::SecretsManager;
 pub use select::{Bound, Select};
 pub use sqlstate::{RULES, Rule, Verdict, verdict};
@@ -152,7 +152,7 @@ impl Database {
     /// Runs a read-only statement and returns its rows.
     ///
     /// # Errors
-    /// [`Error::Answered`] if the server rejects the statement; any other if it gave no reply in time.
+    /// [`Error::Server`] if the server rejects the statement; any other if it gave no reply in time.
     pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
         let rows = self.run(sql, parameters, Verb::Read, Repeat::Safe).await;
         rows.map(|(rows, _)| rows).map_err(|failure| failure.error)
@@ -224,7 +224,7 @@ impl Database {
                 }
                 Err(error) => error,
             };
-            if let Some(words) = error.in_full() {
+            if let Some(words) = error.server_error() {
                 tracing::debug!(statement_error = %words, "the database's own words");
             }
             let may_repeat = match error.attempt() {
@@ -233,7 +233,7 @@ impl Database {
                 Attempt::Final => false,
             };
             if !may_repeat || attempts_left == 0 {
-                if error.is_trouble() {
+                if error.is_unavailable() {
                     self.connections.circuit.open(begun.elapsed());
                 }
                 let carried_out = if was_repeated { CarriedOut::Unknown } else { error.carried_out() };
@@ -253,12 +253,12 @@ impl Database {
     ) -> Result<Vec<Row>, Error> {
         let mut connection = self.acquire().await?;
         let asking = telemetry::step(statement);
-        let result = asking.end(connection.ask(sql, parameters, self.deadline).await);
+        let result = asking.end(connection.run(sql, parameters, self.deadline).await);
         if let Err(error) = &result
             && error.ends_connection()
         {
-            if matches!(error, Error::Answered(..)) {
-                connection.settle().await;
+            if matches!(error, Error::Server(..)) {
+                connection.await_rollback().await;
             }
             Object::take(connection).close().await;
         }

@@ -4,13 +4,13 @@ use super::{Error, Parameter};
 
 /// A statement whose parameters are bound by name.
 #[derive(Debug)]
-pub struct Named {
+pub struct NamedStatement {
     sql: String,
     /// The names of `$1`, `$2` and so on.
     names: Vec<String>,
 }
 
-impl Named {
+impl NamedStatement {
     /// Parses `text`, in which `:name` is a parameter, possibly several times. The `::` of a cast and a colon
     /// before anything but a name are left unchanged.
     pub fn new(text: &str) -> Self {
@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn names_become_numbers_in_the_order_of_their_first_use() {
-        let named = Named::new("-- first: ids\nselect :id::uuid, :name, :id where price > :min_price");
+        let named =
+            NamedStatement::new("-- first: ids\nselect :id::uuid, :name, :id where price > :min_price");
         assert_eq!(named.sql(), "-- first: ids\nselect $1::uuid, $2, $1 where price > $3");
         let bound = named
             .bind(&[
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_value_too_few_or_too_many_is_named() {
-        let named = Named::new("select :id");
+        let named = NamedStatement::new("select :id");
         let error = named.bind(&[]).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "the parameter :id has no value");
         let error = named

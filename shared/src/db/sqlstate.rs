@@ -53,7 +53,7 @@ impl Verdict {
     }
 
     /// The log message.
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         match self {
             Self::OtherSession => "this session cannot run the statement",
             Self::Lost => "lost the connection to the database",

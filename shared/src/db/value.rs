@@ -14,7 +14,7 @@ use crate::time::{Moment, exact};
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// `boolean`
     Bool,
     /// `integer`
@@ -35,7 +35,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Null, with the column's type.
-    Null(Kind),
+    Null(ColumnType),
     /// A `boolean`.
     Bool(bool),
     /// An `integer`.
@@ -52,7 +52,7 @@ pub enum Value {
     Moment(Moment),
 }
 
-impl Kind {
+impl ColumnType {
     /// The PostgreSQL type.
     pub fn sql(self) -> Type {
         match self {
@@ -98,16 +98,16 @@ impl Kind {
 
 impl Value {
     /// Its type.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ColumnType {
         match self {
             Self::Null(kind) => *kind,
-            Self::Bool(_) => Kind::Bool,
-            Self::Int4(_) => Kind::Int4,
-            Self::Int8(_) => Kind::Int8,
-            Self::Text(_) => Kind::Text,
-            Self::Uuid(_) => Kind::Uuid,
-            Self::Date(_) => Kind::Date,
-            Self::Moment(_) => Kind::Moment,
+            Self::Bool(_) => ColumnType::Bool,
+            Self::Int4(_) => ColumnType::Int4,
+            Self::Int8(_) => ColumnType::Int8,
+            Self::Text(_) => ColumnType::Text,
+            Self::Uuid(_) => ColumnType::Uuid,
+            Self::Date(_) => ColumnType::Date,
+            Self::Moment(_) => ColumnType::Moment,
         }
     }
 
@@ -129,7 +129,7 @@ impl From<&str> for Value {
     }
 }
 
-/// The form that [`Kind::read`] parses.
+/// The form that [`ColumnType::read`] parses.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -181,12 +181,12 @@ mod tests {
             Value::Uuid(Uuid::from_u128(7)),
             Value::Date("2026-11-21".parse().unwrap()),
             Value::Moment(Moment::now()),
-            Value::Null(Kind::Int8),
+            Value::Null(ColumnType::Int8),
         ] {
             let json = serde_json::to_value(&value).unwrap();
             assert_eq!(value.kind().read(&json), Some(value));
         }
-        assert_eq!(Kind::Int4.read(&Json::from(i64::MAX)), None);
-        assert_eq!(Kind::Int8.read(&Json::from("1")), None);
+        assert_eq!(ColumnType::Int4.read(&Json::from(i64::MAX)), None);
+        assert_eq!(ColumnType::Int8.read(&Json::from("1")), None);
     }
 }

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashSet};
 use serde::de::IgnoredAny;
 
 use super::{
-    Fault, Json, Problem, Result,
+    FieldError, Json, Problem, Result,
     json::{Entries, write_canonical_object},
 };
 
 /// The fields of a JSON object that have not been read yet, and the errors found so far.
 #[derive(Debug)]
-pub struct Members {
+pub struct JsonObject {
     members: Vec<(String, Json)>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
-impl Members {
+impl JsonObject {
     /// Parses `body` as a JSON object.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Members {
         let (mut names, mut repeated) = (HashSet::with_capacity(members.len()), HashSet::new());
         for (name, _) in &members {
             if !names.insert(name.as_str()) && repeated.insert(name.as_str()) {
-                faults.push(Fault::member(name, "must not appear more than once"));
+                faults.push(FieldError::field(name, "must not appear more than once"));
             }
         }
         Ok(Self { members, faults })
@@ -52,7 +52,7 @@ impl Members {
 
     /// Records an error of the field `name`. `detail` completes "The field ...": "must not be empty".
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
-        self.faults.push(Fault::member(name, detail));
+        self.faults.push(FieldError::field(name, detail));
     }
 
     /// Finishes parsing and builds the value. The remaining fields are unknown, or read-only if they are in
@@ -66,7 +66,7 @@ impl Members {
             if names.insert(name) {
                 let detail =
                     if read_only.contains(&name.as_str()) { "is read-only" } else { "is not a known field" };
-                self.faults.push(Fault::member(name, detail));
+                self.faults.push(FieldError::field(name, detail));
             }
         }
         match value() {
@@ -94,7 +94,7 @@ fn refuse(body: &str, error: &serde_json::Error) -> Problem {
     // A value of another type is rejected at its first byte: the rest may still be malformed.
     match serde_json::from_str::<IgnoredAny>(body) {
         Ok(_) if !body.trim_start().starts_with('{') => {
-            Problem::invalid_body(vec![Fault::body("must be a JSON object")])
+            Problem::invalid_body(vec![FieldError::body("must be a JSON object")])
         }
         Ok(_) => Problem::malformed_body(error.to_string()),
         Err(error) => Problem::malformed_body(error.to_string()),
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn faults(body: &str) -> String {
-        let mut members = Members::parse(body.as_bytes()).unwrap();
+        let mut members = JsonObject::parse(body.as_bytes()).unwrap();
         members.take("name");
         members.take("title");
         members.refuse("title", "must be short");
@@ -153,15 +153,15 @@ mod tests {
             ("null", 422),
             ("\"text\"", 422),
         ] {
-            assert_eq!(Members::parse(body.as_bytes()).unwrap_err().status(), status, "{body}");
+            assert_eq!(JsonObject::parse(body.as_bytes()).unwrap_err().status(), status, "{body}");
         }
         for not_utf8 in [&b"{\"a\": \"\xff\"}"[..], b"[\"\xff\"]", b"\xff"] {
-            assert_eq!(Members::parse(not_utf8).unwrap_err().status(), 400);
+            assert_eq!(JsonObject::parse(not_utf8).unwrap_err().status(), 400);
         }
         // JSON does not limit numbers: each field checks its own.
         for number in ["1e999", "-1e999", "1e-999", &"9".repeat(400)] {
             for body in [format!("{{\"a\": {number}}}"), format!("{{\"a\": [{{\"b\": {number}}}]}}")] {
-                assert!(Members::parse(body.as_bytes()).is_ok(), "{body}");
+                assert!(JsonObject::parse(body.as_bytes()).is_ok(), "{body}");
             }
         }
     }

@@ -14,7 +14,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Fault, Problem, Reply, Result, date};
+use super::{FieldError, Problem, Response, Result, date};
 use crate::db::{Repeat, Row, Written};
 
 /// A resource with a version that every change increments.
@@ -128,12 +128,12 @@ impl Preconditions {
         if matches!(self.if_match, Some(Tags::List(_))) { Repeat::Safe } else { Repeat::Unsafe }
     }
 
-    /// Evaluates the preconditions for a read of a representation with `validators`: returns `reply`, or 304.
+    /// Evaluates the preconditions for a read of a representation with `validators`: returns `response`, or 304.
     ///
     /// # Errors
     /// 412 if `If-Match` or `If-Unmodified-Since` is false.
-    pub(super) fn read(&self, validators: &Validators, mut reply: Reply) -> Result<Reply> {
-        validators.write(&mut reply.headers);
+    pub(super) fn read(&self, validators: &Validators, mut response: Response) -> Result<Response> {
+        validators.write(&mut response.headers);
         let is_match = match (&self.if_match, self.if_unmodified_since, validators.last_modified) {
             (Some(Tags::Any), _, _) => true,
             (Some(Tags::List(tags)), _, _) => tags.iter().any(|tag| tag.matches_strongly(&validators.tag)),
@@ -141,7 +141,7 @@ impl Preconditions {
             _ => true,
         };
         if !is_match {
-            return Err(Problem::precondition_failed(reply.headers.remove(header::ETAG)));
+            return Err(Problem::precondition_failed(response.headers.remove(header::ETAG)));
         }
         let is_modified = match (&self.if_none_match, self.if_modified_since, validators.last_modified) {
             (Some(Tags::Any), _, _) => false,
@@ -149,7 +149,7 @@ impl Preconditions {
             (None, Some(since), Some(modified)) => modified > since,
             _ => true,
         };
-        Ok(if is_modified { reply } else { reply.not_modified() })
+        Ok(if is_modified { response } else { response.not_modified() })
     }
 
     /// The preconditions of a write to the resource `id` as parameters of the database's
@@ -192,21 +192,21 @@ impl Preconditions {
     ///
     /// # Errors
     /// 404 or 412.
-    pub fn judge_deletion<T: Versioned>(&self, deleted: Written, what: &str) -> Result<()> {
+    pub fn check_deletion<T: Versioned>(&self, deleted: Written, what: &str) -> Result<()> {
         if deleted.row.is_none() && deleted.was_repeated {
             return Ok(());
         }
-        self.judge::<T>(deleted.row, what).map(|_| ())
+        self.check::<T>(deleted.row, what).map(|_| ())
     }
 
-    /// Checks the result of a conditional write: a row with `id`, `version` and `holds`, which is whether the
+    /// Checks the result of a conditional write: a row with `id`, `version` and `preconditions_met`, which is whether the
     /// preconditions were true. `what` names the resource, such as "product".
     ///
     /// # Errors
     /// 404 without a row; 412 with the current `ETag` if the preconditions were false.
-    pub fn judge<T: Versioned>(&self, row: Option<Row>, what: &str) -> Result<Row> {
+    pub fn check<T: Versioned>(&self, row: Option<Row>, what: &str) -> Result<Row> {
         let row = row.ok_or_else(|| Problem::not_found(what))?;
-        if row.try_get("holds").map_err(crate::db::Error::from)? {
+        if row.try_get("preconditions_met").map_err(crate::db::Error::from)? {
             return Ok(row);
         }
         let id = row.try_get("id").map_err(crate::db::Error::from)?;
@@ -228,7 +228,7 @@ impl EntityTag {
     }
 }
 
-impl Reply {
+impl Response {
     /// The 304 response instead of this one: no body, and only the headers that RFC 9110, section 15.4.5,
     /// requires.
     fn not_modified(mut self) -> Self {
@@ -257,7 +257,7 @@ fn date_of(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
 fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>> {
     let malformed = || {
         let detail = "must be `*` or a list of entity tags, such as \"01936b5e7c0070008000000000000001.1.1\"";
-        Problem::invalid_parameters(vec![Fault::parameter(name.as_str(), detail)])
+        Problem::invalid_parameters(vec![FieldError::parameter(name.as_str(), detail)])
     };
     let mut list = Vec::new();
     let mut has_any = false;
@@ -325,8 +325,8 @@ mod tests {
         assert_ne!(validators, Validators::of_document(b"two"));
         let asked =
             Preconditions::from_headers(&headers(&[("if-none-match", &format!("\"{}\"", validators.tag))]));
-        let reply = asked.unwrap().read(&validators, Reply::document("text/html", "one")).unwrap();
-        assert_eq!((reply.status, &*reply.body), (StatusCode::NOT_MODIFIED, ""));
+        let response = asked.unwrap().read(&validators, Response::document("text/html", "one")).unwrap();
+        assert_eq!((response.status, &*response.body), (StatusCode::NOT_MODIFIED, ""));
     }
 
     fn entity_tag(text: &str) -> EntityTag {

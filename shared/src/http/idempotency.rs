@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Fault, Members, Preconditions, Problem, Reply, Request, Result, Versioned};
+use super::{FieldError, JsonObject, Preconditions, Problem, Request, Response, Result, Versioned};
 use crate::{
     db::{self, Row},
     time::Moment,
@@ -38,7 +38,7 @@ pub trait Creation: Serialize + Versioned {
 
 /// A POST's claim to an idempotency key.
 #[derive(Debug)]
-pub struct Claim {
+pub struct IdempotencyClaim {
     /// The [key](super::Caller::key) of the caller, which scopes its idempotency keys; empty for all
     /// unauthenticated callers.
     pub caller: String,
@@ -48,14 +48,14 @@ pub struct Claim {
     pub fingerprint: Vec<u8>,
 }
 
-impl Claim {
+impl IdempotencyClaim {
     /// The claim of `request` with the body `members` to `operation`.
     ///
     /// # Errors
     /// 400 if the key or a precondition is malformed; 412 for an `If-Match`: the resource to be created has
     /// no representation yet that could match (RFC 9110, section 13.1.1). `If-None-Match` is true for the
     /// same reason.
-    pub(super) fn of(request: &Request, operation: &str, members: &Members) -> Result<Self> {
+    pub(super) fn of(request: &Request, operation: &str, members: &JsonObject) -> Result<Self> {
         if Preconditions::from_headers(request.headers())?.has_if_match() {
             return Err(Problem::nothing_to_match());
         }
@@ -74,10 +74,10 @@ impl Claim {
     ///
     /// # Errors
     /// 409 while the first request is in progress, 422 if the key was used for another request.
-    pub fn settle<T: Creation>(&self, row: Option<Row>, request: &Request, created: T) -> Result<Reply> {
+    pub fn resolve<T: Creation>(&self, row: Option<Row>, request: &Request, created: T) -> Result<Response> {
         let Some(row) = row else { return Err(Problem::still_running()) };
         if row.try_get("is_new").map_err(db::Error::from)? {
-            return Ok(created_reply(request, &created));
+            return Ok(created_response(request, &created));
         }
         let fingerprint: Vec<u8> = row.try_get("fingerprint").map_err(db::Error::from)?;
         if fingerprint != self.fingerprint {
@@ -87,14 +87,18 @@ impl Claim {
         let at = row.try_get("created_at").map_err(db::Error::from)?;
         // The id is that of this request's first attempt if its success was never reported.
         let is_replay = id != created.id();
-        let reply = created_reply(request, &created.created_as(id, at));
-        Ok(if is_replay { reply.with_header(REPLAYED, HeaderValue::from_static("true")) } else { reply })
+        let response = created_response(request, &created.created_as(id, at));
+        Ok(if is_replay {
+            response.with_header(REPLAYED, HeaderValue::from_static("true"))
+        } else {
+            response
+        })
     }
 }
 
 /// 201 with `resource`, its validators and its URL, which is below that of `request`.
-fn created_reply(request: &Request, resource: &(impl Serialize + Versioned)) -> Reply {
-    Reply::created(&format!("{}/{}", request.public_path(), resource.id()), resource)
+fn created_response(request: &Request, resource: &(impl Serialize + Versioned)) -> Response {
+    Response::created(&format!("{}/{}", request.public_path(), resource.id()), resource)
 }
 
 /// Parses a key of 1 to 255 printable ASCII characters; white space around it is removed.
@@ -107,11 +111,11 @@ fn read_key(value: &HeaderValue) -> Option<String> {
 
 fn malformed() -> Problem {
     let detail = "must be one key of 1 to 255 printable ASCII characters";
-    Problem::invalid_parameters(vec![Fault::parameter("Idempotency-Key", detail)])
+    Problem::invalid_parameters(vec![FieldError::parameter("Idempotency-Key", detail)])
 }
 
 /// Equal for equal JSON, regardless of white space and the order of fields.
-fn fingerprint(operation: &str, members: &Members) -> Vec<u8> {
+fn fingerprint(operation: &str, members: &JsonObject) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(operation);
     hash.update(b"\n");
@@ -125,8 +129,9 @@ mod tests {
 
     #[test]
     fn the_fingerprint_is_that_of_the_json() {
-        let of =
-            |operation: &str, body: &str| fingerprint(operation, &Members::parse(body.as_bytes()).unwrap());
+        let of = |operation: &str, body: &str| {
+            fingerprint(operation, &JsonObject::parse(body.as_bytes()).unwrap())
+        };
         let first = of("create-product", r#"{"name": "a", "price": 1}"#);
         assert_eq!(first, of("create-product", r#"{"price":1,"name":"\u0061"}"#));
         for (operation, body) in [

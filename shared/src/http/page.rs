@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-use super::{CursorKeys, Fault, FromParameter, Problem, Reply, Request, Result, Validators};
+use super::{CursorKeys, FieldError, FromParameter, Problem, Request, Response, Result, Validators};
 
 /// RFC 3986's unreserved characters stay unencoded, which is the canonical form for signatures.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -84,7 +84,7 @@ impl PageRequest {
         match keys.decode(&self.binding, cursor).and_then(read) {
             Some(position) => Ok(Some(position)),
             None => {
-                let fault = Fault::parameter("cursor", "is not a cursor of this query");
+                let fault = FieldError::parameter("cursor", "is not a cursor of this query");
                 Err(Problem::invalid_parameters(vec![fault]))
             }
         }
@@ -108,13 +108,13 @@ impl PageRequest {
     ///
     /// # Errors
     /// 400 or 412 for preconditions, 500 if a position cannot be serialised.
-    pub fn reply<T: Serialize, P: Serialize>(
+    pub fn respond<T: Serialize, P: Serialize>(
         self,
         request: &Request,
         keys: &CursorKeys,
         mut items: Vec<T>,
         position: impl FnOnce(&T) -> P,
-    ) -> Result<Reply> {
+    ) -> Result<Response> {
         let has_more = items.len() > self.limit.0;
         items.truncate(self.limit.0);
         let next_cursor = match items.last() {
@@ -123,13 +123,13 @@ impl PageRequest {
         };
         let link =
             next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next_url(request, cursor)));
-        let reply = Reply::ok(&Page { items, next_cursor });
-        let validators = Validators::of_document(reply.body.as_bytes());
-        let reply = match link {
-            Some(link) => reply.with_text_header(header::LINK, &link),
-            None => reply,
+        let response = Response::ok(&Page { items, next_cursor });
+        let validators = Validators::of_document(response.body.as_bytes());
+        let response = match link {
+            Some(link) => response.with_text_header(header::LINK, &link),
+            None => response,
         };
-        request.revalidate(&validators, reply)
+        request.revalidate(&validators, response)
     }
 }
 
@@ -164,16 +164,16 @@ mod tests {
         };
         let page = |request: &Request, key: &str, items: Vec<i32>| {
             let page = PageRequest::new(Limit(2), None, "list".to_owned());
-            page.reply(request, &CursorKeys::new(key.as_bytes()), items, |last| *last).unwrap()
+            page.respond(request, &CursorKeys::new(key.as_bytes()), items, |last| *last).unwrap()
         };
         let first = page(&request(&[]), "old", vec![1, 2, 3]);
         let tag = first.headers[header::ETAG].to_str().unwrap();
         let again = request(&[(header::IF_NONE_MATCH, tag)]);
         assert_eq!(page(&again, "old", vec![1, 2, 3]).status, 304);
         for (key, items) in [("new", vec![1, 2, 3]), ("old", vec![1, 2]), ("old", vec![1, 3, 4])] {
-            let reply = page(&again, key, items.clone());
-            assert_eq!(reply.status, 200, "{key} {items:?}");
-            assert_ne!(reply.headers[header::ETAG], tag);
+            let response = page(&again, key, items.clone());
+            assert_eq!(response.status, 200, "{key} {items:?}");
+            assert_ne!(response.headers[header::ETAG], tag);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Reply, Request};
+use super::{Request, Response};
 use crate::telemetry::Cause;
 
 /// The maximum number of errors in a response. A body can have thousands, and the response must not outgrow
@@ -20,7 +20,7 @@ const MAX_NAME_CHARACTERS: usize = 200;
 
 /// A problem type: the value of `type`, its status and its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
+pub struct ProblemType {
     /// The last segment of `type`.
     pub name: &'static str,
     /// The status code of every occurrence.
@@ -29,7 +29,7 @@ pub struct Kind {
     pub title: &'static str,
 }
 
-impl Kind {
+impl ProblemType {
     const fn new(name: &'static str, status: StatusCode, title: &'static str) -> Self {
         Self { name, status, title }
     }
@@ -40,41 +40,43 @@ impl Kind {
     }
 }
 
-const MALFORMED_BODY: Kind =
-    Kind::new("malformed-body", StatusCode::BAD_REQUEST, "The body is not well-formed JSON");
-const INVALID_PARAMETERS: Kind =
-    Kind::new("invalid-parameters", StatusCode::BAD_REQUEST, "A parameter is not valid");
-const NOT_FOUND: Kind = Kind::new("not-found", StatusCode::NOT_FOUND, "Not found");
-const CONFLICT: Kind = Kind::new("conflict", StatusCode::CONFLICT, "Conflict");
-const REQUEST_IN_PROGRESS: Kind =
-    Kind::new("request-in-progress", StatusCode::CONFLICT, "The request is still in progress");
-const PRECONDITION_FAILED: Kind =
-    Kind::new("precondition-failed", StatusCode::PRECONDITION_FAILED, "Precondition failed");
-const BODY_TOO_LARGE: Kind =
-    Kind::new("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
-const UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
+const MALFORMED_BODY: ProblemType =
+    ProblemType::new("malformed-body", StatusCode::BAD_REQUEST, "The body is not well-formed JSON");
+const INVALID_PARAMETERS: ProblemType =
+    ProblemType::new("invalid-parameters", StatusCode::BAD_REQUEST, "A parameter is not valid");
+const NOT_FOUND: ProblemType = ProblemType::new("not-found", StatusCode::NOT_FOUND, "Not found");
+const CONFLICT: ProblemType = ProblemType::new("conflict", StatusCode::CONFLICT, "Conflict");
+const REQUEST_IN_PROGRESS: ProblemType =
+    ProblemType::new("request-in-progress", StatusCode::CONFLICT, "The request is still in progress");
+const PRECONDITION_FAILED: ProblemType =
+    ProblemType::new("precondition-failed", StatusCode::PRECONDITION_FAILED, "Precondition failed");
+const BODY_TOO_LARGE: ProblemType =
+    ProblemType::new("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
+const UNSUPPORTED_MEDIA_TYPE: ProblemType = ProblemType::new(
     "unsupported-media-type",
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "The media type is not supported",
 );
-const INVALID_BODY: Kind =
-    Kind::new("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid");
-const IDEMPOTENCY_KEY_REUSED: Kind = Kind::new(
+const INVALID_BODY: ProblemType =
+    ProblemType::new("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid");
+const IDEMPOTENCY_KEY_REUSED: ProblemType = ProblemType::new(
     "idempotency-key-reused",
     StatusCode::UNPROCESSABLE_ENTITY,
     "The Idempotency-Key was used before",
 );
-const PRECONDITION_REQUIRED: Kind =
-    Kind::new("precondition-required", StatusCode::PRECONDITION_REQUIRED, "Precondition required");
-const INTERNAL: Kind = Kind::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
-const UNAVAILABLE: Kind = Kind::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
+const PRECONDITION_REQUIRED: ProblemType =
+    ProblemType::new("precondition-required", StatusCode::PRECONDITION_REQUIRED, "Precondition required");
+const INTERNAL: ProblemType =
+    ProblemType::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+const UNAVAILABLE: ProblemType =
+    ProblemType::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
 
 const TRY_AGAIN: &str = "The service cannot answer at the moment. Try again later.";
 const FIND_OUT: &str = "The service cannot answer at the moment. The request may have been carried out: check before \
     you repeat it.";
 
 /// Every problem type.
-pub static KINDS: &[Kind] = &[
+pub static PROBLEM_TYPES: &[ProblemType] = &[
     MALFORMED_BODY,
     INVALID_PARAMETERS,
     NOT_FOUND,
@@ -104,9 +106,9 @@ pub enum CarriedOut {
 pub struct Problem(Box<Parts>);
 
 struct Parts {
-    kind: Kind,
+    kind: ProblemType,
     detail: Cow<'static, str>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     member: Option<(&'static str, Value)>,
     header: Option<(HeaderName, HeaderValue)>,
     carried_out: CarriedOut,
@@ -133,9 +135,9 @@ pub struct Body<'a> {
     /// The id to quote when you report the problem.
     request_id: &'a str,
     /// The errors in the request, if it is invalid: all of them, or the first 100.
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-    #[schema(value_type = Vec<Fault>, required = false, min_items = 1, max_items = 100)]
-    errors: &'a [Fault],
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>, required = false, min_items = 1, max_items = 100)]
+    errors: &'a [FieldError],
     /// Whether the request may have been carried out: present if the status is 500 or above. A request with a
     /// lower status was not carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,7 +150,7 @@ pub struct Body<'a> {
 
 /// One error in a request and its place: in the body or in a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Fault {
+pub struct FieldError {
     /// JSON Pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -161,9 +163,9 @@ pub struct Fault {
     pub detail: String,
 }
 
-impl Fault {
+impl FieldError {
     /// An error in the body's field `name`, or in the whole body if the name is too long to quote.
-    pub fn member(name: &str, detail: impl Into<String>) -> Self {
+    pub fn field(name: &str, detail: impl Into<String>) -> Self {
         if let Some((end, _)) = name.char_indices().nth(MAX_NAME_CHARACTERS) {
             let (start, detail) = (&name[..end], detail.into());
             return Self::body(format!("{start:?}..., {} characters long, {detail}", name.chars().count()));
@@ -184,7 +186,7 @@ impl Fault {
 }
 
 impl Problem {
-    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn new(kind: ProblemType, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             kind,
             detail: detail.into(),
@@ -202,13 +204,13 @@ impl Problem {
     }
 
     /// 400: path parameters, query parameters or headers are invalid.
-    pub fn invalid_parameters(faults: Vec<Fault>) -> Self {
+    pub fn invalid_parameters(faults: Vec<FieldError>) -> Self {
         Self::faulty(INVALID_PARAMETERS, faults)
     }
 
     /// A problem of `kind` with `faults`, truncated to the maximum; the detail then tells how many are
     /// omitted.
-    fn faulty(kind: Kind, mut faults: Vec<Fault>) -> Self {
+    fn faulty(kind: ProblemType, mut faults: Vec<FieldError>) -> Self {
         let detail = match faults.len().checked_sub(MAX_FAULTS) {
             None | Some(0) => Cow::Borrowed("See `errors`."),
             Some(more) => {
@@ -272,7 +274,7 @@ impl Problem {
     }
 
     /// 422: well-formed JSON that violates the rules.
-    pub fn invalid_body(faults: Vec<Fault>) -> Self {
+    pub fn invalid_body(faults: Vec<FieldError>) -> Self {
         Self::faulty(INVALID_BODY, faults)
     }
 
@@ -294,7 +296,7 @@ impl Problem {
 
     /// 422: the field `name` of the body is invalid.
     pub fn invalid_member(name: &str, detail: &str) -> Self {
-        Self::invalid_body(vec![Fault::member(name, detail)])
+        Self::invalid_body(vec![FieldError::field(name, detail)])
     }
 
     /// 500: a fault of the service. `cause` goes to the log only.
@@ -350,7 +352,7 @@ impl Problem {
 
     /// The response to `request`. Decides, here and nowhere else, whether the client may repeat the request:
     /// only if that cannot carry it out twice.
-    pub(crate) fn into_reply(self, request: &Request) -> Reply {
+    pub(crate) fn into_response(self, request: &Request) -> Response {
         let mut parts = *self.0;
         let is_ours = parts.kind.status.is_server_error();
         let carried_out = if request.method().is_safe() { CarriedOut::No } else { parts.carried_out };
@@ -360,7 +362,7 @@ impl Problem {
                 parts.detail = Cow::Borrowed(FIND_OUT);
             }
         }
-        let reply = Reply::json(
+        let response = Response::json(
             parts.kind.status,
             "application/problem+json",
             &Body {
@@ -376,8 +378,8 @@ impl Problem {
             },
         );
         match parts.header {
-            Some((name, value)) => reply.with_header(name, value),
-            None => reply,
+            Some((name, value)) => response.with_header(name, value),
+            None => response,
         }
     }
 }
@@ -402,15 +404,15 @@ mod tests {
     use super::*;
     use crate::http::Gateway;
 
-    fn reply(problem: Problem, method: &Method, headers: &[(&str, &str)]) -> (Option<String>, Value) {
+    fn response(problem: Problem, method: &Method, headers: &[(&str, &str)]) -> (Option<String>, Value) {
         let mut request = ::http::Request::builder().method(method);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = Request::new(request.body(Bytes::new()).unwrap(), Gateway::default());
-        let reply = problem.into_reply(&request);
-        let retry_after = reply.headers.get(header::RETRY_AFTER);
-        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        let response = problem.into_response(&request);
+        let retry_after = response.headers.get(header::RETRY_AFTER);
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         (retry_after.map(|value| value.to_str().unwrap().to_owned()), body["carried_out"].clone())
     }
 
@@ -433,7 +435,7 @@ mod tests {
         ] {
             let told = |carried_out| {
                 let problem = Problem::unavailable(5, "away").with_carried_out(carried_out);
-                reply(problem, &method, headers)
+                response(problem, &method, headers)
             };
             let retry_after = is_told.then(|| "5".to_owned());
             assert_eq!(told(CarriedOut::Unknown), (retry_after, carried_out.into()), "{method} {headers:?}");
@@ -443,10 +445,10 @@ mod tests {
 
     #[test]
     fn only_what_is_our_fault_says_whether_it_was_carried_out() {
-        let said = |problem| reply(problem, &Method::POST, &[]).1;
+        let said = |problem| response(problem, &Method::POST, &[]).1;
         assert_eq!(said(Problem::internal("no column")), "unknown");
         assert_eq!(said(Problem::not_found("product")), Value::Null);
-        assert_eq!(reply(Problem::still_running(), &Method::POST, &[]).0.as_deref(), Some("1"));
+        assert_eq!(response(Problem::still_running(), &Method::POST, &[]).0.as_deref(), Some("1"));
     }
 
     fn request() -> Request {
@@ -454,14 +456,15 @@ mod tests {
     }
 
     fn errors(problem: Problem) -> (String, Vec<Value>) {
-        let reply = problem.into_reply(&request());
-        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        let response = problem.into_response(&request());
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         (body["detail"].as_str().unwrap().to_owned(), body["errors"].as_array().unwrap().clone())
     }
 
     #[test]
     fn tells_the_first_faults_and_how_many_more_there_are() {
-        let faults = |count: usize| (0..count).map(|index| Fault::member(&index.to_string(), "is")).collect();
+        let faults =
+            |count: usize| (0..count).map(|index| FieldError::field(&index.to_string(), "is")).collect();
         for (count, told, detail) in [
             (1, 1, "See `errors`."),
             (100, 100, "See `errors`."),
@@ -480,8 +483,8 @@ mod tests {
     #[test]
     fn a_name_is_repeated_unless_it_is_too_long() {
         let name = "器".repeat(200);
-        assert_eq!(Fault::member(&name, "is").pointer, Some(format!("/{name}")));
-        let fault = Fault::member(&format!("{name}x"), "is not a known field");
+        assert_eq!(FieldError::field(&name, "is").pointer, Some(format!("/{name}")));
+        let fault = FieldError::field(&format!("{name}x"), "is not a known field");
         assert_eq!(fault.pointer.as_deref(), Some(""));
         assert_eq!(fault.detail, format!("\"{name}\"..., 201 characters long, is not a known field"));
     }

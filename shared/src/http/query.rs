@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Fault, PageRequest, Problem, Result};
+use super::{FieldError, PageRequest, Problem, Result};
 
 /// A type that can be parsed from a parameter's decoded text.
 pub trait FromParameter: Sized {
@@ -19,7 +19,7 @@ pub trait FromParameter: Sized {
 pub struct Query<'a> {
     parameters: &'a [(String, String)],
     known: Vec<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 impl<'a> Query<'a> {
@@ -43,13 +43,13 @@ impl<'a> Query<'a> {
         let mut values = self.parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         let value = values.next()?;
         if values.next().is_some() {
-            self.faults.push(Fault::parameter(name, "must not appear more than once"));
+            self.faults.push(FieldError::parameter(name, "must not appear more than once"));
             return None;
         }
         match read(value) {
             Ok(value) => Some(value),
             Err(detail) => {
-                self.faults.push(Fault::parameter(name, detail));
+                self.faults.push(FieldError::parameter(name, detail));
                 None
             }
         }
@@ -59,7 +59,7 @@ impl<'a> Query<'a> {
     pub fn required<T: FromParameter>(&mut self, name: &'static str) -> Option<T> {
         if !self.parameters.iter().any(|(key, _)| key == name) {
             self.known.push(name);
-            self.faults.push(Fault::parameter(name, "is required"));
+            self.faults.push(FieldError::parameter(name, "is required"));
             return None;
         }
         self.optional(name)
@@ -84,7 +84,7 @@ impl<'a> Query<'a> {
         let mut unknown = HashSet::new();
         for (name, _) in self.parameters {
             if !self.known.contains(&name.as_str()) && unknown.insert(name) {
-                self.faults.push(Fault::parameter(name, "is not a known parameter"));
+                self.faults.push(FieldError::parameter(name, "is not a known parameter"));
             }
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.faults)) }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{
-    Caller, Claim, Fault, FromParameter, Members, Preconditions, Problem, Query, Reply, Result, Validators,
-    idempotency::IDEMPOTENCY_KEY,
+    Caller, FieldError, FromParameter, IdempotencyClaim, JsonObject, Preconditions, Problem, Query, Response,
+    Result, Validators, idempotency::IDEMPOTENCY_KEY,
 };
 use crate::{App, db::Repeat};
 
@@ -90,7 +90,7 @@ impl Request {
         let parameters = &self.gateway.path_parameters;
         let value = parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         T::from_parameter(value)
-            .map_err(|detail| Problem::invalid_parameters(vec![Fault::parameter(name, detail)]))
+            .map_err(|detail| Problem::invalid_parameters(vec![FieldError::parameter(name, detail)]))
     }
 
     /// A parser of the query parameters.
@@ -98,12 +98,12 @@ impl Request {
         Query::new(&self.gateway.query)
     }
 
-    /// The response to a read: `reply` with `validators`, or 304.
+    /// The response to a read: `response` with `validators`, or 304.
     ///
     /// # Errors
     /// 400 for malformed preconditions, 412 for false ones.
-    pub fn revalidate(&self, validators: &Validators, reply: Reply) -> Result<Reply> {
-        Preconditions::from_headers(self.headers())?.read(validators, reply)
+    pub fn revalidate(&self, validators: &Validators, response: Response) -> Result<Response> {
+        Preconditions::from_headers(self.headers())?.read(validators, response)
     }
 
     /// Checks that the preconditions are well-formed even if the operation does not evaluate them: to the
@@ -144,15 +144,15 @@ impl Request {
     /// # Errors
     /// 400 if the key or a precondition is malformed; 412 for an `If-Match`, because no resource exists yet
     /// that could match.
-    pub fn claim(&self, operation: &str, members: &Members) -> Result<Claim> {
-        Claim::of(self, operation, members)
+    pub fn claim(&self, operation: &str, members: &JsonObject) -> Result<IdempotencyClaim> {
+        IdempotencyClaim::of(self, operation, members)
     }
 
     /// Parses the body, a JSON object sent as `application/json`.
     ///
     /// # Errors
     /// 413, 415, 400 or 422, checked in this order, for the body as a whole.
-    pub fn json(&self) -> Result<Members> {
+    pub fn json(&self) -> Result<JsonObject> {
         self.object(&["application/json"], HeaderName::from_static("accept-post"), "application/json")
     }
 
@@ -160,7 +160,7 @@ impl Request {
     ///
     /// # Errors
     /// As for [`json`](Self::json).
-    pub fn merge_patch(&self) -> Result<Members> {
+    pub fn merge_patch(&self) -> Result<JsonObject> {
         self.object(
             &["application/merge-patch+json", "application/json"],
             HeaderName::from_static("accept-patch"),
@@ -168,7 +168,7 @@ impl Request {
         )
     }
 
-    fn object(&self, media_types: &[&str], accept: HeaderName, accepted: &'static str) -> Result<Members> {
+    fn object(&self, media_types: &[&str], accept: HeaderName, accepted: &'static str) -> Result<JsonObject> {
         if self.body.len() > MAX_BODY_BYTES {
             return Err(Problem::body_too_large(MAX_BODY_BYTES));
         }
@@ -176,7 +176,7 @@ impl Request {
         if content_types.peek().is_none() || !content_types.all(|value| is_media_type(value, media_types)) {
             return Err(Problem::unsupported_media_type(accept, accepted));
         }
-        Members::parse(&self.body)
+        JsonObject::parse(&self.body)
     }
 }
 

@@ -3,13 +3,13 @@
 use super::{Described, Field, Member, READ_ONLY, Resource};
 use crate::{
     db::value::Value,
-    http::{Json, Members, Result},
+    http::{Json, JsonObject, Result},
     text::FOLDINGS,
 };
 
 /// Parses the field `name` of `members`, or returns its default if it is absent. Returns `None` and records
 /// an error in `members` if there is no valid value.
-pub fn accept<T: Member>(members: &mut Members, name: &str, default: Option<fn() -> T>) -> Option<T> {
+pub fn accept<T: Member>(members: &mut JsonObject, name: &str, default: Option<fn() -> T>) -> Option<T> {
     let accepted = match members.take(name) {
         None => default.map(|default| default()).or_else(T::null).ok_or_else(|| "is required".to_owned()),
         Some(Json::Null) => T::null().ok_or_else(|| "must not be null".to_owned()),
@@ -52,7 +52,7 @@ impl Changes {
 
 /// The value that a merge patch sets for `field`; `None` if it sets none or an invalid one, which is recorded
 /// in `members`.
-fn patched(field: &Field, members: &mut Members) -> Option<Value> {
+fn patched(field: &Field, members: &mut JsonObject) -> Option<Value> {
     let accepted = match members.take(field.name)? {
         Json::Null => field.removed().ok_or_else(|| "must not be null: it cannot be removed".to_owned()),
         value => field.accept(&value),
@@ -94,7 +94,7 @@ pub(super) fn key_version<T: Described>() -> Option<(&'static str, Value)> {
     T::FIELDS.iter().any(|field| field.derived.is_some()).then_some(("search_version", Value::Int4(-version)))
 }
 
-impl Members {
+impl JsonObject {
     /// Parses a new resource with a new id and the current time.
     ///
     /// # Errors

@@ -111,7 +111,8 @@ fn answered<T: Resource>() -> Value {
     }
     let version = json!({"description": "1 at creation, incremented by every change.", "type": "integer", "format": "int64", "minimum": 1});
     members.insert("version".to_owned(), version);
-    for (name, about) in [("created_at", "The time of creation."), ("updated_at", "The time of the last change.")]
+    for (name, about) in
+        [("created_at", "The time of creation."), ("updated_at", "The time of the last change.")]
     {
         members
             .insert(name.to_owned(), json!({"description": about, "type": "string", "format": "date-time"}));
@@ -192,10 +193,8 @@ impl<T: Resource> PartialSchema for Patch<T> {
             let is_nullable = member.is_nullable || member.default.is_some();
             members.insert(member.name.to_owned(), member.described(&member.accepted, is_nullable, &more));
         }
-        let about = format!(
-            "A change of some of {}'s fields; omitted fields stay unchanged.",
-            with_article(T::NAME)
-        );
+        let about =
+            format!("A change of some of {}'s fields; omitted fields stay unchanged.", with_article(T::NAME));
         let mut schema = object(&about, members, &[], T::patch_example());
         schema["additionalProperties"] = false.into();
         carried(schema)

@@ -75,7 +75,7 @@ macro_rules! resource {
                 })
             }
 
-            fn accept(members: &mut $crate::http::Members) -> Option<Self> {
+            fn accept(members: &mut $crate::http::JsonObject) -> Option<Self> {
                 $(
                     let default: Option<fn() -> $member_type> = None $(.or(Some(|| $default)))?;
                     let $member = $crate::resource::accept(members, stringify!($member), default);

@@ -7,7 +7,7 @@ use crate::{
     App, Operation,
     db::{Select, value::Value},
     history::{HistoryEntry, LIST_HISTORY},
-    http::{Reply, Request, Result},
+    http::{Request, Response, Result},
 };
 
 impl App {
@@ -21,7 +21,7 @@ impl App {
         request: &Request,
         operation: &Operation,
         id: Uuid,
-    ) -> Result<Reply> {
+    ) -> Result<Response> {
         let mut query = request.query();
         let page = query.page(&format!("{} {id}", operation.name));
         query.finish()?;
@@ -38,6 +38,6 @@ impl App {
             self.expect::<T>(id).await?;
         }
         let entries = rows.iter().map(HistoryEntry::from_row).collect::<Result<Vec<_>, _>>()?;
-        page.reply(request, &self.cursor_keys, entries, |last| last.version)
+        page.respond(request, &self.cursor_keys, entries, |last| last.version)
     }
 }

@@ -39,7 +39,7 @@ macro_rules! id {
         impl $crate::resource::Member for $name {
             type Column = uuid::Uuid;
 
-            const KIND: $crate::db::value::Kind = $crate::db::value::Kind::Uuid;
+            const KIND: $crate::db::value::ColumnType = $crate::db::value::ColumnType::Uuid;
 
             fn from_column(id: uuid::Uuid) -> Self {
                 Self(id)

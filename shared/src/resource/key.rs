@@ -3,13 +3,13 @@
 #![expect(clippy::panic, reason = "a compile-time error if a description has an unknown name")]
 
 use super::{Described, Field, Head, Resource};
-use crate::db::value::{Kind, Value};
+use crate::db::value::{ColumnType, Value};
 
 /// A column by which rows can be ordered or filtered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ColumnType,
     pub(super) is_nullable: bool,
     place: Place,
 }
@@ -26,10 +26,10 @@ impl Key {
     /// The column `name` of `T`; fails to compile if there is no such column.
     pub(super) const fn of<T: Described>(name: &'static str) -> Self {
         if is_same(name, "created_at") {
-            return Self { name, kind: Kind::Moment, is_nullable: false, place: Place::CreatedAt };
+            return Self { name, kind: ColumnType::Moment, is_nullable: false, place: Place::CreatedAt };
         }
         if is_same(name, "updated_at") {
-            return Self { name, kind: Kind::Moment, is_nullable: false, place: Place::UpdatedAt };
+            return Self { name, kind: ColumnType::Moment, is_nullable: false, place: Place::UpdatedAt };
         }
         let index = position(T::FIELDS, name);
         let Field { kind, is_nullable, .. } = T::FIELDS[index];

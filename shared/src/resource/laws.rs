@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{Changes, READ_ONLY, Resource, column_names};
-use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request, Result};
+use crate::http::{Gateway, JsonObject, MAX_BODY_BYTES, Request, Result};
 
 /// serde_json's depth limit, which bounds the stack.
 const MAX_DEPTH: usize = 127;
@@ -26,7 +26,7 @@ pub fn writable<T: Resource>() -> Vec<&'static str> {
 /// # Panics
 /// If it is not accepted.
 pub fn example<T: Resource>() -> T {
-    members(&T::example()).and_then(Members::create).expect("the example is accepted")
+    members(&T::example()).and_then(JsonObject::create).expect("the example is accepted")
 }
 
 /// Checks that the examples are accepted and that no two columns, filters or orders have the same name.
@@ -35,7 +35,9 @@ pub fn example<T: Resource>() -> T {
 /// If that is not the case.
 pub fn is_sound<T: Resource>() {
     example::<T>();
-    members(&T::patch_example()).and_then(Members::patch::<T>).expect("the example of a patch is accepted");
+    members(&T::patch_example())
+        .and_then(JsonObject::patch::<T>)
+        .expect("the example of a patch is accepted");
     let of_every_table = [&READ_ONLY[..], &["changed_by_request"]].concat();
     assert_distinct::<T>("columns", column_names::<T>().into_iter().chain(of_every_table));
     let of_every_list = ["limit", "cursor", "sort", "q"];
@@ -99,9 +101,9 @@ pub fn merge_patch<T: Resource>(bytes: &[u8]) -> &'static str {
 /// # Panics
 /// If that is not the case.
 pub fn a_patch_is_a_merge_then_a_check<T: Resource>(patch: &Value, target: &Value) -> bool {
-    let existing: T = members(target).and_then(Members::create).expect("a resource");
-    let merged = members(&rfc_7396(target.clone(), patch)).and_then(Members::create::<T>);
-    let patched = members(patch).and_then(Members::patch::<T>);
+    let existing: T = members(target).and_then(JsonObject::create).expect("a resource");
+    let merged = members(&rfc_7396(target.clone(), patch)).and_then(JsonObject::create::<T>);
+    let patched = members(patch).and_then(JsonObject::patch::<T>);
     let names_foreign = patch
         .as_object()
         .is_some_and(|patch| patch.keys().any(|name| !writable::<T>().contains(&name.as_str())));
@@ -141,12 +143,12 @@ pub fn rfc_7396(target: Value, patch: &Value) -> Value {
     Value::Object(target)
 }
 
-fn members(body: &Value) -> Result<Members> {
+fn members(body: &Value) -> Result<JsonObject> {
     parse(body.to_string().as_bytes())
 }
 
 /// Parses the body of a PATCH.
-fn parse(body: &[u8]) -> Result<Members> {
+fn parse(body: &[u8]) -> Result<JsonObject> {
     let mut http = ::http::Request::new(Bytes::copy_from_slice(body));
     http.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"));
     Request::new(http, Gateway::default()).merge_patch()

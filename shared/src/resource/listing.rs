@@ -13,7 +13,7 @@ use super::{
 use crate::{
     App, Operation,
     db::{Row, Select, value::Value},
-    http::{PageRequest, Problem, Query, Reply, Request, Result},
+    http::{PageRequest, Problem, Query, Request, Response, Result},
 };
 
 /// A filter of a list: an optional query parameter that restricts it.
@@ -191,7 +191,7 @@ impl App {
     ///
     /// # Errors
     /// 400 for a cursor of another list; 503 if the database is unavailable.
-    pub async fn list<T: Resource>(&self, request: &Request, listing: Listing<T>) -> Result<Reply> {
+    pub async fn list<T: Resource>(&self, request: &Request, listing: Listing<T>) -> Result<Response> {
         let rows = self.listed(&listing).await?;
         self.page(request, listing, &rows)
     }
@@ -205,7 +205,7 @@ impl App {
         request: &Request,
         listing: Listing<T>,
         owner: Uuid,
-    ) -> Result<Reply> {
+    ) -> Result<Response> {
         let rows = self.listed(&listing).await?;
         if rows.is_empty() {
             self.expect::<Owner>(owner).await?;
@@ -234,9 +234,9 @@ impl App {
         Ok(rows)
     }
 
-    fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: &[Row]) -> Result<Reply> {
+    fn page<T: Resource>(&self, request: &Request, listing: Listing<T>, rows: &[Row]) -> Result<Response> {
         let order = listing.ordered();
         let items = rows.iter().map(|row| order.place::<T>(row)).collect::<Result<Vec<_>, _>>()?;
-        listing.page.reply(request, &self.cursor_keys, items, |last| order.position(last))
+        listing.page.respond(request, &self.cursor_keys, items, |last| order.position(last))
     }
 }

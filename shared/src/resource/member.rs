@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::{
     db::{
         self, Row,
-        value::{Kind, Value},
+        value::{ColumnType, Value},
     },
     http::Json,
 };
@@ -18,7 +18,7 @@ pub trait Member: Clone + Serialize + DeserializeOwned {
     /// The Rust type that the column is read as.
     type Column: FromSqlOwned;
     /// The column type.
-    const KIND: Kind;
+    const KIND: ColumnType;
     /// Incremented if the JSON changes while the column stays the same, so that clients and caches consider
     /// their copies outdated.
     const FORM: u32 = 1;
@@ -68,7 +68,7 @@ pub trait Member: Clone + Serialize + DeserializeOwned {
 impl<T: Member> Member for Option<T> {
     type Column = Option<T::Column>;
 
-    const KIND: Kind = T::KIND;
+    const KIND: ColumnType = T::KIND;
     const FORM: u32 = T::FORM;
     const IS_NULLABLE: bool = true;
 
@@ -114,7 +114,7 @@ pub struct Field {
     /// The name in JSON and in the table.
     pub name: &'static str,
     /// The column type.
-    pub kind: Kind,
+    pub kind: ColumnType,
     /// Whether null is allowed.
     pub is_nullable: bool,
     /// The default value; `None` if the field is required.
@@ -179,7 +179,11 @@ impl Field {
         let (column, from) = self.derived?;
         Some((
             column,
-            if let Value::Text(text) = value { Value::Text(from(text)) } else { Value::Null(Kind::Text) },
+            if let Value::Text(text) = value {
+                Value::Text(from(text))
+            } else {
+                Value::Null(ColumnType::Text)
+            },
         ))
     }
 }

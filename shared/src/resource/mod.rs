@@ -49,7 +49,7 @@ use uuid::Uuid;
 use crate::{
     cache::Cached,
     db::{self, Row, value::Value},
-    http::{Creation, Members, Versioned},
+    http::{Creation, JsonObject, Versioned},
     time::Moment,
 };
 
@@ -80,7 +80,7 @@ pub trait Described: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
 
     /// Parses a new resource with a new id and the current time; `None`, with the errors recorded in
     /// `members`, if a field is invalid.
-    fn accept(members: &mut Members) -> Option<Self>;
+    fn accept(members: &mut JsonObject) -> Option<Self>;
 
     /// The fields that only the service sets.
     fn head(&self) -> Head;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Resource, key::Key};
 use crate::db::{
     self, Row,
-    value::{Kind, Value},
+    value::{ColumnType, Value},
 };
 
 /// An order of a list, with the id as the tie-breaker. Nulls come last, or first in a descending order.
@@ -136,7 +136,7 @@ impl Ordered {
         if keys.len() != self.keys.len() {
             return None;
         }
-        let first = first.iter().map(|json| Kind::Int4.read(json).filter(|value| !value.is_null()));
+        let first = first.iter().map(|json| ColumnType::Int4.read(json).filter(|value| !value.is_null()));
         let mut values = first.collect::<Option<Vec<_>>>()?;
         for (key, json) in self.keys.iter().zip(keys) {
             let value = key.kind.read(json).filter(|value| key.is_nullable || !value.is_null())?;

@@ -6,7 +6,7 @@ use crate::{
     contract::required_query,
     db::{Bound, Select, value::Value},
     http::{FromParameter, Result},
-    text::{self, FOLDINGS, Kind},
+    text::{self, FOLDINGS, TextKind},
 };
 
 /// The value of the parameter `sort` for the order by rank.
@@ -112,13 +112,11 @@ fn has_trigram(term: &str) -> bool {
 
 impl FromParameter for SearchTerm {
     fn from_parameter(text: &str) -> Result<Self, String> {
-        let term = Self::new(&text::clean(text, Kind::Line, 1, MAX_SENT)?);
+        let term = Self::new(&text::clean(text, TextKind::Line, 1, MAX_SENT)?);
         match term.folded.chars().count() {
             0 => Err("must contain something to search for".to_owned()),
             1..=MAX_CHARACTERS => Ok(term),
-            length => {
-                Err(format!("must have 1 to {MAX_CHARACTERS} characters after folding, not {length}"))
-            }
+            length => Err(format!("must have 1 to {MAX_CHARACTERS} characters after folding, not {length}")),
         }
     }
 }

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     App,
-    app::Answered,
-    db::{Named, Parameter, Repeat, Row, Statement, Type},
-    history::Record,
-    http::{Claim, Preconditions, Reply, Request, Result, SECONDS_TO_LIVE},
+    app::Sourced,
+    db::{NamedStatement, Parameter, Repeat, Row, Statement, Type},
+    history::AuditContext,
+    http::{IdempotencyClaim, Preconditions, Request, Response, Result, SECONDS_TO_LIVE},
     time::Moment,
 };
 
@@ -44,9 +44,9 @@ pub struct Statements {
     searches: [OnceLock<(Search, Vec<Search>)>; 2],
     /// Whether the table was small, according to the last search.
     is_small: AtomicBool,
-    insert: Named,
-    update: Named,
-    delete: Named,
+    insert: NamedStatement,
+    update: NamedStatement,
+    delete: NamedStatement,
     /// The orders of the lists.
     pub(super) orders: Vec<Ordered>,
     /// The order of exact hits of a search.
@@ -66,9 +66,9 @@ impl Statements {
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
             searches: Default::default(),
             is_small: AtomicBool::new(false),
-            insert: Named::new(&insert::<T>()),
-            update: Named::new(&update::<T>()),
-            delete: Named::new(&delete::<T>()),
+            insert: NamedStatement::new(&insert::<T>()),
+            update: NamedStatement::new(&update::<T>()),
+            delete: NamedStatement::new(&delete::<T>()),
             orders,
             matches,
         }
@@ -231,8 +231,8 @@ fn update<T: Described>() -> String {
         "with current as (
   select {row},
     -- A repeated statement must not be refused because its own first attempt succeeded.
-    coalesce(changed_by_request = :attempt, false) as is_done,
-    preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as holds
+    coalesce(changed_by_request = :attempt, false) as already_applied,
+    preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as preconditions_met
   from {table}
   where id = :id
   for update
@@ -244,18 +244,18 @@ fn update<T: Described>() -> String {
     changed_by_request = :attempt
   from current
   where {table}.id = current.id
-    and current.holds
-    and not current.is_done
+    and current.preconditions_met
+    and not current.already_applied
     -- Compared with the locked row: the statement's snapshot may be older.
     and (
       {differs}
     )
   returning {returned}
 ), {recorded}
-select {row}, true as holds
+select {row}, true as preconditions_met
 from changed
 union all
-select {row}, holds or is_done
+select {row}, preconditions_met or already_applied
 from current
 where not exists (select from changed)",
         name = T::NAME,
@@ -269,7 +269,7 @@ fn delete<T: Described>() -> String {
     let table = T::TABLE;
     format!(
         "with current as (
-  select id, version, preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as holds
+  select id, version, preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as preconditions_met
   from {table}
   where id = :id
   for update
@@ -277,10 +277,10 @@ fn delete<T: Described>() -> String {
   delete from {table}
   using current
   where {table}.id = current.id
-    and current.holds
+    and current.preconditions_met
   returning {table}.id, next_version('{name}', {table}.id, {table}.version) as version
 ), {recorded}
-select id, version, holds
+select id, version, preconditions_met
 from current",
         name = T::NAME,
         recorded = recorded::<T>("deleted"),
@@ -292,11 +292,11 @@ impl App {
     ///
     /// # Errors
     /// 404 if it does not exist; 503 if neither can answer.
-    pub async fn get<T: Resource>(&self, id: Uuid) -> Result<Answered<T>> {
+    pub async fn get<T: Resource>(&self, id: Uuid) -> Result<Sourced<T>> {
         self.read(id, &T::statements().select_one).await
     }
 
-    /// Inserts `created`, with `record` in its history, if `claim` is the first with its key. Returns the
+    /// Inserts `created`, with `audit` in its history, if `claim` is the first with its key. Returns the
     /// response to `request` with `created`, or with what the first request created.
     ///
     /// # Errors
@@ -304,10 +304,10 @@ impl App {
     pub async fn insert<T: Resource>(
         &self,
         request: &Request,
-        claim: &Claim,
-        record: &Record<'_>,
+        claim: &IdempotencyClaim,
+        audit: &AuditContext<'_>,
         created: &T,
-    ) -> Result<Reply> {
+    ) -> Result<Response> {
         let statement = &T::statements().insert;
         let head = created.head();
         let columns = columns::<T>(created.values());
@@ -320,15 +320,15 @@ impl App {
             ("fingerprint", (&claim.fingerprint, Type::BYTEA)),
             ("seconds_to_live", (&SECONDS_TO_LIVE, Type::INT8)),
         ];
-        named.extend(record.named());
+        named.extend(audit.named());
         named.extend(columns.iter().map(|(name, value)| (*name, value.parameter())));
         let parameters = statement.bind(&named)?;
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat: Repeat::Safe };
-        let settle = |written| {
+        let resolve = |written| {
             let written = refused::change::<T>(written)?;
-            claim.settle(written.row, request, created.clone())
+            claim.resolve(written.row, request, created.clone())
         };
-        self.create::<T>(head.id, statement, settle).await
+        self.create::<T>(head.id, statement, resolve).await
     }
 
     /// Applies `changes` to the resource `id` if `preconditions` hold, in one round trip, with `record` in
@@ -341,7 +341,7 @@ impl App {
         id: Uuid,
         changes: &Changes,
         preconditions: &Preconditions,
-        record: &Record<'_>,
+        audit: &AuditContext<'_>,
     ) -> Result<T> {
         let statement = &T::statements().update;
         let (now, attempt) = (Moment::now(), Uuid::now_v7());
@@ -354,19 +354,19 @@ impl App {
             ("members", (&members, Type::TEXT_ARRAY)),
         ];
         named.extend(conditions_named(&conditions));
-        named.extend(record.named());
+        named.extend(audit.named());
         named.extend(columns.iter().map(|(name, value)| (*name, value.parameter())));
         let parameters = statement.bind(&named)?;
         let repeat = preconditions.repeat();
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat };
-        let judge = |written| {
-            let row = preconditions.judge::<T>(refused::change::<T>(written)?.row, T::NAME)?;
+        let interpret = |written| {
+            let row = preconditions.check::<T>(refused::change::<T>(written)?.row, T::NAME)?;
             Ok(T::read(&row)?)
         };
-        self.change(id, statement, judge).await
+        self.change(id, statement, interpret).await
     }
 
-    /// Deletes the resource `id` if `preconditions` hold, with `record` in its history.
+    /// Deletes the resource `id` if `preconditions` hold, with `audit` in its history.
     ///
     /// # Errors
     /// 404, 412, and those of [`Resource::KEPT`].
@@ -374,18 +374,19 @@ impl App {
         &self,
         id: Uuid,
         preconditions: &Preconditions,
-        record: &Record<'_>,
-    ) -> Result<Reply> {
+        audit: &AuditContext<'_>,
+    ) -> Result<Response> {
         let statement = &T::statements().delete;
         let conditions = preconditions.parameters::<T>(id);
         let mut named: Vec<(&str, Parameter<'_>)> = vec![("id", (&id, Type::UUID))];
         named.extend(conditions_named(&conditions));
-        named.extend(record.named());
+        named.extend(audit.named());
         let parameters = statement.bind(&named)?;
         let statement = Statement { sql: statement.sql(), parameters: &parameters, repeat: Repeat::Safe };
-        let judge = |written| preconditions.judge_deletion::<T>(refused::deletion::<T>(written)?, T::NAME);
-        self.delete::<T>(id, statement, judge).await?;
-        Ok(Reply::no_content())
+        let interpret =
+            |written| preconditions.check_deletion::<T>(refused::deletion::<T>(written)?, T::NAME);
+        self.delete::<T>(id, statement, interpret).await?;
+        Ok(Response::no_content())
     }
 }
 

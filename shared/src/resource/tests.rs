@@ -7,10 +7,10 @@ use super::{
     sample::Cup,
     *,
 };
-use crate::{db::value::Kind, http::Members};
+use crate::{db::value::ColumnType, http::JsonObject};
 
-fn members(body: &serde_json::Value) -> Members {
-    Members::parse(body.to_string().as_bytes()).unwrap()
+fn members(body: &serde_json::Value) -> JsonObject {
+    JsonObject::parse(body.to_string().as_bytes()).unwrap()
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn a_patch_changes_what_it_names_and_what_follows_from_that() {
     let columns = changes.columns::<Cup>();
     let value = |name: &str| columns.iter().find(|(column, _)| *column == name).unwrap().1.clone();
     assert_eq!(value("search_key"), Value::Text("cup".to_owned()));
-    assert_eq!((value("is_glazed"), value("weight")), (Value::Bool(true), Value::Null(Kind::Int8)));
-    assert_eq!(value("price"), Value::Null(Kind::Int8), "which the statement leaves as it is");
+    assert_eq!((value("is_glazed"), value("weight")), (Value::Bool(true), Value::Null(ColumnType::Int8)));
+    assert_eq!(value("price"), Value::Null(ColumnType::Int8), "which the statement leaves as it is");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn another_description_is_another_representation() {
         representation(&fields)
     };
     assert_ne!(changed(|field| field.name = "title"), first);
-    assert_ne!(changed(|field| field.kind = Kind::Int8), first);
+    assert_ne!(changed(|field| field.kind = ColumnType::Int8), first);
     assert_ne!(changed(|field| field.is_nullable = true), first);
     assert_eq!(changed(|field| field.default = Some(|| Value::from(""))), first, "nobody reads a default");
 }

@@ -6,7 +6,7 @@ use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, T
 
 use super::Member;
 use crate::{
-    db::value::{Kind, Value},
+    db::value::{ColumnType, Value},
     http::{FromParameter, Json},
     text::{self, Line, Paragraphs},
 };
@@ -14,7 +14,7 @@ use crate::{
 impl<const MAX: usize> Member for Line<MAX> {
     type Column = String;
 
-    const KIND: Kind = Kind::Text;
+    const KIND: ColumnType = ColumnType::Text;
 
     fn from_column(text: String) -> Self {
         Self::stored(text)
@@ -40,7 +40,7 @@ impl<const MAX: usize> Member for Line<MAX> {
 impl<const MAX: usize> Member for Paragraphs<MAX> {
     type Column = String;
 
-    const KIND: Kind = Kind::Text;
+    const KIND: ColumnType = ColumnType::Text;
 
     fn from_column(text: String) -> Self {
         Self::stored(text)
@@ -88,7 +88,7 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
 impl<const MIN: i64, const MAX: i64> Member for Whole<MIN, MAX> {
     type Column = i64;
 
-    const KIND: Kind = Kind::Int8;
+    const KIND: ColumnType = ColumnType::Int8;
 
     fn from_column(number: i64) -> Self {
         Self(number)
@@ -122,7 +122,7 @@ impl<const MIN: i64, const MAX: i64> Member for Whole<MIN, MAX> {
 impl Member for bool {
     type Column = Self;
 
-    const KIND: Kind = Kind::Bool;
+    const KIND: ColumnType = ColumnType::Bool;
 
     fn from_column(column: Self) -> Self {
         column
@@ -174,7 +174,7 @@ impl FromSql<'_> for Day {
 impl Member for Day {
     type Column = Self;
 
-    const KIND: Kind = Kind::Date;
+    const KIND: ColumnType = ColumnType::Date;
 
     fn from_column(day: Self) -> Self {
         day

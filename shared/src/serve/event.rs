@@ -28,14 +28,14 @@ use json::{Document, Json, Object};
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) request: Request,
-    pub(super) version: Version,
+    pub(super) format: PayloadFormat,
     /// The path template of the matched route, such as `/v1/products/{id}`.
     pub(super) resource: Option<String>,
 }
 
 /// The format of an event and of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum PayloadFormat {
     /// API Gateway REST, payload format 1.0.
     Rest,
     /// API Gateway HTTP, payload format 2.0.
@@ -70,10 +70,10 @@ impl Event {
         let method = methods.into_iter().find_map(|method| method.text()?.parse::<Method>().ok());
         let method = method.or_else(|| route?.0.parse().ok()).ok_or(ForeignEvent)?;
 
-        let version = version(&event, &context, &http);
-        let Parts { path, public_path, headers, query, resource } = match version {
-            Version::Rest => Parts::of_rest(&event, &context),
-            Version::Http => Parts::of_http(&event, &http, route.map(|(_, path)| path)),
+        let format = payload_format(&event, &context, &http);
+        let Parts { path, public_path, headers, query, resource } = match format {
+            PayloadFormat::Rest => Parts::of_rest(&event, &context),
+            PayloadFormat::Http => Parts::of_http(&event, &http, route.map(|(_, path)| path)),
         };
         let path = path.unwrap_or_else(|| "/".to_owned());
         let mut request = ::http::Request::new(body(event.get("body"), event.get("isBase64Encoded")));
@@ -87,7 +87,7 @@ impl Event {
             query: query.into_iter().map(owned).collect(),
             caller: caller::identify(&context),
         };
-        Ok(Self { request: Request::new(request, gateway), version, resource })
+        Ok(Self { request: Request::new(request, gateway), format, resource })
     }
 }
 
@@ -130,11 +130,11 @@ impl<'a> Parts<'a> {
 
 /// Determines the format from members that only one of them has. `cargo lambda watch` adds REST members to an
 /// HTTP event.
-fn version(event: &Object<'_>, context: &Object<'_>, http: &Object<'_>) -> Version {
+fn payload_format(event: &Object<'_>, context: &Object<'_>, http: &Object<'_>) -> PayloadFormat {
     let is_http = http.get("method").text().is_some();
     let is_rest = context.get("httpMethod").text().is_some();
     let says_http = || event.get("version").text().is_some_and(|version| version == "2.0");
-    if is_http || (!is_rest && says_http()) { Version::Http } else { Version::Rest }
+    if is_http || (!is_rest && says_http()) { PayloadFormat::Http } else { PayloadFormat::Rest }
 }
 
 fn text(object: &Object<'_>, name: &str) -> Option<String> {
@@ -242,7 +242,7 @@ mod tests {
             "f",
         )
         .unwrap();
-        assert_eq!(event.version, Version::Rest);
+        assert_eq!(event.format, PayloadFormat::Rest);
         assert_eq!(event.resource, None);
         let request = event.request;
         assert_eq!(request.headers().get_all("if-none-match").iter().count(), 2);
@@ -282,19 +282,19 @@ mod tests {
 
     #[test]
     fn a_method_is_found_wherever_it_is_named() {
-        for (event, version) in [
-            (r#"{"httpMethod": "PUT", "requestContext": null}"#, Version::Rest),
-            (r#"{"httpMethod": 7, "requestContext": {"httpMethod": "PUT"}}"#, Version::Rest),
-            (r#"{"httpMethod": "a b", "requestContext": {"httpMethod": "PUT"}}"#, Version::Rest),
-            (r#"{"httpMethod": "GET", "requestContext": {"http": {"method": "PUT"}}}"#, Version::Http),
-            (r#"{"version": "2.0", "httpMethod": "PUT", "requestContext": "nonsense"}"#, Version::Http),
+        for (event, format) in [
+            (r#"{"httpMethod": "PUT", "requestContext": null}"#, PayloadFormat::Rest),
+            (r#"{"httpMethod": 7, "requestContext": {"httpMethod": "PUT"}}"#, PayloadFormat::Rest),
+            (r#"{"httpMethod": "a b", "requestContext": {"httpMethod": "PUT"}}"#, PayloadFormat::Rest),
+            (r#"{"httpMethod": "GET", "requestContext": {"http": {"method": "PUT"}}}"#, PayloadFormat::Http),
+            (r#"{"version": "2.0", "httpMethod": "PUT", "requestContext": "nonsense"}"#, PayloadFormat::Http),
             (
                 r#"{"version": "2.0", "routeKey": "PUT /v1/products/{id}", "requestContext": []}"#,
-                Version::Http,
+                PayloadFormat::Http,
             ),
         ] {
             let event = Event::parse(event, "f").unwrap_or_else(|_| panic!("{event}"));
-            assert_eq!((event.request.method(), event.version), (&Method::PUT, version));
+            assert_eq!((event.request.method(), event.format), (&Method::PUT, format));
         }
     }
 
@@ -358,8 +358,8 @@ mod tests {
     }
 
     fn as_we_see(json: &str) -> Seen {
-        let Event { request, version, .. } = Event::parse(json, "f").unwrap();
-        assert_eq!(version, Version::Rest);
+        let Event { request, format, .. } = Event::parse(json, "f").unwrap();
+        assert_eq!(format, PayloadFormat::Rest);
         let gateway = request.gateway().clone();
         Seen {
             method: request.method().to_string(),

@@ -1,10 +1,10 @@
 //! The entry point of every binary: receives events, enforces the deadline, catches panics, logs, counts and
 //! responds.
 
-mod answer;
 pub(crate) mod event;
 mod path;
 mod refused;
+mod response;
 mod runtime_api;
 
 use std::{
@@ -28,24 +28,24 @@ use tokio::time::Instant;
 
 use crate::{
     alarm::Alarm,
-    app::{Config, ConfigFaults, Platform},
-    http::{AllowedOrigins, Caller, Problem, Reply, Request},
+    app::{Config, ConfigFaults, Environment},
+    http::{AllowedOrigins, Caller, Problem, Request, Response},
     operation::{Operation, Role, Route},
     telemetry::{
-        self, Daemon, Invocation, Named, Settings,
+        self, Daemon, EventKeys, Invocation, Settings,
         metrics::{Measured, Metrics},
     },
 };
-use answer::Answer;
 use event::Event;
 use refused::RefusedEvent;
+use response::LambdaResponse;
 use runtime_api::RuntimeApi;
 
 /// API Gateway times out after 29 s, so a later response would not reach the client.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// Time reserved before the deadline to send the response.
-const ANSWER_TIME: Duration = Duration::from_millis(250);
+const RESPONSE_TIME: Duration = Duration::from_millis(250);
 
 /// `Retry-After` in seconds for a request that took too long.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -139,12 +139,12 @@ fn run(
     settings: Settings,
 ) -> Result<(), lambda_runtime::Error> {
     let allowed_origins = config.allowed_origins.clone();
-    let platform = Platform::new(config)?;
+    let environment = Environment::new(config)?;
     let function = Function {
         served,
         allowed_origins,
-        writer: writer.map(|config| platform.beside(config)).transpose()?,
-        platform,
+        writer: writer.map(|config| environment.with_connections(config)).transpose()?,
+        environment,
         metrics: Metrics::new(&settings, served.name())?,
         daemon: settings.xray_daemon.as_deref().and_then(daemon),
         settings,
@@ -162,11 +162,11 @@ async fn serve_events(function: Function) -> Result<(), lambda_runtime::Error> {
     let mut runtime_api = RuntimeApi::from_env()?;
     runtime_api.restored().await?;
     if !matches!(function.served, Served::One(Operation { role: Role::None, .. })) {
-        if let Some(cache) = function.platform.cache() {
+        if let Some(cache) = function.environment.cache() {
             cache.warm_up();
         }
         let function = Arc::clone(&function);
-        tokio::spawn(async move { function.platform.connections().warm_up().await });
+        tokio::spawn(async move { function.environment.connections().warm_up().await });
     }
     let (mut invocation, mut alarm) = (runtime_api::Invocation::new(), Alarm::new());
     loop {
@@ -204,9 +204,9 @@ fn daemon(address: &str) -> Option<&'static Daemon> {
 struct Function {
     served: Served,
     allowed_origins: AllowedOrigins,
-    platform: Platform,
+    environment: Environment,
     /// The environment of operations that write, if the function also has others.
-    writer: Option<Platform>,
+    writer: Option<Environment>,
     settings: Settings,
     metrics: Metrics,
     daemon: Option<&'static Daemon>,
@@ -215,7 +215,7 @@ struct Function {
 
 /// The response to a request, and the cause that only goes to the log.
 struct Outcome {
-    reply: Reply,
+    response: Response,
     cause: Option<String>,
 }
 
@@ -226,7 +226,7 @@ impl Function {
         event: &str,
         context: &Context,
         alarm: &mut Alarm,
-    ) -> Result<Answer, RefusedEvent> {
+    ) -> Result<LambdaResponse, RefusedEvent> {
         let started = Instant::now();
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
         let event = self.routed(event, &context.request_id);
@@ -236,13 +236,13 @@ impl Function {
 
         let answer = Arc::clone(&invocation).run(async {
             let (answer, status, cause) = match event {
-                Ok((Event { request, version, .. }, operation)) => {
-                    let Outcome { mut reply, cause } =
+                Ok((Event { request, format, .. }, operation)) => {
+                    let Outcome { mut response, cause } =
                         self.outcome(operation, &request, &invocation, started, deadline, alarm).await;
-                    finish(&mut reply, &request);
-                    self.allowed_origins.share(request.headers(), &mut reply.headers);
-                    let status = reply.status;
-                    (Ok(Answer::new(version, reply)), status, cause)
+                    finish(&mut response, &request);
+                    self.allowed_origins.share(request.headers(), &mut response.headers);
+                    let status = response.status;
+                    (Ok(LambdaResponse::new(format, response)), status, cause)
                 }
                 Err(error) => {
                     let cause = error.to_string();
@@ -283,7 +283,7 @@ impl Function {
         let place =
             about.map(|(request, operation)| path::of(operation.routes, &request.gateway().public_path));
         let name = about.map_or(served.name(), |(_, operation)| operation.name);
-        let named = about.zip(place.as_ref()).map(|((request, _), (route, path))| Named {
+        let named = about.zip(place.as_ref()).map(|((request, _), (route, path))| EventKeys {
             correlation_id: request.correlation_id(),
             route,
             method: request.method().as_str(),
@@ -302,35 +302,35 @@ impl Function {
         deadline: Instant,
         alarm: &mut Alarm,
     ) -> Outcome {
-        let platform = match &self.writer {
+        let environment = match &self.writer {
             Some(writer) if operation.role == Role::Writer => writer,
-            _ => &self.platform,
+            _ => &self.environment,
         };
-        let app = platform.until(deadline);
+        let app = environment.until(deadline);
         let mut handled = pin!(guarded(async {
             request.check_syntax()?;
             (operation.handler)(&app, request).await
         }));
         let nearly = deadline - deadline.saturating_duration_since(started) / 10;
-        let mut result = alarm.watch(nearly, &mut handled).await;
+        let mut result = alarm.timeout_at(nearly, &mut handled).await;
         if result.is_err() {
             let remaining_ms = telemetry::milliseconds(deadline.saturating_duration_since(Instant::now()));
-            let doing = doing(invocation);
+            let doing = current_step(invocation);
             tracing::warn!(remaining_ms, doing, "less than a tenth of the time is left");
-            result = alarm.watch(deadline, &mut handled).await;
+            result = alarm.timeout_at(deadline, &mut handled).await;
         }
         let problem = match result {
-            Ok(Ok(Ok(reply))) => return Outcome { reply, cause: None },
+            Ok(Ok(Ok(response))) => return Outcome { response, cause: None },
             Ok(Ok(Err(problem))) => problem,
             Ok(Err(panic)) => Problem::internal(format!("panicked: {panic}")),
             Err(_) => {
-                let cause = format!("the operation took too long: {}", doing(invocation));
+                let cause = format!("the operation took too long: {}", current_step(invocation));
                 Problem::unavailable(RETRY_AFTER_SECONDS, cause)
             }
         };
         let cause = problem.log_message();
-        let reply = problem.into_reply(request);
-        Outcome { reply, cause: Some(cause) }
+        let response = problem.into_response(request);
+        Outcome { response, cause: Some(cause) }
     }
 
     /// Logs and counts a request.
@@ -358,8 +358,8 @@ impl Function {
 }
 
 /// What an invocation is waiting for, as text.
-fn doing(invocation: &Invocation) -> String {
-    invocation.doing().map_or_else(|| "no measured step".to_owned(), |step| step.to_string())
+fn current_step(invocation: &Invocation) -> String {
+    invocation.current_step().map_or_else(|| "no measured step".to_owned(), |step| step.to_string())
 }
 
 /// Runs `work` and converts a panic into its message.
@@ -376,19 +376,19 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 fn time_left(context: &Context) -> Duration {
     // A deadline in the past is ignored: `cargo lambda watch` sends a duration instead of a point in time.
     let until_deadline = context.deadline().duration_since(SystemTime::now()).unwrap_or(GATEWAY_TIMEOUT);
-    until_deadline.min(GATEWAY_TIMEOUT).saturating_sub(ANSWER_TIME)
+    until_deadline.min(GATEWAY_TIMEOUT).saturating_sub(RESPONSE_TIME)
 }
 
 /// Sets the headers that every response has, and removes the body of a response to HEAD.
-fn finish(reply: &mut Reply, request: &Request) {
-    let headers = &mut reply.headers;
+fn finish(response: &mut Response, request: &Request) {
+    let headers = &mut response.headers;
     if let Ok(id) = HeaderValue::from_str(request.correlation_id()) {
         headers.insert(HeaderName::from_static("x-correlation-id"), id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     if request.method() == Method::HEAD {
-        reply.body = Cow::Borrowed("");
+        response.body = Cow::Borrowed("");
     }
 }
 

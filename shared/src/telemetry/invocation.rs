@@ -26,7 +26,7 @@ static LATEST: Mutex<Option<Arc<Invocation>>> = Mutex::new(None);
 
 /// The keys of an invocation that come from its event.
 #[derive(Debug, Clone, Copy)]
-pub struct Named<'a> {
+pub struct EventKeys<'a> {
     /// The client's correlation id, or else API Gateway's request id.
     pub correlation_id: &'a str,
     /// The path template of the route.
@@ -52,7 +52,7 @@ pub struct Invocation {
 
 #[derive(Debug, Default)]
 struct State {
-    doing: Option<Step>,
+    current_step: Option<Step>,
     statements: u16,
     measures: Measures,
 }
@@ -72,7 +72,7 @@ impl Invocation {
         settings: &Settings,
         operation: &'static str,
         context: &Context,
-        named: Option<Named<'_>>,
+        named: Option<EventKeys<'_>>,
         is_cold: bool,
         daemon: Option<&'static Daemon>,
     ) -> Arc<Self> {
@@ -110,8 +110,8 @@ impl Invocation {
     }
 
     /// The step that the invocation is waiting for, if any.
-    pub fn doing(&self) -> Option<impl fmt::Display + use<>> {
-        self.state().doing.map(|step| Described(self.operation, step))
+    pub fn current_step(&self) -> Option<impl fmt::Display + use<>> {
+        self.state().current_step.map(|step| Described(self.operation, step))
     }
 
     /// How long the invocation has waited so far.
@@ -181,7 +181,7 @@ pub fn statement(verb: Verb) -> Step {
 /// environment, nothing is measured.
 pub fn step(step: Step) -> StepTimer {
     let invocation = CURRENT.try_with(Arc::clone).ok();
-    let before = invocation.as_ref().and_then(|current| current.state().doing.replace(step));
+    let before = invocation.as_ref().and_then(|current| current.state().current_step.replace(step));
     StepTimer { invocation, step, before, started: Instant::now(), has_failed: true }
 }
 
@@ -209,7 +209,7 @@ impl Drop for StepTimer {
         let Some(invocation) = &self.invocation else { return };
         let duration = self.started.elapsed();
         let mut state = invocation.state();
-        state.doing = self.before;
+        state.current_step = self.before;
         match self.step {
             Step::Connection | Step::Statement { .. } => state.measures.database += duration,
             Step::Cache(_) => state.measures.cache += duration,
@@ -249,30 +249,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn steps_are_named_and_measured() {
         let invocation = begin("r", 0.0);
-        let doing = || invocation.doing().map(|step| step.to_string()).unwrap_or_default();
+        let current_step = || invocation.current_step().map(|step| step.to_string()).unwrap_or_default();
         Arc::clone(&invocation)
             .run(async {
                 let connection = step(Step::Connection);
                 let connect = step(Step::Connect);
-                assert_eq!(doing(), "connecting to the database");
+                assert_eq!(current_step(), "connecting to the database");
                 tokio::time::advance(Duration::from_millis(2)).await;
                 let _: Result<(), ()> = connect.end(Ok(()));
-                assert_eq!(doing(), "waiting for a database connection");
+                assert_eq!(current_step(), "waiting for a database connection");
                 drop(connection);
                 let (first, second) = (statement(Verb::Read), statement(Verb::Write));
                 let running = step(first);
-                assert_eq!(doing(), "get-product read");
+                assert_eq!(current_step(), "get-product read");
                 tokio::time::advance(Duration::from_millis(3)).await;
                 drop(running);
                 let cache = step(Step::Cache("GET"));
                 tokio::time::advance(Duration::from_millis(5)).await;
                 drop(cache);
                 let running = step(second);
-                assert_eq!(doing(), "get-product write 2");
+                assert_eq!(current_step(), "get-product write 2");
                 drop(running);
             })
             .await;
-        assert_eq!(doing(), "");
+        assert_eq!(current_step(), "");
         let measures = Measures { database: Duration::from_millis(5), cache: Duration::from_millis(5) };
         assert_eq!(invocation.measures(), measures);
     }

@@ -16,7 +16,7 @@ pub mod terminal;
 mod trace;
 
 pub use cause::Cause;
-pub use invocation::{Invocation, Measures, Named, StepTimer, statement, step};
+pub use invocation::{EventKeys, Invocation, Measures, StepTimer, statement, step};
 pub use log::{init, init_all};
 pub(crate) use output::hold;
 pub use settings::{SampleRate, Settings};

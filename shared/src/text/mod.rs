@@ -47,7 +47,7 @@ impl<const MAX: usize> Paragraphs<MAX> {
     /// # Errors
     /// What is wrong, as a message for the client.
     pub fn new(text: &str) -> Result<Self, String> {
-        clean(text, Kind::Paragraphs, 0, MAX).map(Self)
+        clean(text, TextKind::Paragraphs, 0, MAX).map(Self)
     }
 
     /// The text as a string slice.
@@ -64,7 +64,7 @@ impl<const MAX: usize> From<Line<MAX>> for String {
 
 impl<const MAX: usize> FromParameter for Line<MAX> {
     fn from_parameter(text: &str) -> Result<Self, String> {
-        clean(text, Kind::Line, 1, MAX).map(Self)
+        clean(text, TextKind::Line, 1, MAX).map(Self)
     }
 }
 
@@ -76,17 +76,17 @@ impl<const MAX: usize> PartialSchema for Line<MAX> {
 
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 
-/// An ECMA-262 pattern for what [`clean`] accepts as [`Kind::Paragraphs`], except for the length.
+/// An ECMA-262 pattern for what [`clean`] accepts as [`TextKind::Paragraphs`], except for the length.
 const PARAGRAPHS: &str = r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202d\u202e]|\r\n)*$";
 
-/// The schema for what [`clean`] accepts as [`Kind::Paragraphs`] of at most `max` characters.
+/// The schema for what [`clean`] accepts as [`TextKind::Paragraphs`] of at most `max` characters.
 pub(crate) fn paragraphs_schema(max: usize) -> ObjectBuilder {
     text().pattern(Some(PARAGRAPHS)).max_length(Some(max)).description(Some(format!(
         "0 to {max} characters; newlines and tabs are allowed, directional overrides are not."
     )))
 }
 
-/// The schema for what [`clean`] accepts as a [`Kind::Line`] of 1 to `max` characters. The pattern limits the
+/// The schema for what [`clean`] accepts as a [`TextKind::Line`] of 1 to `max` characters. The pattern limits the
 /// length, because surrounding white space does not count. That at least one character must be visible cannot
 /// be expressed in a pattern that all clients support.
 pub(crate) fn line_schema(max: usize) -> ObjectBuilder {
@@ -108,7 +108,7 @@ pub(crate) fn text() -> ObjectBuilder {
 
 /// The kind of a text, which determines the allowed characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TextKind {
     /// One line: no control characters, no line or paragraph separators, and no characters that change the
     /// direction of the surrounding text. Surrounding white space is trimmed.
     Line,
@@ -118,7 +118,7 @@ pub enum Kind {
     Paragraphs,
 }
 
-impl Kind {
+impl TextKind {
     /// The name of the disallowed character `c`; `None` if texts of this kind may contain it.
     fn refuses(self, c: char) -> Option<&'static str> {
         match (c, self) {
@@ -151,15 +151,15 @@ fn is_invisible(c: char) -> bool {
 ///
 /// # Errors
 /// What is wrong, as a message for the client.
-pub fn clean(input: &str, kind: Kind, min: usize, max: usize) -> Result<String, String> {
+pub fn clean(input: &str, kind: TextKind, min: usize, max: usize) -> Result<String, String> {
     let mut text = if is_nfc(input) { input.to_owned() } else { input.nfc().collect() };
-    if kind == Kind::Paragraphs && text.contains("\r\n") {
+    if kind == TextKind::Paragraphs && text.contains("\r\n") {
         text = text.replace("\r\n", "\n");
     }
     if let Some((c, name)) = text.chars().find_map(|c| Some((c, kind.refuses(c)?))) {
         return Err(format!("must not contain the {name} U+{:04X}", u32::from(c)));
     }
-    if kind == Kind::Line {
+    if kind == TextKind::Line {
         text = text.trim().to_owned();
     }
     let length = text.chars().count();
@@ -183,14 +183,17 @@ mod tests {
 
     #[test]
     fn keeps_a_line_in_nfc_without_surrounding_space() {
-        assert_eq!(clean("  か\u{3099}らす \u{3000}", Kind::Line, 1, 200), Ok("がらす".to_owned()));
+        assert_eq!(clean("  か\u{3099}らす \u{3000}", TextKind::Line, 1, 200), Ok("がらす".to_owned()));
     }
 
     #[test]
     fn names_the_control_character_it_refuses() {
-        for (input, kind) in
-            [("a\0b", Kind::Line), ("a\nb", Kind::Line), ("a\u{85}b", Kind::Line), ("a\0b", Kind::Paragraphs)]
-        {
+        for (input, kind) in [
+            ("a\0b", TextKind::Line),
+            ("a\nb", TextKind::Line),
+            ("a\u{85}b", TextKind::Line),
+            ("a\0b", TextKind::Paragraphs),
+        ] {
             let error = clean(input, kind, 0, 10).unwrap_err();
             assert!(error.starts_with("must not contain the control character U+00"), "{error}");
         }
@@ -215,7 +218,7 @@ mod tests {
             ('\u{206a}', None, None),
         ] {
             for text in [format!("a{c}b"), format!("{c}ab"), format!("ab{c}")] {
-                for (kind, name) in [(Kind::Line, line), (Kind::Paragraphs, paragraphs)] {
+                for (kind, name) in [(TextKind::Line, line), (TextKind::Paragraphs, paragraphs)] {
                     let error =
                         name.map(|name| format!("must not contain the {name} U+{:04X}", u32::from(c)));
                     assert_eq!(clean(&text, kind, 1, 10).err(), error, "{text:?} {kind:?}");
@@ -260,12 +263,12 @@ mod tests {
             for text in
                 [c.to_string(), format!("{c}{c}{c}"), format!(" {c} {c} "), format!("\u{200b}{c}\u{2060}")]
             {
-                let error = clean(&text, Kind::Line, 1, 100).unwrap_err();
+                let error = clean(&text, TextKind::Line, 1, 100).unwrap_err();
                 assert!(error.starts_with("must not be empty"), "{text:?}: {error}");
-                assert!(clean(&text, Kind::Paragraphs, 0, 100).is_ok(), "{text:?}");
+                assert!(clean(&text, TextKind::Paragraphs, 0, 100).is_ok(), "{text:?}");
             }
             let text = format!("a{c}");
-            assert_eq!(clean(&text, Kind::Line, 1, 100), Ok(text));
+            assert_eq!(clean(&text, TextKind::Line, 1, 100), Ok(text));
         }
     }
 
@@ -282,23 +285,23 @@ mod tests {
             "ᠮᠣᠩ\u{180b}",
             "co\u{ad}operate",
         ] {
-            assert_eq!(clean(text, Kind::Line, 1, 100), Ok(text.to_owned()));
+            assert_eq!(clean(text, TextKind::Line, 1, 100), Ok(text.to_owned()));
         }
     }
 
     #[test]
     fn paragraphs_keep_newlines_and_tabs() {
-        assert_eq!(clean(" a\r\nb\tc\n", Kind::Paragraphs, 0, 10), Ok(" a\nb\tc\n".to_owned()));
+        assert_eq!(clean(" a\r\nb\tc\n", TextKind::Paragraphs, 0, 10), Ok(" a\nb\tc\n".to_owned()));
     }
 
     #[test]
     fn counts_characters_and_not_bytes() {
-        assert!(clean(&"器".repeat(200), Kind::Line, 1, 200).is_ok());
+        assert!(clean(&"器".repeat(200), TextKind::Line, 1, 200).is_ok());
         assert_eq!(
-            clean(&"器".repeat(201), Kind::Line, 1, 200),
+            clean(&"器".repeat(201), TextKind::Line, 1, 200),
             Err("must have 1 to 200 characters, not 201".to_owned())
         );
-        assert_eq!(clean("  ", Kind::Line, 1, 200), Err("must not be empty".to_owned()));
+        assert_eq!(clean("  ", TextKind::Line, 1, 200), Err("must not be empty".to_owned()));
     }
 
     proptest! {
@@ -309,25 +312,25 @@ mod tests {
             text in r"([ \t\n\r\u{85}\u{3000}\u{2027}-\u{202f}\u{2066}\u{2069}a-c器\x00]|\r\n){0,12}",
         ) {
             let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
-            prop_assert_eq!(pattern(&line_pattern(5)).is_match(&text), clean(&text, Kind::Line, 1, 5).is_ok());
-            prop_assert_eq!(pattern(PARAGRAPHS).is_match(&text), clean(&text, Kind::Paragraphs, 0, 99).is_ok());
+            prop_assert_eq!(pattern(&line_pattern(5)).is_match(&text), clean(&text, TextKind::Line, 1, 5).is_ok());
+            prop_assert_eq!(pattern(PARAGRAPHS).is_match(&text), clean(&text, TextKind::Paragraphs, 0, 99).is_ok());
         }
 
         #[test]
         fn the_patterns_of_the_contract_accept_no_less_than_is_accepted(text in "[\u{0}-\u{10ffff}]{0,9}") {
             let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
-            if clean(&text, Kind::Line, 1, 5).is_ok() {
+            if clean(&text, TextKind::Line, 1, 5).is_ok() {
                 // Composed, because a text may have more characters before.
                 prop_assert!(pattern(&line_pattern(5)).is_match(&text.nfc().collect::<String>()));
             }
-            if clean(&text, Kind::Paragraphs, 0, 99).is_ok() {
+            if clean(&text, TextKind::Paragraphs, 0, 99).is_ok() {
                 prop_assert!(pattern(PARAGRAPHS).is_match(&text));
             }
         }
 
         #[test]
         fn cleaning_twice_changes_nothing(text in ".{0,40}") {
-            for kind in [Kind::Line, Kind::Paragraphs] {
+            for kind in [TextKind::Line, TextKind::Paragraphs] {
                 if let Ok(cleaned) = clean(&text, kind, 0, 100) {
                     prop_assert_eq!(clean(&cleaned, kind, 0, 100), Ok(cleaned.clone()));
                 }

@@ -14,7 +14,7 @@ use super::reader::Reader;
 
 const PLACES: &str = "備前 信楽 有田 九谷 益子 瀬戸 常滑 丹波 越前 美濃 萩 唐津 薩摩 清水 笠間 小鹿田 砥部 波佐見 伊万里 輪島 \
     山中 会津 津軽 高岡 南部 燕三条 堺 江戸 加賀 西陣 久留米 博多 琉球 結城 箱根 秋田 飛騨 木曽 奈良 因州 土佐 天草 高取";
-const KINDS: &str = "焼 焼 焼 塗 織 染 漆器 切子 鉄器 硝子 竹細工 和紙 木工 ガラス 陶器 磁器";
+const PROBLEM_TYPES: &str = "焼 焼 焼 塗 織 染 漆器 切子 鉄器 硝子 竹細工 和紙 木工 ガラス 陶器 磁器";
 const TECHNIQUES: &str =
     "粉引 灰釉 青磁 白磁 染付 色絵 金彩 刷毛目 三島 織部 志野 天目 緋襷 窯変 蒔絵 螺鈿 藍染 絞り 手吹き 象嵌";
 const WARES: &str = "湯呑 茶碗 皿 大皿 小皿 鉢 花器 花瓶 徳利 ぐい呑 急須 マグカップ 酒器 片口 飯碗 箸置き 椀 盆 重箱 水指 香炉 土鍋 \
@@ -50,7 +50,7 @@ struct Words([Vec<&'static str>; 8]);
 
 impl Words {
     fn new() -> Self {
-        let lists = [PLACES, KINDS, TECHNIQUES, WARES, ADJECTIVES, MATERIALS, THINGS, SYLLABLES];
+        let lists = [PLACES, PROBLEM_TYPES, TECHNIQUES, WARES, ADJECTIVES, MATERIALS, THINGS, SYLLABLES];
         Self(lists.map(|list| list.split_whitespace().collect()))
     }
 

@@ -82,8 +82,16 @@ impl Operation {
 
     /// The code of an operation that answers and does nothing.
     pub(crate) fn skeleton(&self) -> String {
-        let mut imports =
-            vec!["App", "Operation", "Reply", "Request", "Result", "Role", "Route", "contract::BadRequest"];
+        let mut imports = vec![
+            "App",
+            "Operation",
+            "Request",
+            "Response",
+            "Result",
+            "Role",
+            "Route",
+            "contract::BadRequest",
+        ];
         let documented = |name: &str| {
             format!(
                 "(\"{name}\" = String, Path, format = \"uuid\", description = \"The id of the {}.\")",

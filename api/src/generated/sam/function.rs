@@ -8,7 +8,7 @@ use serde_json::json;
 use shared::{Operation, Role, Route};
 
 use super::{Anchors, logical_id};
-use crate::generated::own::{Own, Right};
+use crate::generated::settings::{FunctionSettings, Permission};
 
 /// Why functions have no dead-letter queue.
 const NO_EVENT_IS_LEFT: &str = "{id: CKV_AWS_116, comment: 'The gateway waits for its answer and passes a failure on: no event is left over.'}";
@@ -43,7 +43,7 @@ fn access(role: Role) -> Option<Access> {
     }
 }
 
-pub(super) fn resources(operation: &Operation, own: &Own, anchors: &mut Anchors) -> String {
+pub(super) fn resources(operation: &Operation, own: &FunctionSettings, anchors: &mut Anchors) -> String {
     let access = access(operation.role);
     let mut text = String::from("\n");
     text.push_str(&function(operation, own, access.as_ref(), anchors));
@@ -53,7 +53,12 @@ pub(super) fn resources(operation: &Operation, own: &Own, anchors: &mut Anchors)
     text
 }
 
-fn function(operation: &Operation, own: &Own, access: Option<&Access>, anchors: &mut Anchors) -> String {
+fn function(
+    operation: &Operation,
+    own: &FunctionSettings,
+    access: Option<&Access>,
+    anchors: &mut Anchors,
+) -> String {
     let (id, name) = (logical_id(operation), operation.name);
     let concurrency = match operation.role {
         Role::Reader => "ReaderConcurrency",
@@ -157,7 +162,7 @@ fn variables(access: Option<&Access>) -> String {
 
 /// The role of a function. Its policies are shared by all functions and refer to the function by the role's
 /// tag.
-fn role(operation: &Operation, own: &Own, access: Option<&Access>) -> String {
+fn role(operation: &Operation, own: &FunctionSettings, access: Option<&Access>) -> String {
     let (id, name) = (logical_id(operation), operation.name);
     let policies = access.map_or("[!Ref FunctionPolicy]".to_owned(), |Access { policy, .. }| {
         format!("[!Ref FunctionPolicy, !Ref NetworkPolicy, !Ref {policy}]")
@@ -183,7 +188,7 @@ fn role(operation: &Operation, own: &Own, access: Option<&Access>) -> String {
     )
 }
 
-fn statement(Right { sid, actions, resources }: &Right) -> String {
+fn statement(Permission { sid, actions, resources }: &Permission) -> String {
     // JSON strings are valid YAML.
     let actions: Vec<_> = actions.iter().map(|action| json!(action).to_string()).collect();
     let resources: Vec<_> = resources.iter().map(|arn| format!("!Sub {}", json!(arn))).collect();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{EntityTag, Preconditions, Tags, Validators, Versioned};
-use crate::http::{Reply, date};
+use crate::http::{Response, date};
 
 const HEADERS: [HeaderName; 4] =
     [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
@@ -53,12 +53,12 @@ pub fn preconditions(bytes: &[u8]) -> &'static str {
     let validators = Validators::of(&Cup);
     let own = validators.tag.as_str();
     let expected = judged_by_the_rfc(&preconditions, own);
-    let reply = Reply::ok(&"cup");
-    let status = match preconditions.read(&validators, reply) {
-        Ok(reply) => {
-            assert_eq!(reply.body.is_empty(), reply.status == StatusCode::NOT_MODIFIED);
-            assert!(reply.headers.contains_key(header::ETAG));
-            reply.status
+    let response = Response::ok(&"cup");
+    let status = match preconditions.read(&validators, response) {
+        Ok(response) => {
+            assert_eq!(response.body.is_empty(), response.status == StatusCode::NOT_MODIFIED);
+            assert!(response.headers.contains_key(header::ETAG));
+            response.status
         }
         Err(problem) => problem.status(),
     };

@@ -8,8 +8,8 @@ use ::http::HeaderValue;
 use bytes::Bytes;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Claim, IDEMPOTENCY_KEY, fingerprint};
-use crate::http::{Gateway, MAX_BODY_BYTES, Members, Request};
+use super::{IDEMPOTENCY_KEY, IdempotencyClaim, fingerprint};
+use crate::http::{Gateway, JsonObject, MAX_BODY_BYTES, Request};
 
 /// Parses the first line of `bytes` as a key, and the rest as one document, or two separated by a line of
 /// `--`.
@@ -33,11 +33,11 @@ fn claim(key: &[u8]) -> &'static str {
     let mut http = ::http::Request::new(Bytes::new());
     http.headers_mut().insert(IDEMPOTENCY_KEY, value);
     let request = Request::new(http, Gateway::default());
-    let members = Members::parse(b"{}").expect("an object");
+    let members = JsonObject::parse(b"{}").expect("an object");
     let is_key =
         |key: &[u8]| (1..=255).contains(&key.len()) && key.iter().all(|byte| (b' '..=b'~').contains(byte));
     let sent = key.trim_ascii();
-    match Claim::of(&request, "create-cup", &members) {
+    match IdempotencyClaim::of(&request, "create-cup", &members) {
         Ok(claim) => {
             assert_eq!(claim.key.as_deref().map(str::as_bytes), Some(sent));
             assert!(is_key(sent), "{sent:?} is accepted");
@@ -56,7 +56,7 @@ fn document(json: &[u8]) -> Option<(Value, Vec<u8>)> {
     if json.len() > MAX_BODY_BYTES {
         return None;
     }
-    let members = Members::parse(json).ok()?;
+    let members = JsonObject::parse(json).ok()?;
     let of_json = fingerprint("create-cup", &members);
     assert_eq!(of_json.len(), 32);
     assert_ne!(of_json, fingerprint("create-bowl", &members), "of another operation");
@@ -115,7 +115,7 @@ fn changed(object: &Map<String, Value>, change: impl FnOnce(&mut Map<String, Val
 }
 
 fn of(json: &str) -> Vec<u8> {
-    fingerprint("create-cup", &Members::parse(json.as_bytes()).expect("an object"))
+    fingerprint("create-cup", &JsonObject::parse(json.as_bytes()).expect("an object"))
 }
 
 /// Canonical text, equal for equal values; implemented independently of the code under test.

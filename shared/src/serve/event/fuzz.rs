@@ -9,21 +9,21 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{Event, Version};
+use super::{Event, PayloadFormat};
 use crate::http::{Gateway, Request};
 
 /// Parses `bytes` as an event. An accepted event must match its members, and must survive a round trip:
 /// serialised as an event and parsed again.
 pub fn event(bytes: &[u8]) -> &'static str {
     let Ok(json) = std::str::from_utf8(bytes) else { return "not text" };
-    let Ok(Event { request, version, .. }) = Event::parse(json, "f") else { return "refused" };
+    let Ok(Event { request, format, .. }) = Event::parse(json, "f") else { return "refused" };
     let seen = Seen::of(&request);
-    let written = match version {
-        Version::Rest => seen.to_rest_event(),
-        Version::Http => seen.to_http_event(),
+    let written = match format {
+        PayloadFormat::Rest => seen.to_rest_event(),
+        PayloadFormat::Http => seen.to_http_event(),
     };
     assert_eq!(seen.body.len(), request.body().len());
-    assert_eq!(Seen::parse(&written, version), seen, "{json} written again as {written}");
+    assert_eq!(Seen::parse(&written, format), seen, "{json} written again as {written}");
     if let Some(caller) = &request.gateway().caller {
         let (key, identity) = (caller.key(), caller.identity());
         assert!((1..=1_024).contains(&key.len()) && !key.contains('\0'), "{key:?}");
@@ -38,13 +38,13 @@ pub fn event(bytes: &[u8]) -> &'static str {
         };
         let context = json!({"httpMethod": "GET", "requestContext": value["requestContext"]});
         assert_eq!(caller(&value), caller(&context), "only the context identifies the caller");
-        if version == Version::Rest {
-            assert_eq!(Seen::parse(&value.to_string(), version), Seen::in_rest_event(&value), "{value}");
+        if format == PayloadFormat::Rest {
+            assert_eq!(Seen::parse(&value.to_string(), format), Seen::in_rest_event(&value), "{value}");
         }
     }
-    match version {
-        Version::Rest => "REST",
-        Version::Http => "HTTP",
+    match format {
+        PayloadFormat::Rest => "REST",
+        PayloadFormat::Http => "HTTP",
     }
 }
 
@@ -71,9 +71,9 @@ impl Seen {
         }
     }
 
-    fn parse(json: &str, expected: Version) -> Self {
-        let Event { request, version, .. } = Event::parse(json, "f").expect("an event");
-        assert_eq!(version, expected, "{json}");
+    fn parse(json: &str, expected: PayloadFormat) -> Self {
+        let Event { request, format, .. } = Event::parse(json, "f").expect("an event");
+        assert_eq!(format, expected, "{json}");
         Self::of(&request)
     }
 

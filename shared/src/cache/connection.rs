@@ -93,7 +93,7 @@ impl State {
 }
 
 /// A connection to the cache with its circuit breaker.
-pub(super) struct Link {
+pub(super) struct CacheConnection {
     target: Target,
     patience: Duration,
     state: watch::Sender<State>,
@@ -102,7 +102,7 @@ pub(super) struct Link {
     started: Instant,
 }
 
-impl Link {
+impl CacheConnection {
     /// A connection to `target`, not opened yet; requests wait at most `patience` for it.
     pub(super) fn new(target: Target, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
@@ -117,7 +117,7 @@ impl Link {
 
     /// Calls the script and waits for the reply, at most as long as `patience`. While the breaker is not
     /// closed it returns at once, unless `is_last_resort`.
-    pub(super) async fn ask(
+    pub(super) async fn call(
         self: &Arc<Self>,
         call: Call<'_>,
         is_last_resort: bool,
@@ -130,21 +130,21 @@ impl Link {
             return Err(Failure::Paused);
         }
         let step = telemetry::step(Step::Cache(call.step));
-        let asking = async {
+        let calling = async {
             if breaker != BreakerState::Closed {
                 // Once this is answered, no command that timed out earlier is still in flight.
                 self.query(&redis::cmd("PING"), self.patience).await?;
             }
             self.run(call).await
         };
-        let answer = timeout(self.patience, asking).await;
-        if answer.is_err() && self.is_opening() {
+        let reply = timeout(self.patience, calling).await;
+        if reply.is_err() && self.is_opening() {
             // Not a failure: the first connection of a cold start is still opening, and this request has
             // waited for it.
             self.breaker.open(self.now_ms());
             return Err(Failure::Paused);
         }
-        step.end(self.judge(answer.unwrap_or_else(|_| Err(late()))))
+        step.end(self.record(reply.unwrap_or_else(|_| Err(timed_out()))))
     }
 
     /// Pings in the background while the breaker is half open, so that no request waits for a cache that has
@@ -153,14 +153,14 @@ impl Link {
         if self.is_probing.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (link, key) = (Arc::clone(self), key.to_owned());
+        let (this, key) = (Arc::clone(self), key.to_owned());
         tokio::spawn(async move {
-            if link.ping(&key).await.is_err() {
+            if this.ping(&key).await.is_err() {
                 // The peer may be gone without a reset. The old connection stays in use until a new one is
                 // open.
-                link.connect();
+                this.connect();
             }
-            link.is_probing.store(false, Ordering::Relaxed);
+            this.is_probing.store(false, Ordering::Relaxed);
         });
     }
 
@@ -168,12 +168,12 @@ impl Link {
     /// shows that the server accepts writes.
     pub(super) async fn ping(self: &Arc<Self>, key: &str) -> Result<(), Failure> {
         let nonce = cell::nonce();
-        let asking = async {
+        let calling = async {
             self.query(&redis::cmd("PING"), self.patience).await?;
             self.run(Call { step: "read", key, arguments: &[&nonce, ""] }).await
         };
-        let answer = timeout(self.patience, asking).await;
-        self.judge(answer.unwrap_or_else(|_| Err(late()))).map(|_| ())
+        let reply = timeout(self.patience, calling).await;
+        self.record(reply.unwrap_or_else(|_| Err(timed_out()))).map(|_| ())
     }
 
     /// Runs the script by its hash, or from source if the server does not have it.
@@ -182,12 +182,12 @@ impl Link {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 self.query(&cell::command(false, call), self.patience).await
             }
-            answer => answer,
+            reply => reply,
         }
     }
 
     /// Sends a writer's `begin` and waits for the reply.
-    pub(super) async fn announce(self: &Arc<Self>, call: Call<'_>) -> Result<(), Failure> {
+    pub(super) async fn begin_write(self: &Arc<Self>, call: Call<'_>) -> Result<(), Failure> {
         if self.breaker.state(self.now_ms()) != BreakerState::Closed && !self.is_opening() {
             return self.send(call, self.patience, SEND_PATIENCE).await;
         }
@@ -195,13 +195,13 @@ impl Link {
         let opening_patience = if is_first { OPENING_PATIENCE.max(self.patience) } else { self.patience };
         match self.connection(opening_patience).await {
             Ok(_) => self.send(call, self.patience, self.patience).await,
-            Err(error) => self.judge(Err(error)).map(|_| ()),
+            Err(error) => self.record(Err(error)).map(|_| ()),
         }
     }
 
     /// Sends the end of a write. Waits for a reply only if the `begin` was acknowledged.
-    pub(super) async fn conclude(self: &Arc<Self>, call: Call<'_>, is_heard: bool) {
-        let patience = if is_heard { self.patience } else { SEND_PATIENCE };
+    pub(super) async fn end_write(self: &Arc<Self>, call: Call<'_>, is_acknowledged: bool) {
+        let patience = if is_acknowledged { self.patience } else { SEND_PATIENCE };
         // Without a reply the token stays in the cell, so readers go to the database.
         let _ = self.send(call, CONNECT_TIMEOUT, patience).await;
     }
@@ -215,20 +215,20 @@ impl Link {
         patience: Duration,
     ) -> Result<(), Failure> {
         let step = telemetry::step(Step::Cache(call.step));
-        let (link, command) = (Arc::clone(self), cell::command(false, call));
+        let (this, command) = (Arc::clone(self), cell::command(false, call));
         // The driver drops a command that is not sent yet once its future is dropped.
         let sending: JoinHandle<Result<Value, RedisError>> = tokio::spawn(async move {
-            let answer = timeout(LATE, link.query(&command, opening_patience)).await;
-            if let Ok(Ok(_)) = &answer {
-                link.breaker.close();
+            let reply = timeout(LATE, this.query(&command, opening_patience)).await;
+            if let Ok(Ok(_)) = &reply {
+                this.breaker.close();
             }
-            answer.unwrap_or_else(|_| Err(late()))
+            reply.unwrap_or_else(|_| Err(timed_out()))
         });
         step.end(match timeout(patience, sending).await {
-            Ok(Ok(answer)) => self.judge(answer).map(|_| ()),
+            Ok(Ok(reply)) => self.record(reply).map(|_| ()),
             Ok(Err(_)) => Err(Failure::Failed),
             Err(_) if patience == SEND_PATIENCE => Err(Failure::Paused),
-            Err(_) => self.judge(Err(late())).map(|_| ()),
+            Err(_) => self.record(Err(timed_out())).map(|_| ()),
         })
     }
 
@@ -237,16 +237,16 @@ impl Link {
     async fn query(self: &Arc<Self>, command: &Cmd, opening_patience: Duration) -> Result<Value, RedisError> {
         let (number, mut connection) = self.connection(opening_patience).await?;
         match connection.query(command).await {
-            Err(error) if is_of_no_use(&error) => {
+            Err(error) if is_unusable(&error) => {
                 self.discard(number);
                 let (number, mut connection) = self.connection(opening_patience).await?;
                 connection.query(command).await.inspect_err(|error| {
-                    if is_of_no_use(error) {
+                    if is_unusable(error) {
                         self.discard(number);
                     }
                 })
             }
-            answer => answer,
+            reply => reply,
         }
     }
 
@@ -261,9 +261,9 @@ impl Link {
             Ok(Ok(state)) => match (&state.current, &state.error) {
                 (Some(current), _) => Ok(current.clone()),
                 (None, Some(error)) => Err(error.clone()),
-                (None, None) => Err(late()),
+                (None, None) => Err(timed_out()),
             },
-            _ => Err(late()),
+            _ => Err(timed_out()),
         }
     }
 
@@ -273,10 +273,10 @@ impl Link {
         if !starts {
             return;
         }
-        let link = Arc::clone(self);
+        let this = Arc::clone(self);
         tokio::spawn(async move {
-            let opened = timeout(CONNECT_TIMEOUT, link.open()).await.unwrap_or_else(|_| Err(late()));
-            link.state.send_modify(|state| {
+            let opened = timeout(CONNECT_TIMEOUT, this.open()).await.unwrap_or_else(|_| Err(timed_out()));
+            this.state.send_modify(|state| {
                 state.is_connecting = false;
                 match opened {
                     Ok(connection) => {
@@ -323,8 +323,8 @@ impl Link {
     }
 
     /// Updates the breaker; logs and counts a failure.
-    fn judge(&self, answer: Result<Value, RedisError>) -> Result<Value, Failure> {
-        match answer {
+    fn record(&self, reply: Result<Value, RedisError>) -> Result<Value, Failure> {
+        match reply {
             Ok(value) => {
                 self.breaker.close();
                 Ok(value)
@@ -340,18 +340,18 @@ impl Link {
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for CacheConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("CacheConnection").field("breaker", &self.breaker).finish_non_exhaustive()
     }
 }
 
-fn late() -> RedisError {
+fn timed_out() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 /// Whether a new connection may help.
-fn is_of_no_use(error: &RedisError) -> bool {
+fn is_unusable(error: &RedisError) -> bool {
     let is_standby = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
     is_standby || ((error.is_connection_dropped() || error.is_unrecoverable_error()) && !error.is_timeout())
 }
@@ -424,10 +424,10 @@ mod tests {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("redis://{}", socket.local_addr().unwrap());
-        let link = Link::new(Target::Single(Box::new(Client::open(url).unwrap())), PATIENCE);
-        assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
-        assert!(matches!(link.ask(READ, false).await, Err(Failure::Paused)));
-        assert!(link.announce(BEGIN).await.is_err());
+        let this = CacheConnection::new(Target::Single(Box::new(Client::open(url).unwrap())), PATIENCE);
+        assert!(matches!(this.call(READ, false).await, Err(Failure::Failed)));
+        assert!(matches!(this.call(READ, false).await, Err(Failure::Paused)));
+        assert!(this.begin_write(BEGIN).await.is_err());
     }
 
     #[tokio::test]
@@ -437,15 +437,15 @@ mod tests {
         let info = redis::IntoConnectionInfo::into_connection_info(url.as_str()).unwrap();
         let settings =
             info.redis_settings().clone().set_skip_set_lib_name().set_protocol(redis::ProtocolVersion::RESP2);
-        let link = Link::new(
+        let this = CacheConnection::new(
             Target::Single(Box::new(Client::open(info.set_redis_settings(settings)).unwrap())),
             PATIENCE,
         );
         let asked = Instant::now();
-        assert!(matches!(link.ask(READ, false).await, Err(Failure::Failed)));
+        assert!(matches!(this.call(READ, false).await, Err(Failure::Failed)));
         assert!(asked.elapsed() >= PATIENCE);
         let sent = Instant::now();
-        assert!(matches!(link.announce(BEGIN).await, Err(Failure::Paused)));
+        assert!(matches!(this.begin_write(BEGIN).await, Err(Failure::Paused)));
         assert!(sent.elapsed() < PATIENCE);
 
         let (stream, _) = listener.accept().await.unwrap();

@@ -27,7 +27,7 @@ const LONGEST_TIMEOUT_SECONDS: u32 = 28;
 /// The settings of one function that override or extend the common ones.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all(deserialize = "kebab-case", serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct Own {
+pub(super) struct FunctionSettings {
     /// The memory size in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) memory_size: Option<u32>,
@@ -42,13 +42,13 @@ pub(super) struct Own {
     pub(super) environment: BTreeMap<String, String>,
     /// Additional permissions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) rights: Vec<Right>,
+    pub(super) rights: Vec<Permission>,
 }
 
 /// A statement of the policy of the function's role.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Right {
+pub(super) struct Permission {
     pub(super) sid: String,
     pub(super) actions: Vec<String>,
     /// ARNs, which may contain pseudo parameters such as `${AWS::Partition}`.
@@ -68,10 +68,10 @@ struct Package {
 
 #[derive(Deserialize)]
 struct Metadata {
-    function: Option<Own>,
+    function: Option<FunctionSettings>,
 }
 
-impl Own {
+impl FunctionSettings {
     /// The settings in the manifest of `operation`, in the checkout at `root`.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Own {
         within("reserved-concurrency", own.reserved_concurrency, 1..=u32::MAX)?;
         let most = own.reserved_concurrency.unwrap_or(u32::MAX);
         within("provisioned-concurrency", own.provisioned_concurrency, 1..=most)?;
-        for Right { sid, actions, resources } in &own.rights {
+        for Permission { sid, actions, resources } in &own.rights {
             ensure!(
                 sid.chars().all(|c| c.is_ascii_alphanumeric()),
                 "sid {sid:?} must consist of letters and digits"
@@ -131,9 +131,9 @@ resources = [\"arn:${AWS::Partition}:s3:::pictures/*\"]";
         let right = json!({
             "sid": "ReadPictures", "actions": ["s3:GetObject"], "resources": ["arn:${AWS::Partition}:s3:::pictures/*"],
         });
-        let own = Own::parse(&manifest(text)).unwrap().json().unwrap();
+        let own = FunctionSettings::parse(&manifest(text)).unwrap().json().unwrap();
         assert_eq!(own, json!({"memorySize": 512, "environment": {"GREETING": "hello"}, "rights": [right]}));
-        assert_eq!(Own::parse("[package]\nname = \"x\"").unwrap().json().unwrap(), json!({}));
+        assert_eq!(FunctionSettings::parse("[package]\nname = \"x\"").unwrap().json().unwrap(), json!({}));
     }
 
     #[test]
@@ -146,9 +146,12 @@ resources = [\"arn:${AWS::Partition}:s3:::pictures/*\"]";
                 "reserved-concurrency = 2\nprovisioned-concurrency = 3",
                 "provisioned-concurrency is 3, not 1..=2",
             ),
-            ("rights = [{ sid = \"Nothing\", actions = [], resources = [\"*\"] }]", "Nothing has no actions or no resources"),
+            (
+                "rights = [{ sid = \"Nothing\", actions = [], resources = [\"*\"] }]",
+                "Nothing has no actions or no resources",
+            ),
         ] {
-            let error = format!("{:?}", Own::parse(&manifest(text)).unwrap_err());
+            let error = format!("{:?}", FunctionSettings::parse(&manifest(text)).unwrap_err());
             assert!(error.contains(reason), "{error}");
         }
     }

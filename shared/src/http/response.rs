@@ -9,7 +9,7 @@ use super::{Validators, Versioned};
 
 /// A status code, headers and a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct Response {
     /// The status code.
     pub status: StatusCode,
     /// The headers.
@@ -18,7 +18,7 @@ pub struct Reply {
     pub body: Cow<'static, str>,
 }
 
-impl Reply {
+impl Response {
     /// 200 with `body` as JSON.
     pub fn ok(body: &impl Serialize) -> Self {
         Self::json(StatusCode::OK, "application/json", body)
@@ -33,16 +33,16 @@ impl Reply {
 
     /// 200 with `resource` as JSON and its validators.
     pub fn resource(resource: &(impl Serialize + Versioned)) -> Self {
-        let mut reply = Self::ok(resource);
-        Validators::of(resource).write(&mut reply.headers);
-        reply
+        let mut response = Self::ok(resource);
+        Validators::of(resource).write(&mut response.headers);
+        response
     }
 
     /// 201 with `resource`, its validators and its URL `location`.
     pub(super) fn created(location: &str, resource: &(impl Serialize + Versioned)) -> Self {
-        let mut reply = Self::resource(resource).with_text_header(header::LOCATION, location);
-        reply.status = StatusCode::CREATED;
-        reply
+        let mut response = Self::resource(resource).with_text_header(header::LOCATION, location);
+        response.status = StatusCode::CREATED;
+        response
     }
 
     /// 204 without a body.

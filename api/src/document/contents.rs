@@ -1,19 +1,19 @@
 //! Collects the components that the types in handler declarations contribute to the document.
 
 use serde_json::{Map, Value, json};
-use shared::{contract::ANSWERS, resource::contract::CARRIED};
+use shared::{contract::CONTENT, resource::contract::CARRIED};
 
 /// The contributed components.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct Contents {
     /// The schemas by name.
     pub(super) schemas: Map<String, Value>,
     /// The contents of responses, in the order in which operations refer to them.
-    pub(super) components: Vec<Answer>,
+    pub(super) components: Vec<Content>,
 }
 
 /// The content of a response.
-pub(super) struct Answer {
+pub(super) struct Content {
     /// The name of its schema.
     pub(super) name: String,
     /// The path segment of its collection, if it is a resource.
@@ -21,7 +21,7 @@ pub(super) struct Answer {
     pub(super) example: Value,
 }
 
-impl Answers {
+impl Contents {
     /// Replaces the contents of responses in `paths` by references, in the given order, and returns them
     /// together with `schemas`, those of request bodies.
     pub(super) fn take<'a>(
@@ -31,20 +31,20 @@ impl Answers {
     ) -> Self {
         unwrap_carried(paths);
         unwrap_carried(&mut schemas);
-        let mut answers = Self::default();
+        let mut contents = Self::default();
         if let Value::Object(schemas) = schemas {
-            answers.schemas = schemas;
+            contents.schemas = schemas;
         }
         for path in order {
             let operations = paths[path].as_object_mut().into_iter().flat_map(Map::values_mut);
             let responses = operations.filter_map(|operation| operation["responses"].as_object_mut());
-            responses.flat_map(Map::values_mut).for_each(|response| answers.register(response));
+            responses.flat_map(Map::values_mut).for_each(|response| contents.register(response));
         }
-        answers
+        contents
     }
 
     fn register(&mut self, response: &mut Value) {
-        let Some(mut brought) = response.get_mut(ANSWERS).map(Value::take) else { return };
+        let Some(mut brought) = response.get_mut(CONTENT).map(Value::take) else { return };
         let name = brought["name"].as_str().unwrap_or_default().to_owned();
         let suffix = match brought["answer"].as_str() {
             Some("created") => "Created",
@@ -59,7 +59,7 @@ impl Answers {
         }
         if self.components.iter().all(|known| known.name != name) {
             let collection = brought["collection"].as_str().map(str::to_owned);
-            self.components.push(Answer { name, collection, example: brought["example"].take() });
+            self.components.push(Content { name, collection, example: brought["example"].take() });
         }
     }
 }

@@ -6,22 +6,22 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
 use serde::{Serialize, Serializer};
 
-use super::event::Version;
-use crate::http::Reply;
+use super::event::PayloadFormat;
+use crate::http::Response;
 
 /// The response of a Lambda proxy integration.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Answer {
+pub(super) enum LambdaResponse {
     /// For API Gateway REST.
-    Rest(RestAnswer),
+    Rest(RestResponse),
     /// For API Gateway HTTP, and for `cargo lambda watch`, which parses this very type.
     Http(Box<ApiGatewayV2httpResponse>),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RestAnswer {
+pub(super) struct RestResponse {
     status_code: u16,
     #[serde(serialize_with = "values_by_name")]
     multi_value_headers: HeaderMap,
@@ -29,21 +29,21 @@ pub(super) struct RestAnswer {
     is_base64_encoded: bool,
 }
 
-impl Answer {
-    pub(super) fn new(version: Version, Reply { status, headers, body }: Reply) -> Self {
-        match version {
-            Version::Rest => Self::Rest(RestAnswer {
+impl LambdaResponse {
+    pub(super) fn new(format: PayloadFormat, Response { status, headers, body }: Response) -> Self {
+        match format {
+            PayloadFormat::Rest => Self::Rest(RestResponse {
                 status_code: status.as_u16(),
                 multi_value_headers: headers,
                 body,
                 is_base64_encoded: false,
             }),
-            Version::Http => {
-                let mut answer = ApiGatewayV2httpResponse::default();
-                answer.status_code = i64::from(status.as_u16());
-                answer.headers = headers;
-                answer.body = Some(Body::Text(body.into_owned()));
-                Self::Http(Box::new(answer))
+            PayloadFormat::Http => {
+                let mut response = ApiGatewayV2httpResponse::default();
+                response.status_code = i64::from(status.as_u16());
+                response.headers = headers;
+                response.body = Some(Body::Text(body.into_owned()));
+                Self::Http(Box::new(response))
             }
         }
     }
