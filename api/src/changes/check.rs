@@ -187,14 +187,14 @@ mod tests {
 
         write(&folder, &["name"]);
         commit(&folder);
-        let change = "getCup: the member `glaze` of the answer 200 is gone";
+        let change = "getCup: the member `glaze` of the response 200 is gone";
         let pointer = "(/paths/~1cups/get/responses/200/content/application~1json/schema/properties/glaze)";
         let refusal = check(folder.path()).unwrap_err().to_string();
         assert_eq!(
             refusal,
             format!(
                 "the contract breaks clients of v1.0.0, and CHANGELOG.md does not say so:\n  {change} {pointer}\n\
-                 If that is meant, declare it under `## Unreleased`, `### Breaking`, and tell what a client has to do:\n\
+                 If this is intended, declare it under `## Unreleased`, `### Breaking`, with what a client has to do:\n\
                  \x20 - {change}"
             )
         );

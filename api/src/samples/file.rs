@@ -108,8 +108,8 @@ mod tests {
     fn refuses_what_is_not_a_request() {
         for (text, reason) in [
             ("GET /\n", "\"GET /\" is before the first ###"),
-            ("###\n# @status 200\nGET /", "a request has a name"),
-            ("### a b\n# @status 200\nGET /", "a request has a name"),
+            ("###\n# @status 200\nGET /", "a request needs a name"),
+            ("### a b\n# @status 200\nGET /", "a request needs a name"),
             ("### a\n# @status 200\n", "there is no request"),
             ("### a\nGET /", "there is no line such as `# @status 200`"),
             ("### a\n# @status ok\nGET /", "the status is not a number"),
