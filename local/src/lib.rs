@@ -1,7 +1,8 @@
-//! The cloud on one machine: API Gateway, Lambda, PostgreSQL and a cache as real processes and sockets, for development,
-//! tests and benchmarks. Only `stack` knows our functions: to the rest, routes and programs are data.
+//! The cloud on one machine: API Gateway, Lambda, PostgreSQL and a cache as real processes and sockets, for
+//! development, tests and benchmarks. Only `stack` and `sample` depend on this API; everything else takes routes and
+//! programs as data.
 
-mod aside;
+mod blocking;
 pub mod gateway;
 pub mod lambda;
 pub mod postgres;

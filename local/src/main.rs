@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: the whole API on this machine, until Ctrl-C.
+//! `cargo xtask dev`: runs the whole API on this machine until Ctrl-C.
 
 mod say;
 mod tour;
@@ -40,51 +40,52 @@ use say::say;
 
 /// Serve the whole API on this machine: every request runs in a real Lambda binary, against a real PostgreSQL.
 ///
-/// Uses the PostgreSQL of DATABASE_URL (also from a `.env` file), else starts one of its own.
+/// Uses the PostgreSQL at DATABASE_URL (also read from a `.env` file), or else starts its own.
 #[derive(Parser)]
 #[command(name = "cargo xtask dev", bin_name = "cargo xtask dev")]
 struct Arguments {
     /// Port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// Who may call: `iam` wants signed requests, `cognito` tokens as `cargo xtask token` prints them, `none` takes all
+    /// Who may call: `iam` requires signed requests, `cognito` a token from `cargo xtask token`, `none` accepts
+    /// everyone
     #[arg(long, default_value = "iam")]
     auth: AuthKind,
-    /// JSON file of those who have keys, in the place of reader, editor and admin; README.md shows one
+    /// JSON file of the principals and their keys, instead of reader, editor and admin; README.md shows one
     #[arg(long, value_name = "FILE")]
     principals: Option<PathBuf>,
-    /// Begin with an empty catalogue, without the sample
+    /// Start with an empty catalogue, without the sample
     #[arg(long)]
     empty: bool,
     /// Remove the data of earlier runs first
     #[arg(long)]
     fresh: bool,
-    /// Processes of one function at once
+    /// Maximum number of concurrent processes per function
     #[arg(long, default_value_t = 10)]
     max_environments: usize,
-    /// Origin whose pages may call the API, such as http://localhost:5173; can be repeated
+    /// Origin whose pages may call the API, such as http://localhost:5173; repeatable
     #[arg(long, value_name = "URL", value_parser = origin)]
     allow_origin: Vec<String>,
-    /// Header that such pages may send besides those of the API and of common clients, such as X-Store; can be repeated,
-    /// and adds to those of CORS_ALLOWED_HEADERS, which are separated by commas
+    /// Header that such pages may send in addition to those of the API and of common clients, such as X-Store;
+    /// repeatable, and added to the comma-separated list in CORS_ALLOWED_HEADERS
     #[arg(long, value_name = "NAME")]
     allow_header: Vec<String>,
-    /// Host name that requests may be for besides those of this machine, such as host.docker.internal; can be repeated
+    /// Host name to accept in addition to those of this machine, such as host.docker.internal; repeatable
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<HostName>,
     /// JSON file of addresses, API keys, throttles and quotas; README.md shows one
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
-    /// Print API Gateway's access log too
+    /// Also print API Gateway's access log
     #[arg(long)]
     access_log: bool,
-    /// Start a cache too, Valkey or Redis; with CACHE_URL set, that one is used instead
+    /// Also start a cache, Valkey or Redis; if CACHE_URL is set, that one is used instead
     #[arg(long)]
     cache: bool,
-    /// Build what changes when a file is saved, and serve the next request by it
+    /// Rebuild when a file is saved, and serve the next request with the new build
     #[arg(long)]
     watch: bool,
-    /// Build the binaries as they are deployed: optimised, which takes minutes
+    /// Build the binaries as for deployment: optimised, which takes minutes
     #[arg(long)]
     release: bool,
 }
@@ -106,7 +107,7 @@ async fn main() -> Result<()> {
         _ = interrupt.recv() => Ok(None),
         _ = terminate.recv() => Ok(None),
     };
-    // A stack that serves goes on until the signal.
+    // Serve until a signal arrives or a server ends.
     let result = match result {
         Ok(Some(stack)) => {
             let watching = async {
@@ -135,7 +136,7 @@ async fn main() -> Result<()> {
     result
 }
 
-/// Waits for the end of a server of our own, which nobody asked for.
+/// Waits until a server that this program started ends unexpectedly; never returns if there is none.
 async fn ended(server: &mut Option<Server>) -> anyhow::Error {
     match server {
         Some(server) => server.ended().await,
@@ -143,7 +144,7 @@ async fn ended(server: &mut Option<Server>) -> anyhow::Error {
     }
 }
 
-/// As [`ended`], of a cache.
+/// The same as [`ended`], for the cache.
 async fn cache_ended(cache: &mut Option<redis::Server>) -> anyhow::Error {
     match cache {
         Some(cache) => cache.ended().await,
@@ -151,7 +152,7 @@ async fn cache_ended(cache: &mut Option<redis::Server>) -> anyhow::Error {
     }
 }
 
-/// Starts everything. Servers of our own are left in `server` and `cache`, whatever happens after.
+/// Starts everything. The servers that it starts are stored in `server` and `cache` even if a later step fails.
 async fn serve(
     arguments: &Arguments,
     server: &mut Option<Server>,
@@ -184,7 +185,7 @@ async fn serve(
         }))
     };
     if !arguments.empty && is_empty(&database_url).await? {
-        // Through a gateway of its own, which asks nobody for signatures, tokens or keys.
+        // Through a separate gateway that requires no signatures, tokens or keys.
         let unguarded = stack(gateway::Options::default())?.await?;
         let loaded = sample::load(&unguarded.url()).await;
         unguarded.stop().await;
@@ -197,7 +198,7 @@ async fn serve(
         allowed_headers: allowed_headers(&arguments.allow_header)?,
         auth: auth.clone(),
         limits: limits(arguments.limits.as_deref())?,
-        // Who listens where the X-Ray daemon does wants traces.
+        // With the address of an X-Ray daemon configured, every request is traced.
         is_traced: env::var_os("AWS_XRAY_DAEMON_ADDRESS").is_some(),
         access_log: arguments.access_log.then(|| -> AccessSink { Arc::new(|line| print(&line.to_json())) }),
         ..gateway::Options::default()
@@ -210,7 +211,7 @@ async fn serve(
     Ok(Some(stack))
 }
 
-/// The gateway's authoriser.
+/// The authoriser that the options select.
 fn auth(arguments: &Arguments) -> Result<Auth> {
     match (arguments.auth, &arguments.principals) {
         (AuthKind::None, _) => Ok(Auth::None),
@@ -220,17 +221,18 @@ fn auth(arguments: &Arguments) -> Result<Auth> {
     }
 }
 
-/// The gateway's limits.
+/// The limits in `file`, or none.
 fn limits(file: Option<&Path>) -> Result<Limits> {
     let Some(file) = file else { return Ok(Limits::default()) };
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not valid", file.display()))
 }
 
-/// The owner's URL of the database: the user's own, else one in a server that this starts.
+/// The connection URL of the database's owner: `DATABASE_URL`, or else a database in a server that this function
+/// starts.
 async fn database(arguments: &Arguments, server: &mut Option<Server>) -> Result<String> {
     if let Some(url) = variable("DATABASE_URL")? {
-        say("PostgreSQL of DATABASE_URL");
+        say("using the PostgreSQL at DATABASE_URL");
         return Ok(url);
     }
     let data = checkout().join(".local/postgres");
@@ -261,7 +263,7 @@ async fn is_empty(database_url: &str) -> Result<bool> {
     Ok(client.query("select from products limit 1", &[]).await?.is_empty())
 }
 
-/// A variable of the environment, else of the checkout's `.env` file.
+/// A variable from the environment, or else from the checkout's `.env` file.
 fn variable(name: &str) -> Result<Option<String>> {
     if let Ok(value) = env::var(name) {
         return Ok(Some(value));
@@ -270,15 +272,15 @@ fn variable(name: &str) -> Result<Option<String>> {
     Ok(variables.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
 }
 
-/// The headers that pages may send besides those that are always allowed.
+/// The headers that pages may send in addition to those that are always allowed.
 fn allowed_headers(arguments: &[String]) -> Result<AllowedHeaders> {
     let variable = variable("CORS_ALLOWED_HEADERS")?;
     let names: Vec<_> = arguments.iter().chain(&variable).map(String::as_str).collect();
     names.join(",").parse().map_err(|fault| anyhow!("--allow-header or CORS_ALLOWED_HEADERS: {fault}"))
 }
 
-/// The variables of the functions' own configuration that are set here too. Those of the cache from the `.env` file as
-/// well, like the database's: `--cache` must know of them.
+/// The functions' settings that are set in this process's environment. The cache's are also read from the `.env` file,
+/// like the database's, because `--cache` depends on whether they are set.
 fn passed_on() -> Result<Vec<(String, String)>> {
     let names = [
         "AWS_LAMBDA_LOG_LEVEL",
@@ -307,7 +309,7 @@ fn passed_on() -> Result<Vec<(String, String)>> {
     Ok(passed)
 }
 
-/// The functions' log on this terminal, once it has begun: loading the sample is no news.
+/// Prints the functions' log to this terminal once `begin` has been called; loading the sample is not logged.
 #[derive(Clone, Default)]
 struct Log(Arc<AtomicBool>);
 
@@ -316,8 +318,8 @@ impl Log {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Writes each line as a terminal shows it, or else with the name of its function. Metrics are for CloudWatch, not
-    /// for reading.
+    /// Prints each line in its terminal form, or else verbatim after the function's name. Leaves out metrics, which are
+    /// meant for CloudWatch.
     fn sink(&self) -> LogSink {
         let has_begun = Arc::clone(&self.0);
         let is_terminal = std::io::stdout().is_terminal();
@@ -331,12 +333,12 @@ impl Log {
     }
 }
 
-/// A closed terminal is no reason to stop serving.
+/// Prints a line, and ignores errors: a closed terminal must not stop the server.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A page's origin as the functions will read it.
+/// Validates an origin the way the functions do.
 fn origin(text: &str) -> Result<String, String> {
     text.parse::<AllowedOrigins>().map(|origins| origins.to_string())
 }

@@ -1,4 +1,4 @@
-//! A small catalogue to begin with, created through the API itself.
+//! A small sample catalogue, created through the API itself.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use hyper_util::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Artisans and products as they are sent to the API. A product's `artisan` is the artisan's index.
+/// The request bodies of artisans and products. A product's `artisan` is an index into the artisans.
 const CATALOGUE: &str = include_str!("../sample/catalogue.json");
 
 #[derive(Deserialize)]
@@ -20,10 +20,10 @@ struct Catalogue {
     products: Vec<Map<String, Value>>,
 }
 
-/// Creates the sample in the API at `url`, which must let anybody in, and returns how many products it has.
+/// Creates the sample through the API at `url`, which must not require authentication. Returns the number of products.
 ///
 /// # Errors
-/// When an artisan or a product is not accepted.
+/// When the API does not accept an artisan or a product.
 pub async fn load(url: &str) -> Result<usize> {
     let Catalogue { artisans, products } =
         serde_json::from_str(CATALOGUE).context("the sample is not valid")?;
@@ -38,7 +38,7 @@ pub async fn load(url: &str) -> Result<usize> {
             let id = index.as_u64().and_then(|index| ids.get(usize::try_from(index).ok()?));
             product.insert(
                 "artisan_id".to_owned(),
-                id.context("the sample names an artisan that is not in it")?.clone(),
+                id.context("the sample refers to an artisan that it does not contain")?.clone(),
             );
         }
         create(&client, &format!("{url}/v1/products"), &Value::Object(product)).await?;

@@ -1,6 +1,6 @@
-//! What `cargo xtask dev` says of itself, beside the log of the functions.
+//! The messages of `cargo xtask dev` itself, on standard error, apart from the functions' log.
 
-/// Says a line to the person at the terminal.
+/// Prints a line to standard error.
 pub(crate) fn say(line: &str) {
     eprintln!("· {line}");
 }

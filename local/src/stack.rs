@@ -1,4 +1,4 @@
-//! The whole API on this machine: a migrated database, its logins, every function of the register, a gateway.
+//! The whole API on this machine: a migrated database, its logins, every function in the register, and a gateway.
 
 use std::{
     env,
@@ -22,33 +22,34 @@ use crate::{
     postgres,
 };
 
-/// Time-out of every function, shorter than the gateway's.
+/// The timeout of every function, shorter than the gateway's.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the functions are told of their memory, in MiB.
+/// The memory size that the functions see, in MiB.
 const MEMORY_MB: u32 = 256;
 
-/// What a stack is made of.
+/// The settings of a stack.
 pub struct StackOptions {
-    /// What is served, usually the whole register.
+    /// The operations to serve, usually the whole register.
     pub operations: Vec<&'static Operation>,
-    /// The migrated database, as its owner. The functions get logins of their own roles.
+    /// The owner's connection URL of the migrated database. The functions connect with the logins of their roles.
     pub database_url: String,
-    /// How the gateway runs.
+    /// The gateway's settings.
     pub gateway: gateway::Options,
-    /// The folder of the functions' binaries.
+    /// The folder that contains the functions' binaries.
     pub programs: PathBuf,
-    /// How many processes of one function run at once.
+    /// The maximum number of concurrent processes per function.
     pub max_environments: usize,
-    /// Further variables for every function.
+    /// Additional environment variables for every function.
     pub environment: Vec<(String, String)>,
-    /// The variables by which a function reaches the database, in place of its role's `DATABASE_URL`.
+    /// Computes the variables by which a function reaches the database. By default `DATABASE_URL` of the function's
+    /// role.
     pub database_access: Option<DatabaseAccess>,
-    /// Where the functions' output goes.
+    /// Receives every line that the functions write.
     pub log: LogSink,
 }
 
-/// Variables for a role, whose connection URL would be this.
+/// Returns the variables for a role, given the role's connection URL.
 pub type DatabaseAccess = Box<dyn Fn(Role, &str) -> Vec<(String, String)>>;
 
 /// A running API.
@@ -58,7 +59,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the gateway. Functions start with their first request.
+    /// Starts the gateway. A function's first process starts with its first request.
     ///
     /// # Errors
     /// When a binary is missing, the database refuses the logins, or the address is taken.
@@ -84,7 +85,7 @@ impl Stack {
             let program = programs.join(operation.name);
             ensure!(
                 program.is_file(),
-                "{} is missing: `cargo build --workspace --bins` makes it",
+                "{} is missing: `cargo build --workspace --bins` builds it",
                 program.display()
             );
             let mut environment = environment.clone();
@@ -115,7 +116,7 @@ impl Stack {
         Ok(Self { functions, gateway })
     }
 
-    /// The base URL, without a slash at its end.
+    /// The base URL, without a trailing slash.
     pub fn url(&self) -> String {
         self.gateway.url()
     }
@@ -125,7 +126,7 @@ impl Stack {
         &self.functions
     }
 
-    /// Ends every connection and process, and returns when they are gone.
+    /// Closes every connection, ends every process, and returns when they are gone.
     pub async fn stop(self) {
         self.gateway.stop().await;
         self.functions.shutdown().await;
@@ -139,8 +140,8 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// Makes the logins in the server of `database_url`, whose database has been migrated. Making them again changes
-    /// nothing unless the owner's password has changed, which theirs follows from.
+    /// Creates the logins on the server of `database_url`, whose database must be migrated. Existing logins stay
+    /// unchanged unless the owner's password has changed, from which their password is derived.
     ///
     /// # Errors
     /// When the owner may not create roles.
@@ -151,10 +152,10 @@ impl Logins {
         let logins = Self { database_url: database_url.to_owned(), password };
 
         let client = postgres::connect(database_url).await?;
-        // What a server stores in place of a password, so that neither the way there nor its log sees one.
+        // Sent instead of the password, so that the password appears neither on the wire nor in the server's log.
         let verifier = scram_sha_256(logins.password.as_bytes());
         for (login, group) in [(READER, "catalog_reader"), (WRITER, "catalog_writer")] {
-            // Roles belong to the server: another stack may be making the same one at this moment.
+            // Roles belong to the whole server: another stack may be creating the same one concurrently.
             let statements = format!(
                 "do $$ begin
                    create role {login} login password '{verifier}' in role {group};
@@ -163,7 +164,7 @@ impl Logins {
                    begin
                      alter role {login} password '{verifier}';
                    exception when internal_error then
-                     null; -- 'tuple concurrently updated': by another stack, to the same password
+                     null; -- 'tuple concurrently updated': another stack has set the same password
                    end;
                  end $$",
                 timeout_ms = FUNCTION_TIMEOUT.as_millis(),
@@ -176,10 +177,10 @@ impl Logins {
         Ok(logins)
     }
 
-    /// The connection URL for `role`; none for operations without a database.
+    /// The connection URL for `role`; `None` for operations without a database.
     ///
     /// # Errors
-    /// When the owner's URL cannot carry another user.
+    /// When the owner's URL has no place for a user and password.
     pub fn url(&self, role: Role) -> Result<Option<String>> {
         let login = match role {
             Role::Reader => READER,
@@ -190,8 +191,8 @@ impl Logins {
     }
 }
 
-/// Writes the variables that `cargo lambda watch --env-file` needs into `file`, readable by its owner alone. All functions
-/// get the same ones, so it has the writer's login, which may read everything.
+/// Writes the variables that `cargo lambda watch --env-file` needs to `file`, readable by its owner only. All functions
+/// get the same variables, so the file has the writer's login, which may also read everything.
 ///
 /// # Errors
 /// When the owner may not create roles, or the file cannot be written.
@@ -208,8 +209,8 @@ pub async fn write_watch_environment(file: &Path, database_url: &str) -> Result<
 const READER: &str = concat!(project::name!(), "_local_reader");
 const WRITER: &str = concat!(project::name!(), "_local_writer");
 
-/// The folder of the binaries that were built with the program that is running: its own, or the one above for a
-/// test, which cargo puts into `deps`.
+/// The folder of the binaries that were built together with the running program: the program's own folder, or for a
+/// test, which cargo puts into `deps`, the parent of that.
 ///
 /// # Errors
 /// When the running program has no path.
@@ -220,7 +221,7 @@ pub fn programs() -> Result<PathBuf> {
     Ok(folder.parent().filter(|_| is_test).unwrap_or(folder).to_owned())
 }
 
-/// Where the user pool of this machine is kept.
+/// The folder of this machine's user pool.
 pub fn user_pool_folder() -> PathBuf {
     checkout().join(".local/user-pool")
 }

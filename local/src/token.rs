@@ -1,4 +1,4 @@
-//! `cargo xtask token`: a token that `cargo xtask dev --auth cognito` accepts.
+//! `cargo xtask token`: prints a token that `cargo xtask dev --auth cognito` accepts.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use local::{
 #[derive(Parser)]
 #[command(name = "cargo xtask token", bin_name = "cargo xtask token")]
 struct Arguments {
-    /// Who bears it
+    /// The token's subject
     #[arg(long, default_value = "local-user")]
     sub: String,
-    /// What it is good for; can be repeated. By default the scopes for reading and for writing
+    /// A scope to grant; repeatable. By default the scopes for reading and for writing
     #[arg(long)]
     scope: Vec<String>,
-    /// For how long it is good
+    /// The token's lifetime
     #[arg(long, default_value_t = 3600)]
     expires_in_seconds: u64,
-    /// Print an ID token in the place of an access token
+    /// Print an ID token instead of an access token
     #[arg(long)]
     id: bool,
 }

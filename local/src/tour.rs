@@ -1,4 +1,4 @@
-//! What `cargo xtask dev` says once it serves: the routes, who has keys, and requests to try.
+//! The message of `cargo xtask dev` once it serves: the routes, the principals with their keys, and requests to try.
 
 use local::{
     gateway::{Auth, iam::Principal},
@@ -37,20 +37,22 @@ pub(crate) fn print(url: &str, auth: &Auth) {
             "call"
         }
     };
-    // curl 7.88 signs a query as it stands, so it must be in canonical form: sorted, and encoded in upper case, which
-    // --data-urlencode does not do.
+    // curl 7.88 signs the query string verbatim, so it must be in canonical form: sorted, with upper-case
+    // percent-encoding. --data-urlencode does neither.
     println!(
         r#"  {call} '{url}/v1/products?limit=3&sort=price'
   {call} '{url}/v1/products' -H 'Content-Type: application/json' -d '{{"name": "Apple", "price": 100}}'
   {call} '{url}/v1/products/search?q=%E5%82%99%E5%89%8D'
 
-`cargo lambda watch --env-file .local/env` can share this database. Ctrl-C stops everything.
+`cargo lambda watch --env-file .local/env` can use this database, too. Ctrl-C stops everything.
 "#
     );
 }
 
 fn print_principals(principals: &[Principal]) {
-    println!("\nRequests must be signed (AWS_IAM; `--auth none` takes all). Keys, for this machine only:\n");
+    println!(
+        "\nRequests must be signed (AWS_IAM; `--auth none` turns this off). Keys, for this machine only:\n"
+    );
     for Principal { arn, access_key_id, secret_access_key, session_token, allow } in principals {
         println!("  {arn}  may  {}", allow.join("  "));
         println!("    AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key}");

@@ -1,4 +1,4 @@
-//! `--watch`: builds the functions when a file is saved, and has the next request run by what was built.
+//! `--watch`: builds the functions when a file is saved, so that the next request runs the new build.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,15 +16,16 @@ use tokio::{process::Command, sync::mpsc, time::timeout};
 
 use crate::say::say;
 
-/// What functions are made of.
-const BUILT: [&str; 3] = ["functions", "shared", "Cargo.toml"];
-/// What this program holds itself: the register of routes, and the migrations, which run at its start.
-const READ_AT_START: [&str; 2] = ["api/src", "migrations"];
+/// The sources of the functions.
+const FUNCTION_SOURCES: [&str; 3] = ["functions", "shared", "Cargo.toml"];
+/// The sources that are compiled into this program: the register of routes, and the migrations, which run at startup.
+const PROGRAM_SOURCES: [&str; 2] = ["api/src", "migrations"];
 
-/// Saves that come as one: an editor writes, renames and removes, and saves all open files.
+/// Changes closer together than this count as one save: an editor writes, renames and removes, and saves all open
+/// files.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Watches and builds until it is dropped.
+/// Watches and builds until the future is dropped.
 ///
 /// # Errors
 /// When the system cannot watch the folders, or cargo cannot be run.
@@ -38,23 +39,23 @@ pub(crate) async fn watch(functions: &Functions) -> Result<()> {
             }
         }
     })?;
-    for path in BUILT.into_iter().chain(READ_AT_START) {
+    for path in FUNCTION_SOURCES.into_iter().chain(PROGRAM_SOURCES) {
         let path = checkout().join(path);
         watcher
             .watch(&path, RecursiveMode::Recursive)
             .with_context(|| format!("cannot watch {}", path.display()))?;
     }
-    say("watching: a saved file is built, and serves the next request");
+    say("watching: saving a file builds it for the next request");
     while let Some(first) = saved.recv().await {
         let mut paths = vec![first];
         while let Ok(Some(path)) = timeout(QUIET, saved.recv()).await {
             paths.push(path);
         }
         let paths: Vec<_> = paths.iter().filter_map(|path| name(path)).collect();
-        if let Some(path) = paths.iter().find(|path| READ_AT_START.iter().any(|it| path.starts_with(it))) {
-            say(&format!("{} is read at the start only: stop and start again to use it", path.display()));
+        if let Some(path) = paths.iter().find(|path| PROGRAM_SOURCES.iter().any(|it| path.starts_with(it))) {
+            say(&format!("{} is read only at startup: restart to apply the change", path.display()));
         }
-        if let Some(path) = paths.iter().find(|path| BUILT.iter().any(|it| path.starts_with(it))) {
+        if let Some(path) = paths.iter().find(|path| FUNCTION_SOURCES.iter().any(|it| path.starts_with(it))) {
             build(path, functions).await?;
         }
     }
@@ -69,7 +70,7 @@ fn is_save(kind: &EventKind) -> bool {
     }
 }
 
-/// The path within the checkout; `None` for editors' own files.
+/// The path relative to the checkout; `None` for temporary files of editors.
 fn name(path: &Path) -> Option<PathBuf> {
     let file = path.file_name()?.to_str()?;
     let is_temporary = file.starts_with(['.', '#']) || file.ends_with('~') || file == "4913";
@@ -78,12 +79,12 @@ fn name(path: &Path) -> Option<PathBuf> {
     (!is_temporary).then(|| within.to_owned())
 }
 
-/// Builds every function, which cargo does only for what has changed, and says which are new.
+/// Builds the functions, of which cargo rebuilds only those that changed, and reports which programs are new.
 async fn build(saved: &Path, functions: &Functions) -> Result<()> {
     say(&format!("{} was saved: building", saved.display()));
     let begin = Instant::now();
     let mut cargo = Command::from(tools::cargo());
-    // With the features of the whole workspace, as everything else is built.
+    // With the whole workspace's features, the same as every other build.
     cargo.args(["build", "--workspace", "--quiet"]);
     if programs()?.file_name().is_some_and(|profile| profile == "release") {
         cargo.arg("--release");
@@ -91,10 +92,10 @@ async fn build(saved: &Path, functions: &Functions) -> Result<()> {
     for operation in api::OPERATIONS {
         cargo.args(["--bin", operation.name]);
     }
-    // What the compiler reports goes to the terminal.
+    // The compiler's messages go to the terminal.
     let status = cargo.stdin(Stdio::null()).kill_on_drop(true).status().await.context("cannot run cargo")?;
     if !status.success() {
-        say("the build failed: requests are served by what was built before");
+        say("the build failed: requests are still served by the previous build");
         return Ok(());
     }
     let seconds = begin.elapsed().as_secs_f64();

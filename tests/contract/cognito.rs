@@ -1,5 +1,5 @@
-//! A Cognito authoriser in front of real functions: who comes through, and in which words the others are refused.
-//! What makes a token good is in the unit tests of the authoriser.
+//! A Cognito authoriser in front of real functions: which requests are accepted, and how others are refused. The unit
+//! tests of the authoriser cover what makes a token valid.
 
 use std::{
     sync::{Arc, LazyLock, Mutex},
@@ -69,7 +69,7 @@ fn a_token_opens_the_methods_of_its_scope() {
         assert_eq!(
             refused.header("access-control-allow-origin"),
             "https://store.example",
-            "a page can tell why"
+            "a page can read the reason"
         );
         refused.problem(403);
         assert_eq!(service.count_products().await, 2);
@@ -86,9 +86,9 @@ fn nothing_else_opens_anything() {
         let good = token("atelier/write", hour);
         let forged = stranger.access_token(&Grant::default(), Timestamp::now()).expect("a token");
         for (authorization, detail, cause) in [
-            ("", "Unauthorized", "there is no token"),
+            ("", "Unauthorized", "the token is missing"),
             ("sesame", "Unauthorized", "the token: InvalidToken"),
-            ("Basic cG90dGVyOnNlc2FtZQ==", "Unauthorized", "there is no token"),
+            ("Basic cG90dGVyOnNlc2FtZQ==", "Unauthorized", "the token is missing"),
             (forged.as_str(), "Unauthorized", "a key that is not the pool's"),
             (&good[..good.len() - 4], "Unauthorized", "the token: "),
             (expired.as_str(), "The incoming token has expired", "The incoming token has expired"),
@@ -101,7 +101,7 @@ fn nothing_else_opens_anything() {
             assert!(!line.to_json().contains("eyJ"), "no token in the log");
         }
         assert_eq!(service.count_products().await, 0);
-        assert!(service.functions().environments("create-product").is_empty(), "no function was asked");
+        assert!(service.functions().environments("create-product").is_empty(), "no function was invoked");
     });
 }
 

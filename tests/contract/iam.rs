@@ -1,4 +1,4 @@
-//! AWS_IAM: who is let in, who is not, and what the functions and the logs learn of it.
+//! AWS_IAM: which requests are accepted or refused, and what the functions and the logs see of the caller.
 
 mod changes;
 mod clients;
@@ -20,7 +20,7 @@ use signing::Call;
 
 const PRODUCT: &str = r#"{"name": "Apple", "price": 100}"#;
 
-/// The default principals, and one with temporary credentials that may do all.
+/// The default principals, and one with temporary credentials and all permissions.
 fn principals() -> Vec<Principal> {
     let mut principals = Principal::defaults();
     principals.push(Principal {
@@ -41,13 +41,13 @@ pub fn principal(name: &str) -> Principal {
     found.expect("a principal")
 }
 
-/// An API that wants signatures.
+/// An API that requires signatures.
 pub fn signed_setup() -> Setup {
     let auth = Auth::Iam(Iam::new(principals()));
     Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() }
 }
 
-/// The error type and the detail of a refusal, which is a problem like all others.
+/// The error type and the detail of a refusal, which must be a problem.
 #[track_caller]
 fn refusal(answer: Response) -> (String, String) {
     let error_type = answer.header("x-amzn-errortype").to_owned();
@@ -148,7 +148,7 @@ fn says_why_it_refuses_in_the_words_of_api_gateway() {
             assert_eq!(answer.0, error_type, "{}", call.target);
             assert!(answer.1.starts_with(detail), "{}", answer.1);
         }
-        assert!(service.functions().environments("list-products").is_empty(), "no function was asked");
+        assert!(service.functions().environments("list-products").is_empty(), "no function was invoked");
     });
 }
 
@@ -178,7 +178,7 @@ fn the_functions_log_who_calls_and_no_log_has_a_secret() {
             assert_eq!(logged.matches(&caller).count(), 2, "{logged}");
         }
         let access = format!("{:?}", access.lock().expect("lines"));
-        assert!(access.contains("the signature is not this request's"), "{access}");
+        assert!(access.contains("the signature does not match the request"), "{access}");
         let written = [service.log().join("\n"), access, bodies].concat();
         for principal in principals() {
             assert!(!written.contains(&principal.secret_access_key), "{} is in {written}", principal.arn);

@@ -1,4 +1,4 @@
-//! What the gateway lets through: addresses, keys, rates and quotas, by a clock that the tests set.
+//! The gateway's limits: addresses, API keys, rates and quotas, with a clock that the tests control.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use local::gateway::{self, AccessLine};
 use serde_json::{Value, json};
 
-/// A clock that stands still until it is told to go on, and the access log.
+/// A clock that advances only on request, and the access log.
 #[derive(Clone)]
 struct Watch {
     now: Arc<Mutex<Timestamp>>,
@@ -25,7 +25,7 @@ impl Watch {
     }
 }
 
-/// An API with `limits`, half an hour before midnight.
+/// An API with `limits`, started at half an hour before midnight.
 fn limited(limits: Value) -> (Setup, Watch) {
     let now: Timestamp = "2026-11-21T23:30:00Z".parse().expect("a time");
     let watch = Watch { now: Arc::new(Mutex::new(now)), lines: Arc::default() };
@@ -64,7 +64,7 @@ fn the_stage_throttle_is_for_all_methods_together() {
         client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         assert_throttled(client.get("/v1/products").await, "2");
         assert_eq!(watch.last_line().error.as_deref(), Some("the stage's throttle"));
-        // What is refused is no request to a function, and an unknown path none to the stage.
+        // Refused requests do not reach a function, and unknown paths do not count for the stage.
         client.get("/v1/nothing").await.problem(403);
         watch.pass(SignedDuration::from_secs(1));
         assert_throttled(client.post("/v1/products", &json!({"name": "Dish", "price": 1})).await, "1");
@@ -98,7 +98,7 @@ fn a_key_is_needed_where_there_are_keys() {
     let (setup, watch) = limited(json!({"api_keys": [{"id": "store", "value": "sesame-sesame-sesame"}]}));
     service_with(setup, async |service| {
         assert_refused(service.client().get("/v1/products").await, 403, "ForbiddenException", "Forbidden");
-        assert_eq!(watch.last_line().error.as_deref(), Some("there is no API key"));
+        assert_eq!(watch.last_line().error.as_deref(), Some("the API key is missing"));
         for key in ["", "store", "SESAME-SESAME-SESAME", "sesame-sesame-sesame2"] {
             assert_refused(with_key(service, key).await, 403, "ForbiddenException", "Forbidden");
         }
@@ -180,7 +180,7 @@ fn only_addresses_of_the_list_may_call() {
                           with an explicit deny";
             assert_refused(response, 403, "AccessDeniedException", detail);
             assert!(watch.last_line().error.expect("a cause").contains("127.0.0.1"));
-            // Nor do they learn what there is, or what it allows.
+            // The response does not reveal what exists or what is allowed.
             for (method, path) in [(Method::GET, "/v1/nothing"), (Method::OPTIONS, "/v1/products")] {
                 let response =
                     service.client().send(method, path, &[("x-forwarded-for", "127.0.0.1")], "").await;

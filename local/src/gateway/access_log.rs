@@ -1,53 +1,53 @@
-//! The access log: a line for every request that was answered, with API Gateway's `$context` variables.
+//! The access log: a line for every response, with API Gateway's `$context` variables.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Takes the access log; called from the runtime's threads, so it must not block.
+/// Receives the access log. It is called on the runtime's threads, so it must not block.
 pub type AccessSink = Arc<dyn Fn(AccessLine) + Send + Sync>;
 
-/// What the access log knows of one request.
+/// The access log's entry for one request.
 #[derive(Clone, Debug)]
 pub struct AccessLine {
-    /// `requestContext.requestId`, also in the answer as `x-amzn-RequestId`.
+    /// `requestContext.requestId`, also in the response as `x-amzn-RequestId`.
     pub request_id: String,
-    /// `requestContext.extendedRequestId`, also in the answer as `x-amz-apigw-id`.
+    /// `requestContext.extendedRequestId`, also in the response as `x-amz-apigw-id`.
     pub extended_request_id: String,
-    /// The client.
+    /// The client's address.
     pub source_ip: IpAddr,
     /// The principal that signed the request.
     pub caller: Option<String>,
-    /// The user that the principal is.
+    /// The user id of the principal.
     pub user: Option<String>,
-    /// The id of the API key that the request came with.
+    /// The id of the request's API key.
     pub api_key_id: Option<String>,
-    /// When the request's head had arrived.
+    /// When the head of the request had arrived.
     pub received: Timestamp,
     /// The method as sent.
     pub method: String,
     /// The path as sent, without its query.
     pub path: String,
-    /// The template of the resource, if one was found.
+    /// The resource's template, if a resource matched.
     pub resource: Option<String>,
-    /// Such as `HTTP/1.1`.
+    /// The protocol, such as `HTTP/1.1`.
     pub protocol: &'static str,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// Of the answer's body.
+    /// The size of the response's body.
     pub response_bytes: u64,
-    /// From the request's head to the answer.
+    /// The time from the request's head to the response.
     pub duration: Duration,
-    /// What the function took of it, if it was asked.
+    /// The part of it spent on the function, if the function was invoked.
     pub integration_duration: Option<Duration>,
-    /// `x-amzn-ErrorType` and detail of the answer that the gateway gave in the function's place.
+    /// `x-amzn-ErrorType` and detail, if the gateway responded instead of the function.
     pub problem: Option<(&'static str, String)>,
-    /// Why it did; the client did not get to read this.
+    /// Why it did; not visible to the client.
     pub error: Option<String>,
 }
 
-/// The line in the log format that API Gateway's console proposes: text throughout, `-` for what there is not.
+/// The line in the log format that API Gateway's console suggests: every value is a string, `-` if missing.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Json<'a> {
@@ -72,7 +72,7 @@ struct Json<'a> {
 }
 
 impl AccessLine {
-    /// The line as JSON, latencies in milliseconds. A query is never part of it.
+    /// The line as JSON, with latencies in milliseconds. It never contains the query string.
     pub fn to_json(&self) -> String {
         fn or_dash(text: &Option<String>) -> &str {
             text.as_deref().unwrap_or("-")
@@ -105,7 +105,7 @@ impl AccessLine {
     }
 }
 
-/// The time in the common log format: `21/Nov/2026:11:34:43 +0000`.
+/// The time in the Common Log Format: `21/Nov/2026:11:34:43 +0000`.
 pub(super) fn request_time(time: Timestamp) -> String {
     time.strftime("%d/%b/%Y:%H:%M:%S %z").to_string()
 }

@@ -1,10 +1,11 @@
-//! Who calls, and whether this method is theirs to call: one authoriser for all methods of the stage but the open ones,
-//! which have none (API Gateway's authorisation type NONE): there, credentials are neither asked for nor looked at.
+//! Authenticates the caller and checks that it may call the method. All methods of the stage have the same authoriser,
+//! except the open ones, which have none (API Gateway's authorisation type NONE): there, credentials are neither
+//! required nor read.
 
 use http::HeaderName;
 
 use super::{
-    claim::Claim,
+    auth_request::AuthRequest,
     cognito::Cognito,
     errors::GatewayError,
     iam::{self, Iam},
@@ -14,17 +15,17 @@ use super::{
 /// The stage's authoriser.
 #[derive(Clone, Default)]
 pub enum Auth {
-    /// Everybody may call everything.
+    /// Everyone may call everything.
     #[default]
     None,
-    /// AWS_IAM: those who have signed the request, if it is theirs to make.
+    /// AWS_IAM: principals that have signed the request and have the permission.
     Iam(Iam),
-    /// Those who have a token of a user pool.
+    /// Callers with a token of a user pool.
     Cognito(Cognito),
 }
 
 impl Auth {
-    /// Whether a function gets to see the header: what proves who calls ends at the gateway.
+    /// Whether the header is passed to the function. The gateway removes credentials.
     pub(super) fn passes_header(&self, name: &HeaderName) -> bool {
         match self {
             Self::None | Self::Cognito(_) => true,
@@ -32,7 +33,7 @@ impl Auth {
         }
     }
 
-    /// Whether a function gets to see the query parameter.
+    /// Whether the query parameter is passed to the function.
     pub(super) fn passes_parameter(&self, name: &str) -> bool {
         match self {
             Self::None | Self::Cognito(_) => true,
@@ -40,12 +41,12 @@ impl Auth {
         }
     }
 
-    /// The caller, if it may call.
-    pub(super) fn authorise(&self, claim: &Claim<'_>) -> Result<Identity, GatewayError> {
+    /// Returns the caller if it may make the request.
+    pub(super) fn authorise(&self, request: &AuthRequest<'_>) -> Result<Identity, GatewayError> {
         match self {
             Self::None => Ok(Identity::anonymous()),
-            Self::Iam(iam) => iam.authorise(claim),
-            Self::Cognito(cognito) => cognito.authorise(claim),
+            Self::Iam(iam) => iam.authorise(request),
+            Self::Cognito(cognito) => cognito.authorise(request),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: each in a task of its own, slow clients bounded, all ended by `stop`.
+//! Serves connections: each in its own task, with timeouts for slow clients, until `stop` ends them all.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ pub(super) async fn serve(listener: TcpListener, stage: Arc<Stage>, stopping: wa
                 // Out of file descriptors: the connection stays in the backlog.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
-            () = told(&mut stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
         }
     }
@@ -48,15 +48,15 @@ async fn connection(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(stage.options.header_timeout);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    // A connection that ends with an error is the client's: hyper has answered what can be answered.
+    // Errors are the client's: hyper has already sent a response where that is possible.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = told(&mut stopping) => connection.as_mut().graceful_shutdown(),
+        () = stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
 
-/// Waits until the gateway is to stop, or was dropped.
-async fn told(stopping: &mut watch::Receiver<bool>) {
+/// Waits until the gateway is asked to stop, or is dropped.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }

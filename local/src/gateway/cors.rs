@@ -1,6 +1,6 @@
-//! Preflight requests, which end here: with an allow list of origins, every resource has an OPTIONS method that no
-//! function serves. Functions share their own answers, and [`AllowedOrigins`](shared::http::AllowedOrigins) does it
-//! for the gateway's errors.
+//! Responds to preflight requests: with an allow list of origins, every resource has an OPTIONS method that no function
+//! serves. Functions add the CORS headers to their own responses, and
+//! [`AllowedOrigins`](shared::http::AllowedOrigins) adds them to the gateway's errors.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
@@ -8,11 +8,11 @@ use http_body_util::Full;
 
 use super::{exchange::Exchange, stage::Stage};
 
-/// For how long a browser may remember the answer: no browser remembers it for longer than Chromium does.
+/// How long a browser may cache the response: Chromium's limit.
 const MAX_AGE_SECONDS: u64 = 7_200;
 
-/// The answer to a preflight request, or to any OPTIONS request that no function serves. Nobody is authorised for it:
-/// browsers send no credentials with it.
+/// The response to a preflight request, or to any OPTIONS request that no function serves. It requires no
+/// authorisation, since browsers send no credentials with a preflight request.
 pub(super) fn preflight(
     stage: &Stage,
     exchange: &mut Exchange,
@@ -33,11 +33,11 @@ pub(super) fn preflight(
     let headers = response.headers_mut();
     if allowed_origins.share(&head.headers, headers) {
         let methods: Vec<_> = methods.into_iter().chain([&Method::OPTIONS]).map(Method::as_str).collect();
-        // Methods came through a request line or the register: they are tokens.
+        // Cannot fail: methods are tokens.
         if let Ok(methods) = HeaderValue::try_from(methods.join(", ")) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
         }
-        // Names of headers are tokens too.
+        // Cannot fail: header names are tokens.
         if let Ok(names) = HeaderValue::try_from(stage.options.allowed_headers.value()) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
         }

@@ -1,5 +1,5 @@
-//! The gateway's own errors: problem+json (RFC 9457), since the deployed stack configures its gateway responses like
-//! this. The client reads `detail`; the access log also gets the cause.
+//! The gateway's own errors, as problem+json (RFC 9457), like the gateway responses that the deployed stack configures.
+//! The client sees `detail`; the access log also has the cause.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-/// Why a request did not get an answer from its function.
+/// Why the gateway responds instead of the function.
 #[derive(Debug)]
 pub(super) struct GatewayError {
     status: StatusCode,
@@ -22,7 +22,7 @@ pub(super) struct GatewayError {
 }
 
 impl GatewayError {
-    /// An error whose cause is what the client reads; [`because`](Self::because) tells the log more.
+    /// An error with `detail` also as its cause; [`because`](Self::because) replaces the cause.
     pub(super) fn new(
         status: StatusCode,
         error_type: &'static str,
@@ -37,12 +37,12 @@ impl GatewayError {
         Self { cause: cause.into(), ..self }
     }
 
-    /// The same error, worth another try after this time.
+    /// The same error with a `Retry-After` header.
     fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
     }
 
-    /// No such path or method: a REST API says it like this, so as not to tell what exists.
+    /// There is no such path or method. A REST API responds with this error so as not to reveal what exists.
     pub(super) fn missing_authentication_token() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -56,10 +56,10 @@ impl GatewayError {
         Self::new(StatusCode::BAD_REQUEST, "BadRequestException", detail)
     }
 
-    /// The gateway does not answer to the name that the request is for; API Gateway finds no API by such a name.
+    /// The request is for a host name that the gateway does not accept; API Gateway finds no API under such a name.
     pub(super) fn misdirected(host: &str) -> Self {
         let detail = format!(
-            "This server does not answer to {host}. `cargo xtask dev --allow-host {host}` makes it do so."
+            "This server does not accept requests for {host}. To allow them: `cargo xtask dev --allow-host {host}`."
         );
         Self::new(StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequestException", detail)
     }
@@ -79,17 +79,17 @@ impl GatewayError {
             .because(cause)
     }
 
-    /// The function failed, or gave an answer that is none.
+    /// The function failed, or its payload is not a valid proxy response.
     pub(super) fn integration_failed(cause: String) -> Self {
         Self { status: StatusCode::BAD_GATEWAY, ..Self::internal(cause) }
     }
 
-    /// The function had no free environment: API Gateway gives Lambda's 429 on as 500.
+    /// The function had no free environment: API Gateway turns Lambda's 429 into a 500.
     pub(super) fn throttled(cause: String) -> Self {
         Self::internal(cause)
     }
 
-    /// A throttle has no room; there is some after this time.
+    /// A throttle's limit is reached; a retry can succeed after this time.
     pub(super) fn too_many_requests(retry_after_seconds: u64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
             .retry_after(retry_after_seconds)
@@ -106,7 +106,7 @@ impl GatewayError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerErrorException", detail).because(cause)
     }
 
-    /// What the access log is told: what the client reads, and the cause.
+    /// The fields for the access log: the error type and detail that the client sees, and the cause.
     pub(super) fn into_log(self) -> ((&'static str, String), String) {
         ((self.error_type, self.detail.into_owned()), self.cause)
     }
@@ -119,7 +119,7 @@ impl GatewayError {
             detail: &self.detail,
             instance: path,
             request_id,
-            // The function may have been at work on it: the deployed gateway cannot say more either.
+            // The function may have run: like the deployed gateway, this one cannot tell.
             carried_out: self.status.is_server_error().then_some("unknown"),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();

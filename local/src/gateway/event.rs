@@ -1,4 +1,5 @@
-//! The event of a Lambda proxy integration, payload version 1.0, with every member that a deployed REST API sends.
+//! The event of a Lambda proxy integration, payload format version 1.0, with every member that a deployed REST API
+//! sends.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,8 @@ use super::{
     stage::Stage,
 };
 
-/// Headers that end at the gateway. `Content-Length` speaks of the bytes on the wire, not of the event's body.
-const ENDING: [HeaderName; 8] = [
+/// Headers that are not passed on. `Content-Length` describes the bytes on the wire, not the event's body.
+const NOT_FORWARDED: [HeaderName; 8] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::EXPECT,
@@ -30,7 +31,7 @@ const ENDING: [HeaderName; 8] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// What an event is made of.
+/// The data for an event.
 pub(super) struct Input<'a> {
     pub(super) stage: &'a Stage,
     pub(super) exchange: &'a Exchange,
@@ -152,12 +153,12 @@ impl Input<'_> {
     }
 }
 
-/// The client's headers and those that a gateway adds. `X-Forwarded-*` say what the client really used.
+/// The client's headers and those that the gateway adds. `X-Forwarded-*` describe the client's connection.
 fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage, auth: &Auth) -> Values {
     let mut headers = Values::new();
-    let passes = |name: &HeaderName| !ENDING.contains(name) && auth.passes_header(name);
+    let passes = |name: &HeaderName| !NOT_FORWARDED.contains(name) && auth.passes_header(name);
     for (name, value) in sent.iter().filter(|(name, _)| passes(name)) {
-        headers.entry(canonical(name)).or_default().push(header_text(value));
+        headers.entry(canonical_case(name)).or_default().push(header_text(value));
     }
     let mut forwarded = headers.remove("X-Forwarded-For").unwrap_or_default();
     forwarded.push(exchange.peer.ip().to_string());
@@ -171,8 +172,8 @@ fn headers(sent: &HeaderMap, exchange: &Exchange, stage: &Stage, auth: &Auth) ->
     headers
 }
 
-/// `content-type` as `Content-Type`.
-fn canonical(name: &HeaderName) -> String {
+/// A header name in canonical case: `content-type` as `Content-Type`.
+fn canonical_case(name: &HeaderName) -> String {
     let mut start = true;
     let letter = |letter: char| {
         let canonical = if start { letter.to_ascii_uppercase() } else { letter };
@@ -182,7 +183,7 @@ fn canonical(name: &HeaderName) -> String {
     name.as_str().chars().map(letter).collect()
 }
 
-/// Headers have no encoding of their own: UTF-8 if it is, else a character per byte.
+/// The text of a header, whose encoding is undefined: decoded as UTF-8 if valid, else as ISO 8859-1.
 fn header_text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
@@ -190,7 +191,7 @@ fn header_text(value: &HeaderValue) -> String {
     }
 }
 
-/// The decoded parameters; `&` and `;` separate them, `+` is a space.
+/// Decodes the query parameters; `&` and `;` separate them, and `+` is a space.
 fn query(query: &str) -> Values {
     let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let mut parameters = Values::new();
@@ -205,7 +206,7 @@ fn last(values: &Values) -> BTreeMap<&str, &str> {
     values.iter().map(|(name, values)| (name.as_str(), values.last().map_or("", String::as_str))).collect()
 }
 
-/// The body as an event carries it, and whether that is base64.
+/// The body for an event, and whether it is base64.
 fn text(body: &Bytes) -> (Option<String>, bool) {
     match std::str::from_utf8(body) {
         Ok("") => (None, false),
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn writes_header_names_in_canonical_case() {
-        let name = |text: &'static str| canonical(&HeaderName::from_static(text));
+        let name = |text: &'static str| canonical_case(&HeaderName::from_static(text));
         assert_eq!(name("if-none-match"), "If-None-Match");
         assert_eq!(name("x-amzn-trace-id"), "X-Amzn-Trace-Id");
         assert_eq!(name("etag"), "Etag");

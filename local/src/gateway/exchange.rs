@@ -1,4 +1,4 @@
-//! One request and its answer: identifiers, times, and what the access log is told of them.
+//! One request and its response: identifiers, times, and the line of the access log.
 
 use std::{
     net::SocketAddr,
@@ -17,11 +17,11 @@ use super::{access_log::AccessLine, errors::GatewayError, trace::Trace};
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
 
-/// A request on its way.
+/// The state of a request that is being processed.
 pub(super) struct Exchange {
     pub(super) request_id: String,
     pub(super) extended_request_id: String,
-    /// The `X-Amzn-Trace-Id` that the function sees and the client gets back.
+    /// The `X-Amzn-Trace-Id` for the function and for the response.
     pub(super) trace: Trace,
     pub(super) peer: SocketAddr,
     pub(super) received: Timestamp,
@@ -51,13 +51,13 @@ impl Exchange {
         }
     }
 
-    /// The trace as Lambda gives it to a function: `is_traced` decides about sampling unless the client has.
+    /// The trace as Lambda passes it to a function: `is_traced` is the sampling decision unless the client has made it.
     pub(super) fn function_trace_id(&self, is_traced: bool) -> String {
         self.trace.for_function(is_traced)
     }
 
-    /// Puts the identifiers into the answer, in the place of any that the function has set.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    /// Sets the response headers with the identifiers, replacing any that the function has set.
+    pub(super) fn add_identifiers(&self, headers: &mut HeaderMap) {
         let identifiers = [
             (HeaderName::from_static("x-amzn-requestid"), &self.request_id),
             (HeaderName::from_static("x-amz-apigw-id"), &self.extended_request_id),

@@ -1,5 +1,5 @@
-//! The names that the gateway answers to. A page on the internet can point its own name at 127.0.0.1 (DNS rebinding):
-//! the browser then lets it call whatever listens there, and the name in the request is all that gives it away.
+//! The host names that the gateway accepts. A page on the internet can point its own name at 127.0.0.1 (DNS rebinding).
+//! The browser then lets it call any server that listens there, and only the host name in the request reveals this.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -10,11 +10,11 @@ use http::{Version, header, request::Parts, uri::Authority};
 
 use super::errors::GatewayError;
 
-/// The name of a host that requests may be for, without a port.
+/// A host name that requests may have, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 
-/// A name, or an address such as `192.0.2.1` or `[2001:db8::1]`.
+/// Parses a name, or an address such as `192.0.2.1` or `[2001:db8::1]`.
 impl FromStr for HostName {
     type Err = String;
 
@@ -28,7 +28,7 @@ impl FromStr for HostName {
 }
 
 impl HostName {
-    /// Names have no case, and may end with the dot of the root.
+    /// Names are case-insensitive and may end with the root's dot.
     fn of(authority: &Authority) -> Self {
         let name = authority.host().to_ascii_lowercase();
         Self(name.strip_suffix('.').map_or(name.clone(), str::to_owned))
@@ -39,8 +39,8 @@ impl HostName {
         v6.map_or_else(|| self.0.parse().ok(), |text| text.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
     }
 
-    /// Whether the name always means this machine, whoever resolves it (RFC 6761, section 6.3), or is the address that
-    /// the gateway listens on.
+    /// Whether the name always refers to this machine (RFC 6761, section 6.3), or is the address that the gateway
+    /// listens on.
     fn is_own(&self, listening: IpAddr) -> bool {
         let is_own = |address: IpAddr| {
             let address = address.to_canonical();
@@ -50,11 +50,11 @@ impl HostName {
     }
 }
 
-/// The host that a request is for: the name that the client has used, or the gateway's own address where an HTTP/1.0
-/// client has used none.
+/// The host of a request: the name that the client used, or the gateway's own address for an HTTP/1.0 request without
+/// one.
 ///
 /// # Errors
-/// 400 where it is malformed or missing, 421 where the gateway does not answer to it (RFC 9110, section 15.5.20).
+/// 400 if the host is malformed or missing, 421 if the gateway does not accept it (RFC 9110, section 15.5.20).
 pub(super) fn host(
     head: &Parts,
     listening: SocketAddr,
@@ -75,7 +75,7 @@ pub(super) fn host(
     if is_repeated || named.iter().any(|authority| authority.as_str().contains('@')) {
         return Err(malformed());
     }
-    // A target in absolute form counts in place of the header (RFC 9112, section 3.2.2): both have to be right.
+    // A target in absolute form replaces the header (RFC 9112, section 3.2.2), so both must be accepted.
     for authority in &named {
         let name = HostName::of(authority);
         if !name.is_own(listening.ip()) && !allowed.contains(&name) {
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(status("http://localhost:9000/", &["evil.example"]), Some(421));
         assert_eq!(status("http://localhost:9000/", &["localhost:9000", "localhost:9000"]), Some(400));
         assert_eq!(status("/", &["localhost", "evil.example"]), Some(400));
-        assert_eq!(status("/", &[]), Some(400), "HTTP/1.1 demands one");
+        assert_eq!(status("/", &[]), Some(400), "HTTP/1.1 requires one");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Who calls, as an event names it: what the authorisers find out.
+//! The caller's identity in an event, as determined by the authorisers.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What a token says of its bearer, as text.
+/// The claims of a token, as text.
 pub(super) type Claims = BTreeMap<String, String>;
 
-/// Who calls; without an authoriser nobody in particular.
+/// The caller's identity; without an authoriser all fields are empty.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Identity {
@@ -21,12 +21,12 @@ pub(super) struct Identity {
     pub(super) cognito_authentication_provider: Option<String>,
     pub(super) user_arn: Option<String>,
     pub(super) user: Option<String>,
-    /// Left out where no key is asked for.
+    /// Left out if no key is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api_key_id: Option<String>,
-    /// Of a user pool's token; they have a place of their own.
+    /// The claims of a user pool's token; an event has them in `requestContext.authorizer`.
     #[serde(skip)]
     pub(super) claims: Option<Claims>,
 }

@@ -1,5 +1,4 @@
-//! Who and how many are let through, whoever they are: address ranges, API keys, throttles, quotas. All of it is off
-//! by default.
+//! Limits that apply to every caller: address ranges, API keys, throttles, quotas. All are off by default.
 
 use std::net::IpAddr;
 
@@ -19,13 +18,13 @@ use super::{
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// The resource policy: addresses that may call; all of them if there is none here.
+    /// The resource policy: address ranges that may call; if empty, all may.
     pub source_ips: Vec<IpNet>,
-    /// The keys of the usage plan; if there are any, every request needs one.
+    /// The keys of the usage plan; if there are any, every request must have one.
     pub api_keys: Vec<ApiKey>,
-    /// For all requests together.
+    /// The throttle for all requests together.
     pub throttle: Option<Throttle>,
-    /// For the requests to one method.
+    /// The throttles for single methods.
     pub methods: Vec<MethodThrottle>,
 }
 
@@ -33,19 +32,20 @@ pub struct Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodThrottle {
-    /// Such as `GET`.
+    /// The method, such as `GET`.
     #[serde(deserialize_with = "method")]
     pub method: Method,
     /// The resource's template, such as `/v1/products/{id}`.
     pub path: String,
-    /// Its throttle.
+    /// The method's throttle.
     pub throttle: Throttle,
 }
 
 impl Limits {
-    /// Applies the resource policy. It speaks before anything says what there is: `resource` is the ARN of what is called.
+    /// Applies the resource policy, before any other step could reveal what exists. `resource` is the ARN of the called
+    /// method.
     pub(super) fn admit_address(&self, address: IpAddr, resource: &str) -> Result<(), GatewayError> {
-        // A socket for both families has clients of the older one as `::ffff:192.0.2.1`.
+        // A dual-stack socket reports IPv4 clients as `::ffff:192.0.2.1`.
         let address = address.to_canonical();
         if self.source_ips.is_empty() || self.source_ips.iter().any(|range| range.contains(&address)) {
             return Ok(());
@@ -60,10 +60,10 @@ impl Limits {
 
 fn method<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no method")))
+    text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is not a method")))
 }
 
-/// What has been used up of the limits.
+/// How much of the limits has been used.
 pub(super) struct Meters {
     pub(super) usage: Usage,
     stage: Buckets<()>,
@@ -82,8 +82,8 @@ impl Meters {
         }
     }
 
-    /// Counts a request to `method` of a resource, if there is room for it: in the method's throttle, then in the
-    /// stage's. The caller's own limits come first, in [`Usage`].
+    /// Counts a request in the method's throttle, then in the stage's; fails if either is used up. The API key's limits
+    /// in [`Usage`] apply before that.
     pub(super) fn admit(
         &self,
         method: &Method,

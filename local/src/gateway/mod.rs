@@ -1,13 +1,14 @@
-//! API Gateway REST (a stage with Lambda proxy integrations) on one machine: HTTP/1.1 in, proxy events to the functions,
-//! their answers out. The stage is not part of the path, as behind a custom domain.
+//! A stage of an API Gateway REST API with Lambda proxy integrations, on one machine: turns HTTP/1.1 requests into
+//! proxy events for the functions, and their results into responses. The stage is not part of the path, as behind a
+//! custom domain.
 //!
 //! Header names in events are in canonical case (`Content-Type`), whatever the client sent: the HTTP library keeps only
-//! lower case, API Gateway passes names on as sent, and HTTP/1.1 clients send them like this. A function must not care.
+//! the lower-case name. API Gateway passes names on as sent, and this is how HTTP/1.1 clients send them. Functions must
+//! not depend on the case.
 
 mod access_log;
-mod answer;
 mod auth;
-mod claim;
+mod auth_request;
 pub mod cognito;
 mod connections;
 mod cors;
@@ -19,6 +20,7 @@ pub mod iam;
 mod identity;
 mod limits;
 mod pipeline;
+mod response;
 mod routes;
 mod stage;
 mod throttle;
@@ -52,7 +54,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Listens and serves. Fails when the address is taken, or when routes contradict each other.
+    /// Starts listening and serving. Fails when the address is taken, or when routes conflict.
     pub async fn start(options: Options, routes: Vec<Route>, functions: Functions) -> anyhow::Result<Self> {
         let routes = Routes::new(routes)?;
         let listener = TcpListener::bind(options.address)
@@ -71,12 +73,12 @@ impl Gateway {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes no more connections, waits for running requests within `Options::stop_timeout`, then closes the rest.
+    /// Accepts no more connections, waits up to `Options::stop_timeout` for running requests, then closes the rest.
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         let _ = (&mut self.serving).await;

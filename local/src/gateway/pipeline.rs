@@ -1,5 +1,6 @@
-//! What happens to a request, in API Gateway's order: host, resource policy, preflight, route, read, authorise, usage plan,
-//! throttle, integrate. Each step either hands its result to the next one or ends the request with a `GatewayError`.
+//! The steps of a request, in API Gateway's order: host, resource policy, preflight, route, read, authorise, usage
+//! plan, throttle, integrate. Each step either passes its result to the next one or ends the request with a
+//! `GatewayError`.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -15,14 +16,14 @@ use crate::lambda::{
 };
 
 use super::{
-    answer, claim::Claim, cors, errors::GatewayError, event, exchange::Exchange, hosts, routes::Matched,
-    stage::Stage,
+    auth_request::AuthRequest, cors, errors::GatewayError, event, exchange::Exchange, hosts, response,
+    routes::Matched, stage::Stage,
 };
 
 /// API Gateway's quota for a request's body: 10 MB.
 const BODY_LIMIT_BYTES: usize = 10 * 1024 * 1024;
 
-/// Answers one request, whatever happens to it.
+/// Responds to one request, with an error response if a step fails.
 pub(super) async fn respond(
     stage: &Stage,
     peer: SocketAddr,
@@ -38,7 +39,7 @@ pub(super) async fn respond(
             (response, Some(error))
         }
     };
-    exchange.mark(response.headers_mut());
+    exchange.add_identifiers(response.headers_mut());
     if let Some(sink) = &stage.options.access_log {
         sink(exchange.into_access_line(&head, &response, failure));
     }
@@ -63,8 +64,8 @@ async fn process(
     let body = read(stage, &head.headers, body).await?;
 
     let region = &stage.options.region;
-    let claim = Claim { region, resource: &resource, exchange, head, body: &body };
-    let mut identity = stage.auth(&route).authorise(&claim)?;
+    let request = AuthRequest { region, resource: &resource, exchange, head, body: &body };
+    let mut identity = stage.auth(&route).authorise(&request)?;
 
     (exchange.caller, exchange.user) = (identity.caller.clone(), identity.user.clone());
     if !route.is_open
@@ -77,9 +78,9 @@ async fn process(
     stage.meters.admit(&head.method, &route, now)?;
 
     let started = Instant::now();
-    let answer = integrate(event::Input { stage, exchange, head, host, route, identity, body }).await;
+    let response = integrate(event::Input { stage, exchange, head, host, route, identity, body }).await;
     exchange.integration_duration = Some(started.elapsed());
-    answer
+    response
 }
 
 fn route<'s>(stage: &'s Stage, method: &Method, uri: &Uri) -> Result<Matched<'s>, GatewayError> {
@@ -105,8 +106,8 @@ async fn integrate(input: event::Input<'_>) -> Result<Response<Full<Bytes>>, Gat
     let event = input.into_event()?;
     let invocation = stage.functions.invoke(function, event, &trace_id, stage.options.queue_timeout);
     match timeout(stage.options.integration_timeout, invocation).await {
-        Ok(Ok(payload)) => answer::to_response(&payload).map_err(|reason| {
-            GatewayError::integration_failed(format!("{function} gave a malformed answer: {reason}"))
+        Ok(Ok(payload)) => response::to_response(&payload).map_err(|reason| {
+            GatewayError::integration_failed(format!("{function} returned a malformed response: {reason}"))
         }),
         Ok(Err(error @ InvokeError::Throttled { .. })) => {
             Err(GatewayError::throttled(format!("{function}: {error}")))

@@ -1,6 +1,6 @@
-//! From method and path to the function. Paths are matched segment by segment as they were sent: an encoded slash does
-//! not split, an encoded letter is that letter, one trailing slash is ignored. Functions get parameters as they were
-//! sent, as from API Gateway: what an encoded one means is theirs to decide.
+//! Finds the function for a method and path. Paths are matched segment by segment as they were sent: an encoded slash
+//! does not separate segments, an encoded letter equals that letter, and one trailing slash is ignored. As with API
+//! Gateway, functions receive path parameters still encoded.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-/// All but the unreserved characters of RFC 3986: what stays encoded in the one spelling that paths are matched in.
+/// All but the unreserved characters of RFC 3986. These are encoded in the normalised paths that are matched.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One method of one resource and the function behind it.
@@ -16,11 +16,11 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub struct Route {
     /// The HTTP method; HEAD is not derived from GET.
     pub method: Method,
-    /// The resource's template: `/v1/products/{id}`, or `/files/{path+}` for all that is below.
+    /// The resource's template: `/v1/products/{id}`, or `/files/{path+}` for all paths below.
     pub path: String,
     /// The function's name.
     pub function: String,
-    /// Whether everybody may call it: no authoriser and no API key, whatever the stage has.
+    /// Whether everyone may call it, without an authoriser or API key, whatever the stage requires.
     pub is_open: bool,
 }
 
@@ -32,25 +32,25 @@ pub(super) struct Routes {
 
 /// A path template with its methods.
 pub(super) struct Resource {
-    /// API Gateway gives its resources six random characters; ours depend on the template alone.
+    /// Six characters, like API Gateway's random ids, but derived from the template.
     pub(super) id: String,
     pub(super) template: String,
     methods: HashMap<Method, Target>,
 }
 
-/// What a method of a resource leads to.
+/// The function behind a method of a resource.
 struct Target {
     function: String,
     is_open: bool,
 }
 
-/// The resource and function that a request is for.
+/// The resource and function of a request.
 pub(super) struct Matched<'r> {
     pub(super) resource: &'r Resource,
     pub(super) function: &'r str,
-    /// Whether everybody may call it.
+    /// Whether everyone may call it.
     pub(super) is_open: bool,
-    /// Percent-encoded as the client has sent them.
+    /// Percent-encoded, as the client sent them.
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -72,19 +72,19 @@ impl Routes {
         let mut tree = matchit::Router::new();
         for (index, resource) in resources.iter().enumerate() {
             tree.insert(pattern(&resource.template), index)
-                .with_context(|| format!("the route {} contradicts another", resource.template))?;
+                .with_context(|| format!("the route {} conflicts with another one", resource.template))?;
         }
         Ok(Self { tree, resources })
     }
 
-    /// The resource that a path is for, whatever its methods.
+    /// The resource of a path, whatever its methods.
     pub(super) fn resource(&self, path: &str) -> Option<&Resource> {
-        let found =
-            self.tree.at(&one_spelling(without_trailing_slash(path))).ok().map(|found| *found.value)?;
+        let found = self.tree.at(&normalised(without_trailing_slash(path))).ok().map(|found| *found.value)?;
         Some(&self.resources[found])
     }
 
-    /// Static segments beat parameters, and a resource without the method is as unknown as no resource.
+    /// The resource and function of a request. Static segments take precedence over parameters. A resource without the
+    /// method counts as not found.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         let resource = self.resource(path)?;
         let Target { function, is_open } = resource.methods.get(method)?;
@@ -94,14 +94,14 @@ impl Routes {
 }
 
 impl Resource {
-    /// In a fixed order.
+    /// The methods in alphabetical order.
     pub(super) fn methods(&self) -> Vec<&Method> {
         let mut methods: Vec<_> = self.methods.keys().collect();
         methods.sort_by_key(|method| method.as_str());
         methods
     }
 
-    /// The parameters of a path that this resource was found for.
+    /// The parameters of a path that matches this resource.
     fn parameters(&self, path: &str) -> BTreeMap<String, String> {
         let mut parameters = BTreeMap::new();
         let mut rest = path;
@@ -118,7 +118,7 @@ impl Resource {
     }
 
     fn new(template: &str) -> Self {
-        // FNV-1a: well spread, and the same in every process.
+        // FNV-1a: well distributed, and the same in every process.
         let hash = template.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -137,20 +137,20 @@ fn without_trailing_slash(path: &str) -> &str {
     }
 }
 
-/// The template as the router reads it.
+/// The template in the router's syntax.
 fn pattern(template: &str) -> String {
     let segments = template.split('/').map(|segment| match segment.strip_prefix('{') {
         Some(parameter) => match parameter.strip_suffix("+}") {
             Some(name) => format!("{{*{name}}}"),
             None => segment.to_owned(),
         },
-        None => one_spelling(segment),
+        None => normalised(segment),
     });
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The path with every segment encoded in the same way.
-fn one_spelling(path: &str) -> String {
+/// The path with every segment decoded and encoded again, so that equal paths are spelled the same.
+fn normalised(path: &str) -> String {
     let segments = path.split('/').map(|segment| {
         let decoded: Vec<u8> = percent_decode_str(segment).collect();
         percent_encode(&decoded, RESERVED).to_string()

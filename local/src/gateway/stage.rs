@@ -1,4 +1,4 @@
-//! A stage: how it is configured, and what every request needs of it.
+//! A stage: its configuration, and the state that its requests share.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,41 +19,41 @@ use super::{
 };
 use crate::lambda::{ACCOUNT_ID, Functions, REGION};
 
-/// Tells the time.
+/// Returns the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How the gateway runs; the default is API Gateway's quotas on a free port of this machine.
+/// The gateway's settings. The default has API Gateway's quotas and listens on a free port of this machine.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 selects a free port.
     pub address: SocketAddr,
     /// `requestContext.stage`.
     pub stage: String,
-    /// The region that the API claims to be in.
+    /// The region of the API, in ARNs and signatures.
     pub region: String,
     /// `requestContext.accountId`.
     pub account_id: String,
     /// `requestContext.apiId`.
     pub api_id: String,
-    /// Who may call what.
+    /// The authoriser.
     pub auth: Auth,
-    /// When a request was received, by which credentials and limits are judged.
+    /// The time at which a request is received, for credentials and limits.
     pub clock: Clock,
-    /// The names that it answers to besides those of this machine.
+    /// The host names to accept in addition to those of this machine.
     pub allowed_hosts: Vec<HostName>,
     /// The origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
-    /// What such pages may send besides the headers that the contract and common clients have.
+    /// The headers that such pages may send in addition to those of the API and of common clients.
     pub allowed_headers: AllowedHeaders,
-    /// Who and how many are let through, whoever they are.
+    /// Address ranges, API keys, throttles and quotas.
     pub limits: Limits,
-    /// Gets a line for every request that was answered.
+    /// Receives a line for every response.
     pub access_log: Option<AccessSink>,
-    /// Whether a request is traced whose `X-Amzn-Trace-Id` does not say so: X-Ray's active tracing, of every request.
+    /// Whether requests without a sampling decision in `X-Amzn-Trace-Id` are traced, as by X-Ray's active tracing.
     pub is_traced: bool,
-    /// How long a function may take to answer, the wait for a free environment included; then 504.
+    /// How long a function may take, including the wait for a free environment; then 504.
     pub integration_timeout: Duration,
-    /// How long a request waits for a free environment; then 500, as for a throttled function.
+    /// How long a request may wait for a free environment; then 500, as for a throttled function.
     pub queue_timeout: Duration,
     /// How long a connection may be idle, or take to send a request's head.
     pub header_timeout: Duration,
@@ -88,7 +88,7 @@ impl Default for Options {
     }
 }
 
-/// What every request needs.
+/// The state that all requests share.
 pub(super) struct Stage {
     pub(super) options: Options,
     pub(super) routes: Routes,
@@ -106,7 +106,7 @@ impl Stage {
         if route.is_open { &OPEN } else { &self.options.auth }
     }
 
-    /// The ARN of what a request calls, with the end of the account's number only: API Gateway shows a client no more.
+    /// The ARN of the method that a request calls. Like API Gateway, it shows only the end of the account id.
     pub(super) fn resource_arn(&self, head: &Parts) -> String {
         let Options { region, account_id, api_id, stage, .. } = &self.options;
         let account = account_id.get(account_id.len().saturating_sub(4)..).unwrap_or_default();

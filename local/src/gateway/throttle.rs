@@ -1,24 +1,24 @@
-//! Token buckets: a burst at once, and from then on a rate.
+//! Token buckets: allow a burst at once, and then a steady rate.
 
 use std::{collections::HashMap, hash::Hash, sync::Mutex};
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// The longest time that a client is told to wait for a token: there are rates of nothing.
+/// The maximum `Retry-After`; a rate may be zero.
 const MAX_RETRY_AFTER_SECONDS: f64 = 86_400.0;
 
-/// How many requests are let through.
+/// The rate and burst of a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
-    /// Requests per second in the long run.
+    /// The steady rate, in requests per second.
     pub rate: f64,
-    /// Requests at once.
+    /// The capacity of the bucket, in requests.
     pub burst: u32,
 }
 
-/// A bucket for each of some keys; what has no bucket is not throttled.
+/// A bucket per key; keys without a bucket are not throttled.
 pub(super) struct Buckets<K>(HashMap<K, Mutex<Bucket>>);
 
 impl<K: Eq + Hash> Buckets<K> {
@@ -26,15 +26,15 @@ impl<K: Eq + Hash> Buckets<K> {
         Self(throttles.into_iter().map(|(key, throttle)| (key, Mutex::new(Bucket::new(throttle)))).collect())
     }
 
-    /// Takes a token of the key's bucket, or tells in how many seconds there will be one.
+    /// Takes a token from the key's bucket. Fails with the number of seconds until there is one.
     pub(super) fn take(&self, key: &K, now: Timestamp) -> Result<(), u64> {
         let Some(bucket) = self.0.get(key) else { return Ok(()) };
-        // Nothing can panic while it is held; if something did, its numbers would be as good as any.
+        // Nothing panics while the lock is held; if something did, the bucket would still be usable.
         bucket.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(now)
     }
 }
 
-/// A bucket that fills at its throttle's rate up to its burst, and is full at first.
+/// A bucket that refills at its throttle's rate up to its burst. It starts full.
 struct Bucket {
     throttle: Throttle,
     tokens: f64,
@@ -48,7 +48,7 @@ impl Bucket {
 
     fn take(&mut self, now: Timestamp) -> Result<(), u64> {
         let Throttle { rate, burst } = self.throttle;
-        // A clock that was set back fills nothing.
+        // A clock that was set back does not refill the bucket.
         let elapsed = self.filled.map_or(0.0, |filled| now.duration_since(filled).as_secs_f64().max(0.0));
         self.filled = Some(self.filled.map_or(now, |filled| filled.max(now)));
         self.tokens = (self.tokens + elapsed * rate).min(f64::from(burst));
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// The outcome of a request at each of these milliseconds.
+    /// The results of requests at these times.
     fn outcomes(rate: f64, burst: u32, at_ms: &[i64]) -> Vec<Result<(), u64>> {
         let start: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
         let buckets = Buckets::new([("key", Throttle { rate, burst })]);

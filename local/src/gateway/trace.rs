@@ -1,14 +1,14 @@
 //! `X-Amzn-Trace-Id`, the tracing header of X-Ray: `Root=1-<seconds>-<96 bits>`, `Parent`, `Sampled` and others.
 //!
-//! Load balancers put a `Self` before the `Root`, services append a `Lineage`: fields come in any order, and those that
-//! nobody here knows are passed on.
+//! Load balancers put a `Self` before the `Root`, and services append a `Lineage`: fields come in any order, and
+//! unknown ones are passed on.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// A longer header is replaced, not passed on.
+/// The maximum length; a longer header is replaced.
 const LIMIT_BYTES: usize = 256;
 
 /// The fields of a tracing header with a valid `Root`.
@@ -16,14 +16,14 @@ const LIMIT_BYTES: usize = 256;
 pub(super) struct Trace(Vec<(String, String)>);
 
 impl Trace {
-    /// A trace that begins with a request `received` at this time.
+    /// A new trace for a request `received` at this time.
     pub(super) fn new(received: Timestamp) -> Self {
         let root = format!("1-{:08x}-{:024x}", received.as_second(), random_bits(96));
         Self(vec![("Root".to_owned(), root)])
     }
 
-    /// The fields of a client's header. `None` without a valid root: the gateway then begins a trace of its own. A
-    /// `Parent` or `Sampled` that is not valid is dropped.
+    /// Parses a client's header. Returns `None` without a valid root: the gateway then starts a new trace. An invalid
+    /// `Parent` or `Sampled` is dropped.
     pub(super) fn parse(header: &str) -> Option<Self> {
         if header.len() > LIMIT_BYTES {
             return None;
@@ -32,7 +32,7 @@ impl Trace {
         for field in header.split(';') {
             let Some((name, value)) = field.trim().split_once('=') else { continue };
             let (name, value) = (known_name(name.trim_end()), value.trim_start());
-            // Of a field that is there twice, the first counts.
+            // The first occurrence of a repeated field counts.
             let is_new = !fields.iter().any(|(known, _)| known == name);
             if is_new && !name.is_empty() && is_valid(name, value) {
                 fields.push((name.to_owned(), value.to_owned()));
@@ -42,8 +42,8 @@ impl Trace {
         trace.field("Root").is_some().then_some(trace)
     }
 
-    /// The header as Lambda gives it to a function: with a parent, and a decision about sampling, which is `is_traced`
-    /// where the client has not decided.
+    /// The header as Lambda passes it to a function: with a parent and a sampling decision, which is `is_traced` unless
+    /// the client has made it.
     pub(super) fn for_function(&self, is_traced: bool) -> String {
         let mut header = self.to_string();
         if self.field("Parent").is_none() {
@@ -61,7 +61,7 @@ impl Trace {
     }
 }
 
-/// In the order that they were sent in.
+/// Writes the fields in the order they were sent.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, value)) in self.0.iter().enumerate() {
@@ -72,7 +72,7 @@ impl fmt::Display for Trace {
     }
 }
 
-/// The name in the spelling of X-Ray, whose own SDKs read it in any case.
+/// The name in X-Ray's spelling; X-Ray's own SDKs ignore case.
 fn known_name(name: &str) -> &str {
     ["Root", "Parent", "Sampled"].into_iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
 }
@@ -86,13 +86,13 @@ fn is_valid(name: &str, value: &str) -> bool {
             version == "1" && parts.is_some_and(|(seconds, id)| is_hex(seconds, 8) && is_hex(id, 24))
         }),
         "Parent" => is_hex(value, 16),
-        // `?`: the client leaves the decision to whoever comes next, and wants to be told.
+        // `?`: the client leaves the decision to the next service and asks to be told.
         "Sampled" => matches!(value, "0" | "1" | "?"),
         _ => true,
     }
 }
 
-/// The last bits of a UUID are its random ones.
+/// Random bits: the last bits of a UUIDv7.
 fn random_bits(count: u32) -> u128 {
     Uuid::now_v7().as_u128() & ((1 << count) - 1)
 }
@@ -168,7 +168,7 @@ mod tests {
         for sent in [format!("{ROOT};Sampled=?{parent}"), format!("Sampled=?;{ROOT}{parent}")] {
             assert_eq!(function(&sent), format!("{ROOT}{parent};Sampled=1"), "{sent}");
         }
-        // A field of another name decides nothing.
+        // A field with a similar name has no effect.
         let named = function(&format!("{ROOT};MyParent=1;NotSampled=0"));
         assert!(named.contains(";Parent=") && named.ends_with(";Sampled=1"), "{named}");
     }

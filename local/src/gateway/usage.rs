@@ -1,4 +1,4 @@
-//! API keys and what their holders may use: the usage plan.
+//! The usage plan: API keys with their throttles and quotas.
 
 use std::{
     collections::HashMap,
@@ -15,23 +15,23 @@ use super::{
     throttle::{Buckets, Throttle},
 };
 
-/// The key of a client.
+/// An API key.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// What logs and events call it.
+    /// The id of the key in logs and events.
     pub id: String,
-    /// What the client sends as `x-api-key`.
+    /// The secret value that the client sends as `x-api-key`.
     pub value: String,
-    /// How fast its holder may be.
+    /// The throttle of the key.
     #[serde(default)]
     pub throttle: Option<Throttle>,
-    /// How much its holder may ask for in a day, in UTC.
+    /// The maximum number of requests per day, in UTC.
     #[serde(default)]
     pub quota_per_day: Option<u64>,
 }
 
-/// Everything but the secret.
+/// Leaves out the secret value.
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, value: _, throttle, quota_per_day } = self;
@@ -43,11 +43,11 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// What the holders of the keys have used.
+/// The use of the keys so far.
 pub(super) struct Usage {
     keys: HashMap<String, ApiKey>,
     buckets: Buckets<String>,
-    /// By key id, the requests of a day.
+    /// The number of requests on a day, by key id.
     counts: Mutex<HashMap<String, (Date, u64)>>,
 }
 
@@ -61,7 +61,7 @@ impl Usage {
         }
     }
 
-    /// The key that the request came with, if one is asked for.
+    /// The key of the request, or `None` if no key is required. Fails if a key is required and missing or unknown.
     pub(super) fn key(&self, headers: &HeaderMap) -> Result<Option<&ApiKey>, GatewayError> {
         if self.keys.is_empty() {
             return Ok(None);
@@ -70,7 +70,8 @@ impl Usage {
         sent.and_then(|value| self.keys.get(value)).map(Some).ok_or_else(|| forbidden(sent.is_some()))
     }
 
-    /// Counts a request with this key, if its holder may make one more. What is throttled uses up no quota.
+    /// Counts a request with this key, or fails if its quota or throttle is used up. A throttled request does not count
+    /// towards the quota.
     pub(super) fn admit(&self, key: &ApiKey, now: Timestamp) -> Result<(), GatewayError> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let today = now.to_zoned(TimeZone::UTC).date();
@@ -90,11 +91,11 @@ impl Usage {
 }
 
 fn forbidden(is_sent: bool) -> GatewayError {
-    let cause = if is_sent { "the API key is unknown" } else { "there is no API key" };
+    let cause = if is_sent { "the API key is unknown" } else { "the API key is missing" };
     GatewayError::new(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden").because(cause)
 }
 
-/// Without `Retry-After`, as deployed: a gateway response can name no time but a constant one.
+/// Has no `Retry-After`, as in the deployed stack: a gateway response can only have a constant one.
 fn limit_exceeded(key_id: &str) -> GatewayError {
     GatewayError::new(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "Limit Exceeded")
         .because(format!("the quota of key {key_id}"))

@@ -1,11 +1,11 @@
-//! Reading a body with a bound.
+//! Reads a request body up to a size limit.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// How much of a body over the limit is read and dropped, so that its sender gets to read the refusal: a connection
-/// closed with unread data is reset, and the answer is lost with it.
+/// How much of an oversized body is read and discarded, so that its sender can receive the error response: closing a
+/// connection with unread data resets it, and the response is lost.
 const DISCARD_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a body could not be read.
@@ -14,7 +14,7 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-/// The whole body, at most `limit` bytes.
+/// Reads the whole body, at most `limit` bytes.
 pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     let mut kept = BytesMut::new();
     let mut total = 0;

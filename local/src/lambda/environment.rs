@@ -1,4 +1,4 @@
-//! One execution environment: a process, its Runtime API, and a supervisor that sees it end.
+//! One execution environment: a process, its Runtime API, and a supervisor that waits for its end.
 
 use std::{
     io,
@@ -23,26 +23,26 @@ use uuid::Uuid;
 
 use super::{
     function::{ACCOUNT_ID, Function},
-    invocation::{Invocation, Reply},
+    invocation::{Invocation, InvocationResult},
     logs::{Log, LogSink},
-    runtime_api::Desk,
+    runtime_api::RuntimeApi,
     variables,
 };
 
-/// How long the last lines of a process are waited for: its children could hold its pipes open.
+/// How long to wait for the last lines of a process: its children could hold its pipes open.
 const LAST_LINES_LIMIT: Duration = Duration::from_millis(500);
 
-/// SIGKILL in the signal masks of `/proc`. Every fatal signal is turned into one for each thread.
+/// SIGKILL in the signal masks of `/proc`. The kernel turns every fatal signal into a SIGKILL for each thread.
 const SIGKILL_BIT: u64 = 1 << (9 - 1);
 
-/// An execution environment at one moment.
+/// A snapshot of an execution environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// The process id.
     pub pid: u32,
-    /// Whether it initialises or runs an invocation.
+    /// Whether it is initialising or running an invocation.
     pub busy: bool,
-    /// Events handed to it so far.
+    /// The number of events that it has received.
     pub invocations: u64,
 }
 
@@ -50,27 +50,27 @@ pub struct Environment {
 pub(super) struct Instance {
     pub(super) pid: u32,
     pub(super) log: Log,
-    desk: Arc<Desk>,
+    runtime_api: Arc<RuntimeApi>,
     invocations: AtomicU64,
     to_kill: Notify,
-    /// How the process ended, once it has, its pipes are read and its connections closed.
+    /// How the process ended; set once it has ended, its pipes are drained and its connections closed.
     exited: watch::Sender<Option<String>>,
 }
 
-/// How a run ended.
-pub(super) enum Outcome {
-    /// The function answered; the environment is free again.
-    Answered(Reply),
-    /// The process ended without having read the event: another one may run it.
+/// How the run of an invocation ended.
+pub(super) enum RunOutcome {
+    /// The function posted a response or an error; the environment is free again.
+    Completed(InvocationResult),
+    /// The process ended before it read the event: another environment may run it.
     NotRead,
-    /// The process ended in the middle.
+    /// The process ended during the invocation.
     Crashed { status: String },
-    /// The process was killed.
+    /// The timeout passed, and the process was killed.
     TimedOut,
 }
 
 impl Instance {
-    /// Starts a process; `on_exit` is called once, when it is gone, before anyone else learns of it.
+    /// Starts a process. `on_exit` is called once, when the process is gone and before any waiter is notified.
     pub(super) fn start(
         function: &Function,
         sink: LogSink,
@@ -87,7 +87,7 @@ impl Instance {
             .stdin(Stdio::null())
             .stdout(to_stdout)
             .stderr(to_stderr)
-            // Ctrl-C in a terminal is for us; its own group also lets us kill what the function has started.
+            // A separate group keeps Ctrl-C away from the function, and lets us kill its child processes, too.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -95,7 +95,7 @@ impl Instance {
         let instance = Arc::new(Self {
             pid,
             log: Log::new(&function.name, pid, sink, [stdout.into(), stderr.into()])?,
-            desk: Desk::new(),
+            runtime_api: RuntimeApi::new(),
             invocations: AtomicU64::new(0),
             to_kill: Notify::new(),
             exited: watch::Sender::new(None),
@@ -104,18 +104,18 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Waits until the runtime asks for work; the error says why it did not within `limit`.
+    /// Waits until the runtime requests its first event; fails with the reason if it does not within `limit`.
     pub(super) async fn initialised(&self, limit: Duration) -> Result<(), String> {
         let asked = async {
             tokio::select! {
                 biased;
-                asked = self.desk.initialised() => asked.map_err(|error| error.to_string()),
+                asked = self.runtime_api.initialised() => asked.map_err(|error| error.to_string()),
                 status = self.exited() => Err(format!("{status} before it asked for work")),
             }
         };
         match timeout(limit, asked).await {
             Ok(Err(reason)) => {
-                // A runtime that reports its failure ends by itself, often with a last line.
+                // A runtime that reports a failure exits by itself, often after a last line of output.
                 let _ = timeout(LAST_LINES_LIMIT, self.exited()).await;
                 Err(reason)
             }
@@ -124,48 +124,48 @@ impl Instance {
         }
     }
 
-    /// Runs one invocation; after anything but an answer the process is gone.
-    pub(super) async fn run(&self, function: &Function, event: Bytes, trace_id: &str) -> Outcome {
-        if self.is_doomed() {
-            self.end().await;
-            return Outcome::NotRead;
+    /// Runs one invocation. Unless it completes, the process is gone afterwards.
+    pub(super) async fn run(&self, function: &Function, event: Bytes, trace_id: &str) -> RunOutcome {
+        if self.has_pending_kill() {
+            self.terminate().await;
+            return RunOutcome::NotRead;
         }
-        let (reply, mut replied) = oneshot::channel();
+        let (result, mut replied) = oneshot::channel();
         let deadline = Instant::now() + function.timeout;
         let deadline_epoch =
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + function.timeout;
         let region = variables::region(function);
         self.invocations.fetch_add(1, Ordering::Relaxed);
-        self.desk.lay_down(Invocation {
+        self.runtime_api.submit(Invocation {
             request_id: Uuid::now_v7().to_string(),
             event,
             deadline_epoch_ms: deadline_epoch.as_millis(),
             function_arn: format!("arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{}", function.name),
             trace_id: trace_id.to_owned(),
-            reply,
+            result,
         });
         tokio::select! {
             biased;
-            Ok(reply) = &mut replied => {
-                // Whoever has the answer finds in the log what was written before it.
-                self.log.catch_up();
-                Outcome::Answered(reply)
+            Ok(result) = &mut replied => {
+                // A caller that has the response must find every earlier line in the log.
+                self.log.drain();
+                RunOutcome::Completed(result)
             }
             status = self.exited() => match replied.try_recv() {
-                Ok(reply) => Outcome::Answered(reply),
-                Err(_) if self.desk.event_was_read() => Outcome::Crashed { status },
-                Err(_) => Outcome::NotRead,
+                Ok(result) => RunOutcome::Completed(result),
+                Err(_) if self.runtime_api.event_was_read() => RunOutcome::Crashed { status },
+                Err(_) => RunOutcome::NotRead,
             },
             () = sleep_until(deadline) => {
-                self.end().await;
-                Outcome::TimedOut
+                self.terminate().await;
+                RunOutcome::TimedOut
             }
         }
     }
 
-    /// Whether a fatal signal waits for the process to run again. The kernel would still complete a blocking read for
-    /// it, and the event would look read by a process that never returned from that call.
-    fn is_doomed(&self) -> bool {
+    /// Whether a fatal signal is pending for the process. The kernel would still complete a blocking read for it, so
+    /// the event would count as read although the process never returned from that call.
+    fn has_pending_kill(&self) -> bool {
         // Linux only; elsewhere the event counts as read.
         let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.pid)) else { return false };
         let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
@@ -173,18 +173,18 @@ impl Instance {
         pending & SIGKILL_BIT != 0
     }
 
-    /// Events handed to it so far.
+    /// The number of events that it has received.
     pub(super) fn invocations(&self) -> u64 {
         self.invocations.load(Ordering::Relaxed)
     }
 
-    /// Tells the supervisor to kill the process.
+    /// Asks the supervisor to kill the process.
     pub(super) fn kill(&self) {
         self.to_kill.notify_one();
     }
 
     /// Kills the process and waits until it is gone.
-    pub(super) async fn end(&self) {
+    pub(super) async fn terminate(&self) {
         self.kill();
         self.exited().await;
     }
@@ -209,20 +209,20 @@ impl Instance {
             async move { instance.log.forward().await }
         });
         let (stop, stopped) = oneshot::channel();
-        let runtime_api = tokio::spawn(self.desk.clone().serve(listener, stopped));
+        let runtime_api = tokio::spawn(self.runtime_api.clone().serve(listener, stopped));
 
         let status = self.watch(&mut child).await;
         if timeout(LAST_LINES_LIMIT, &mut forwarding).await.is_err() {
             forwarding.abort();
         }
-        self.log.finish();
+        self.log.flush();
         let _ = stop.send(());
         let _ = runtime_api.await;
         on_exit(&self, &status);
         self.exited.send_replace(Some(status));
     }
 
-    /// Waits for the end of the process, killing its group when told to.
+    /// Waits for the end of the process, and kills its process group when `to_kill` is notified.
     async fn watch(&self, child: &mut Child) -> String {
         let describe = |status: io::Result<ExitStatus>| match status {
             Ok(status) => status.to_string(),
@@ -232,7 +232,7 @@ impl Instance {
             tokio::select! {
                 status = child.wait() => return describe(status),
                 () = self.to_kill.notified() => {
-                    // Not reaped yet, so the number still belongs to this process.
+                    // Not reaped yet, so the process id still belongs to this process.
                     let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
                     if group.is_none_or(|group| kill_process_group(group, Signal::KILL).is_err()) {
                         let _ = child.start_kill();

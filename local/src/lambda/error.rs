@@ -1,4 +1,4 @@
-//! Why an invocation has no payload. The texts are for logs: they may quote what the function wrote.
+//! Why an invocation has no payload. The messages are for logs: they may quote what the function wrote.
 
 use std::{fmt, time::Duration};
 
@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 pub enum InvokeError {
     /// No function has this name.
     UnknownFunction {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
     },
     /// The event is over [`EVENT_LIMIT_BYTES`](super::EVENT_LIMIT_BYTES).
@@ -15,35 +15,35 @@ pub enum InvokeError {
         /// Its size.
         bytes: usize,
     },
-    /// Every environment was busy for as long as the caller would wait.
+    /// No environment became free within the caller's wait.
     Throttled {
-        /// How long that was.
+        /// The caller's wait.
         waited: Duration,
     },
-    /// The environment did not get as far as asking for work.
+    /// The runtime did not get as far as requesting its first event.
     InitFailed {
         /// What happened instead.
         reason: String,
         /// The last lines it wrote, oldest first.
         log_tail: Vec<String>,
     },
-    /// The function answered with an error, or with more than Lambda takes.
+    /// The function posted an error, or a response over Lambda's size limit.
     FunctionError {
         /// Its `errorType`, such as `Function.ResponseSizeTooLarge`.
         error_type: String,
         /// Its `errorMessage`.
         message: String,
     },
-    /// The process ended while it ran the invocation.
+    /// The process ended during the invocation.
     Crashed {
         /// Exit status or signal.
         status: String,
         /// The last lines it wrote, oldest first.
         log_tail: Vec<String>,
     },
-    /// The function's time-out passed; its process was killed.
+    /// The function's timeout passed; its process was killed.
     TimedOut {
-        /// The function's time-out.
+        /// The function's timeout.
         after: Duration,
     },
     /// The functions are shut down.

@@ -1,28 +1,28 @@
-//! A function, as it is configured, and where it claims to be.
+//! A function's configuration, and the account and region that it sees.
 
 use std::{path::PathBuf, time::Duration};
 
-/// The account in every ARN and event: AWS's own example value is longer to read and no more real.
+/// The account id in every ARN and event.
 pub const ACCOUNT_ID: &str = "000000000000";
-/// The region of functions that do not set `AWS_REGION` themselves.
+/// The default region of a function; `AWS_REGION` in its environment overrides it.
 pub const REGION: &str = "us-east-1";
 
-/// A function as it is configured: the program and the limits of its environments.
+/// The configuration of a function: its program, and the limits of its environments.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// The name that `Functions::invoke` knows it by; `AWS_LAMBDA_FUNCTION_NAME`.
+    /// The name, for `Functions::invoke` and as `AWS_LAMBDA_FUNCTION_NAME`.
     pub name: String,
-    /// The executable that speaks the Runtime API.
+    /// The executable; it must implement the Runtime API.
     pub program: PathBuf,
-    /// Its arguments, usually none.
+    /// The executable's arguments, usually none.
     pub arguments: Vec<String>,
-    /// Its variables; they win over those that Lambda sets. Nothing else is inherited but `PATH`, `HOME` and
-    /// `RUST_BACKTRACE`.
+    /// Environment variables, which override those that Lambda sets. Only `PATH`, `HOME` and `RUST_BACKTRACE` are
+    /// inherited from this process.
     pub environment: Vec<(String, String)>,
-    /// The function's time-out; initialisation does not count.
+    /// The timeout of an invocation, without initialisation.
     pub timeout: Duration,
-    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MiB; told to the function, not enforced.
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MiB; not enforced.
     pub memory_mb: u32,
-    /// The reserved concurrency: never more processes than this.
+    /// The reserved concurrency: the maximum number of processes.
     pub max_environments: usize,
 }

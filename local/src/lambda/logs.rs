@@ -1,7 +1,8 @@
-//! What functions write to stdout and stderr: line by line to the caller's sink, the last lines kept for crash reports.
+//! Forwards what functions write to stdout and stderr line by line to the caller's sink, and keeps the last lines for
+//! crash reports.
 //!
-//! A function's answer comes by another way than its lines. Whoever has the answer must have the lines as well, so the
-//! pipes are read to their end once more before an answer is passed on.
+//! A function's response does not pass through the pipes that carry its lines. A caller that has the response must have
+//! every earlier line, too, so the pipes are drained before a response is passed on.
 
 use std::{
     collections::VecDeque,
@@ -16,30 +17,30 @@ use tokio::net::unix::pipe;
 const TAIL_LINES: usize = 20;
 /// A longer line is split, as Lambda splits at the size of a CloudWatch event: 256 KB.
 const LINE_LIMIT_BYTES: usize = 256 * 1024;
-/// Read at once.
+/// The size of one read.
 const CHUNK_BYTES: usize = 8 * 1024;
-/// As much as a pipe holds, by default and at most without privileges: what was in it at one moment is in so many bytes.
+/// The most that a pipe can hold without privileges, and so the most that draining it has to read.
 const PIPE_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// One line of an environment, without its line feed; not UTF-8 is replaced.
+/// One line that an environment wrote, without its line feed. Invalid UTF-8 is replaced.
 #[derive(Clone, Debug)]
 pub struct LogLine {
     /// The function's name.
     pub function: String,
     /// The process id of its environment.
     pub environment: u32,
-    /// The text.
+    /// The text of the line.
     pub text: String,
 }
 
-/// Takes the lines of all functions; called from the runtime's threads, so it must not block.
+/// Receives the lines of all functions. It is called on the runtime's threads, so it must not block.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
-/// One stream of an environment.
+/// The output pipe of one stream.
 struct Pipe {
     end: pipe::Receiver,
-    /// The beginning of a line whose end has not been read yet. Locked from a read until its lines are with the sink, so
-    /// that they keep their order.
+    /// The beginning of a line whose end has not been read yet. Locked from a read until the sink has its lines, which
+    /// keeps them in order.
     unfinished: Mutex<Vec<u8>>,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Log {
     environment: u32,
     sink: LogSink,
     tail: Mutex<VecDeque<String>>,
-    /// Of stdout and stderr.
+    /// stdout and stderr.
     pipes: [Pipe; 2],
 }
 
@@ -70,17 +71,17 @@ impl Log {
         Ok(Self { function: function.to_owned(), environment, sink, tail: Mutex::default(), pipes })
     }
 
-    /// Tells the sink something that the function did not write.
-    pub(super) fn note(&self, text: String) {
+    /// Sends a line to the sink without keeping it in the tail; also used for messages of the environment itself.
+    pub(super) fn emit(&self, text: String) {
         (self.sink)(LogLine { function: self.function.clone(), environment: self.environment, text });
     }
 
-    /// The last lines, oldest first.
+    /// The last lines that the function wrote, oldest first.
     pub(super) fn tail(&self) -> Vec<String> {
         lock(&self.tail).iter().cloned().collect()
     }
 
-    /// Forwards lines until both pipes end.
+    /// Forwards lines until both pipes reach their end.
     pub(super) async fn forward(&self) {
         let [stdout, stderr] = &self.pipes;
         tokio::join!(self.forward_pipe(stdout), self.forward_pipe(stderr));
@@ -96,11 +97,11 @@ impl Log {
         }
     }
 
-    /// Forwards what is in the pipes at this moment.
-    pub(super) fn catch_up(&self) {
+    /// Forwards what is in the pipes now.
+    pub(super) fn drain(&self) {
         for pipe in &self.pipes {
             let mut read_bytes = 0;
-            // Past tokio, which does not know yet of what was written a moment ago.
+            // Read directly, since tokio may not have noticed the latest writes yet.
             while read_bytes < PIPE_LIMIT_BYTES
                 && let Ok(bytes @ 1..) = self.read(pipe, |chunk| Ok(rustix::io::read(&pipe.end, chunk)?))
             {
@@ -109,9 +110,9 @@ impl Log {
         }
     }
 
-    /// Forwards what is in the pipes, and a line without an end as well: nothing comes any more.
-    pub(super) fn finish(&self) {
-        self.catch_up();
+    /// Forwards what is left in the pipes, including an unfinished last line. Called after the process has ended.
+    pub(super) fn flush(&self) {
+        self.drain();
         for pipe in &self.pipes {
             let mut unfinished = lock(&pipe.unfinished);
             if !unfinished.is_empty() {
@@ -121,7 +122,7 @@ impl Log {
         }
     }
 
-    /// Forwards the lines that one call of `read` completes. Returns how many bytes that was.
+    /// Forwards the lines that one call of `read` completes. Returns the number of bytes read.
     fn read(&self, pipe: &Pipe, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         let mut unfinished = lock(&pipe.unfinished);
         let mut chunk = [0; CHUNK_BYTES];
@@ -136,11 +137,11 @@ impl Log {
 
     fn forward_line(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
-        self.keep(text.clone());
-        self.note(text);
+        self.keep_in_tail(text.clone());
+        self.emit(text);
     }
 
-    fn keep(&self, text: String) {
+    fn keep_in_tail(&self, text: String) {
         let mut tail = lock(&self.tail);
         if tail.len() == TAIL_LINES {
             tail.pop_front();
@@ -149,7 +150,7 @@ impl Log {
     }
 }
 
-/// The length of the first line, which is split at the limit, or none while its end is missing.
+/// The length of the first line, which is split at the limit, or `None` while its end is missing.
 fn line_length(bytes: &[u8]) -> Option<usize> {
     let within = &bytes[..bytes.len().min(LINE_LIMIT_BYTES)];
     let line = within.iter().position(|byte| *byte == b'\n').map(|end| end + 1);

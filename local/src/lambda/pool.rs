@@ -1,8 +1,8 @@
-//! The environments of one function: which one runs an invocation, when another is started, who waits.
+//! The environments of one function: which one runs an invocation, when another one is started, which callers wait.
 //!
-//! A permit of `places` stands for the right to use a process. Permits are handed out in the order of asking, an
-//! environment is given back before its permit, and a process is started only by a permit's holder that finds none
-//! idle: so there are never more processes than permits.
+//! A permit is the right to use one process. Permits are handed out first come, first served; an environment is
+//! released before its permit; and only the holder of a permit that finds no idle environment starts a process. So
+//! there are never more processes than permits.
 
 use std::{
     fs, mem,
@@ -20,39 +20,39 @@ use tokio::{
 };
 
 use super::{
-    environment::{Environment, Instance, Outcome},
+    environment::{Environment, Instance, RunOutcome},
     error::InvokeError,
     function::Function,
     logs::LogSink,
 };
 
-/// How long an environment may take until it asks for work: Lambda's own limit.
+/// How long an environment may take to request its first event: Lambda's own limit.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
-/// How many environments in a row may die under an event that they have not read, beyond those that were idle.
+/// How many environments in a row, in addition to the idle ones, may end without having read the event.
 const UNREAD_LIMIT: usize = 3;
 
 /// A function with its environments.
 pub(super) struct Pool {
     function: Function,
     sink: LogSink,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Every environment that has a process, oldest first.
+    /// Every environment with a running process, oldest first.
     all: Vec<Arc<Instance>>,
-    /// Those that are free, the most recently used last.
+    /// The free environments, the most recently used last.
     idle: Vec<Arc<Instance>>,
-    /// Those that run a program which has been replaced: they end after their invocation.
+    /// Busy environments whose program has been replaced: they end after their invocation.
     outdated: Vec<Arc<Instance>>,
-    /// The program that new environments run, as it was last looked at.
+    /// The version of the program that was last seen on disk.
     program: Option<ProgramVersion>,
     closed: bool,
 }
 
-/// Tells one build of a program from another: inode, time of change in seconds and nanoseconds, size.
+/// Identifies a build of a program: inode, modification time in seconds and nanoseconds, size.
 type ProgramVersion = (u64, i64, i64, u64);
 
 fn version(program: &Path) -> Option<ProgramVersion> {
@@ -62,9 +62,9 @@ fn version(program: &Path) -> Option<ProgramVersion> {
 
 impl Pool {
     pub(super) fn new(function: Function, sink: LogSink) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(function.max_environments.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(function.max_environments.min(Semaphore::MAX_PERMITS)));
         let state = State { program: version(&function.program), ..State::default() };
-        Arc::new(Self { function, sink, places, state: Mutex::new(state) })
+        Arc::new(Self { function, sink, permits, state: Mutex::new(state) })
     }
 
     pub(super) async fn invoke(
@@ -73,13 +73,13 @@ impl Pool {
         trace_id: &str,
         wait: Duration,
     ) -> Result<Bytes, InvokeError> {
-        let place = match timeout(wait, self.places.clone().acquire_owned()).await {
-            Ok(Ok(place)) => place,
+        let permit = match timeout(wait, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
             Ok(Err(_closed)) => return Err(InvokeError::ShutDown),
             Err(_elapsed) => return Err(InvokeError::Throttled { waited: wait }),
         };
-        // A task of its own: an invocation runs to its end, whether or not its caller is still there.
-        let run = tokio::spawn(self.clone().run(place, event, trace_id.to_owned()));
+        // In a separate task, so that an invocation runs to its end even if its caller goes away.
+        let run = tokio::spawn(self.clone().run(permit, event, trace_id.to_owned()));
         run.await.unwrap_or(Err(InvokeError::ShutDown))
     }
 
@@ -93,8 +93,8 @@ impl Pool {
         state.all.iter().map(view).collect()
     }
 
-    /// Whether the program has been replaced since it was last looked at. Then no environment of the old one takes another
-    /// invocation; one that runs ends after its answer.
+    /// Returns whether the program has been replaced since the last check. If so, environments with the old program
+    /// take no further invocations: idle ones end now, busy ones after their invocation.
     pub(super) async fn reload(&self) -> bool {
         let idle = {
             let mut state = self.state();
@@ -109,54 +109,54 @@ impl Pool {
             idle
         };
         for instance in idle {
-            instance.end().await;
+            instance.terminate().await;
         }
         true
     }
 
-    /// Takes no more invocations, ends every process and returns when they are gone.
+    /// Refuses further invocations, ends every process and returns when they are gone.
     pub(super) async fn close(&self) {
-        self.places.close();
+        self.permits.close();
         let all = {
             let mut state = self.state();
             state.closed = true;
             state.all.clone()
         };
         let mut ending: JoinSet<()> =
-            all.into_iter().map(|instance| async move { instance.end().await }).collect();
+            all.into_iter().map(|instance| async move { instance.terminate().await }).collect();
         while ending.join_next().await.is_some() {}
     }
 
     async fn run(
         self: Arc<Self>,
-        _place: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
         event: Bytes,
         trace_id: String,
     ) -> Result<Bytes, InvokeError> {
         let mut unread = 0;
         loop {
-            let instance = self.take().await?;
+            let instance = self.acquire().await?;
             match instance.run(&self.function, event.clone(), &trace_id).await {
-                Outcome::Answered(reply) => {
-                    self.give_back(instance);
-                    return reply;
+                RunOutcome::Completed(result) => {
+                    self.release(instance);
+                    return result;
                 }
                 _ if self.state().closed => return Err(InvokeError::ShutDown),
-                Outcome::NotRead if unread < self.function.max_environments + UNREAD_LIMIT => unread += 1,
-                Outcome::NotRead => {
+                RunOutcome::NotRead if unread < self.function.max_environments + UNREAD_LIMIT => unread += 1,
+                RunOutcome::NotRead => {
                     let status = "no environment lived long enough to read the event".to_owned();
                     return Err(InvokeError::Crashed { status, log_tail: instance.log.tail() });
                 }
-                Outcome::Crashed { status } => {
+                RunOutcome::Crashed { status } => {
                     return Err(InvokeError::Crashed { status, log_tail: instance.log.tail() });
                 }
-                Outcome::TimedOut => return Err(InvokeError::TimedOut { after: self.function.timeout }),
+                RunOutcome::TimedOut => return Err(InvokeError::TimedOut { after: self.function.timeout }),
             }
         }
     }
 
-    /// An idle environment, or else a new one.
-    async fn take(self: &Arc<Self>) -> Result<Arc<Instance>, InvokeError> {
+    /// Returns an idle environment, or else starts one.
+    async fn acquire(self: &Arc<Self>) -> Result<Arc<Instance>, InvokeError> {
         let instance = {
             let mut state = self.state();
             if let Some(instance) = state.idle.pop() {
@@ -165,7 +165,7 @@ impl Pool {
             if state.closed {
                 return Err(InvokeError::ShutDown);
             }
-            // Under the lock, so that `close` knows of every process there is.
+            // Under the lock, so that `close` sees every process.
             let instance = self.start().map_err(|error| {
                 let reason = format!("{} cannot be started: {error}", self.function.program.display());
                 InvokeError::InitFailed { reason, log_tail: Vec::new() }
@@ -176,7 +176,7 @@ impl Pool {
         match instance.initialised(INIT_LIMIT).await {
             Ok(()) => Ok(instance),
             Err(reason) => {
-                instance.end().await;
+                instance.terminate().await;
                 if self.state().closed {
                     return Err(InvokeError::ShutDown);
                 }
@@ -189,12 +189,12 @@ impl Pool {
         let pool: Weak<Self> = Arc::downgrade(self);
         Instance::start(&self.function, self.sink.clone(), move |instance, status| {
             if let Some(pool) = pool.upgrade() {
-                pool.forget(instance, status);
+                pool.remove(instance, status);
             }
         })
     }
 
-    fn give_back(&self, instance: Arc<Instance>) {
+    fn release(&self, instance: Arc<Instance>) {
         let mut state = self.state();
         if state.outdated.iter().any(|outdated| Arc::ptr_eq(outdated, &instance)) {
             instance.kill();
@@ -204,7 +204,7 @@ impl Pool {
     }
 
     /// Removes an environment whose process is gone.
-    fn forget(&self, instance: &Arc<Instance>, status: &str) {
+    fn remove(&self, instance: &Arc<Instance>, status: &str) {
         let was_idle = {
             let mut state = self.state();
             state.all.retain(|known| !Arc::ptr_eq(known, instance));
@@ -214,7 +214,7 @@ impl Pool {
             state.idle.len() < idle && !state.closed
         };
         if was_idle {
-            instance.log.note(format!("the environment ended while it was idle: {status}"));
+            instance.log.emit(format!("the environment ended while it was idle: {status}"));
         }
     }
 

@@ -1,5 +1,5 @@
-//! The Runtime API, version 2018-06-01, of one execution environment. The `Desk` is where the pool lays an event down
-//! and the runtime fetches it; it holds at most one invocation.
+//! The Runtime API, version 2018-06-01, of one execution environment. The pool submits an invocation, and the runtime
+//! fetches it and posts its result. There is at most one invocation at a time.
 
 use std::{
     convert::Infallible,
@@ -19,21 +19,21 @@ use tokio::{
 };
 
 use super::{
-    answers::{self, Answer},
     body::{self, BodyError},
+    delivery::{Delivery, WatchedStream},
     error::InvokeError,
-    invocation::{Invocation, RESPONSE_LIMIT_BYTES, Reply},
-    wire::{WatchedStream, Wire},
+    invocation::{Invocation, InvocationResult, RESPONSE_LIMIT_BYTES},
+    responses::{self, ApiResponse},
 };
 
-/// How long connections of a dead process may take to end; its children could hold one open.
+/// How long to wait for the connections of a process that has ended; its children could hold one open.
 const CLOSING_LIMIT: Duration = Duration::from_millis(500);
 
-/// Between the pool and the runtime of one environment.
-pub(super) struct Desk {
+/// The Runtime API of one environment.
+pub(super) struct RuntimeApi {
     state: Mutex<State>,
-    laid_down: Notify,
-    /// None until the runtime has asked for work or reported that it cannot.
+    submitted: Notify,
+    /// `None` until the runtime has requested its first event or reported an initialisation error.
     initialised: watch::Sender<Option<Result<(), InvokeError>>>,
 }
 
@@ -45,28 +45,31 @@ struct State {
 
 struct Running {
     invocation: Invocation,
-    wire: Arc<Wire>,
+    delivery: Arc<Delivery>,
 }
 
-impl Desk {
+impl RuntimeApi {
     pub(super) fn new() -> Arc<Self> {
         let initialised = watch::Sender::new(None);
-        Arc::new(Self { state: Mutex::default(), laid_down: Notify::new(), initialised })
+        Arc::new(Self { state: Mutex::default(), submitted: Notify::new(), initialised })
     }
 
-    /// Lays an event down for the next request of the runtime.
-    pub(super) fn lay_down(&self, invocation: Invocation) {
+    /// Makes an invocation available to the runtime's next request.
+    pub(super) fn submit(&self, invocation: Invocation) {
         self.state().waiting = Some(invocation);
-        self.laid_down.notify_one();
+        self.submitted.notify_one();
     }
 
-    /// Whether the runtime has read the event; to be asked once its connections have ended.
+    /// Whether the runtime has read the event. Valid once its connections are closed.
     pub(super) fn event_was_read(&self) -> bool {
         let state = self.state();
-        state.running.as_ref().is_some_and(|running| running.wire.took(running.invocation.event.len() as u64))
+        state
+            .running
+            .as_ref()
+            .is_some_and(|running| running.delivery.event_was_read(running.invocation.event.len() as u64))
     }
 
-    /// Waits for the runtime's first request for work, or its report that it cannot work.
+    /// Waits until the runtime requests its first event, or reports an initialisation error.
     pub(super) async fn initialised(&self) -> Result<(), InvokeError> {
         let mut initialised = self.initialised.subscribe();
         match initialised.wait_for(Option::is_some).await {
@@ -75,12 +78,12 @@ impl Desk {
         }
     }
 
-    /// Serves the runtime until `stop`, then lets open connections come to their end, within a bound.
+    /// Serves the runtime until `stop`, then waits a bounded time for open connections to end.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                // A connection that a dead process has left behind may carry its last response.
+                // Accept first: a connection from a process that has ended may carry its last response.
                 biased;
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => { connections.spawn(self.clone().serve_connection(stream)); }
@@ -96,33 +99,33 @@ impl Desk {
 
     async fn serve_connection(self: Arc<Self>, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let (stream, wire) = WatchedStream::new(stream);
+        let (stream, delivery) = WatchedStream::new(stream);
         let service = service_fn(|request| {
-            let (desk, wire) = (self.clone(), wire.clone());
-            async move { Ok::<_, Infallible>(desk.answer(request, wire).await) }
+            let (runtime_api, delivery) = (self.clone(), delivery.clone());
+            async move { Ok::<_, Infallible>(runtime_api.answer(request, delivery).await) }
         });
-        // Header names as AWS writes them, for clients that compare them as they are.
+        // Header names in AWS's spelling, for clients that compare them case-sensitively.
         let mut http = http1::Builder::new();
-        // A broken connection is the runtime's own affair: it connects again or ends.
+        // Errors are ignored: a runtime whose connection breaks reconnects or exits.
         let _ = http.title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn answer(&self, request: Request<Incoming>, wire: Arc<Wire>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, delivery: Arc<Delivery>) -> ApiResponse {
         let path = request.uri().path().to_owned();
         let Some(operation) = path.strip_prefix("/2018-06-01/runtime/") else {
-            return answers::unknown_path();
+            return responses::unknown_path();
         };
         let segments: Vec<&str> = operation.split('/').collect();
         match (request.method(), segments.as_slice()) {
-            (&Method::GET, ["invocation", "next"]) => self.next(wire).await,
+            (&Method::GET, ["invocation", "next"]) => self.next(delivery).await,
             (&Method::POST, ["invocation", id, "response"]) => self.response(id, request.into_body()).await,
             (&Method::POST, ["invocation", id, "error"]) => self.error(id, request).await,
             (&Method::POST, ["init", "error"]) => self.init_error(request).await,
-            _ => answers::unknown_path(),
+            _ => responses::unknown_path(),
         }
     }
 
-    async fn next(&self, wire: Arc<Wire>) -> Answer {
+    async fn next(&self, delivery: Arc<Delivery>) -> ApiResponse {
         self.initialised.send_if_modified(|initialised| {
             let first = initialised.is_none();
             initialised.get_or_insert(Ok(()));
@@ -132,62 +135,63 @@ impl Desk {
             {
                 let mut state = self.state();
                 if state.running.is_some() {
-                    return answers::wrong_state("The running invocation has no response yet");
+                    return responses::wrong_state("The running invocation has no response yet");
                 }
                 if let Some(invocation) = state.waiting.take() {
-                    let answer = answers::event(&invocation);
-                    wire.rewind();
-                    state.running = Some(Running { invocation, wire });
+                    let answer = responses::event(&invocation);
+                    delivery.restart();
+                    state.running = Some(Running { invocation, delivery });
                     return answer;
                 }
             }
-            // The notification outlives a waiter that went away: it is stored for the one that takes its place.
-            self.laid_down.notified().await;
+            // If a waiter goes away, its notification is kept for the next one.
+            self.submitted.notified().await;
         }
     }
 
-    async fn response(&self, request_id: &str, body: Incoming) -> Answer {
-        if !self.runs(request_id) {
-            return answers::wrong_request_id();
+    async fn response(&self, request_id: &str, body: Incoming) -> ApiResponse {
+        if !self.is_running(request_id) {
+            return responses::wrong_request_id();
         }
         match body::read(body, RESPONSE_LIMIT_BYTES).await {
-            Ok(payload) => self.finish(request_id, Ok(payload), answers::accepted()),
+            Ok(payload) => self.complete(request_id, Ok(payload), responses::accepted()),
             Err(BodyError::TooLarge) => {
                 let error_type = "Function.ResponseSizeTooLarge".to_owned();
-                let error = InvokeError::FunctionError { error_type, message: answers::too_large_message() };
-                self.finish(request_id, Err(error), answers::too_large())
+                let error =
+                    InvokeError::FunctionError { error_type, message: responses::too_large_message() };
+                self.complete(request_id, Err(error), responses::too_large())
             }
-            Err(BodyError::Broken) => answers::unreadable(),
+            Err(BodyError::Broken) => responses::unreadable(),
         }
     }
 
-    async fn error(&self, request_id: &str, request: Request<Incoming>) -> Answer {
-        if !self.runs(request_id) {
-            return answers::wrong_request_id();
+    async fn error(&self, request_id: &str, request: Request<Incoming>) -> ApiResponse {
+        if !self.is_running(request_id) {
+            return responses::wrong_request_id();
         }
         let error = read_error(request).await;
-        self.finish(request_id, Err(error.into_function_error()), answers::accepted())
+        self.complete(request_id, Err(error.into_function_error()), responses::accepted())
     }
 
-    async fn init_error(&self, request: Request<Incoming>) -> Answer {
+    async fn init_error(&self, request: Request<Incoming>) -> ApiResponse {
         if self.initialised.borrow().is_some() {
-            return answers::wrong_state("The runtime is initialised");
+            return responses::wrong_state("The runtime is initialised");
         }
         let error = read_error(request).await;
         self.initialised.send_replace(Some(Err(error.into_function_error())));
-        answers::accepted()
+        responses::accepted()
     }
 
-    fn runs(&self, request_id: &str) -> bool {
+    fn is_running(&self, request_id: &str) -> bool {
         self.state().running.as_ref().is_some_and(|running| running.invocation.request_id == request_id)
     }
 
-    /// Ends the running invocation, unless another response was faster.
-    fn finish(&self, request_id: &str, reply: Reply, answer: Answer) -> Answer {
+    /// Completes the running invocation, unless another response has already done so.
+    fn complete(&self, request_id: &str, result: InvocationResult, answer: ApiResponse) -> ApiResponse {
         let running = self.state().running.take_if(|running| running.invocation.request_id == request_id);
-        let Some(running) = running else { return answers::wrong_request_id() };
-        // Nobody listens any more after a time-out.
-        let _ = running.invocation.reply.send(reply);
+        let Some(running) = running else { return responses::wrong_request_id() };
+        // After a timeout the receiver is gone.
+        let _ = running.invocation.result.send(result);
         answer
     }
 
@@ -196,7 +200,7 @@ impl Desk {
     }
 }
 
-/// The body of `/error` and `/init/error`; runtimes leave out what they do not have.
+/// The body of `/error` and `/init/error`; runtimes may omit any field.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct ReportedError {

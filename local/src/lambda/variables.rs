@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::function::{Function, REGION};
 
-/// What a process keeps of ours; everything else would make it depend on the machine.
+/// The variables that a process inherits from this one; any others would make it depend on the machine.
 const KEPT: [&str; 3] = ["PATH", "HOME", "RUST_BACKTRACE"];
 
-/// The variables for one environment of `function`; the function's own come last and win.
+/// The variables for one environment of `function`. The function's own come last and override the others.
 pub(super) fn of(function: &Function, runtime_api: SocketAddr) -> Vec<(OsString, OsString)> {
     let region = region(function);
     let task_root = function.program.parent().map(|parent| parent.as_os_str().to_owned()).unwrap_or_default();
@@ -26,7 +26,7 @@ pub(super) fn of(function: &Function, runtime_api: SocketAddr) -> Vec<(OsString,
         ("_HANDLER", "bootstrap".to_owned()),
         ("TZ", ":UTC".to_owned()),
         ("LANG", "en_US.UTF-8".to_owned()),
-        // No credentials of the machine are reachable: the SDK neither finds nor looks for any.
+        // Dummy credentials keep the SDK from looking for the machine's.
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),

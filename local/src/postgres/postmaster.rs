@@ -1,5 +1,5 @@
-//! The server process of a data folder, found by the file that PostgreSQL keeps there: the way to end a server whose
-//! watchdog is gone.
+//! Finds and ends the server process of a data folder by PostgreSQL's `postmaster.pid`, for a server whose watchdog is
+//! gone.
 
 use std::{
     fs,
@@ -17,15 +17,15 @@ use tokio::{
 /// How long a server may take to end.
 pub(super) const GONE_WITHIN: Duration = Duration::from_secs(30);
 
-/// A server process that runs on a data folder.
+/// The server process of a data folder.
 pub(super) struct Postmaster {
     pub(super) pid: Pid,
     data: PathBuf,
 }
 
 impl Postmaster {
-    /// The one that runs on `data`. The file outlives a server that was killed, and its number may by now be that of
-    /// another program.
+    /// The running server of the data folder `data`. Its file can be left over from a killed server, and the process id
+    /// reused by another program.
     pub(super) async fn of(data: &Path) -> Option<Self> {
         let file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
         let pid = Pid::from_raw(file.lines().next()?.trim().parse().ok()?)?;
@@ -33,10 +33,10 @@ impl Postmaster {
         postmaster.is_running().await.then_some(postmaster)
     }
 
-    /// Ends it: by a fast shutdown, and if that takes too long by an immediate one. Returns when it is gone.
+    /// Ends the server by a fast shutdown, or by an immediate one if that takes too long. Returns when it is gone.
     pub(super) async fn end(&self) -> Result<()> {
         for signal in [Signal::INT, Signal::QUIT] {
-            // It may have gone by itself meanwhile.
+            // Errors are ignored: the process may have ended by itself.
             let _ = kill_process(self.pid, signal);
             let deadline = Instant::now() + GONE_WITHIN;
             while self.is_running().await {
@@ -52,12 +52,12 @@ impl Postmaster {
         bail!("PostgreSQL does not stop, process {}", self.pid.as_raw_nonzero())
     }
 
-    /// Whether the process is there and was started on this folder.
+    /// Whether the process exists and was started with this folder.
     async fn is_running(&self) -> bool {
         let pid = self.pid.as_raw_nonzero();
         let proc = PathBuf::from(format!("/proc/{pid}/cmdline"));
         let line = if Path::new("/proc/self/cmdline").exists() {
-            // A process that has ended and was not waited for has no command line.
+            // A zombie process has an empty command line.
             fs::read(proc).unwrap_or_default()
         } else {
             let listed = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().await;

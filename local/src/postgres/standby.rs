@@ -1,4 +1,4 @@
-//! A hot standby: a server that follows another one, until it is promoted in its place.
+//! A hot standby: a server that replicates another one until it is promoted.
 
 use std::{fs, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
@@ -10,15 +10,15 @@ use super::{
     home::{DataFolder, Home},
 };
 
-/// What the primary writes for itself alone: its process id and options, and the log, which the standby streams.
-const OF_THE_PRIMARY: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_wal"];
+/// What belongs to the primary alone: its process id, its options, and the WAL, which the standby streams.
+const PRIMARY_ONLY: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_wal"];
 
 impl Server {
-    /// Starts a temporary standby of this server, which streams its changes and has its settings and passwords. SQL's
-    /// `pg_promote()` makes it a primary.
+    /// Starts a temporary standby, which streams this server's WAL and has the same settings and passwords. The SQL
+    /// function `pg_promote()` makes it a primary.
     ///
     /// # Errors
-    /// When this server cannot be copied, or the standby does not get ready; then the error holds the end of its log.
+    /// When this server cannot be copied, or the standby does not become ready; then the error includes the end of its log.
     pub async fn standby(&self) -> Result<Self> {
         let home = Home::open(&DataFolder::Temporary, self.home.account, &|_| {}).await?;
         let data = home.data();
@@ -34,15 +34,15 @@ impl Server {
         Self::launch_in(home, self.binaries.clone(), self.settings.clone(), self.url.clone()).await
     }
 
-    /// A base backup (PostgreSQL's documentation, "Making a Base Backup Using the Low Level API"): the tool for it,
-    /// pg_basebackup, is not in every package.
+    /// Takes a base backup (PostgreSQL's documentation, "Making a Base Backup Using the Low Level API"). The tool for
+    /// it, pg_basebackup, is not in every package.
     async fn copy_to(&self, data: &Path) -> Result<()> {
         let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
         tokio::spawn(connection);
         client.query("select pg_backup_start('standby', fast => true)", &[]).await?;
         for entry in fs::read_dir(self.home.data())? {
             let entry = entry?;
-            if !OF_THE_PRIMARY.iter().any(|name| entry.file_name() == *name) {
+            if !PRIMARY_ONLY.iter().any(|name| entry.file_name() == *name) {
                 copy(&entry.path(), data)?;
             }
         }
@@ -50,15 +50,16 @@ impl Server {
         let label = "select labelfile, spcmapfile from pg_backup_stop(wait_for_archive => false)";
         let row = client.query_one(label, &[]).await?;
         let tablespaces: Option<String> = row.try_get(1)?;
-        ensure!(tablespaces.is_none_or(|map| map.is_empty()), "it has tablespaces");
+        ensure!(tablespaces.is_none_or(|map| map.is_empty()), "the server has tablespaces");
         fs::write(data.join("backup_label"), row.try_get::<_, String>(0)?)?;
         Ok(())
     }
 }
 
-/// Copies a file or folder of a running server: what vanishes meanwhile is not needed, and what changes is in the log.
+/// Copies a file or folder of a running server. A file that vanishes meanwhile is not needed, and changes are in the
+/// WAL.
 fn copy(from: &Path, folder: &Path) -> Result<()> {
-    let name = from.file_name().context("a file without a name")?;
+    let name = from.file_name().context("the file has no name")?;
     let to = folder.join(name);
     let Ok(kind) = from.symlink_metadata() else { return Ok(()) };
     if kind.is_dir() {

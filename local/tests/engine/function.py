@@ -1,6 +1,6 @@
-"""A function for tests: speaks the Runtime API with the standard library alone and does what the event asks for.
+"""A function for tests: implements the Runtime API with the standard library only and runs the event's command.
 
-An event is {"do": COMMAND, ...}, or a proxy event whose query string says the same."""
+An event is {"do": COMMAND, ...}, or a proxy event with the same in its query string."""
 
 import base64
 import http.client
@@ -23,7 +23,7 @@ def call(method, path, body=None, headers={}, connection=CONNECTION):
 
 
 def call_apart(method, path, body=None):
-    """On a connection of its own; returns status and body."""
+    """Calls on a separate connection. Returns status and body."""
     connection = http.client.HTTPConnection(API)
     status, _, answer = call(method, path, body, connection=connection)
     connection.close()
@@ -31,7 +31,7 @@ def call_apart(method, path, body=None):
 
 
 def rendezvous(port):
-    """Connects to the test, says who it is, and waits until the test says go on or hangs up."""
+    """Connects to the test, sends the process id, and waits until the test sends a byte or closes the connection."""
     with socket.create_connection(("127.0.0.1", int(port))) as test:
         test.sendall(b"%d\n" % os.getpid())
         return test.recv(1)

@@ -1,4 +1,4 @@
-//! The gateway over real sockets, in front of real processes.
+//! Tests the gateway over real sockets, with real processes as functions.
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::support::{Bench, Meeting, PATIENCE, function, invoke, kill, signal};
 
-/// A gateway with a client and what it logged.
+/// A gateway with a client and its access log.
 struct Front {
     gateway: Gateway,
     functions: Functions,
@@ -34,7 +34,7 @@ struct Front {
     lines: Arc<Mutex<Vec<AccessLine>>>,
 }
 
-/// An answer as the client got it.
+/// A response as the client received it.
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,
@@ -51,7 +51,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Asserts that the gateway itself answered, with a complete problem.
+    /// Asserts that the gateway itself responded, with a complete problem.
     fn assert_problem(&self, status: u16, error_type: &str, title: &str, detail: &str) {
         assert_eq!(self.status, status);
         assert_eq!(self.header("x-amzn-errortype"), [error_type]);
@@ -93,7 +93,7 @@ impl Front {
         Self { gateway, functions, client, lines }
     }
 
-    /// One environment and the quotas of API Gateway.
+    /// With one environment and API Gateway's quotas.
     async fn plain() -> Self {
         Self::new(Function { max_environments: 1, ..function("f", &[]) }, Options::default()).await
     }
@@ -115,12 +115,12 @@ impl Front {
         self.send(self.request("GET", path).body(Full::default()).unwrap()).await
     }
 
-    /// Has the function do something.
+    /// Asks the function to run a command.
     async fn ask(&self, query: &str) -> Answer {
         self.get(&format!("/v1/products?do={query}")).await
     }
 
-    /// Sends what no client library would, until the gateway closes the connection.
+    /// Sends bytes that no client library would, and reads until the gateway closes the connection.
     async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.gateway.address()).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -134,7 +134,7 @@ impl Front {
     }
 }
 
-/// Replaces what differs from run to run, after a look at its form.
+/// Checks and then replaces the values that differ from run to run.
 fn mask(event: &mut String, front: &Front) {
     let value: Value = serde_json::from_str(event).unwrap();
     let context = &value["requestContext"];
@@ -158,7 +158,7 @@ fn mask(event: &mut String, front: &Front) {
     }
 }
 
-/// The event of a request, as the function got it.
+/// The event of a request, as the function received it.
 async fn event_of(front: &Front, request: Request<Full<Bytes>>) -> Value {
     front.send(request).await.json()
 }
@@ -177,7 +177,7 @@ async fn sends_the_event_of_a_rest_api() {
     let answer = front.send(request.body(Full::default()).unwrap()).await;
     let mut event = String::from_utf8(answer.body.to_vec()).unwrap();
     mask(&mut event, &front);
-    // One member per line, so that a difference can be read.
+    // One member per line, so that a difference is easy to read.
     let lines = event.replace(",\"", ",\n\"");
     assert_eq!(lines, include_str!("event.json").trim_end());
 }
@@ -309,7 +309,7 @@ async fn sends_no_body_where_http_has_none() {
     assert_eq!(answer.header("content-type"), ["application/json"]);
     assert_eq!(answer.header("content-length"), ["6"]);
     assert_eq!(front.get(path).await.body, "hidden");
-    // A function that leaves the body out does not claim that GET would have none.
+    // A function that omits the body does not state that GET would have none.
     let request = front.request("HEAD", "/v1/products/7?do=proxy").body(Full::default()).unwrap();
     assert!(front.send(request).await.header("content-length").is_empty());
 }
@@ -323,7 +323,7 @@ async fn answers_502_when_the_function_fails_and_logs_why() {
         ("kill", "signal: 9 (SIGKILL)"),
         ("dance", "ValueError: no such command: dance"),
         ("size&bytes=6291557", "Function.ResponseSizeTooLarge"),
-        ("payload&payload=garbage", "malformed answer"),
+        ("payload&payload=garbage", "malformed response"),
         ("payload&payload=%7B%7D", "missing field `statusCode`"),
         ("payload&payload=%7B%22statusCode%22:200,%22body%22:%7B%7D%7D", "expected a string"),
         (
@@ -367,7 +367,7 @@ async fn answers_502_when_the_process_is_killed_and_goes_on() {
     let (answer, ()) = tokio::join!(front.ask(&query), async { kill(meeting.arrival().await.pid) });
     answer.assert_problem(502, "InternalServerErrorException", "Bad Gateway", "Internal server error");
     assert_eq!(front.ask("pid").await.status, 200);
-    // Killed while idle: nobody notices.
+    // Killed while idle: no request fails.
     kill(front.functions.environments("f")[0].pid);
     assert_eq!(front.ask("pid").await.status, 200);
 }
@@ -380,7 +380,7 @@ async fn answers_504_when_the_integration_takes_too_long() {
     let answer = front.ask(&format!("wait&port={}", meeting.port)).await;
     let detail = "Endpoint request timed out";
     answer.assert_problem(504, "EndpointRequestTimedOutException", "Gateway Timeout", detail);
-    // The function runs on, and then serves again.
+    // The function completes the invocation, and then serves again.
     meeting.arrival().await.release().await;
     assert_eq!(front.ask("pid").await.status, 200);
     assert_eq!(front.functions.environments("f")[0].invocations, 2);
@@ -390,7 +390,7 @@ async fn answers_504_when_the_integration_takes_too_long() {
 async fn answers_504_when_the_process_is_stopped_and_works_again_when_it_goes_on() {
     let options = Options { integration_timeout: Duration::from_secs(1), ..Options::default() };
     let front = Front::new(Function { max_environments: 1, ..function("f", &[]) }, options).await;
-    // Not through the gateway: the start of a process counts there.
+    // Not through the gateway, where the start of the process would count towards the timeout.
     invoke(&front.functions, "f", json!({"do": "pid"})).await.unwrap();
     let pid = front.functions.environments("f")[0].pid;
     signal(pid, rustix::process::Signal::STOP);
@@ -422,7 +422,7 @@ async fn answers_500_when_the_function_is_throttled() {
 #[tokio::test]
 async fn answers_413_to_bodies_over_the_quotas() {
     let front = Front::plain().await;
-    // Over API Gateway's 10 MB; over the 6 MB that Lambda takes.
+    // Over API Gateway's 10 MB; over Lambda's 6 MB.
     for bytes in [10 * 1024 * 1024 + 1, 7 * 1024 * 1024] {
         let request = front.request("POST", "/v1/products").body(Full::from(vec![b'x'; bytes])).unwrap();
         let answer = front.send(request).await;
@@ -431,7 +431,7 @@ async fn answers_413_to_bodies_over_the_quotas() {
     let request =
         b"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99000000\r\n\r\n";
     let answer = front.raw(request).await;
-    assert!(answer.starts_with("HTTP/1.1 413 "), "not invited to send it: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "no 100 Continue: {answer}");
     assert_eq!(front.get("/v1/products?do=pid").await.status, 200);
 }
 
@@ -444,7 +444,7 @@ async fn bounds_slow_clients() {
     let answer =
         front.raw(b"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab").await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(front.functions.environments("f").is_empty(), "no function was asked");
+    assert!(front.functions.environments("f").is_empty(), "no function was invoked");
 }
 
 #[tokio::test]
@@ -482,10 +482,10 @@ async fn answers_421_to_names_that_are_not_its_own_before_anything_is_called() {
         ] {
             let answer = front.raw(format!("{request}Connection: close\r\n\r\n{{}}").as_bytes()).await;
             assert_eq!(answer.split(' ').nth(1), Some("421"), "{request}: {answer}");
-            let detail = "does not answer to evil.example. `cargo xtask dev --allow-host evil.example`";
+            let detail = "does not accept requests for evil.example. To allow them: `cargo xtask dev --allow-host evil.example`";
             assert!(answer.contains(detail), "{answer}");
         }
-        assert!(front.functions.environments("f").is_empty(), "no function was asked");
+        assert!(front.functions.environments("f").is_empty(), "no function was invoked");
         assert_eq!(front.last_line().status, 421);
     }
     let options = Options { allowed_hosts: vec!["evil.example".parse().unwrap()], ..Options::default() };
@@ -534,7 +534,7 @@ async fn stop_lets_running_requests_finish() {
     let held = meeting.arrival().await;
     let address = front.gateway.address();
     let stopping = tokio::spawn(front.gateway.stop());
-    // Refused from the moment the listener is closed.
+    // Connections are refused from the moment the listener is closed.
     timeout(PATIENCE, async { while TcpStream::connect(address).await.is_ok() {} }).await.unwrap();
     assert!(!stopping.is_finished());
     held.release().await;

@@ -1,4 +1,4 @@
-//! What a function learns of its caller under AWS_IAM, and what ends at the gateway.
+//! What a function sees of its caller with AWS_IAM, and what the gateway removes.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::support::{PATIENCE, function};
 
-/// The event of a request that `caller` has signed, and that carries `headers` besides.
+/// The event of a request with `headers` that `caller` has signed.
 async fn event_of(caller: Principal, headers: &[(&'static str, &'static str)], query: &str) -> Value {
     let functions = Functions::new(vec![function("f", &[])], Arc::new(|_| ()));
     let auth = Auth::Iam(Iam::new(vec![caller.clone()]));
@@ -46,7 +46,7 @@ async fn event_of(caller: Principal, headers: &[(&'static str, &'static str)], q
     serde_json::from_slice(&body).unwrap()
 }
 
-/// Status and body of a request by nobody in particular, to a gateway that wants signatures and API keys.
+/// Status and body of an unsigned request, to a gateway that requires signatures and API keys.
 async fn answer_of(target: &str, headers: &[(&'static str, &'static str)]) -> (u16, Value) {
     let functions = Functions::new(vec![function("f", &[])], Arc::new(|_| ()));
     let route = |path: &str, is_open| Route {
@@ -128,7 +128,7 @@ async fn everybody_may_call_an_open_route() {
             authorization.map(|value| (header::AUTHORIZATION.as_str(), value)).into_iter().collect();
         let (status, event) = answer_of("/docs?X-Amz-Signature=00", &headers).await;
         assert_eq!(status, 200, "{event}");
-        // Nobody looks at credentials, and so nobody takes them away.
+        // Credentials are not read, and so not removed.
         assert_eq!(event["headers"]["Authorization"], json!(authorization), "{event}");
         assert_eq!(event["queryStringParameters"], json!({"X-Amz-Signature": "00"}));
         let identity = &event["requestContext"]["identity"];

@@ -1,4 +1,4 @@
-//! Execution environments: real processes, started, reused, killed, replaced.
+//! Tests execution environments with real processes that are started, reused, killed and replaced.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -159,7 +159,7 @@ async fn queues_in_the_order_of_asking() {
             invoke(&functions, "f", json!({"do": "wait", "port": port})).await.unwrap();
             number
         });
-        // The current-thread runtime runs it up to its place in the queue.
+        // The current-thread runtime runs the task until it is in the queue.
         tokio::task::yield_now().await;
     }
     for expected in 0..5 {
@@ -237,7 +237,7 @@ async fn no_invocation_notices_a_kill_of_an_idle_environment() {
         let pid =
             bench.body(json!({"do": "pid", "padding": "x".repeat(1000)})).await["pid"].as_u64().unwrap();
         kill(u32::try_from(pid).unwrap());
-        // From at once, when nothing shows yet, to later, when the environment is half gone.
+        // From immediately, when the kill has no visible effect yet, to later, when the environment is partly gone.
         for _ in 0..round {
             tokio::task::yield_now().await;
         }
@@ -405,14 +405,14 @@ async fn forwards_both_streams_line_by_line() {
     let mut bench = Bench::of(1);
     bench.body(json!({"do": "log"})).await;
     let pid = bench.pids()[0];
-    // Two pipes: either may be first.
+    // There are two pipes, so either line may be first.
     let lines = [bench.logged("to std").await, bench.logged("to std").await];
     let texts: HashSet<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, HashSet::from(["to stdout", "to stderr"]));
     assert!(lines.iter().all(|line| line.environment == pid && line.function == "f"));
 }
 
-/// A thread for each pipe, whose reader is kept busy, and one for the answer.
+/// One thread for each pipe, whose reader is kept busy, and one for the response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn has_forwarded_what_a_function_wrote_when_its_answer_is_there() {
     let forwarded = Arc::new(Mutex::new(Vec::new()));
@@ -474,7 +474,7 @@ async fn loses_no_place_to_a_caller_that_leaves_the_queue() {
     let held = meeting.arrival().await;
     let waiting: Vec<_> = (0..10).map(|_| start(json!({"do": "pid"}))).collect();
     tokio::task::yield_now().await;
-    // The place is given to a caller that is aborted before it learns of it.
+    // The permit is given to a caller that is aborted before it is woken.
     held.release().await;
     first.await.unwrap().unwrap();
     waiting.iter().for_each(|waiting| waiting.abort());
@@ -498,7 +498,7 @@ async fn shuts_every_process_down() {
     let [idle, stopped, busy] = held;
     let pids = [idle.pid, stopped.pid, busy.pid];
     idle.release().await;
-    // The queued one has taken the free environment, and gives it back.
+    // The queued invocation has used the free environment and released it.
     queued.await.unwrap().unwrap();
     running.join_next().await.unwrap().unwrap().unwrap();
     signal(stopped.pid, rustix::process::Signal::STOP);

@@ -1,4 +1,4 @@
-//! The gateway and the execution environments with real processes: `function.py` is the function.
+//! Tests the gateway and the execution environments with real processes: `function.py` is the function.
 
 #[cfg(test)]
 mod gateway;

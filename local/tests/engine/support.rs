@@ -1,4 +1,4 @@
-//! Functions of real processes for the tests beside this.
+//! Helpers of these tests: functions that are real processes.
 
 use std::{
     path::PathBuf,
@@ -17,17 +17,17 @@ use tokio::{
     time::timeout,
 };
 
-/// Far more than anything here takes: a test that hangs says where.
+/// Far more than any step takes: a test that hangs fails and shows where.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The function of `function.py` with these arguments.
+/// The function `function.py` with these arguments.
 pub fn function(name: &str, arguments: &[&str]) -> Function {
     let script = std::path::absolute("tests/engine/function.py").unwrap();
     let script = script.display().to_string();
     Function {
         name: name.to_owned(),
         program: python().clone(),
-        // Isolated and without site packages: it starts in half the time.
+        // Isolated and without site-packages, which halves the start time.
         arguments: ["-IS", &script].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect(),
         environment: Vec::new(),
         timeout: Duration::from_secs(20),
@@ -36,7 +36,7 @@ pub fn function(name: &str, arguments: &[&str]) -> Function {
     }
 }
 
-/// The interpreter itself: what `PATH` finds may be a wrapper that takes longer to start than the tests to run.
+/// The interpreter itself: the one in `PATH` may be a wrapper that takes longer to start than the tests to run.
 fn python() -> &'static PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
@@ -46,7 +46,7 @@ fn python() -> &'static PathBuf {
     })
 }
 
-/// Functions and the lines they write.
+/// Functions, and the lines that they write.
 pub struct Bench {
     pub functions: Functions,
     logs: mpsc::UnboundedReceiver<LogLine>,
@@ -81,12 +81,12 @@ impl Bench {
         body(&self.invoke(event).await.unwrap())
     }
 
-    /// Every line so far.
+    /// All lines so far.
     pub fn seen(&self) -> Vec<LogLine> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits for a line with this text.
+    /// Waits for a line that contains this text.
     pub async fn logged(&mut self, text: &str) -> LogLine {
         let wait = async {
             loop {
@@ -108,18 +108,18 @@ pub async fn invoke(functions: &Functions, name: &str, event: Value) -> Result<B
     timeout(PATIENCE, functions.invoke(name, event.to_string().into(), "Root=1-0-0", PATIENCE)).await.unwrap()
 }
 
-/// The JSON in the `body` of a proxy answer.
+/// The JSON in the `body` of a proxy response.
 pub fn body(payload: &Value) -> Value {
     serde_json::from_str(payload["body"].as_str().unwrap()).unwrap()
 }
 
-/// Where functions that `wait` report and are held.
+/// The server that functions connect to with the command `wait`, and wait for.
 pub struct Meeting {
     listener: TcpListener,
     pub port: u16,
 }
 
-/// A function that is being held.
+/// A function that waits.
 pub struct Held {
     stream: BufReader<TcpStream>,
     pub pid: u32,
@@ -148,19 +148,19 @@ impl Meeting {
         timeout(PATIENCE, arrival).await.expect("a function arrives")
     }
 
-    /// Whether nobody has arrived.
+    /// Whether no function has arrived.
     pub async fn is_empty(&self) -> bool {
         timeout(Duration::ZERO, self.listener.accept()).await.is_err()
     }
 }
 
 impl Held {
-    /// Lets it go on.
+    /// Lets the function continue.
     pub async fn release(mut self) {
         self.stream.write_all(b"g").await.unwrap();
     }
 
-    /// Waits until its process has ended.
+    /// Waits until the function's process has ended.
     pub async fn gone(mut self) {
         let mut rest = Vec::new();
         let _ = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the process ends");
@@ -177,7 +177,7 @@ pub fn kill(pid: u32) {
     signal(pid, rustix::process::Signal::KILL);
 }
 
-/// Whether the system has such a process, dead or alive.
+/// Whether the process exists, even as a zombie.
 pub fn exists(pid: u32) -> bool {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::test_kill_process(pid).is_ok()

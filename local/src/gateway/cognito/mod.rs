@@ -1,4 +1,4 @@
-//! A Cognito authoriser: the token of a user pool in `Authorization`, verified against the pool's public keys.
+//! A Cognito authoriser: verifies the token in `Authorization` against a user pool's public keys.
 
 mod pool;
 
@@ -14,20 +14,20 @@ use jsonwebtoken::{
 use serde_json::{Map, Value};
 
 use super::{
-    claim::Claim,
+    auth_request::AuthRequest,
     errors::GatewayError,
     identity::{Claims, Identity},
 };
 pub use pool::{Grant, UserPool};
 
-/// What a token must be.
+/// The requirements for a token.
 #[derive(Clone, Debug, Default)]
 pub struct Requirements {
     /// `iss`: the user pool's URL.
     pub issuer: String,
     /// The pool's app clients: `client_id` of an access token, `aud` of an ID token.
     pub clients: Vec<String>,
-    /// Methods that only read take access tokens with one of these scopes; if there are none, ID tokens.
+    /// Methods that only read require an access token with one of these scopes; if there are none, an ID token.
     pub read_scopes: Vec<String>,
     /// The same for all other methods.
     pub write_scopes: Vec<String>,
@@ -41,13 +41,13 @@ pub struct Cognito {
     validation: Arc<Validation>,
 }
 
-/// Why a token does not do.
+/// Why a token is not accepted.
 #[derive(Debug, PartialEq, Eq)]
-enum Denial {
-    /// It is none of this pool's, or not for this API.
+enum TokenError {
+    /// The token is missing, not from this pool, or not for this API.
     Unauthorized(String),
     Expired,
-    /// It is in order, and not for this method.
+    /// The token is valid, but not for this method.
     MissingScope(String),
 }
 
@@ -55,7 +55,7 @@ impl Cognito {
     /// Verifies tokens with the keys of a JSON Web Key Set, as a user pool publishes it.
     ///
     /// # Errors
-    /// When the set is none, or has no RSA key to verify signatures with.
+    /// When `jwks` is not a key set, or has no RSA key for signatures.
     pub fn new(requirements: Requirements, jwks: &str) -> Result<Self> {
         let set: JwkSet = serde_json::from_str(jwks).context("not a JSON Web Key Set")?;
         let mut keys = HashMap::new();
@@ -67,29 +67,29 @@ impl Cognito {
             }
         }
         anyhow::ensure!(!keys.is_empty(), "the JSON Web Key Set has no key to verify signatures with");
-        // The key never chooses how it is used: an attacker's HS256 would take the public key for a secret.
+        // The token must not choose the algorithm: an attacker's HS256 would use the public key as a secret.
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[&requirements.issuer]);
         validation.set_required_spec_claims(&["iss"]);
-        // By the gateway's clock, and by the kind of token: below.
+        // Checked below, by the gateway's clock and by the kind of token.
         (validation.validate_exp, validation.validate_aud) = (false, false);
         Ok(Self { requirements, keys: Arc::new(keys), validation: Arc::new(validation) })
     }
 
-    pub(super) fn authorise(&self, claim: &Claim<'_>) -> Result<Identity, GatewayError> {
-        let is_read = matches!(claim.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    pub(super) fn authorise(&self, request: &AuthRequest<'_>) -> Result<Identity, GatewayError> {
+        let is_read = matches!(request.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let Requirements { read_scopes, write_scopes, .. } = &self.requirements;
         let scopes = if is_read { read_scopes } else { write_scopes };
-        let claims = token(&claim.head.headers)
-            .ok_or_else(|| Denial::Unauthorized("there is no token".to_owned()))
-            .and_then(|token| self.verify(token, scopes, claim.exchange.received))?;
+        let claims = token(&request.head.headers)
+            .ok_or_else(|| TokenError::Unauthorized("the token is missing".to_owned()))
+            .and_then(|token| self.verify(token, scopes, request.exchange.received))?;
         Ok(Identity { claims: Some(claims), ..Identity::anonymous() })
     }
 
-    fn verify(&self, token: &str, scopes: &[String], now: Timestamp) -> Result<Claims, Denial> {
-        let unauthorized = |reason: &str| Denial::Unauthorized(reason.to_owned());
+    fn verify(&self, token: &str, scopes: &[String], now: Timestamp) -> Result<Claims, TokenError> {
+        let unauthorized = |reason: &str| TokenError::Unauthorized(reason.to_owned());
         let malformed =
-            |error: jsonwebtoken::errors::Error| Denial::Unauthorized(format!("the token: {error}"));
+            |error: jsonwebtoken::errors::Error| TokenError::Unauthorized(format!("the token: {error}"));
         let header = decode_header(token).map_err(malformed)?;
         let key = header.kid.as_ref().and_then(|id| self.keys.get(id));
         let key = key.ok_or_else(|| unauthorized("the token is signed with a key that is not the pool's"))?;
@@ -97,10 +97,10 @@ impl Cognito {
 
         let time = |name| claims.get(name).and_then(Value::as_i64);
         let (Some(expires), Some(issued)) = (time("exp"), time("iat")) else {
-            return Err(unauthorized("the token does not say when it is valid"));
+            return Err(unauthorized("the token has no valid exp and iat"));
         };
         if expires <= now.as_second() {
-            return Err(Denial::Expired);
+            return Err(TokenError::Expired);
         }
         if issued.max(time("nbf").unwrap_or(issued)) > now.as_second() {
             return Err(unauthorized("the token is not valid yet"));
@@ -109,14 +109,14 @@ impl Cognito {
         let (kind, client) = if scopes.is_empty() { ("id", "aud") } else { ("access", "client_id") };
         let text = |name| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         if text("token_use") != kind {
-            return Err(Denial::Unauthorized(format!("the token is no {kind} token")));
+            return Err(TokenError::Unauthorized(format!("the token is not an {kind} token")));
         }
         if !self.requirements.clients.iter().any(|known| known == text(client)) {
             return Err(unauthorized("the token is for another client"));
         }
         let granted: Vec<_> = text("scope").split(' ').collect();
         if !scopes.is_empty() && !scopes.iter().any(|scope| granted.contains(&scope.as_str())) {
-            return Err(Denial::MissingScope(format!(
+            return Err(TokenError::MissingScope(format!(
                 "the token has none of the scopes {}",
                 scopes.join(", ")
             )));
@@ -125,7 +125,7 @@ impl Cognito {
     }
 }
 
-/// The token, with or without the name of its scheme.
+/// The token, which may have the scheme `Bearer` or none.
 fn token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
     match value.split_once(' ') {
@@ -135,7 +135,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// A claim as API Gateway hands it on: everything is text, and the token's own times are dates.
+/// A claim as API Gateway passes it on: everything is text, and `exp` and `iat` are dates.
 fn as_text(name: &str, value: &Value) -> String {
     let date = || Timestamp::from_second(value.as_i64()?).ok();
     match value {
@@ -150,13 +150,13 @@ fn as_text(name: &str, value: &Value) -> String {
     }
 }
 
-impl From<Denial> for GatewayError {
-    fn from(denial: Denial) -> Self {
+impl From<TokenError> for GatewayError {
+    fn from(error: TokenError) -> Self {
         let unauthorized = |detail| Self::new(StatusCode::UNAUTHORIZED, "UnauthorizedException", detail);
-        match denial {
-            Denial::Unauthorized(cause) => unauthorized("Unauthorized").because(cause),
-            Denial::Expired => unauthorized("The incoming token has expired"),
-            Denial::MissingScope(cause) => {
+        match error {
+            TokenError::Unauthorized(cause) => unauthorized("Unauthorized").because(cause),
+            TokenError::Expired => unauthorized("The incoming token has expired"),
+            TokenError::MissingScope(cause) => {
                 let detail = "User is not authorized to access this resource";
                 Self::new(StatusCode::FORBIDDEN, "AccessDeniedException", detail).because(cause)
             }

@@ -1,4 +1,4 @@
-//! A user pool of this machine: a key that is made once, and tokens in the form of Cognito's that are signed with it.
+//! A local user pool: a key that is generated once, and tokens in Cognito's form that are signed with it.
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
@@ -21,24 +21,24 @@ use crate::lambda::REGION;
 
 const CLIENT_ID: &str = concat!(project::name!(), "-local");
 
-/// A user pool.
+/// A local user pool, which can sign tokens.
 pub struct UserPool {
     key: RsaKeyPair,
     key_id: String,
 }
 
-/// What a token is to say.
+/// The contents of a token.
 pub struct Grant {
-    /// `sub`: who bears it.
+    /// `sub`: the user.
     pub subject: String,
-    /// What it is good for; an ID token has none.
+    /// The scopes of an access token; an ID token has none.
     pub scopes: Vec<String>,
-    /// From now on.
+    /// The validity from now on.
     pub lifetime: Duration,
 }
 
 impl Default for Grant {
-    /// Everything, for an hour.
+    /// All scopes, for an hour.
     fn default() -> Self {
         Self {
             subject: "local-user".to_owned(),
@@ -49,10 +49,10 @@ impl Default for Grant {
 }
 
 impl UserPool {
-    /// The pool of `folder`, which is made when there is none.
+    /// Opens the pool in `folder`, or creates it.
     ///
     /// # Errors
-    /// When the folder cannot be written to, or what is in it is no key.
+    /// When the folder cannot be written, or its file is not a key.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("key.der");
         if !path.exists() {
@@ -60,7 +60,7 @@ impl UserPool {
             let key = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(key.as_ref())?;
-            // Another program may have made one at the same moment: the first one counts.
+            // Another program may have created a key concurrently: the first one counts.
             if let Err(error) = file.persist_noclobber(&path)
                 && !path.exists()
             {
@@ -72,10 +72,10 @@ impl UserPool {
         Ok(Self::new(key))
     }
 
-    /// A pool that nobody else has the key of.
+    /// A pool with a new key, which is not stored.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When no key can be generated.
     pub fn generate() -> Result<Self> {
         Ok(Self::new(RsaKeyPair::generate(KeySize::Rsa2048)?))
     }
@@ -90,7 +90,7 @@ impl UserPool {
         format!("https://cognito-idp.{REGION}.amazonaws.com/{REGION}_{NAME}")
     }
 
-    /// What the API asks of the pool's tokens: reading and writing are a scope each.
+    /// The API's requirements for the pool's tokens: one scope for reading, one for writing.
     pub fn requirements() -> Requirements {
         Requirements {
             issuer: Self::issuer(),
@@ -103,7 +103,7 @@ impl UserPool {
     /// The authoriser of the API.
     ///
     /// # Errors
-    /// When the pool's key cannot verify anything.
+    /// When the pool's key is not suitable for signatures.
     pub fn authoriser(&self) -> Result<Cognito> {
         Cognito::new(Self::requirements(), &self.jwks().to_string())
     }
@@ -162,7 +162,7 @@ impl UserPool {
         json!({"kid": self.key_id, "alg": "RS256"})
     }
 
-    /// Any header and claims as a token (RFC 7519), signed with RS256 whatever they say.
+    /// Signs any header and claims as a token (RFC 7519), with RS256 whatever the header says.
     ///
     /// # Errors
     /// When they cannot be signed.

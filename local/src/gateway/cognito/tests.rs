@@ -17,7 +17,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(NOW).unwrap()
 }
 
-/// The claims of a token that reads, with some of them replaced, or left out where null.
+/// The claims of a token that may read, with `changes` applied; null removes a claim.
 fn claims(changes: &Value) -> Value {
     let mut claims = json!({
         "sub": "7", "iss": UserPool::issuer(), "token_use": "access", "client_id": "atelier-local",
@@ -30,14 +30,14 @@ fn claims(changes: &Value) -> Value {
     claims
 }
 
-fn verify(token: &str) -> Result<Claims, Denial> {
+fn verify(token: &str) -> Result<Claims, TokenError> {
     POOL.authoriser().unwrap().verify(token, &["atelier/read".to_owned()], now())
 }
 
 fn reason(token: &str) -> String {
     match verify(token).unwrap_err() {
-        Denial::Unauthorized(reason) | Denial::MissingScope(reason) => reason,
-        Denial::Expired => "expired".to_owned(),
+        TokenError::Unauthorized(reason) | TokenError::MissingScope(reason) => reason,
+        TokenError::Expired => "expired".to_owned(),
     }
 }
 
@@ -68,13 +68,13 @@ fn refuses_claims_that_do_not_fit() {
         (json!({"client_id": ["atelier-local"]}), "another client"),
         (json!({"exp": NOW}), "expired"),
         (json!({"exp": NOW - 3600}), "expired"),
-        (json!({"exp": null}), "does not say when"),
-        (json!({"exp": "tomorrow"}), "does not say when"),
-        (json!({"iat": null}), "does not say when"),
+        (json!({"exp": null}), "no valid exp and iat"),
+        (json!({"exp": "tomorrow"}), "no valid exp and iat"),
+        (json!({"iat": null}), "no valid exp and iat"),
         (json!({"iat": NOW + 1}), "not valid yet"),
         (json!({"nbf": NOW + 1}), "not valid yet"),
-        (json!({"token_use": "id"}), "no access token"),
-        (json!({"token_use": null}), "no access token"),
+        (json!({"token_use": "id"}), "not an access token"),
+        (json!({"token_use": null}), "not an access token"),
         (json!({"scope": "openid atelier/write"}), "none of the scopes atelier/read"),
         (json!({"scope": "atelier/reader x-atelier/read"}), "none of the scopes"),
         (json!({"scope": ""}), "none of the scopes"),
@@ -134,7 +134,7 @@ fn refuses_signatures_that_are_not_the_pools() {
                 .unwrap(),
         ),
     ] {
-        assert!(matches!(verify(&token), Err(Denial::Unauthorized(_))), "{what}");
+        assert!(matches!(verify(&token), Err(TokenError::Unauthorized(_))), "{what}");
     }
     assert!(verify(&good).is_ok());
 }
@@ -145,8 +145,8 @@ fn wants_an_id_token_where_no_scope_is_asked_for() {
     let grant = Grant::default();
     let (id, access) = (POOL.id_token(&grant, now()).unwrap(), POOL.access_token(&grant, now()).unwrap());
     assert_eq!(authoriser.verify(&id, &[], now()).unwrap()["cognito:username"], "local-user");
-    assert!(matches!(authoriser.verify(&access, &[], now()), Err(Denial::Unauthorized(_))));
-    assert!(matches!(verify(&id), Err(Denial::Unauthorized(_))));
+    assert!(matches!(authoriser.verify(&access, &[], now()), Err(TokenError::Unauthorized(_))));
+    assert!(matches!(verify(&id), Err(TokenError::Unauthorized(_))));
     assert!(verify(&access).is_ok());
 }
 

@@ -1,30 +1,30 @@
-//! The canonical form of a request: what client and server sign alike, whatever happened to it on the way.
+//! The canonical form of a request, which client and server sign alike even if the request was re-encoded in transit.
 //!
-//! Written here, not taken from `aws-sigv4`: that crate signs what a client is about to send. It panics on headers that
-//! are no UTF-8, adds headers of its own and takes no list of signed ones. The tests hold this against it.
+//! It does not use `aws-sigv4`, which signs requests for clients: it panics on headers that are not UTF-8, adds headers
+//! of its own and does not accept a list of signed ones. The tests compare the two.
 
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 /// All but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The same within a path.
+/// The same for a path, where a slash is not encoded.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// The query parameter that a presigned request cannot sign: the signature itself.
+/// The query parameter of a presigned request that is not signed: the signature itself.
 pub(super) const SIGNATURE_PARAMETER: &str = "X-Amz-Signature";
 
 /// A request as it arrived.
-pub(super) struct Sent<'a> {
+pub(super) struct SentRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
 }
 
-impl Sent<'_> {
-    /// The canonical request, with the headers that `signed_headers` names, in its order. In bytes: a header need not
-    /// be text.
+impl SentRequest<'_> {
+    /// The canonical request, with the headers in `signed_headers` in that order. In bytes, since a header need not be
+    /// text.
     pub(super) fn canonical(&self, signed_headers: &str, is_presigned: bool, payload_hash: &str) -> Vec<u8> {
         let mut canonical = Vec::with_capacity(512);
         for line in [self.method, &path(self.path), &query(self.query, is_presigned)] {
@@ -49,8 +49,8 @@ impl Sent<'_> {
     }
 }
 
-/// The path as sent, without dot segments and doubled slashes, and encoded once more: `%20` is signed as `%2520` by
-/// all services but S3.
+/// The path as sent, without dot segments and repeated slashes, and encoded once more: all services but S3 sign `%20`
+/// as `%2520`.
 fn path(sent: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in sent.split('/') {
@@ -68,16 +68,16 @@ fn path(sent: &str) -> String {
     percent_encode(path.as_bytes(), RESERVED_IN_PATH).to_string()
 }
 
-/// The parameters in one spelling, sorted. A `+` is a space: API Gateway signs it as `%20`.
+/// The parameters, encoded uniformly and sorted. A `+` is a space: API Gateway signs it as `%20`.
 fn query(sent: &str, is_presigned: bool) -> String {
-    let mut pairs: Vec<_> = sent.split('&').filter(|pair| !pair.is_empty()).map(spelled_alike).collect();
+    let mut pairs: Vec<_> = sent.split('&').filter(|pair| !pair.is_empty()).map(normalised).collect();
     pairs.retain(|(name, _)| !(is_presigned && name == SIGNATURE_PARAMETER));
     pairs.sort();
     let pairs = pairs.into_iter().map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn spelled_alike(pair: &str) -> (String, String) {
+fn normalised(pair: &str) -> (String, String) {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     let recode = |text: &str| {
         let decoded: Vec<u8> = percent_decode_str(&text.replace('+', " ")).collect();
@@ -86,12 +86,12 @@ fn spelled_alike(pair: &str) -> (String, String) {
     (recode(name), recode(value))
 }
 
-/// The one spelling of a name or value in a query.
+/// The canonical encoding of a name or value in a query.
 pub(super) fn encoded(text: &[u8]) -> String {
     percent_encode(text, RESERVED).to_string()
 }
 
-/// A header's value without spaces at its ends, and with single ones within.
+/// Appends a header's value, trimmed and with runs of spaces collapsed.
 fn push_trimmed(canonical: &mut Vec<u8>, value: &[u8]) {
     let words = value.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
@@ -157,7 +157,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-one", "  a   b ".parse().unwrap());
         headers.append("x-one", http::HeaderValue::from_bytes(b"caf\xe9").unwrap());
-        let sent = Sent { method: "GET", path: "/", query: "", headers: &headers };
+        let sent = SentRequest { method: "GET", path: "/", query: "", headers: &headers };
         let canonical = sent.canonical("x-none;x-one", false, "hash");
         assert_eq!(canonical, b"GET\n/\n\nx-none:\nx-one:a b,caf\xe9\n\nx-none;x-one\nhash");
     }

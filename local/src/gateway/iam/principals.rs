@@ -1,4 +1,4 @@
-//! Who has keys to the local API, and what they may call.
+//! The principals with keys to the local API, and what they may call.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -11,13 +11,13 @@ use crate::lambda::ACCOUNT_ID;
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Principal {
-    /// `arn:aws:iam::000000000000:user/reader`.
+    /// The ARN, such as `arn:aws:iam::000000000000:user/reader`.
     pub arn: String,
-    /// Names the key.
+    /// The id of the access key.
     pub access_key_id: String,
-    /// Signs. It is for this machine only, and never leaves this process but by `cargo xtask dev`'s hint.
+    /// The key to sign with, for this machine only. It leaves this process only in the output of `cargo xtask dev`.
     pub secret_access_key: String,
-    /// With temporary credentials: the token that every request must carry.
+    /// For temporary credentials: the token that every request must have.
     #[serde(default)]
     pub session_token: Option<String>,
     /// The methods it may call, as `METHOD/path` with `*` for any characters and `?` for one: `GET/v1/*`.
@@ -25,8 +25,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Three callers to begin with. Their keys are the same on every machine, and so no secrets: the local gateway
-    /// listens on 127.0.0.1 only.
+    /// The three default principals. Their keys are the same on every machine and so not secret; the local gateway
+    /// listens only on 127.0.0.1.
     pub fn defaults() -> Vec<Self> {
         let principal = |name: &str, allow: &[&str]| Self {
             arn: format!("arn:aws:iam::{ACCOUNT_ID}:user/{name}"),
@@ -42,30 +42,30 @@ impl Principal {
         ]
     }
 
-    /// The principals of a JSON file: a list of objects with this type's fields.
+    /// Reads principals from a JSON file: a list of objects with this type's fields.
     ///
     /// # Errors
-    /// When the file cannot be read, or a principal in it makes no sense.
+    /// When the file cannot be read, or a principal in it is invalid.
     pub fn load(file: &Path) -> Result<Vec<Self>> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let principals: Vec<Self> = serde_json::from_str(&text)
-            .with_context(|| format!("{} has no list of principals", file.display()))?;
+            .with_context(|| format!("{} is not a list of principals", file.display()))?;
         check(&principals).with_context(|| format!("{} is not valid", file.display()))?;
         Ok(principals)
     }
 
-    /// Whether it may call `method` on `path`, as it was sent.
+    /// Whether the principal may call `method` on `path`, compared as sent.
     pub fn may(&self, method: &str, path: &str) -> bool {
         let called = format!("{method}{path}");
         self.allow.iter().any(|pattern| is_match(pattern.as_bytes(), called.as_bytes()))
     }
 
-    /// The account that its ARN names.
+    /// The account id in the ARN.
     pub(super) fn account_id(&self) -> &str {
         self.arn.split(':').nth(4).unwrap_or_default()
     }
 
-    /// IAM gives users and roles an id of their own, to which a session adds its name; ours follows from the key's.
+    /// IAM's unique id of the user, or of the role followed by the session's name; derived from the access key id.
     pub(super) fn unique_id(&self) -> String {
         let key = self.access_key_id.get(4..).unwrap_or_default();
         match self.arn.split_once(":assumed-role/").and_then(|(_, role)| role.split_once('/')) {
@@ -79,10 +79,10 @@ fn check(principals: &[Principal]) -> Result<()> {
     let mut known = HashSet::new();
     for Principal { arn, access_key_id, secret_access_key, session_token, allow } in principals {
         let is_arn = arn.starts_with("arn:") && arn.splitn(6, ':').count() == 6;
-        ensure!(is_arn, "{arn:?} is no ARN, such as arn:aws:iam::{ACCOUNT_ID}:user/ann");
+        ensure!(is_arn, "{arn:?} is not an ARN, such as arn:aws:iam::{ACCOUNT_ID}:user/ann");
         let is_key =
             access_key_id.len() >= 16 && access_key_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        ensure!(is_key, "{arn}: access_key_id has 16 or more letters and digits");
+        ensure!(is_key, "{arn}: access_key_id must have 16 or more letters and digits");
         ensure!(known.insert(access_key_id), "{arn}: access_key_id belongs to another principal");
         ensure!(!secret_access_key.is_empty(), "{arn}: secret_access_key is empty");
         ensure!(session_token.as_deref() != Some(""), "{arn}: session_token is empty");
@@ -95,8 +95,8 @@ fn check(principals: &[Principal]) -> Result<()> {
     Ok(())
 }
 
-/// Whether `text` is as `pattern` says, by IAM's wildcards: `*` is any characters, slashes too, and `?` is one. In a time
-/// that a pattern cannot blow up.
+/// Whether `text` matches `pattern` with IAM's wildcards: `*` is any characters, including slashes, and `?` is one. No
+/// pattern causes exponential time.
 pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut star = None;
@@ -111,7 +111,7 @@ pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
                 read += 1;
             }
             _ => {
-                // The last star takes one more.
+                // Backtrack: the last star matches one more byte.
                 let Some((star_at, taken)) = star else { return false };
                 star = Some((star_at, taken + 1));
                 at = star_at + 1;
@@ -186,7 +186,7 @@ mod tests {
         let of = |text: &str| check(&serde_json::from_str::<Vec<Principal>>(text).unwrap());
         of(&format!("[{valid}]")).unwrap();
         for (from, to, reason) in [
-            ("arn:aws:iam::1:user/ann", "ann", "is no ARN"),
+            ("arn:aws:iam::1:user/ann", "ann", "is not an ARN"),
             ("AKIAANN0000000000000", "AKIA", "16 or more"),
             ("AKIAANN0000000000000", "AKIA/ANN/00000000000", "letters and digits"),
             (r#""secret""#, r#""""#, "secret_access_key is empty"),

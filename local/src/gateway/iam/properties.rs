@@ -1,4 +1,4 @@
-//! What holds for all requests: the verifier takes whatever is signed rightly, and no noise makes it panic.
+//! Property tests: the verifier accepts every correctly signed request, and no input makes it panic.
 
 use aws_sigv4::http_request::SignatureLocation;
 use http::{HeaderMap, HeaderValue};
@@ -9,7 +9,7 @@ use super::{
     *,
 };
 
-/// Paths and queries as the `http` crate, which `aws-sigv4` parses them with, lets them be.
+/// Paths and queries that the `http` crate, with which `aws-sigv4` parses them, accepts.
 const PATH: &str = "(/([a-zA-Z0-9._~+:=@$,!*-]|%[0-9A-Fa-f]{2}|/){0,8}){1,4}";
 const QUERY: &str = "([a-zA-Z0-9._~+:=@$,!*/?;&-]|%[0-7][0-9A-Fa-f]|%E6%BC%86){0,40}";
 
@@ -28,7 +28,7 @@ proptest! {
         let mut draft = Draft::new("POST", &path, &query, &body);
         draft.headers.push(("x-note".to_owned(), value.trim().to_owned()));
         let draft = draft.signed(&key, location, noon());
-        prop_assert_eq!(draft.judged(&key, noon()), Ok(()));
+        prop_assert_eq!(draft.authenticate(&key, noon()), Ok(()));
     }
 
     #[test]
@@ -39,13 +39,13 @@ proptest! {
         sign(&mut request, &key, REGION, noon()).unwrap();
         let (head, body) = request.into_parts();
         let uri = &head.uri;
-        let sent = Sent {
+        let sent = SentRequest {
             method: "POST",
             path: uri.path(),
             query: uri.query().unwrap_or_default(),
             headers: &head.headers,
         };
-        let signed = Signed { sent, body: &body, now: noon(), region: REGION, service: SERVICE };
+        let signed = SignedRequest { sent, body: &body, now: noon(), region: REGION, service: SERVICE };
         prop_assert!(Iam::new(vec![key]).authenticate(&signed).is_ok());
     }
 
@@ -63,8 +63,8 @@ proptest! {
         }
         let iam = Iam::new(Principal::defaults());
         for headers in [&headers, &HeaderMap::new()] {
-            let sent = Sent { method: "GET", path: &path, query: &query, headers };
-            let signed = Signed { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
+            let sent = SentRequest { method: "GET", path: &path, query: &query, headers };
+            let signed = SignedRequest { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
             prop_assert!(iam.authenticate(&signed).is_err());
         }
     }
@@ -84,8 +84,8 @@ proptest! {
         with_header.insert("authorization", HeaderValue::from_str(&authorization).unwrap());
         let iam = Iam::new(Principal::defaults());
         for headers in [&headers, &with_header] {
-            let sent = Sent { method: "GET", path: "/", query: &query, headers };
-            let signed = Signed { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
+            let sent = SentRequest { method: "GET", path: "/", query: &query, headers };
+            let signed = SignedRequest { sent, body: b"", now: noon(), region: REGION, service: SERVICE };
             prop_assert!(iam.authenticate(&signed).is_err());
         }
     }

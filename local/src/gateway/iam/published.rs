@@ -1,8 +1,8 @@
-//! The published test suite of Signature Version 4, as it comes with the package of the `aws-sigv4` crate, against the
-//! verifier.
+//! Tests the verifier with the published test suite of Signature Version 4, which the package of the `aws-sigv4` crate
+//! contains.
 //!
-//! Left out: the cases that do not normalise the path, which only S3 does, and the one with a header over several lines,
-//! which HTTP has dropped (RFC 9112, section 5.2) and the gateway answers 400.
+//! Skipped: the cases without path normalisation, which only S3 has, and the one with a header over several lines,
+//! which is obsolete in HTTP (RFC 9112, section 5.2) and to which the gateway responds with 400.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -28,19 +28,19 @@ impl File {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut headers = HeaderMap::new();
         for (name, value) in lines.map(|line| line.split_once(':').unwrap()) {
-            // As an HTTP server reads it: without white space at its ends.
+            // Trimmed, as by an HTTP server.
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value.trim()).unwrap());
         }
         let text = |text: &str| text.to_owned();
         Self { method: text(method), path: text(path), query: text(query), headers, body: text(body) }
     }
 
-    fn sent(&self) -> Sent<'_> {
-        Sent { method: &self.method, path: &self.path, query: &self.query, headers: &self.headers }
+    fn sent(&self) -> SentRequest<'_> {
+        SentRequest { method: &self.method, path: &self.path, query: &self.query, headers: &self.headers }
     }
 
-    fn signed<'a>(&'a self, context: &'a Value) -> Signed<'a> {
-        Signed {
+    fn signed<'a>(&'a self, context: &'a Value) -> SignedRequest<'a> {
+        SignedRequest {
             sent: self.sent(),
             body: self.body.as_bytes(),
             now: context["timestamp"].as_str().unwrap().parse().unwrap(),
@@ -50,12 +50,12 @@ impl File {
     }
 }
 
-/// The folder of the suite, in the package's own.
+/// The folder of the suite, in the package's folder.
 fn suite() -> PathBuf {
     let version = Command::new("rustc").arg("-vV").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-    // Of this platform alone: a build has not fetched the packages of others.
+    // For this platform only: a build has not fetched the packages of others.
     let metadata = Command::new(std::env::var_os("CARGO").unwrap())
         .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", host])
         .args(["--manifest-path", "Cargo.toml"])
@@ -95,10 +95,10 @@ fn accepts_the_signed_requests_of_the_published_suite() {
             let read = |what: &str| fs::read_to_string(folder.join(format!("{form}-{what}.txt"))).unwrap();
             let mut file = File::parse(&read("signed-request"));
             if name == "get-space-normalized" {
-                // The suite sends a real space here; the package has encoded it to fit the crate's parser.
+                // The suite sends a literal space here, which the package has encoded for the crate's parser.
                 file.path = file.path.replace("%20", " ");
             }
-            let presented = Presented::read(&file.sent()).unwrap();
+            let presented = PresentedCredentials::read(&file.sent()).unwrap();
             let result = iam.authenticate(&file.signed(&context));
             if context["omit_session_token"] == true {
                 // The suite adds the token after signing, which execute-api does not: here it must be signed.
@@ -119,7 +119,7 @@ fn accepts_the_signed_requests_of_the_published_suite() {
     assert_eq!(accepted, 58, "accepted requests of the suite");
 }
 
-/// Two further cases are of the crate's own. They have no key, and so prove the canonical form alone.
+/// Two more cases are the crate's own. They have no key, so they cover only the canonical form.
 #[test]
 fn canonicalises_encoded_paths_as_the_published_cases_do() {
     for case in ["double-encode-path", "double-url-encode"] {

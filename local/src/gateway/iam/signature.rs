@@ -1,4 +1,4 @@
-//! Signature Version 4: from a canonical request to its signature.
+//! Signature Version 4: signs a canonical request.
 
 use hmac::{Hmac, KeyInit, Mac, digest::Key};
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub(super) const TERMINATOR: &str = "aws4_request";
 
-/// What a signing key is good for: a day, a region, a service.
+/// The credential scope: a date, a region, a service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scope<'a> {
     /// `20150830`.
@@ -16,13 +16,13 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// As it stands in a credential and in the string to sign.
+    /// The form in a credential and in the string to sign.
     pub(super) fn text(&self) -> String {
         format!("{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
     }
 }
 
-/// The text that the signature is made of.
+/// The string to sign.
 pub(super) fn string_to_sign(date_time: &str, scope: &Scope<'_>, canonical: &[u8]) -> String {
     format!("{ALGORITHM}\n{date_time}\n{}\n{}", scope.text(), hex_sha256(canonical))
 }
@@ -32,13 +32,13 @@ pub(super) fn sign(secret: &str, scope: &Scope<'_>, string_to_sign: &str) -> Str
     hex(&finished(mac_for(secret, scope, string_to_sign)))
 }
 
-/// Whether `signature` is the one of `string_to_sign`, in a time that does not depend on how much of it is right.
+/// Whether `signature` is the signature of `string_to_sign`, compared in constant time.
 pub(super) fn is_signature(secret: &str, scope: &Scope<'_>, string_to_sign: &str, signature: &str) -> bool {
     let signature = unhex(signature).unwrap_or_default();
     mac_for(secret, scope, string_to_sign).verify_slice(&signature).is_ok()
 }
 
-/// Whether two secrets are the same, in a time that does not depend on how much of them is.
+/// Whether two secrets are equal, compared in constant time.
 pub(super) fn is_same_secret(one: &str, other: &str) -> bool {
     keyed(b"", one).verify_slice(&finished(keyed(b"", other))).is_ok()
 }
@@ -57,7 +57,7 @@ fn mac_for(secret: &str, scope: &Scope<'_>, string_to_sign: &str) -> Hmac<Sha256
 
 fn keyed(key: &[u8], message: &str) -> Hmac<Sha256> {
     let mut block = Key::<Hmac<Sha256>>::default();
-    // RFC 2104: a key that is longer than a block is hashed first.
+    // RFC 2104: a key longer than a block is hashed first.
     let hashed = Sha256::digest(key);
     let key = if key.len() > block.len() { hashed.as_slice() } else { key };
     block[..key.len()].copy_from_slice(key);
@@ -74,7 +74,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes of lower-case hexadecimal: a signature has one spelling.
+/// Decodes lower-case hexadecimal; upper case is not valid in a signature.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

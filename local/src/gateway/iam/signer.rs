@@ -1,19 +1,19 @@
-//! Signs requests to the local API, for programs of ours that call it.
+//! Signs requests to the local API, for this project's own programs that call it.
 
 use http::{HeaderValue, Request, header};
 use jiff::Timestamp;
 
 use super::{
     Principal, SERVICE,
-    canonical::Sent,
-    presented::{TOKEN_HEADER, in_basic_format},
+    canonical::SentRequest,
+    credentials::{TOKEN_HEADER, in_basic_format},
     signature::{self, ALGORITHM, Scope, hex_sha256, string_to_sign},
 };
 
-/// Adds what the gateway asks of a signed request: the host, the date, the session token and the signature.
+/// Adds the headers that the gateway requires: the host, the date, the session token and the signature.
 ///
 /// # Errors
-/// When the request has no host in its URI, or the principal's key cannot be sent.
+/// When the host of the request's URI or the principal's key is not valid in a header.
 pub fn sign<B: AsRef<[u8]>>(
     request: &mut Request<B>,
     principal: &Principal,
@@ -34,7 +34,7 @@ pub fn sign<B: AsRef<[u8]>>(
         Some(_) => "host;x-amz-date;x-amz-security-token",
     };
     let scope = Scope { date: &date_time[..8], region, service: SERVICE };
-    let sent = Sent {
+    let sent = SentRequest {
         method: request.method().as_str(),
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),

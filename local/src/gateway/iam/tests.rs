@@ -1,4 +1,5 @@
-//! The verifier against requests that the `aws-sigv4` crate has signed: what it takes, what it refuses, and how it says so.
+//! Tests the verifier with requests that the `aws-sigv4` crate has signed: which ones it accepts or refuses, and with
+//! what error.
 
 use std::time::SystemTime;
 
@@ -30,7 +31,7 @@ impl Draft {
         Self { method, path: path.to_owned(), query: query.to_owned(), headers, body: body.to_vec() }
     }
 
-    /// As the crate signs it for `principal` at `time`.
+    /// The request, signed by the crate for `principal` at `time`.
     pub(super) fn signed(
         mut self,
         principal: &Principal,
@@ -72,14 +73,15 @@ impl Draft {
         &mut self.headers.iter_mut().find(|(known, _)| known == name).unwrap().1
     }
 
-    pub(super) fn judged(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn authenticate(&self, principal: &Principal, now: Timestamp) -> Result<(), AuthError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), value);
         }
-        let sent = Sent { method: self.method, path: &self.path, query: &self.query, headers: &headers };
-        let signed = Signed { sent, body: &self.body, now, region: REGION, service: SERVICE };
+        let sent =
+            SentRequest { method: self.method, path: &self.path, query: &self.query, headers: &headers };
+        let signed = SignedRequest { sent, body: &self.body, now, region: REGION, service: SERVICE };
         Iam::new(vec![principal.clone()]).authenticate(&signed).map(|_| ())
     }
 }
@@ -105,8 +107,8 @@ fn presigned(draft: Draft) -> Draft {
 }
 
 fn reason(draft: &Draft, now: Timestamp) -> String {
-    match draft.judged(&principal(None), now).unwrap_err() {
-        Refusal::Invalid(detail) | Refusal::Incomplete(detail) => detail,
+    match draft.authenticate(&principal(None), now).unwrap_err() {
+        AuthError::Invalid(detail) | AuthError::Incomplete(detail) => detail,
         other => format!("{other:?}"),
     }
 }
@@ -119,7 +121,7 @@ fn get() -> Draft {
 fn allows_five_minutes_between_the_clocks() {
     let draft = signed(get());
     for skew in [-300, -1, 0, 1, 300] {
-        assert_eq!(draft.judged(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
+        assert_eq!(draft.authenticate(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
     }
     assert_eq!(
         reason(&draft, noon() + seconds(301)),
@@ -136,7 +138,7 @@ fn allows_five_minutes_between_the_clocks() {
 fn takes_presigned_urls_until_they_expire() {
     let draft = presigned(get());
     for skew in [-300, 0, 600] {
-        assert_eq!(draft.judged(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
+        assert_eq!(draft.authenticate(&principal(None), noon() + seconds(skew)), Ok(()), "{skew}");
     }
     assert_eq!(
         reason(&draft, noon() + seconds(601)),
@@ -149,12 +151,12 @@ fn takes_presigned_urls_until_they_expire() {
 fn wants_the_session_token_of_the_key() {
     for location in [SignatureLocation::Headers, SignatureLocation::QueryParams] {
         let with_token = get().signed(&principal(Some(TOKEN)), location, noon());
-        assert_eq!(with_token.judged(&principal(Some(TOKEN)), noon()), Ok(()));
+        assert_eq!(with_token.authenticate(&principal(Some(TOKEN)), noon()), Ok(()));
         for other in [None, Some("another token"), Some("")] {
-            assert_eq!(with_token.judged(&principal(other), noon()), Err(Refusal::UnknownKey));
+            assert_eq!(with_token.authenticate(&principal(other), noon()), Err(AuthError::UnknownKey));
         }
         let without = get().signed(&principal(None), location, noon());
-        assert_eq!(without.judged(&principal(Some(TOKEN)), noon()), Err(Refusal::UnknownKey));
+        assert_eq!(without.authenticate(&principal(Some(TOKEN)), noon()), Err(AuthError::UnknownKey));
     }
 }
 
@@ -163,8 +165,8 @@ fn shows_the_sender_what_to_sign_but_not_the_token() {
     for location in [SignatureLocation::Headers, SignatureLocation::QueryParams] {
         let mut draft = get().signed(&principal(Some(TOKEN)), location, noon());
         draft.path = "/v1/artisans".to_owned();
-        let refusal = draft.judged(&principal(Some(TOKEN)), noon()).unwrap_err();
-        let Refusal::Mismatch { canonical, string_to_sign } = refusal else { panic!("{refusal:?}") };
+        let error = draft.authenticate(&principal(Some(TOKEN)), noon()).unwrap_err();
+        let AuthError::Mismatch { canonical, string_to_sign } = error else { panic!("{error:?}") };
         assert!(canonical.starts_with("GET\n/v1/artisans\n"), "{canonical}");
         assert!(canonical.contains("limit=1\nhost:localhost:9000\n"), "{canonical}");
         assert!(canonical.to_lowercase().contains("x-amz-security-token"), "{canonical}");
@@ -185,7 +187,7 @@ fn says_what_credentials_lack() {
         (String::new(), pair),
         (replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "Unsupported AWS 'algorithm'."),
         (replaced("Signature=", "Signatur="), "Unknown parameter"),
-        (replaced(", Signature", ", Credential=x, Signature"), "is there twice"),
+        (replaced(", Signature", ", Credential=x, Signature"), "is repeated"),
         (good.split(", Signature").next().unwrap().to_owned(), "requires 'Credential', 'Signature'"),
         (replaced("/aws4_request", ""), "Credential must have exactly 5"),
         (replaced("/aws4_request", "/aws4_request/x"), "Credential must have exactly 5"),
@@ -209,8 +211,8 @@ fn says_what_credentials_lack() {
 #[test]
 fn wants_each_header_of_a_signature_once_and_signed() {
     for (name, value, expected) in [
-        ("authorization", "Bearer x", "is there twice"),
-        ("x-amz-date", "20261121T120000Z", "is there twice"),
+        ("authorization", "Bearer x", "is repeated"),
+        ("x-amz-date", "20261121T120000Z", "is repeated"),
         ("x-amz-meta", "1", "must be a 'SignedHeader'"),
         ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", "must be a 'SignedHeader'"),
     ] {
@@ -222,7 +224,7 @@ fn wants_each_header_of_a_signature_once_and_signed() {
     for date in ["2026-11-21T12:00:00Z", "20261121", "", "20261321T120000Z", "2026é121T12000Z"] {
         let mut draft = signed(get());
         *draft.header("x-amz-date") = date.to_owned();
-        assert!(draft.judged(&principal(None), noon()).is_err(), "{date}");
+        assert!(draft.authenticate(&principal(None), noon()).is_err(), "{date}");
     }
 }
 
@@ -234,7 +236,7 @@ fn wants_an_honest_hash_of_the_body() {
     {
         let mut draft = Draft::new("POST", "/v1/products", "", b"{}");
         draft.headers.push((CONTENT_HASH_HEADER.to_owned(), sent.to_owned()));
-        assert_eq!(signed(draft).judged(&principal(None), noon()).is_ok(), is_taken, "{sent}");
+        assert_eq!(signed(draft).authenticate(&principal(None), noon()).is_ok(), is_taken, "{sent}");
     }
 }
 
@@ -249,8 +251,8 @@ fn says_what_a_presigned_url_lacks() {
         ("X-Amz-Expires=600", "X-Amz-Expires=604801", "from 1 to 604800"),
         ("X-Amz-Expires=600", "X-Amz-Expires=-1", "from 1 to 604800"),
         ("X-Amz-Expires=600", "X-Amz-Expires=60O", "from 1 to 604800"),
-        ("X-Amz-Expires=600", "X-Amz-Expires=600&X-Amz-Expires=601", "is there twice"),
-        ("limit=1", "X-Amz-Credential=x", "is there twice"),
+        ("X-Amz-Expires=600", "X-Amz-Expires=600&X-Amz-Expires=601", "is repeated"),
+        ("limit=1", "X-Amz-Credential=x", "is repeated"),
         ("X-Amz-Expires=600", "X-Amz-Expires=601", "Mismatch"),
         ("limit=1", "limit=2", "Mismatch"),
     ] {
@@ -263,7 +265,7 @@ fn says_what_a_presigned_url_lacks() {
 
 #[test]
 fn takes_the_date_header_of_http() {
-    // No client of the tests sends it: signed by hand.
+    // Signed by hand, since no client of the tests sends this header.
     let key = principal(None);
     let date = "Sat, 21 Nov 2026 12:00:00 GMT";
     let mut draft = get();
@@ -271,7 +273,7 @@ fn takes_the_date_header_of_http() {
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("localhost:9000"));
     headers.insert("date", HeaderValue::from_static(date));
-    let sent = Sent { method: "GET", path: &draft.path, query: &draft.query, headers: &headers };
+    let sent = SentRequest { method: "GET", path: &draft.path, query: &draft.query, headers: &headers };
     let scope = signature::Scope { date: "20261121", region: REGION, service: SERVICE };
     let canonical = sent.canonical("date;host", false, &hex_sha256(b""));
     let text = string_to_sign("20261121T120000Z", &scope, &canonical);
@@ -284,7 +286,7 @@ fn takes_the_date_header_of_http() {
             scope.text()
         ),
     ));
-    assert_eq!(draft.judged(&key, noon()), Ok(()));
+    assert_eq!(draft.authenticate(&key, noon()), Ok(()));
     *draft.header("date") = "Sat, 21 Nov 2026 12:00:01 GMT".to_owned();
-    assert!(draft.judged(&key, noon()).is_err());
+    assert!(draft.authenticate(&key, noon()).is_err());
 }

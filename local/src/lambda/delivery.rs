@@ -1,8 +1,8 @@
-//! One connection of a runtime to its Runtime API, watched to answer one question after a process died: had it read the
-//! event that was written to it? An event that nobody read may run in another environment; one that was read may not.
+//! Determines after the end of a process whether it had read the event that was written to its connection. An unread
+//! event may run in another environment; one that was read may not.
 //!
-//! The kernel knows: when a process ends with unread data on a connection, or data arrives after its end, the peer gets
-//! a reset. A process that had read everything ends its connections with an orderly close.
+//! The kernel reports it: if a process ends with unread data on a connection, or data arrives after its end, the peer
+//! receives a reset. The connections of a process that had read everything are closed in order.
 
 use std::{
     io,
@@ -19,42 +19,42 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What is known about one connection.
+/// How much was written to one connection, and whether the peer reset it.
 #[derive(Default)]
-pub(super) struct Wire {
+pub(super) struct Delivery {
     written_bytes: AtomicU64,
     reset: AtomicBool,
 }
 
-impl Wire {
+impl Delivery {
     /// Starts counting for the next event.
-    pub(super) fn rewind(&self) {
+    pub(super) fn restart(&self) {
         self.written_bytes.store(0, Ordering::Release);
     }
 
-    /// Whether an event of this size was read by the process; to be asked once its connections have ended.
-    pub(super) fn took(&self, event_bytes: u64) -> bool {
+    /// Whether the process has read an event of this size. Valid once its connections are closed.
+    pub(super) fn event_was_read(&self, event_bytes: u64) -> bool {
         !self.reset.load(Ordering::Acquire) && self.written_bytes.load(Ordering::Acquire) >= event_bytes
     }
 }
 
-/// The server's end of the connection.
+/// The server's end of a runtime's connection.
 pub(super) struct WatchedStream {
     stream: TcpStream,
-    wire: Arc<Wire>,
+    delivery: Arc<Delivery>,
 }
 
 impl WatchedStream {
-    pub(super) fn new(stream: TcpStream) -> (Self, Arc<Wire>) {
-        let wire = Arc::new(Wire::default());
-        (Self { stream, wire: wire.clone() }, wire)
+    pub(super) fn new(stream: TcpStream) -> (Self, Arc<Delivery>) {
+        let delivery = Arc::new(Delivery::default());
+        (Self { stream, delivery: delivery.clone() }, delivery)
     }
 
     fn note_reset(&self) {
-        self.wire.reset.store(true, Ordering::Release);
+        self.delivery.reset.store(true, Ordering::Release);
     }
 
-    /// A reset that follows an orderly close is no error of a read: it waits in the socket to be asked for.
+    /// A reset after an orderly close does not fail a read: it has to be fetched from the socket.
     fn note_pending_reset(&self) {
         if !matches!(self.stream.take_error(), Ok(None)) {
             self.note_reset();
@@ -64,7 +64,7 @@ impl WatchedStream {
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => {
-                self.wire.written_bytes.fetch_add(*bytes as u64, Ordering::AcqRel);
+                self.delivery.written_bytes.fetch_add(*bytes as u64, Ordering::AcqRel);
             }
             Poll::Ready(Err(_)) => self.note_reset(),
             Poll::Pending => {}
@@ -111,7 +111,7 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // After our own shutdown the kernel reports less, so this is the last moment to ask.
+        // After our own shutdown the kernel reports less, so this is the last chance to check.
         self.note_pending_reset();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }

@@ -1,12 +1,12 @@
-//! What a request presents to be let in: an `Authorization` header, or the query parameters of a presigned URL.
+//! Reads the credentials of a request: an `Authorization` header, or the query parameters of a presigned URL.
 
 use http::{HeaderMap, header};
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822, tz::TimeZone};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    canonical::{SIGNATURE_PARAMETER, Sent},
-    refusal::Refusal,
+    canonical::{SIGNATURE_PARAMETER, SentRequest},
+    error::AuthError,
     signature::{ALGORITHM, Scope},
 };
 
@@ -24,12 +24,12 @@ pub(super) const PARAMETERS: [&str; 7] = [
 ];
 
 const DATE_HEADER: &str = "x-amz-date";
-/// Seven days, as everywhere at AWS.
+/// Seven days, AWS's limit.
 const LONGEST_EXPIRY_SECONDS: i64 = 604_800;
 
-/// Credentials as presented; nothing of them is proven yet.
+/// Credentials as presented, not verified yet.
 #[derive(Debug)]
-pub(super) struct Presented {
+pub(super) struct PresentedCredentials {
     pub(super) access_key_id: String,
     /// Date, region, service and terminator.
     scope: [String; 4],
@@ -38,13 +38,13 @@ pub(super) struct Presented {
     pub(super) signed_at: Timestamp,
     pub(super) session_token: Option<String>,
     pub(super) is_presigned: bool,
-    /// How long a presigned URL is good for, if it says so.
+    /// The validity of a presigned URL, if it has one.
     pub(super) expires_seconds: Option<i64>,
 }
 
-/// The texts that credentials are made of, wherever they were.
+/// The parts of credentials as text, from the headers or the query.
 #[derive(Default)]
-struct Texts {
+struct RawCredentials {
     algorithm: Option<String>,
     credential: Option<String>,
     signed_headers: Option<String>,
@@ -54,29 +54,30 @@ struct Texts {
     expires: Option<String>,
 }
 
-impl Presented {
+impl PresentedCredentials {
     /// Reads the credentials of a request.
-    pub(super) fn read(sent: &Sent<'_>) -> Result<Self, Refusal> {
+    pub(super) fn read(sent: &SentRequest<'_>) -> Result<Self, AuthError> {
         if sent.headers.contains_key(header::AUTHORIZATION) {
-            let texts = Texts::from_headers(sent.headers)?;
-            return Self::new(texts, false);
+            let raw = RawCredentials::from_headers(sent.headers)?;
+            return Self::new(raw, false);
         }
-        let texts = Texts::from_query(sent.query)?;
-        if texts.algorithm.is_none() && texts.credential.is_none() && texts.signature.is_none() {
-            return Err(Refusal::MissingToken);
+        let raw = RawCredentials::from_query(sent.query)?;
+        if raw.algorithm.is_none() && raw.credential.is_none() && raw.signature.is_none() {
+            return Err(AuthError::MissingToken);
         }
-        Self::new(texts, true)
+        Self::new(raw, true)
     }
 
-    fn new(texts: Texts, is_presigned: bool) -> Result<Self, Refusal> {
-        let Texts { algorithm, credential, signed_headers, signature, date, session_token, expires } = texts;
+    fn new(raw: RawCredentials, is_presigned: bool) -> Result<Self, AuthError> {
+        let RawCredentials { algorithm, credential, signed_headers, signature, date, session_token, expires } =
+            raw;
         if algorithm.as_deref().is_some_and(|algorithm| algorithm != ALGORITHM) {
-            return Err(Refusal::incomplete("Unsupported AWS 'algorithm'."));
+            return Err(AuthError::incomplete("Unsupported AWS 'algorithm'."));
         }
         let (Some(credential), Some(signed_headers), Some(signature), Some(date), Some(_)) =
             (&credential, signed_headers, signature, date, algorithm)
         else {
-            return Err(Refusal::incomplete(if is_presigned {
+            return Err(AuthError::incomplete(if is_presigned {
                 "AWS query-string parameters must include 'X-Amz-Algorithm', 'X-Amz-Credential', \
                  'X-Amz-Signature', 'X-Amz-SignedHeaders' and 'X-Amz-Date'."
             } else {
@@ -86,16 +87,17 @@ impl Presented {
         };
         let parts: Vec<_> = credential.split('/').map(str::to_owned).collect();
         let Ok([access_key_id, scope @ ..]) = <[String; 5]>::try_from(parts) else {
-            return Err(Refusal::incomplete(
+            return Err(AuthError::incomplete(
                 "Credential must have exactly 5 slash-delimited elements, e.g. \
                  keyid/date/region/service/term.",
             ));
         };
-        let signed_at = basic(&date).or_else(|| http_date(&date).filter(|_| !is_presigned));
+        let signed_at =
+            parse_basic_format(&date).or_else(|| parse_http_date(&date).filter(|_| !is_presigned));
         let signed_at = signed_at.ok_or_else(|| {
-            Refusal::incomplete("Date must be in ISO-8601 'basic format', e.g. 20150830T123600Z.")
+            AuthError::incomplete("Date must be in ISO-8601 'basic format', e.g. 20150830T123600Z.")
         })?;
-        let expires_seconds = expires.as_deref().map(expiry).transpose()?;
+        let expires_seconds = expires.as_deref().map(parse_expiry).transpose()?;
         Ok(Self {
             access_key_id,
             scope,
@@ -108,7 +110,7 @@ impl Presented {
         })
     }
 
-    /// What the credentials claim to be good for.
+    /// The credential scope, not verified yet.
     pub(super) fn scope(&self) -> Scope<'_> {
         let [date, region, service, _] = &self.scope;
         Scope { date, region, service }
@@ -121,81 +123,82 @@ impl Presented {
     }
 }
 
-impl Texts {
+impl RawCredentials {
     /// `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`
-    fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let no_pair =
-            || Refusal::incomplete("Invalid key=value pair (missing equal-sign) in Authorization header.");
+    fn from_headers(headers: &HeaderMap) -> Result<Self, AuthError> {
+        let missing_equals =
+            || AuthError::incomplete("Invalid key=value pair (missing equal-sign) in Authorization header.");
         let authorization = single(headers, header::AUTHORIZATION.as_str())?.unwrap_or_default();
-        let (algorithm, pairs) = authorization.split_once(' ').ok_or_else(no_pair)?;
+        let (algorithm, pairs) = authorization.split_once(' ').ok_or_else(missing_equals)?;
         let date = match single(headers, DATE_HEADER)? {
             Some(date) => Some(date),
             None => single(headers, header::DATE.as_str())?,
         };
-        let mut texts = Self {
+        let mut raw = Self {
             algorithm: Some(algorithm.to_owned()),
             date: date.map(str::to_owned),
             session_token: single(headers, TOKEN_HEADER)?.map(str::to_owned),
             ..Self::default()
         };
         for pair in pairs.split(',') {
-            let (name, value) = pair.trim_matches(' ').split_once('=').ok_or_else(no_pair)?;
+            let (name, value) = pair.trim_matches(' ').split_once('=').ok_or_else(missing_equals)?;
             let text = match name {
-                "Credential" => &mut texts.credential,
-                "SignedHeaders" => &mut texts.signed_headers,
-                "Signature" => &mut texts.signature,
-                _ => return Err(Refusal::incomplete("Unknown parameter in Authorization header.")),
+                "Credential" => &mut raw.credential,
+                "SignedHeaders" => &mut raw.signed_headers,
+                "Signature" => &mut raw.signature,
+                _ => return Err(AuthError::incomplete("Unknown parameter in Authorization header.")),
             };
-            put(text, value.to_owned())?;
+            set_once(text, value.to_owned())?;
         }
-        Ok(texts)
+        Ok(raw)
     }
 
-    fn from_query(query: &str) -> Result<Self, Refusal> {
-        let mut texts = Self::default();
+    fn from_query(query: &str) -> Result<Self, AuthError> {
+        let mut raw = Self::default();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
             let text = match decode(name).as_str() {
-                "X-Amz-Algorithm" => &mut texts.algorithm,
-                "X-Amz-Credential" => &mut texts.credential,
-                "X-Amz-SignedHeaders" => &mut texts.signed_headers,
-                SIGNATURE_PARAMETER => &mut texts.signature,
-                "X-Amz-Date" => &mut texts.date,
-                "X-Amz-Security-Token" => &mut texts.session_token,
-                "X-Amz-Expires" => &mut texts.expires,
+                "X-Amz-Algorithm" => &mut raw.algorithm,
+                "X-Amz-Credential" => &mut raw.credential,
+                "X-Amz-SignedHeaders" => &mut raw.signed_headers,
+                SIGNATURE_PARAMETER => &mut raw.signature,
+                "X-Amz-Date" => &mut raw.date,
+                "X-Amz-Security-Token" => &mut raw.session_token,
+                "X-Amz-Expires" => &mut raw.expires,
                 _ => continue,
             };
-            put(text, decode(value))?;
+            set_once(text, decode(value))?;
         }
-        Ok(texts)
+        Ok(raw)
     }
 }
 
-fn put(text: &mut Option<String>, value: String) -> Result<(), Refusal> {
+fn set_once(text: &mut Option<String>, value: String) -> Result<(), AuthError> {
     match text.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Refusal::incomplete("A parameter of the signature is there twice.")),
+        Some(_) => Err(AuthError::incomplete("A parameter of the signature is repeated.")),
     }
 }
 
-/// The value of a header that may be there once, as text.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
+/// The value of a header that must not be repeated.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, AuthError> {
     let mut values = headers.get_all(name).iter();
     match (values.next().map(|value| value.to_str()), values.next()) {
         (None, _) => Ok(None),
         (Some(Ok(value)), None) => Ok(Some(value)),
-        _ => Err(Refusal::incomplete("A header of the signature is there twice, or is no ASCII.")),
+        _ => Err(AuthError::incomplete("A header of the signature is repeated, or is not ASCII.")),
     }
 }
 
-fn expiry(text: &str) -> Result<i64, Refusal> {
+fn parse_expiry(text: &str) -> Result<i64, AuthError> {
     let seconds = text.parse().ok().filter(|seconds| (1..=LONGEST_EXPIRY_SECONDS).contains(seconds));
-    seconds.ok_or_else(|| Refusal::incomplete("X-Amz-Expires must be a number of seconds from 1 to 604800."))
+    seconds
+        .ok_or_else(|| AuthError::incomplete("X-Amz-Expires must be a number of seconds from 1 to 604800."))
 }
 
-/// A time in ISO 8601's basic format: `20150830T123600Z`.
-fn basic(text: &str) -> Option<Timestamp> {
+/// Parses a time in ISO 8601's basic format: `20150830T123600Z`.
+fn parse_basic_format(text: &str) -> Option<Timestamp> {
     let is_basic = text.len() == 16
         && text.bytes().enumerate().all(|(index, byte)| match index {
             8 => byte == b'T',
@@ -206,12 +209,12 @@ fn basic(text: &str) -> Option<Timestamp> {
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// A time as in the `Date` header of HTTP.
-fn http_date(text: &str) -> Option<Timestamp> {
+/// Parses the time in HTTP's `Date` header.
+fn parse_http_date(text: &str) -> Option<Timestamp> {
     Some(rfc2822::parse(text).ok()?.timestamp())
 }
 
-/// A time as it is signed.
+/// A time in ISO 8601's basic format.
 pub(super) fn in_basic_format(time: Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

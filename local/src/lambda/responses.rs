@@ -1,4 +1,4 @@
-//! The answers of the Runtime API, in the shapes that AWS gives them.
+//! The responses of the Runtime API, in the same form as AWS's.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::invocation::{Invocation, RESPONSE_LIMIT_BYTES};
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type ApiResponse = Response<Full<Bytes>>;
 
-pub(super) fn accepted() -> Answer {
+pub(super) fn accepted() -> ApiResponse {
     with_json(StatusCode::ACCEPTED, json!({"status": "OK"}).to_string().into())
 }
 
-/// The event, with what the runtime needs to know about it in headers.
-pub(super) fn event(invocation: &Invocation) -> Answer {
+/// The event, with the request id, deadline, function ARN and trace id as headers.
+pub(super) fn event(invocation: &Invocation) -> ApiResponse {
     let mut answer = with_json(StatusCode::OK, invocation.event.clone());
     let headers = answer.headers_mut();
     let texts = [
@@ -31,37 +31,37 @@ pub(super) fn event(invocation: &Invocation) -> Answer {
     answer
 }
 
-pub(super) fn wrong_request_id() -> Answer {
+pub(super) fn wrong_request_id() -> ApiResponse {
     error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
 }
 
-/// The runtime asked for something that its last request does not allow.
-pub(super) fn wrong_state(message: &str) -> Answer {
+/// The request is not allowed in the runtime's current state.
+pub(super) fn wrong_state(message: &str) -> ApiResponse {
     error(StatusCode::FORBIDDEN, "InvalidStateTransition", message)
 }
 
-pub(super) fn too_large() -> Answer {
+pub(super) fn too_large() -> ApiResponse {
     error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &too_large_message())
 }
 
-/// The text for the runtime and for the invocation that got too large a response.
+/// The message for the runtime and for the caller when a response is too large.
 pub(super) fn too_large_message() -> String {
     format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_LIMIT_BYTES} bytes).")
 }
 
-pub(super) fn unreadable() -> Answer {
+pub(super) fn unreadable() -> ApiResponse {
     error(StatusCode::BAD_REQUEST, "InvalidRequest", "The body could not be read")
 }
 
-pub(super) fn unknown_path() -> Answer {
+pub(super) fn unknown_path() -> ApiResponse {
     error(StatusCode::NOT_FOUND, "UnknownOperation", "No such path or method in the Runtime API 2018-06-01")
 }
 
-fn error(status: StatusCode, error_type: &str, message: &str) -> Answer {
+fn error(status: StatusCode, error_type: &str, message: &str) -> ApiResponse {
     with_json(status, json!({"errorMessage": message, "errorType": error_type}).to_string().into())
 }
 
-fn with_json(status: StatusCode, body: Bytes) -> Answer {
+fn with_json(status: StatusCode, body: Bytes) -> ApiResponse {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

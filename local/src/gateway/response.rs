@@ -1,4 +1,4 @@
-//! From a function's payload to the HTTP response, by the rules of a Lambda proxy integration.
+//! Turns a function's payload into the HTTP response, by the rules of a Lambda proxy integration.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// API Gateway renames these; its own take their places.
+/// API Gateway renames these headers and may set its own in their place.
 const REMAPPED: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONNECTION,
@@ -20,7 +20,7 @@ const REMAPPED: [HeaderName; 8] = [
     header::USER_AGENT,
     header::WWW_AUTHENTICATE,
 ];
-/// API Gateway drops these.
+/// API Gateway drops these headers.
 const DROPPED: [HeaderName; 8] = [
     header::CONTENT_LENGTH,
     header::EXPECT,
@@ -32,10 +32,10 @@ const DROPPED: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// A payload; API Gateway takes no other members.
+/// The payload of a proxy integration; API Gateway accepts no other members.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Payload {
+struct ProxyResponse {
     status_code: Value,
     #[serde(default)]
     headers: Option<BTreeMap<String, Value>>,
@@ -47,12 +47,12 @@ struct Payload {
     is_base64_encoded: Option<bool>,
 }
 
-/// The response, or what is wrong with the payload.
+/// Returns the response, or an error message if the payload is invalid.
 pub(super) fn to_response(payload: &[u8]) -> Result<Response<Full<Bytes>>, String> {
-    let payload: Payload = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+    let payload: ProxyResponse = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     let status = status(&payload.status_code)?;
     let headers =
-        merged(payload.headers.unwrap_or_default(), payload.multi_value_headers.unwrap_or_default())?;
+        merge_headers(payload.headers.unwrap_or_default(), payload.multi_value_headers.unwrap_or_default())?;
     let body = payload.body.unwrap_or_default();
     let body = match payload.is_base64_encoded {
         Some(true) => BASE64_STANDARD.decode(body).map_err(|error| format!("body: {error}"))?,
@@ -65,7 +65,7 @@ pub(super) fn to_response(payload: &[u8]) -> Result<Response<Full<Bytes>>, Strin
     Ok(response)
 }
 
-/// A number, or one written as a string; interim statuses are no answer.
+/// Parses a number, or a number in a string. Interim statuses (1xx) are invalid.
 fn status(value: &Value) -> Result<StatusCode, String> {
     let number = match value {
         Value::Number(number) => number.as_u64(),
@@ -76,11 +76,11 @@ fn status(value: &Value) -> Result<StatusCode, String> {
         .and_then(|number| u16::try_from(number).ok())
         .filter(|number| (200..600).contains(number))
         .and_then(|number| StatusCode::from_u16(number).ok())
-        .ok_or_else(|| format!("statusCode: {value} is no HTTP status"))
+        .ok_or_else(|| format!("statusCode: {value} is not an HTTP status"))
 }
 
-/// Both maps as one: the lists first, then single values that no list has.
-fn merged(
+/// Merges both maps: the lists first, then the single values that are in no list.
+fn merge_headers(
     single: BTreeMap<String, Value>,
     multiple: BTreeMap<String, Vec<Value>>,
 ) -> Result<HeaderMap, String> {
@@ -94,7 +94,7 @@ fn merged(
     for (name, value) in &single {
         let name = header_name(name)?;
         let value = header_value(&name, value)?;
-        if !headers.get_all(sent_as(&name)).iter().any(|known| *known == value) {
+        if !headers.get_all(remapped_name(&name)).iter().any(|known| *known == value) {
             add(&mut headers, &name, value);
         }
     }
@@ -106,24 +106,24 @@ fn merged(
 
 fn add(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     if !DROPPED.contains(name) {
-        headers.append(sent_as(name), value);
+        headers.append(remapped_name(name), value);
     }
 }
 
-fn sent_as(name: &HeaderName) -> HeaderName {
+fn remapped_name(name: &HeaderName) -> HeaderName {
     let remapped = || HeaderName::try_from(format!("x-amzn-remapped-{name}")).ok();
     REMAPPED.contains(name).then(remapped).flatten().unwrap_or_else(|| name.clone())
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {
-    HeaderName::try_from(name).map_err(|_| format!("headers: {name:?} is no header name"))
+    HeaderName::try_from(name).map_err(|_| format!("headers: {name:?} is not a header name"))
 }
 
 fn header_value(name: &HeaderName, value: &Value) -> Result<HeaderValue, String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
-        _ => return Err(format!("headers: the value of {name} is no string")),
+        _ => return Err(format!("headers: the value of {name} is not a string")),
     };
     HeaderValue::try_from(text).map_err(|_| format!("headers: the value of {name} has forbidden characters"))
 }
@@ -204,19 +204,19 @@ mod tests {
             ("\"ok\"", "invalid type"),
             ("{}", "missing field `statusCode`"),
             (r#"{"errorMessage": "x"}"#, "unknown field"),
-            (r#"{"statusCode": null}"#, "statusCode: null is no HTTP status"),
-            (r#"{"statusCode": 200.5}"#, "no HTTP status"),
-            (r#"{"statusCode": 100}"#, "no HTTP status"),
-            (r#"{"statusCode": 600}"#, "no HTTP status"),
-            (r#"{"statusCode": -200}"#, "no HTTP status"),
-            (r#"{"statusCode": 66000}"#, "no HTTP status"),
-            (r#"{"statusCode": "ok"}"#, "no HTTP status"),
+            (r#"{"statusCode": null}"#, "statusCode: null is not an HTTP status"),
+            (r#"{"statusCode": 200.5}"#, "not an HTTP status"),
+            (r#"{"statusCode": 100}"#, "not an HTTP status"),
+            (r#"{"statusCode": 600}"#, "not an HTTP status"),
+            (r#"{"statusCode": -200}"#, "not an HTTP status"),
+            (r#"{"statusCode": 66000}"#, "not an HTTP status"),
+            (r#"{"statusCode": "ok"}"#, "not an HTTP status"),
             (r#"{"statusCode": 200, "body": {"a": 1}}"#, "expected a string"),
             (r#"{"statusCode": 200, "body": 1}"#, "expected a string"),
             (r#"{"statusCode": 200, "headers": []}"#, "expected a map"),
-            (r#"{"statusCode": 200, "headers": {"a": ["b"]}}"#, "the value of a is no string"),
-            (r#"{"statusCode": 200, "headers": {"a": null}}"#, "the value of a is no string"),
-            (r#"{"statusCode": 200, "headers": {"a b": "c"}}"#, "is no header name"),
+            (r#"{"statusCode": 200, "headers": {"a": ["b"]}}"#, "the value of a is not a string"),
+            (r#"{"statusCode": 200, "headers": {"a": null}}"#, "the value of a is not a string"),
+            (r#"{"statusCode": 200, "headers": {"a b": "c"}}"#, "is not a header name"),
             (r#"{"statusCode": 200, "headers": {"a": "b\r\nc: d"}}"#, "forbidden characters"),
             (r#"{"statusCode": 200, "multiValueHeaders": {"a": "b"}}"#, "expected a sequence"),
             (r#"{"statusCode": 200, "isBase64Encoded": "yes"}"#, "expected a boolean"),

@@ -1,27 +1,27 @@
-//! Why a request is not let through, in API Gateway's words. None of them quotes a secret, a token or a header.
+//! Why a request is refused, in API Gateway's words. No message quotes a secret, a token or a header.
 
 use http::StatusCode;
 
 use crate::gateway::errors::GatewayError;
 
-/// A reason; all of them are 403.
+/// Why a request is refused; the status is always 403.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum AuthError {
     /// No credentials at all.
     MissingToken,
-    /// Credentials that lack something, or cannot be read.
+    /// The credentials are incomplete or cannot be parsed.
     Incomplete(String),
-    /// A key that is not known, or a session token that is not the key's.
+    /// The access key is unknown, or the session token does not belong to it.
     UnknownKey,
-    /// Credentials for another day, region or service, or from another time.
+    /// The credentials are for another date, region or service, or have expired or are not valid yet.
     Invalid(String),
-    /// Another signature than the request's. The client gets to read what should have been signed.
+    /// The signature does not match the request. The client sees the strings that should have been signed.
     Mismatch { canonical: String, string_to_sign: String },
-    /// A caller who may not call this method.
+    /// The caller may not call this method.
     AccessDenied { user: String, resource: String },
 }
 
-impl Refusal {
+impl AuthError {
     pub(super) fn incomplete(detail: &str) -> Self {
         Self::Incomplete(detail.to_owned())
     }
@@ -31,21 +31,21 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for GatewayError {
-    fn from(refusal: Refusal) -> Self {
+impl From<AuthError> for GatewayError {
+    fn from(error: AuthError) -> Self {
         let forbidden = |error_type, detail| Self::new(StatusCode::FORBIDDEN, error_type, detail);
-        match refusal {
-            Refusal::MissingToken => {
+        match error {
+            AuthError::MissingToken => {
                 Self::missing_authentication_token().because("the request is not signed")
             }
-            Refusal::Incomplete(detail) => forbidden("IncompleteSignatureException", detail),
-            Refusal::UnknownKey => forbidden(
+            AuthError::Incomplete(detail) => forbidden("IncompleteSignatureException", detail),
+            AuthError::UnknownKey => forbidden(
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.".to_owned(),
             )
-            .because("the access key is unknown, or the session token is not its own"),
-            Refusal::Invalid(detail) => forbidden("InvalidSignatureException", detail),
-            Refusal::Mismatch { canonical, string_to_sign } => forbidden(
+            .because("the access key is unknown, or the session token does not belong to it"),
+            AuthError::Invalid(detail) => forbidden("InvalidSignatureException", detail),
+            AuthError::Mismatch { canonical, string_to_sign } => forbidden(
                 "InvalidSignatureException",
                 format!(
                     "The request signature we calculated does not match the signature you provided. Check your AWS \
@@ -54,8 +54,8 @@ impl From<Refusal> for GatewayError {
                      The String-to-Sign should have been\n'{string_to_sign}'\n"
                 ),
             )
-            .because("the signature is not this request's"),
-            Refusal::AccessDenied { user, resource } => forbidden(
+            .because("the signature does not match the request"),
+            AuthError::AccessDenied { user, resource } => forbidden(
                 "AccessDeniedException",
                 format!("User: {user} is not authorized to perform: execute-api:Invoke on resource: {resource}"),
             ),

@@ -1,11 +1,12 @@
-//! Installations take minutes and block: they run on a thread of their own, so that signals are heard meanwhile.
+//! Runs blocking work, such as an installation that takes minutes, on its own thread so that the program still handles
+//! signals.
 
 use anyhow::Result;
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tools::Say;
 
-/// The result of `work`, each of whose lines is passed on to `say` as it comes.
-pub(crate) async fn aside<T: Send + 'static>(
+/// Runs `work` on its own thread and forwards each line that it reports to `say`. Returns the result of `work`.
+pub(crate) async fn run_blocking<T: Send + 'static>(
     say: Say<'_>,
     work: impl FnOnce(Say<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
