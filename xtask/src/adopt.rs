@@ -1,7 +1,7 @@
-//! `cargo xtask adopt <name>`: gives the checkout another name, wherever it stands.
+//! `cargo xtask adopt <name>`: renames the project throughout the checkout.
 //!
-//! The name is replaced as a word in three spellings, in every tracked text and path. Licences, notices, lines about
-//! copyright and the files of others keep it.
+//! The name is replaced as a whole word in three spellings, in every tracked text file and path. Licences, notices,
+//! copyright lines and third-party files keep it.
 
 mod files;
 mod spelling;
@@ -13,14 +13,14 @@ use anyhow::{Result, ensure};
 use files::File;
 use spelling::Name;
 
-/// How many places are listed before "and so on".
+/// How many places are listed before "and ... more".
 const LISTED: usize = 5;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The new name: one word of lower-case letters
     name: String,
-    /// Take a name that stands somewhere as another word, though `adopt` cannot tell the two apart the next time
+    /// Accept a name that the checkout already has as a word, although the next `adopt` cannot tell the two apart
     #[arg(long)]
     even_if_taken: bool,
     /// Do not run `cargo xtask generate` at the end, which builds the project
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = crate::root();
     let (old, new) = (Name::new(project::NAME)?, Name::new(&arguments.name)?);
-    ensure!(old != new, "the name is {:?} already", old.text());
+    ensure!(old != new, "the name is already {:?}", old.text());
     files::ensure_clean(&root)?;
     let before = files::tracked(&root)?;
     if !arguments.even_if_taken {
@@ -39,8 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let (mentions, changed, moved) = rename(&root, &before, &old, &new)?;
-    eprintln!("· {mentions} mentions in {changed} files, of which {moved} have another path now");
-    // Imports are sorted, and lines broken, by what they say.
+    eprintln!("· replaced {mentions} mentions in {changed} files; {moved} files have a new path");
+    // The new name changes the order of imports and the length of lines.
     crate::run(tools::cargo().args(["fmt", "--all"]))?;
     if !arguments.no_generate {
         crate::generate::run(crate::generate::Arguments { check: false })?;
@@ -49,20 +49,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Fails if a file has `new` already: those mentions could not be told from the name from then on.
+/// Fails if a file already contains `new`, which the next `adopt` could not distinguish from the name.
 fn ensure_free(files: &[File], new: &Name) -> Result<()> {
     let places = places(files, |file| file.mentions(new).collect());
     ensure!(
         places.is_empty(),
-        "{:?} is a word of this checkout already:\n{}\nThe next `adopt` could not tell these places from the name. Choose \
-         another name, change these places first, or repeat this with --even-if-taken if the name will not change again",
+        "this checkout already contains the word {:?}:\n{}\nThe next `adopt` could not tell these places from the name. \
+        Choose another name, change these places first, or use --even-if-taken if the name will not change again",
         new.text(),
         listed(&places)
     );
     Ok(())
 }
 
-/// Replaces the name in all files. Returns how many mentions there were, in how many files, and how many files moved.
+/// Replaces the name in all files. Returns the number of mentions, of changed files and of moved files.
 fn rename(root: &Path, files: &[File], old: &Name, new: &Name) -> Result<(usize, usize, usize)> {
     let (mut mentions, mut changed, mut moved) = (0, 0, 0);
     for before in files {
@@ -78,11 +78,11 @@ fn rename(root: &Path, files: &[File], old: &Name, new: &Name) -> Result<(usize,
     Ok((mentions, changed, moved))
 }
 
-/// Says what is left to do.
+/// Prints what is left to do.
 fn report(files: &[File], old: &Name, new: &Name) {
-    // Such as a plural, of which nobody knows what it should become.
+    // Such as a plural, whose replacement is not obvious.
     let inside = places(files, |file| {
-        // As it was before: the new name may have the old one in it.
+        // Compare the text before the change, since the new name may contain the old one.
         let has = |text: &str| old.is_inside(&new.replaced(text, old)) && !files::is_notice(text);
         let path = has(&file.path).then_some(0);
         path.into_iter()
@@ -90,20 +90,23 @@ fn report(files: &[File], old: &Name, new: &Name) {
             .collect()
     });
     println!(
-        "\nThis is {} now. Licences, notices and lines about copyright stay as they are.\n\nLeft to do:",
+        "\nThe project is now named {}. Licences, notices and copyright lines are unchanged.\n\nLeft to do:",
         new.text()
     );
     if !inside.is_empty() {
-        println!("  - rename by hand what has the old name inside of another word:\n{}", listed(&inside));
+        println!(
+            "  - rename by hand these places, which have the old name inside another word:\n{}",
+            listed(&inside)
+        );
     }
     println!(
         "  - look at `git diff`, run `cargo xtask test`, and commit
-  - if `cargo xtask dev` was used before: start it once with --fresh, because its database has the old name
-  - rename the folder of the checkout and its repository, which have names of their own"
+  - if you have used `cargo xtask dev` before: start it once with --fresh, because its database has the old name
+  - rename the folder of the checkout and the repository, which have their own names"
     );
 }
 
-/// `path:line` of each place in `files` that `lines` finds; line 0 is the path itself.
+/// Lists the lines that `lines` finds in `files` as `path:line`; line 0 is the path itself.
 fn places(files: &[File], lines: impl Fn(&File) -> Vec<usize>) -> Vec<String> {
     let place = |file: &File, line| match line {
         0 => file.path.clone(),
@@ -115,7 +118,7 @@ fn places(files: &[File], lines: impl Fn(&File) -> Vec<usize>) -> Vec<String> {
     places
 }
 
-/// The first of `places`, one a line, and how many more there are.
+/// The first [`LISTED`] of `places`, one per line, and the number of the others.
 fn listed(places: &[String]) -> String {
     let mut lines: Vec<_> = places.iter().take(LISTED).map(|place| format!("      {place}")).collect();
     if places.len() > LISTED {

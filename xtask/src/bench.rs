@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the functions as they are deployed and what measures them, then becomes that.
+//! `cargo xtask bench`: builds the functions as for deployment and the benchmark program, then replaces itself by that.
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Parts and options; --help lists them. `--quick` looks at a few rounds and keeps no figures
+    /// Parts and options; --help lists them. `--quick` measures a few rounds only and records no results
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<OsString>,
 }
 
-/// What is held to a baseline, and compared with others.
+/// The function that is compared with a baseline and with other implementations.
 const COMPARED: &str = "get-product";
 
 /// An operation of each kind: each program takes half a minute to build. `--all` measures every operation.
@@ -37,7 +37,7 @@ pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
         operations.iter().cloned().chain(others).collect()
     };
     if !programs.is_empty() {
-        eprintln!("· the programs as they are deployed: minutes, where they have not been built before");
+        eprintln!("· building the programs as for deployment, which takes minutes the first time");
         crate::run(&mut tools::release_build(programs.iter().map(String::as_str)))?;
     }
 

@@ -1,5 +1,5 @@
-//! `cargo xtask deploy`: checks the account, builds the stack, deploys a stage of `samconfig.toml` or of the CDK app, and
-//! calls it.
+//! `cargo xtask deploy`: checks the account, builds the stack, deploys a stage of `samconfig.toml` or of the CDK app,
+//! and tests it with requests.
 
 mod command;
 mod stage;
@@ -15,24 +15,24 @@ use tools::{
 use command::{shown, tool};
 use stage::Stage;
 
-/// Where the app is synthesised to, for a look at what it will ask of the account.
+/// The folder for the synthesised app, from which the preflight checks read what the account must provide.
 const SYNTHESISED: &str = ".local/preflight";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One of the stages of samconfig.toml, which are those of the CDK app
+    /// A stage of samconfig.toml or of the CDK app, which have the same stages
     #[arg(long)]
     stage: Stage,
-    /// What deploys: `sam` from template.yaml, or `cdk` from cdk/
+    /// The tool that deploys: `sam` with template.yaml, or `cdk` with cdk/
     #[arg(long, default_value = "sam")]
     with: Tool,
     /// Show every command and run none
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask before prod changes, as in a pipeline that has asked somebody
+    /// Do not ask for confirmation before changing prod, for a pipeline with its own approval
     #[arg(long)]
     yes: bool,
-    /// Passed on to `sam deploy` or `cdk deploy`, such as --role-arn
+    /// Options for `sam deploy` or `cdk deploy`, such as --role-arn
     #[arg(last = true)]
     options: Vec<OsString>,
 }
@@ -43,7 +43,7 @@ enum Tool {
     Cdk,
 }
 
-/// A command, and what it is for.
+/// A command and its purpose.
 struct Step {
     why: &'static str,
     command: Command,
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     if !has_region() {
-        bail!("AWS_REGION is not set: say where to deploy to, such as AWS_REGION=eu-central-1");
+        bail!("AWS_REGION is not set: set the region to deploy to, such as AWS_REGION=eu-central-1");
     }
     let say = crate::SAY;
     python::DEPLOY.install(say)?;
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         tools::node_modules(&crate::root().join("cdk"), say)?;
     }
     carry_out(before(arguments, &functions)?)?;
-    // Not before the functions have been built.
+    // Computed only after the functions have been built.
     let revision = || stage::revision(&stage::parameters(arguments.stage)?, &functions);
     carry_out(after(arguments, revision)?)
 }
@@ -91,11 +91,11 @@ fn carry_out(steps: Vec<Step>) -> Result<()> {
 pub(crate) enum Profile {
     /// Small and fast.
     Release,
-    /// Soon.
+    /// Quick to build.
     Quick,
 }
 
-/// What compiles `functions` for Lambda, at once, into `target/lambda`.
+/// The command that builds all `functions` for Lambda into `target/lambda`.
 pub(crate) fn build<'a>(profile: Profile, functions: impl IntoIterator<Item = &'a str>) -> Result<Command> {
     let mut build = tool("cargo-lambda")?;
     build.args(["lambda", "build"]);
@@ -103,7 +103,7 @@ pub(crate) fn build<'a>(profile: Profile, functions: impl IntoIterator<Item = &'
         Profile::Release => build.arg("--release"),
         Profile::Quick => build.args(["--profile", "quick"]),
     };
-    // Where the stack looks for them, wherever cargo builds to.
+    // The folder that the stack's code comes from, whatever cargo's target folder is.
     build.args(["--arm64", "--lambda-dir", "target/lambda"]);
     for function in functions {
         build.args(["--bin", function]);
@@ -111,7 +111,7 @@ pub(crate) fn build<'a>(profile: Profile, functions: impl IntoIterator<Item = &'
     Ok(build)
 }
 
-/// What [`run`] installs where it is missing.
+/// The steps for what [`run`] installs if it is missing.
 fn installation(with: Tool) -> Vec<Step> {
     let venv = format!(".local/tools/{}", python::DEPLOY.name);
     let mut create = Command::new("python3");
@@ -122,19 +122,19 @@ fn installation(with: Tool) -> Vec<Step> {
     let mut target = Command::new("rustup");
     target.args(["target", "add", ARM64]);
     let mut steps = vec![
-        Step { why: "a place for the tools, once", command: create },
-        Step { why: "the tools, in the releases that were tested", command: install },
-        Step { why: "the processor of the functions", command: target },
+        Step { why: "create a virtual environment for the tools, once", command: create },
+        Step { why: "install the tools in the tested versions", command: install },
+        Step { why: "install the functions' target", command: target },
     ];
     if with == Tool::Cdk {
         let mut modules = Command::new("npm");
         modules.args(["ci", "--prefix", "cdk"]);
-        steps.push(Step { why: "the app and its library", command: modules });
+        steps.push(Step { why: "install the app's packages", command: modules });
     }
     steps
 }
 
-/// What comes before anything is changed.
+/// The steps before anything is changed.
 fn before(arguments: &Arguments, functions: &[String]) -> Result<Vec<Step>> {
     let stage = arguments.stage.to_string();
     let mut steps = Vec::new();
@@ -142,31 +142,31 @@ fn before(arguments: &Arguments, functions: &[String]) -> Result<Vec<Step>> {
     preflight.args(["tests/deploy/preflight.py", "--stage", &stage]);
     if arguments.with == Tool::Cdk {
         let stack = cdk_stack(arguments.stage);
-        // npm runs it in the folder of the app.
+        // npm runs the script in the folder of the app.
         let mut synth = tool("npm")?;
         synth.args(["run", "--prefix", "cdk", "synth", "--", &stack, "--context", "placeholders=true"]);
         synth.args(["--output", &format!("../{SYNTHESISED}")]);
-        steps.push(Step { why: "what the stack will be, but for its code", command: synth });
+        steps.push(Step { why: "synthesise the stack, without its code", command: synth });
         let template = format!("{SYNTHESISED}/{stack}.template.json");
         preflight.args(["--stack", &stack, "--template", &template]);
     }
     steps.push(Step {
-        why: "what would fail later, for want of a quota or the like, fails here",
+        why: "check quotas and other requirements before anything changes",
         command: preflight,
     });
     if arguments.with == Tool::Sam {
         let mut validate = tool("sam")?;
         validate.args(["validate", "--lint", "--config-env", &stage]);
-        steps.push(Step { why: "no time is lost on a template that AWS would refuse", command: validate });
+        steps.push(Step { why: "validate the template", command: validate });
     }
-    // What staging tries is what prod gets.
+    // staging has the same build as prod.
     let profile = if arguments.stage == Stage::Dev { Profile::Quick } else { Profile::Release };
     let build = build(profile, functions.iter().map(String::as_str))?;
-    steps.push(Step { why: "every function, for arm64", command: build });
+    steps.push(Step { why: "build every function for arm64", command: build });
     Ok(steps)
 }
 
-/// What changes the stack, and calls it.
+/// The steps that change the stack and test it.
 fn after(arguments: &Arguments, revision: impl Fn() -> Result<String>) -> Result<Vec<Step>> {
     let Arguments { stage, with, yes, options, .. } = arguments;
     let name = stage.to_string();
@@ -175,7 +175,7 @@ fn after(arguments: &Arguments, revision: impl Fn() -> Result<String>) -> Result
     let deploy = match with {
         Tool::Sam => {
             let mut deploy = tool("sam")?;
-            // Not what an earlier `sam build` has left. The option takes the place of the list in samconfig.toml.
+            // Not the output of an earlier `sam build`. --parameter-overrides replaces the list in samconfig.toml.
             deploy.args(["deploy", "--config-env", &name, "--template-file", "template.yaml"]);
             deploy.arg("--parameter-overrides").args(stage::parameters(*stage)?);
             deploy.arg(format!("Revision={}", revision()?));
@@ -195,20 +195,20 @@ fn after(arguments: &Arguments, revision: impl Fn() -> Result<String>) -> Result
     };
     Ok(vec![
         Step {
-            why: "the stack: first it migrates the database, then it shifts traffic, and back again on an alarm",
+            why: "deploy the stack: migrate the database, then shift traffic, with rollback on an alarm",
             command: deploy,
         },
         Step { why: "call the API with signed requests, and print its URL", command: smoke },
     ])
 }
 
-/// The stack of the CDK app's stage: not that of SAM's, whose resources have other logical ids, so that CloudFormation
-/// would replace all of them.
+/// The CDK app's stack for a stage. It differs from SAM's stack, whose resources have other logical ids, so that
+/// CloudFormation would replace all of them.
 fn cdk_stack(stage: Stage) -> String {
     format!("{}-cdk-{stage}", project::NAME)
 }
 
-/// The functions of the stack: every folder of `functions/` but that of the one which holds all of them.
+/// The functions of the stack: every folder in `functions/` except that of the router, which contains all operations.
 pub(crate) fn functions() -> Result<Vec<String>> {
     let folders = fs::read_dir(crate::root().join("functions"))?;
     let names = folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned()));
@@ -228,7 +228,7 @@ mod tests {
 
     const PROGRAMS: &str = ".local/tools/deploy-venv/bin";
 
-    /// The commands that deploy, without their installation.
+    /// The commands of a deployment, without those that install the tools.
     fn commands(stage: Stage, with: Tool, yes: bool, options: &[&str]) -> Vec<String> {
         let options = options.iter().map(OsString::from).collect();
         let arguments = Arguments { stage, with, dry_run: true, yes, options };

@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: builds every binary, then becomes the local environment.
+//! `cargo xtask dev`: builds every binary, then replaces itself by the local environment.
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Options of the local environment; --help lists them. `--release` builds the binaries as they are deployed
+    /// Options of the local environment; --help lists them. `--release` builds the binaries as for deployment
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<OsString>,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: coverage-guided fuzzing of what reads input from outside, with libFuzzer.
+//! `cargo xtask fuzz`: coverage-guided fuzzing of the code that reads input from outside, with libFuzzer.
 
 use std::{
     ffi::OsString,
@@ -9,15 +9,15 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The release of cargo-fuzz that is installed where it is missing.
+/// The release of cargo-fuzz to install.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// Longest input, in bytes: a body over the limit and the event around it.
+/// The maximum length of an input: a body over the size limit with its event.
 const MAX_BYTES: u32 = 80_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One of the files in tests/fuzz/targets; all of them, one after the other, if none is named
+    /// A target in tests/fuzz/targets; by default all of them, one after the other
     target: Option<String>,
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
@@ -31,24 +31,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let has_nightly = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output();
     ensure!(
         has_nightly.is_ok_and(|output| output.status.success()),
-        "fuzzing needs a nightly toolchain, whose compiler counts what code an input reaches: \
+        "fuzzing requires a nightly toolchain, whose compiler measures which code an input reaches: \
          rustup toolchain install nightly --profile minimal"
     );
     let cargo_fuzz = cargo_fuzz(&root.join(".local/tools"))?;
-    // The very releases that the functions are built of.
+    // The same dependency versions as the functions'.
     fs::copy(root.join("Cargo.lock"), fuzz.join("Cargo.lock"))?;
     for target in &targets {
         crate::run(&mut libfuzzer(&cargo_fuzz, &root, target, arguments.seconds)?).with_context(|| {
             format!(
                 "{target} fails on the input in .local/fuzz/artifacts/{target}: add it to FAILED_ONCE in \
-                 shared/src/fuzz/tests.rs, then mend what it found"
+                 shared/src/fuzz/tests.rs, then fix the fault"
             )
         })?;
     }
     Ok(())
 }
 
-/// The targets of which there is a file, in alphabetical order.
+/// The targets that have a file, in alphabetical order.
 fn targets(fuzz: &Path) -> Result<Vec<String>> {
     let mut targets = Vec::new();
     for entry in fs::read_dir(fuzz.join("targets"))? {
@@ -68,11 +68,11 @@ fn chosen(targets: Vec<String>, target: Option<&str>) -> Result<Vec<String>> {
     }
 }
 
-/// cargo-fuzz in `tools`, installed unless it is there.
+/// Installs cargo-fuzz into `tools` unless it is there. Returns its path.
 fn cargo_fuzz(tools: &Path) -> Result<PathBuf> {
     let binary = tools.join("bin/cargo-fuzz");
-    let said = Command::new(&binary).arg("--version").output();
-    if said.is_ok_and(|said| said.stdout.trim_ascii().ends_with(CARGO_FUZZ.as_bytes())) {
+    let version = Command::new(&binary).arg("--version").output();
+    if version.is_ok_and(|version| version.stdout.trim_ascii().ends_with(CARGO_FUZZ.as_bytes())) {
         return Ok(binary);
     }
     eprintln!("· installing cargo-fuzz {CARGO_FUZZ} into {}", tools.display());
@@ -81,7 +81,7 @@ fn cargo_fuzz(tools: &Path) -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// What runs `target` for `seconds`. New inputs are kept in `.local/fuzz`; the seeds are only read.
+/// The command that runs `target` for `seconds`. New inputs are stored in `.local/fuzz`; the seeds stay unchanged.
 fn libfuzzer(cargo_fuzz: &Path, root: &Path, target: &str, seconds: u32) -> Result<Command> {
     let work = root.join(".local/fuzz");
     let (corpus, artifacts) = (work.join("corpus").join(target), work.join("artifacts").join(target));
@@ -90,7 +90,7 @@ fn libfuzzer(cargo_fuzz: &Path, root: &Path, target: &str, seconds: u32) -> Resu
     let mut command = Command::new(cargo_fuzz);
     command.current_dir(root).env("RUSTUP_TOOLCHAIN", "nightly").env_remove("CARGO");
     command.args(["run", "--fuzz-dir", "tests/fuzz", "--target-dir"]).arg(work.join("target"));
-    // There is no unsafe code to watch: without the address sanitizer far more inputs are tried.
+    // There is no unsafe code, and without the address sanitizer far more inputs are tried.
     command
         .args(["--sanitizer", "none", target])
         .args([&corpus, &root.join("tests/fuzz/seeds").join(target)]);

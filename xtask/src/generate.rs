@@ -1,10 +1,10 @@
-//! `cargo xtask generate`: builds and runs the program that writes what follows from the register.
+//! `cargo xtask generate`: builds and runs the program that generates files from the register.
 
 use anyhow::Result;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Write nothing; name the files that are out of date, and undeclared changes that break clients, and fail
+    /// Write nothing; list outdated files and undeclared breaking changes, and fail if there are any
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -19,7 +19,7 @@ pub(crate) fn print_sql() -> Result<()> {
 }
 
 fn generate(option: Option<&str>) -> Result<()> {
-    // With the features of the whole workspace, as everything else is built.
+    // With the whole workspace's features, the same as every other build.
     crate::run(tools::cargo().args(["build", "--workspace", "--bin", "generate"]))?;
     let mut generate = std::process::Command::new(crate::target_folder()?.join("debug/generate"));
     crate::run(generate.args(option).current_dir(crate::root()))

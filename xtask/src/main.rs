@@ -1,7 +1,7 @@
 //! The project's commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `generate`, `new`, `adopt` and `token`.
 //!
-//! This crate links nothing of the project but its name and `tools`, so that it is there in seconds and a change of the project never
-//! rebuilds it. What needs the project runs in a binary that it builds.
+//! This crate depends on nothing of the project but its name and `tools`, so that it builds in seconds and a change to
+//! the project never rebuilds it. Commands that need the rest of the project build and run a binary.
 
 mod adopt;
 mod bench;
@@ -28,22 +28,22 @@ enum Arguments {
     Dev(dev::Arguments),
     /// Set up what the tests need, and run all of them
     Test(test::Arguments),
-    /// Measure what the functions cost beside others that do the same
+    /// Measure what the functions cost, compared with other implementations
     #[command(disable_help_flag = true)]
     Bench(bench::Arguments),
-    /// Build the stack, deploy it to AWS, and call it
+    /// Build the stack, deploy it to AWS, and test it with requests
     Deploy(deploy::Arguments),
-    /// Write the contract, and whatever else follows from the register of operations
+    /// Generate the contract and the other files that depend on the register of operations
     Generate(generate::Arguments),
     /// Print every statement that a resource sends to the database
     Sql,
-    /// Try inputs that reach new code, with libFuzzer
+    /// Fuzz the code that reads input from outside, with libFuzzer
     Fuzz(fuzz::Arguments),
-    /// Make an operation that builds, answers and passes every test
+    /// Add an operation that builds, responds and passes every test
     New(new::Arguments),
-    /// Make a whole resource: its table, its description and the standard operations
+    /// Add a whole resource: its table, its description and the standard operations
     NewResource(new_resource::Arguments),
-    /// Give this checkout another name, wherever it stands
+    /// Rename the project throughout this checkout
     Adopt(adopt::Arguments),
     /// Print a token for `cargo xtask dev --auth cognito`
     #[command(disable_help_flag = true)]
@@ -73,14 +73,15 @@ fn main() -> Result<()> {
     }
 }
 
-/// What is installed, for the user.
+/// Reports progress to the user.
 const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
-/// Runs this very command with the toolchain `pinned`: cargo, and all that it starts, must be of one release.
+/// Runs this command again with the toolchain `pinned`: cargo and everything that it starts must be of the same
+/// release.
 fn again(pinned: &str) -> Result<()> {
     if env::var("RUSTUP_TOOLCHAIN").is_ok_and(|chosen| chosen == pinned) {
         bail!(
-            "Rust {pinned} is needed, and the rustc on the PATH is neither that nor rustup's, which would choose it"
+            "Rust {pinned} is required, and the rustc on the PATH is neither that release nor rustup's, which would select it"
         );
     }
     let mut command = Command::new("cargo");
@@ -91,9 +92,9 @@ fn again(pinned: &str) -> Result<()> {
     Err(command.exec()).with_context(|| format!("cannot run cargo of Rust {pinned}"))
 }
 
-/// Prints the toolchain in use, which is of the pinned release by now.
+/// Prints the toolchain in use, which has the pinned release.
 fn toolchain() -> Result<()> {
-    // rustup tells it to whatever it starts; without rustup there is only one.
+    // rustup sets it for every program that it starts; without rustup there is only one toolchain.
     let name = env::var("RUSTUP_TOOLCHAIN").or_else(|_| tools::pinned_rust())?;
     println!("{name}");
     Ok(())
@@ -104,7 +105,7 @@ fn root() -> PathBuf {
     tools::checkout().to_owned()
 }
 
-/// Where cargo builds to: this program is in `<target>/debug/`.
+/// Cargo's target folder: this program is in `<target>/debug/`.
 fn target_folder() -> Result<PathBuf> {
     let program = env::current_exe()?;
     let folder =
@@ -112,7 +113,7 @@ fn target_folder() -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// Says what runs, runs it with this terminal, and fails if it does.
+/// Prints a command, runs it in this terminal, and fails if it fails.
 fn run(command: &mut Command) -> Result<()> {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     let line = format!("{} {}", command.get_program().to_string_lossy(), arguments.join(" "));

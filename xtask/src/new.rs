@@ -1,4 +1,4 @@
-//! `cargo xtask new <operation> <METHOD> <route>`: an operation that builds, answers and passes every test.
+//! `cargo xtask new <operation> <METHOD> <route>`: adds an operation that builds, responds and passes every test.
 
 mod edits;
 mod operation;
@@ -10,7 +10,7 @@ pub(crate) use operation::{Operation, capitalised, with_tag};
 
 use operation::Routed;
 
-/// The id in sample requests to a resource that has none yet.
+/// The id in sample requests to a resource without sample requests.
 const ID: &str = "01936b5e-7c00-7000-8000-000000000002";
 
 #[derive(clap::Args)]
@@ -37,19 +37,19 @@ pub(crate) fn run(Arguments { operation, method, route }: &Arguments) -> Result<
     let Operation { name, .. } = &operation;
     println!(
         "
-{} answers, does nothing yet, and passes every test. What it is to do is yours:
-  functions/{name}/src/lib.rs: the handler and its SQL, and what its attributes say of them
-  functions/{name}/requests.http: requests, each with the status that is expected of it
-  tests/contract/: what a client relies on
-  migrations/: a numbered file, if it needs a change of the schema
-and then `cargo xtask generate` and `cargo xtask test`. docs/adding-an-operation.md goes through it.",
+{} responds, does nothing yet, and passes every test. Now fill in:
+functions/{name}/src/lib.rs: the handler, its SQL, and its documentation in the attributes
+functions/{name}/requests.http: requests, each with its expected status
+  tests/contract/: tests of what a client relies on
+  migrations/: a numbered file, if the schema has to change
+  Then run `cargo xtask generate` and `cargo xtask test`. docs/adding-an-operation.md explains the steps.",
         operation.id()
     );
     Ok(())
 }
 
-/// Formats new operations and the register, whose lines are as long as the names in them, and builds and writes what follows from the register
-/// that has them.
+/// Formats the new operations and the register, whose line breaks depend on the names in it, and runs
+/// `cargo xtask generate`.
 pub(crate) fn finish(operations: &[&Operation]) -> Result<()> {
     let packages = operations.iter().flat_map(|operation| ["-p", &operation.name]);
     crate::run(tools::cargo().args(["fmt", "-p", "api", "-p", "domain"]).args(packages))?;
@@ -93,8 +93,8 @@ mod tests {
     fn refuses_what_is_there_already() {
         let root = crate::root();
         for (name, method, route, reason) in [
-            ("get-product", "GET", "/v1/p", "functions/get-product/Cargo.toml is there already"),
-            ("read-product", "GET", "/v1/products/{id}", "GET /v1/products/{id} is get-product already"),
+            ("get-product", "GET", "/v1/p", "functions/get-product/Cargo.toml already exists"),
+            ("read-product", "GET", "/v1/products/{id}", "GET /v1/products/{id} is already get-product"),
             (
                 "read-picture",
                 "GET",

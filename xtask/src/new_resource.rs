@@ -1,5 +1,5 @@
-//! `cargo xtask new-resource workshop name:line/200 opened_on:date artisan:reference`: a whole resource, with its table,
-//! its description and the standard operations.
+//! `cargo xtask new-resource workshop name:line/200 opened_on:date artisan:reference`: adds a whole resource, with its
+//! table, its description and the standard operations.
 
 mod member;
 
@@ -10,21 +10,21 @@ use anyhow::{Context, Result, ensure};
 use crate::new::{self, Edits, Operation, capitalised};
 use member::{Kind, Member};
 
-/// The id that sample requests address, of a row that no other refers to.
+/// The id in sample requests, of a row that no other row refers to.
 const SAMPLE: &str = "01936b5e-7c00-7000-8000-000000000002";
 
-/// The id that examples refer to.
+/// The id of the row that examples refer to.
 const REFERRED: &str = "01936b5e-7c00-7000-8000-000000000001";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the resource, in the singular: `workshop`
+    /// Name of the resource in the singular: `workshop`
     resource: String,
-    /// Members, each `name:type`: line/200, text/4000, integer, integer/0..100, boolean, date, reference; `?` after it: it
-    /// can be null. The first line is what searches look at
+    /// Members, each as `name:type`. Types: line/200, text/4000, integer, integer/0..100, boolean, date, reference;
+    /// with `?` after it if it can be null. Searches look at the first line
     #[arg(required = true)]
     members: Vec<String>,
-    /// Its plural, which is its table and its path: `workshops` unless it is given
+    /// Its plural, for its table and its path; by default formed from the name: `workshops`
     #[arg(long)]
     plural: Option<String>,
 }
@@ -44,19 +44,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let name = arguments.resource.clone();
     let things = arguments.plural.clone().unwrap_or_else(|| plural(&name));
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    ensure!(is_word(&name) && is_word(&things), "a resource is named with one word in lower case: workshop");
-    ensure!(name != things, "the plural is another word: --plural");
+    ensure!(is_word(&name) && is_word(&things), "a resource's name is one word in lower case: workshop");
+    ensure!(name != things, "the plural must differ from the name: use --plural");
     let members = arguments.members.iter().map(|member| Member::parse(member)).collect::<Result<Vec<_>>>()?;
     let mut known: Vec<_> = members.iter().map(|member| &member.name).collect();
     known.sort();
     let count = known.len();
     known.dedup();
-    ensure!(known.len() == count, "two members have one name");
+    ensure!(known.len() == count, "two members have the same name");
     for member in &members {
         if let Kind::Reference(to) = &member.kind {
             ensure!(
                 root.join(format!("domain/src/{to}.rs")).exists(),
-                "{to}: there is no domain/src/{to}.rs that describes such a resource"
+                "{to}: there is no such resource, domain/src/{to}.rs does not exist"
             );
         }
     }
@@ -88,17 +88,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     new::finish(&operations)?;
     println!(
         "
-/v1/{things} is there: listed, searched, read, created, replaced, patched and deleted, with a history.
-  domain/src/{name}.rs describes it; what it says of members are words of this command: say it better
-  migrations/V{number}__{things}.sql has its table
-Nothing is left to do. `cargo xtask test` tests it; docs/adding-a-resource.md says what follows from what.",
+/v1/{things} can be listed, searched, read, created, replaced, patched and deleted, and has a history.
+domain/src/{name}.rs describes it; improve the generated descriptions of its members
+migrations/V{number}__{things}.sql has its table
+Nothing is left to do. `cargo xtask test` tests it; docs/adding-a-resource.md explains what is generated from what.",
         things = names.things,
         name = names.name,
     );
     Ok(())
 }
 
-/// The usual plural.
+/// The regular plural.
 fn plural(name: &str) -> String {
     match name.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
@@ -109,12 +109,12 @@ fn plural(name: &str) -> String {
     }
 }
 
-/// `Workshop`
+/// The type's name: `Workshop`.
 fn type_name(name: &str) -> String {
     name.split('_').map(capitalised).collect()
 }
 
-/// "a workshop", "an artisan".
+/// The name with its article: "a workshop", "an artisan".
 fn with_article(name: &str) -> String {
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
@@ -130,7 +130,8 @@ fn json<'m>(members: impl IntoIterator<Item = &'m Member>, value: fn(&Member) ->
     format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
 }
 
-/// A merge patch as JSON: of the first member that is no reference, for what that leads to would have to be there.
+/// A merge patch as JSON. It changes the first member that is not a reference, since the referenced row would have to
+/// exist.
 fn patch(members: &[Member]) -> String {
     let changed = members.iter().find(|member| !matches!(member.kind, Kind::Reference(_)));
     json(changed.or(members.first()), Member::changed)
@@ -242,7 +243,7 @@ impl Resource for {type} {{
     )
 }
 
-/// `domain/src/lib.rs` with the resource: shown after all others, which it may refer to.
+/// `domain/src/lib.rs` with the resource after all others, to which it may refer.
 fn in_domain(text: &str, Names { name, r#type, .. }: &Names) -> Result<String> {
     let module = format!("pub mod {name};\n");
     let at = text.find("pub mod ").context("no line begins with `pub mod `")?;
@@ -250,7 +251,7 @@ fn in_domain(text: &str, Names { name, r#type, .. }: &Names) -> Result<String> {
     let at = text.find("use shared::").context("no line begins with `use shared::`")?;
     let text = format!("{}use {name}::{type};\n{}", &text[..at], &text[at..]);
     let last = text.rfind("    visitor.visit::<").context("no resource is shown to visitors")?;
-    let end = last + text[last..].find('\n').context("it has no end")? + 1;
+    let end = last + text[last..].find('\n').context("the line has no end")? + 1;
     Ok(format!("{}    visitor.visit::<{type}>();\n{}", &text[..end], &text[end..]))
 }
 
@@ -278,7 +279,7 @@ fn migration(Names { name, things, .. }: &Names, members: &[Member]) -> String {
         columns += &format!("  {},\n", member.column(things));
         if is_searched(member) {
             let null = if member.is_optional { "" } else { " not null" };
-            columns += "  -- As it is searched: folded by the service, which folds the search term in the same way.\n";
+            columns += "  -- The searched form: folded by the service, which folds the search term in the same way.\n";
             columns += &format!(
                 "  search_key text collate \"C\"{null},\n  search_version integer not null default 1,\n"
             );
@@ -316,7 +317,7 @@ create table {things} (
   changed_by_request uuid
 );
 
--- One index for each order and filter; each carries the id, which decides between equals.
+-- One index for each order and filter; each includes the id as a tiebreaker.
 {indexes}{trigger}
 grant select on {things} to catalog_reader;
 grant select, insert, update, delete on {things} to catalog_writer;

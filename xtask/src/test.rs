@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that the tests need, then all tests.
+//! `cargo xtask test`: installs everything that the tests need, then runs all tests.
 
 use std::{
     env,
@@ -12,45 +12,45 @@ use tools::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, python};
 
 use crate::deploy::Profile;
 
-/// How long each fuzz target is driven; plain `cargo test` takes a second.
+/// How long each fuzz target runs; a plain `cargo test` runs it for a second.
 const FUZZ_SECONDS: &str = "60";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Run the long variants of tests as well, which take minutes
+    /// Also run the long variants of tests, which take minutes
     #[arg(long)]
     large: bool,
     /// Major version of the PostgreSQL that the tests run against; the stack deploys the default
     #[arg(long, default_value = DEPLOYED_POSTGRES, value_parser = POSTGRES_VERSIONS)]
     postgres: String,
-    /// Run the black-box tests of tests/contract only
+    /// Run only the black-box tests in tests/contract
     #[arg(long)]
     contract: bool,
-    /// Passed on to the test binaries, such as the name of a test or --nocapture
+    /// Arguments for the test binaries, such as the name of a test or --nocapture
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filters: Vec<OsString>,
 }
 
 pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -> Result<()> {
     set_up(&postgres)?;
-    // What the local environment runs, for the tests that start it: the tests' own features make other builds of some
-    // crates.
+    // The binaries for the tests that start the local environment. They need a separate build, since the tests enable
+    // further features of some crates.
     crate::run(tools::cargo().args(["build", "--workspace", "--bins"]))?;
-    // One build of everything: the black-box tests run the very binaries that it makes.
+    // One build of everything: the black-box tests run its binaries.
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
-        // What is deployed, of one function: the tests that look at it would build it themselves, and others wait.
+        // One function as for deployment. Otherwise the tests that need it would build it while others wait.
         crate::run(&mut crate::deploy::build(Profile::Release, ["get-product"])?)?;
-        // The same for this machine, where what it costs is counted.
+        // The same for this machine, on which its costs are counted.
         crate::run(&mut tools::release_build(["get-product"]))?;
     }
-    // Not the functions' binaries: their tests are in their libraries.
+    // Without the functions' binaries, whose tests are in their libraries.
     let targets: &[_] =
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = tools::cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
     if postgres != DEPLOYED_POSTGRES {
-        // They take minutes, and ask no server anything that the other tests do not.
+        // They take minutes and cover no server behaviour that the other tests do not.
         test.args(["--skip", "fork::", "--skip", "budget::"]);
     }
     if env::var_os("FUZZ_SECONDS").is_none() {
@@ -66,7 +66,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     left_out.report()
 }
 
-/// Everything beyond Rust, Python and Node.js, each at its pinned version.
+/// Installs everything but Rust, Python and Node.js, in pinned versions.
 fn set_up(postgres: &str) -> Result<()> {
     let say = crate::SAY;
     let node_modules = |folder: &str| tools::node_modules(&tools::checkout().join(folder), say);
@@ -87,7 +87,7 @@ fn set_up(postgres: &str) -> Result<()> {
     Ok(())
 }
 
-/// What tests had to leave out on this machine: a file with a line for each.
+/// The file with a line for each check that tests had to skip on this machine.
 struct LeftOut {
     file: PathBuf,
 }
@@ -100,7 +100,7 @@ impl LeftOut {
         Ok(Self { file })
     }
 
-    /// Repeats the lines at the end of the run; in CI, where a machine has to have everything, there must be none.
+    /// Prints the lines at the end of the run. Fails in CI if there are any, since a CI machine must have everything.
     fn report(&self) -> Result<()> {
         let lines = fs::read_to_string(&self.file)?;
         for line in lines.lines() {

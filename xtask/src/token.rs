@@ -1,4 +1,4 @@
-//! `cargo xtask token`: builds and runs the program that prints one.
+//! `cargo xtask token`: builds and runs the program that prints a token.
 
 use std::ffi::OsString;
 
@@ -13,10 +13,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(Arguments { options }: Arguments) -> Result<()> {
     let mut cargo = tools::cargo();
-    // Nothing but the token on standard output: it goes into a variable of a shell.
+    // Only the token goes to standard output, so that a shell can assign it to a variable.
     cargo.args(["run", "--quiet", "--package", "local", "--bin", "token", "--"]).args(options);
     if !cargo.status()?.success() {
-        bail!("there is no token");
+        bail!("cannot print a token");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The files of a checkout that have its name in them, and what of them stays as it is in any case.
+//! The text files of a checkout, and which of their lines keep the old name.
 
 use std::{
     fs,
@@ -10,26 +10,26 @@ use anyhow::{Context, Result, ensure};
 
 use super::spelling::Name;
 
-/// Parts of the names of files that say whose work this is.
+/// Parts of the names of files about copyright and licences.
 const NOTICES: [&str; 5] = ["LICENSE", "LICENCE", "NOTICE", "COPYING", "COPYRIGHT"];
 
-/// A tracked text.
+/// A tracked text file.
 #[derive(Debug)]
 pub(super) struct File {
-    /// From the root of the checkout on, with `/` between folders.
+    /// The path relative to the root of the checkout, with `/` between folders.
     pub(super) path: String,
     pub(super) text: String,
 }
 
 impl File {
-    /// The line numbers of mentions of `name`, counted from 1; 0 is the path.
+    /// The line numbers of the mentions of `name`, counted from 1; 0 is the path.
     pub(super) fn mentions<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = usize> + 'a {
         let in_path = std::iter::repeat_n(0, name.count(&self.path));
         let lines = self.text.lines().zip(1..).filter(|(line, _)| !is_notice(line));
         in_path.chain(lines.flat_map(|(line, number)| std::iter::repeat_n(number, name.count(line))))
     }
 
-    /// The file under the name `new` wherever it had `old`, but for lines about copyright.
+    /// The file with `new` instead of `old` everywhere, except in copyright lines.
     pub(super) fn renamed(&self, old: &Name, new: &Name) -> Self {
         let line = |line: &str| if is_notice(line) { line.to_owned() } else { old.replaced(line, new) };
         Self {
@@ -39,20 +39,20 @@ impl File {
     }
 }
 
-/// Whether a line says who holds the copyright.
+/// Whether a line is a copyright notice.
 pub(super) fn is_notice(line: &str) -> bool {
     line.contains('©') || line.to_ascii_lowercase().contains("copyright")
 }
 
-/// Whether the file at `path` says whose work this is.
+/// Whether the file at `path` is about copyright or licences.
 pub(super) fn is_notices(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.split(['.', '-', '_']).any(|part| NOTICES.contains(&part))
 }
 
-/// Every tracked text of the checkout at `root`, but for licences, notices and what others have published.
+/// Every tracked text file of the checkout at `root`, except licences, notices and third-party files.
 pub(super) fn tracked(root: &Path) -> Result<Vec<File>> {
-    // Those of others are marked in .gitattributes.
+    // Third-party files are marked in .gitattributes.
     let list = git(root, &["ls-files", "-z", "--", ".", ":(exclude,attr:linguist-vendored)"])?;
     let mut files = Vec::new();
     for path in list.split('\0').filter(|path| !path.is_empty() && !is_notices(path)) {
@@ -61,7 +61,7 @@ pub(super) fn tracked(root: &Path) -> Result<Vec<File>> {
             continue;
         }
         let bytes = fs::read(&file).with_context(|| format!("cannot read {path}"))?;
-        // What is not text has no name in it that could be replaced.
+        // Binary files contain no name to replace.
         if let Ok(text) = String::from_utf8(bytes) {
             files.push(File { path: path.to_owned(), text });
         }
@@ -69,31 +69,31 @@ pub(super) fn tracked(root: &Path) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// Fails if a file of the checkout at `root` has been changed, or is not tracked.
+/// Fails if the checkout at `root` has changed or untracked files.
 pub(super) fn ensure_clean(root: &Path) -> Result<()> {
     let changed = git(root, &["status", "--porcelain", "--untracked-files=all", "--", "."])?;
     ensure!(
         changed.is_empty(),
         "these files are not committed:\n{changed}commit or stash them first: `adopt` changes hundreds of files, and you \
-         can look at what it did, or take it back with `git reset --hard`, only if nothing else has changed"
+        can review its changes, or undo them with `git reset --hard`, only if nothing else has changed"
     );
     Ok(())
 }
 
-/// Puts `after` in the place of `before`.
+/// Replaces the file `before` by `after`.
 pub(super) fn write(root: &Path, before: &File, after: &File) -> Result<()> {
     let cannot = |path: &Path| format!("cannot write {}", path.display());
     let (from, to) = (root.join(&before.path), root.join(&after.path));
     if before.text != after.text {
-        // In place, which keeps the file's mode.
+        // Overwrite the file, which keeps its mode.
         fs::write(&from, &after.text).with_context(|| cannot(&from))?;
     }
     if from != to {
-        ensure!(!to.exists(), "{} is there already", after.path);
+        ensure!(!to.exists(), "{} already exists", after.path);
         let folder = to.parent().map(PathBuf::from).unwrap_or_default();
         fs::create_dir_all(&folder).with_context(|| cannot(&folder))?;
         fs::rename(&from, &to).with_context(|| cannot(&to))?;
-        // Folders that are empty now, from the innermost on.
+        // Remove the folders that are now empty, innermost first.
         for folder in from.ancestors().skip(1).take_while(|folder| *folder != root) {
             if fs::remove_dir(folder).is_err() {
                 break;
@@ -105,7 +105,7 @@ pub(super) fn write(root: &Path, before: &File, after: &File) -> Result<()> {
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String> {
     tools::output(Command::new("git").args(arguments).current_dir(root))
-        .context("`adopt` works on what git tracks, and this is not a checkout of git")
+        .context("`adopt` works on files that git tracks, and this is not a git checkout")
 }
 
 #[cfg(test)]

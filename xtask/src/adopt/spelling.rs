@@ -1,19 +1,19 @@
-//! The three spellings of a name, and where they stand in a text as words of their own.
+//! The three spellings of a name, and where they occur in a text as whole words.
 
 use std::ops::Range;
 
 use anyhow::{Result, ensure};
 
-/// So short a word stands in texts by chance, in hashes among others.
+/// A shorter word occurs in texts by chance, for example in hashes.
 const MIN_LETTERS: usize = 3;
 
-/// Longest name: `<name>-cdk-staging-functions` must be a user id of ElastiCache, which has up to 40 characters.
+/// The maximum length: `<name>-cdk-staging-functions` must be a user id of ElastiCache, which has up to 40 characters.
 const MAX_LETTERS: usize = 16;
 
-/// No word is that long.
+/// A sequence of this length is not a word.
 const MIN_HASH_LENGTH: usize = 40;
 
-/// What a database on AWS cannot be called: the words that PostgreSQL reserves, and the databases that are there already.
+/// Names that a database on AWS cannot have: PostgreSQL's reserved words, and existing databases.
 const RESERVED: &str = "
     all analyse analyze and any array asc asymmetric authorization binary both case cast check collate collation column
     concurrently constraint create cross default deferrable desc distinct else end except false fetch for foreign freeze
@@ -23,7 +23,7 @@ const RESERVED: &str = "
     verbose when where window with
     postgres rdsadmin template";
 
-/// A name as it is spelled in texts: `lower`, `Title` and `UPPER` case.
+/// A name in its spellings: `lower`, `Title` and `UPPER` case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     spellings: [String; 3],
@@ -35,8 +35,8 @@ impl Name {
         ensure!(
             (MIN_LETTERS..=MAX_LETTERS).contains(&text.len())
                 && text.bytes().all(|byte| byte.is_ascii_lowercase()),
-            "{text:?} cannot be the name: stacks, hosts, databases, URNs and types are named after it, so it is one word \
-             of {MIN_LETTERS} to {MAX_LETTERS} of the letters a to z"
+            "{text:?} cannot be the name: stacks, hosts, databases, URNs and types are named after it, so it must be one \
+            word of {MIN_LETTERS} to {MAX_LETTERS} letters from a to z"
         );
         ensure!(
             !RESERVED.split_whitespace().any(|reserved| reserved == text),
@@ -50,13 +50,13 @@ impl Name {
         Self { spellings: [text.to_owned(), first.to_uppercase() + rest, text.to_uppercase()] }
     }
 
-    /// As it is given: in lower case.
+    /// The name in lower case.
     pub(super) fn text(&self) -> &str {
         &self.spellings[0]
     }
 
-    /// Where `text` has the name as a word of its own, from the first place on, and in which spelling. A part of an
-    /// identifier is such a word (`store_owner`, `StoreStack`), a part of another word is not (`workshop`, `shops`).
+    /// Where `text` has the name as a whole word, in order, and in which spelling. A part of an identifier counts as a
+    /// word (`store_owner`, `StoreStack`), a part of another word does not (`workshop`, `shops`).
     fn mentions(&self, text: &str) -> Vec<(Range<usize>, usize)> {
         let mut mentions: Vec<_> = self
             .spellings
@@ -70,13 +70,13 @@ impl Name {
         mentions
     }
 
-    /// How often `text` has the name.
+    /// The number of mentions in `text`.
     pub(super) fn count(&self, text: &str) -> usize {
         self.mentions(text).len()
     }
 
-    /// Whether a word of `text` has the name in it without being it, in any spelling: `Shops`, `workshop`. Hashes and the
-    /// like have every short word in them.
+    /// Whether a longer word in `text` contains the name, in any spelling: `Shops`, `workshop`. Ignores hashes and the
+    /// like, which contain every short word.
     pub(super) fn is_inside(&self, text: &str) -> bool {
         let is_part = |letter: char| letter.is_alphanumeric() || "+/_".contains(letter);
         text.split(|letter| !is_part(letter))
@@ -84,8 +84,8 @@ impl Name {
             .any(|word| word.to_lowercase().matches(self.text()).count() > self.count(word))
     }
 
-    /// `text` with `new` wherever it has this name, in the same spelling. What stands around a mention alone decides
-    /// whether it is one, so that the way back leads to the same text unless that had `new` before.
+    /// `text` with `new` instead of this name, in the same spelling. Whether it is a mention depends only on the
+    /// surrounding text, so renaming back restores the text unless it contained `new` before.
     pub(super) fn replaced(&self, text: &str, new: &Self) -> String {
         let mut result = String::with_capacity(text.len());
         let mut end = 0;
@@ -99,7 +99,7 @@ impl Name {
     }
 }
 
-/// Whether what stands at `place`, in the spelling of that index, begins and ends there.
+/// Whether the text at `place`, in the spelling with that index, is a whole word.
 fn is_word(text: &str, place: &Range<usize>, spelling: usize) -> bool {
     let before = text[..place.start].chars().next_back();
     let after = text[place.end..].chars().next();

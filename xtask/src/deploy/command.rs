@@ -1,30 +1,30 @@
-//! The tools of a deployment as commands, and how a command is shown.
+//! The commands of a deployment, and how to print them.
 
 use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use tools::python;
 
-/// A tool of the deployment, which finds the others that are installed with it.
+/// The command for a tool of the deployment, with the other tools on its PATH.
 pub(super) fn tool(name: &str) -> Result<Command> {
     let bin = tools::folder().join(python::DEPLOY.name).join("bin");
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
-        .context("the PATH has a folder that cannot be in it")?;
-    // What is not among them is installed elsewhere.
+        .context("the PATH has an invalid folder")?;
+    // npm is not installed with the other tools.
     let program = bin.join(name);
     let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
     command.envs(tools::private_toolchain());
     tools::without_cargo_variables(&mut command);
-    // Some of the tools know the one name of this variable, some the other.
+    // Some tools read only one of these two variables.
     if let Some(region) = env::var_os("AWS_REGION").or_else(|| env::var_os("AWS_DEFAULT_REGION")) {
         command.env("AWS_REGION", &region).env("AWS_DEFAULT_REGION", region);
     }
     Ok(command)
 }
 
-/// `command` as a shell would take it, in the root of the checkout.
+/// `command` in the syntax of a shell, relative to the root of the checkout.
 pub(super) fn shown(command: &Command) -> String {
     let root = crate::root();
     let program = PathBuf::from(command.get_program());

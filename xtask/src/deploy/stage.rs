@@ -1,11 +1,12 @@
-//! A stage of the stack: its parameters in `samconfig.toml`, and the revision that makes new versions of its functions.
+//! A stage of the stack: its parameters in `samconfig.toml`, and the revision, whose change publishes new function
+//! versions.
 
 use std::{collections::BTreeMap, fmt, fs};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// Bytes of the revision: enough that two never meet by chance.
+/// The length of the revision: long enough to make collisions negligible.
 const REVISION_BYTES: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -38,11 +39,11 @@ pub(super) fn parameters(stage: Stage) -> Result<Vec<String>> {
     let listed =
         listed.and_then(|pairs| pairs.iter().map(|pair| pair.as_str().map(ToOwned::to_owned)).collect());
     listed.with_context(|| {
-        format!("samconfig.toml: [{stage}.deploy.parameters] has no list of texts parameter_overrides")
+        format!("samconfig.toml: [{stage}.deploy.parameters] has no list of strings parameter_overrides")
     })
 }
 
-/// The revision of the stage as it is in the checkout: of template.yaml, of `parameters`, and of the binaries of
+/// The revision of the stage in this checkout: a hash of template.yaml, of `parameters`, and of the binaries of
 /// `functions` in `target/lambda`.
 pub(super) fn revision(parameters: &[String], functions: &[String]) -> Result<String> {
     let root = crate::root();
@@ -57,7 +58,7 @@ fn hash(template: &[u8], parameters: &[String], binaries: &BTreeMap<String, Vec<
     let mut parameters: Vec<_> = parameters.iter().map(String::as_bytes).collect();
     parameters.sort_unstable();
     let mut hash = Sha256::new();
-    // With its length, so that no part can be taken for the beginning of the next.
+    // Hash each part with its length, so that different divisions into parts differ.
     let mut add = |part: &[u8]| {
         hash.update(part.len().to_le_bytes());
         hash.update(part);

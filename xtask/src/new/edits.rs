@@ -1,4 +1,4 @@
-//! Changes of the files of a checkout that are made together, and the places in them where something is added.
+//! Changes to the files of a checkout that are written together, and functions that insert lines.
 
 use std::{
     collections::BTreeMap,
@@ -8,28 +8,28 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// New and changed files. None is written before all changes are known to be possible.
+/// New and changed files. None is written until all changes have succeeded in memory.
 pub(crate) struct Edits {
     root: PathBuf,
-    /// By their paths from the root.
+    /// The text of each file, by its path relative to the root.
     files: BTreeMap<String, String>,
 }
 
 impl Edits {
-    /// No change yet of the checkout at `root`.
+    /// Starts without changes to the checkout at `root`.
     pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), files: BTreeMap::new() }
     }
 
-    /// Adds the file `path`.
+    /// Adds the file `path`, which must not exist.
     pub(crate) fn create(&mut self, path: &str, text: String) -> Result<()> {
         let is_new = !self.files.contains_key(path) && !self.root.join(path).exists();
-        ensure!(is_new, "{path} is there already");
+        ensure!(is_new, "{path} already exists");
         self.files.insert(path.to_owned(), text);
         Ok(())
     }
 
-    /// Replaces the text of the file `path` by what `change` makes of it.
+    /// Replaces the text of the file `path` by the result of `change`.
     pub(crate) fn change(&mut self, path: &str, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
         let text = self.read(path)?;
         let changed = change(&text).with_context(|| path.to_owned())?;
@@ -39,7 +39,7 @@ impl Edits {
         Ok(())
     }
 
-    /// The text of the file `path` with the changes so far.
+    /// The text of the file `path`, including the changes so far.
     pub(crate) fn read(&self, path: &str) -> Result<String> {
         match self.files.get(path) {
             Some(text) => Ok(text.clone()),
@@ -47,7 +47,7 @@ impl Edits {
         }
     }
 
-    /// Writes all of it, and names each file.
+    /// Writes all files, and prints their paths.
     pub(crate) fn write(&self) -> Result<()> {
         for (path, text) in &self.files {
             let file = self.root.join(path);
@@ -61,14 +61,14 @@ impl Edits {
     }
 }
 
-/// `text` with `addition` before the last line that begins with `mark`.
+/// Inserts `addition` before the last line of `text` that begins with `mark`.
 pub(crate) fn before_last(text: &str, mark: &str, addition: &str) -> Result<String> {
     let at = text.rfind(&format!("\n{mark}")).with_context(|| format!("no line begins with {mark:?}"))? + 1;
     Ok(format!("{}{addition}{}", &text[..at], &text[at..]))
 }
 
-/// `text` with the line `addition` in the list below the line `heading`, which is sorted by its keys: what is before
-/// the first space, dot or equals sign.
+/// Inserts the line `addition` into the list below the line `heading` of `text`. The list is sorted by the part of each
+/// line before the first space, dot or equals sign.
 pub(crate) fn sorted_below(text: &str, heading: &str, addition: &str) -> Result<String> {
     let key = |line: &str| line.split([' ', '.', '=']).next().unwrap_or_default().to_owned();
     let start =
@@ -81,7 +81,7 @@ pub(crate) fn sorted_below(text: &str, heading: &str, addition: &str) -> Result<
     Ok(lines.join("\n") + "\n")
 }
 
-/// `changelog` with the line `addition` as the last of what is unreleased and was added.
+/// Appends the line `addition` to "Added" under the unreleased heading of `changelog`.
 pub(crate) fn in_changelog(changelog: &str, addition: &str) -> Result<String> {
     const UNRELEASED: &str = "## Unreleased";
     const ADDED: &str = "### Added";
@@ -168,7 +168,7 @@ mod tests {
         };
         assert!(edits("xtask/another").is_ok());
         for path in ["xtask/no-such-file", "Cargo.toml"] {
-            assert_eq!(edits(path).unwrap_err().to_string(), format!("{path} is there already"));
+            assert_eq!(edits(path).unwrap_err().to_string(), format!("{path} already exists"));
         }
         assert!(!crate::root().join("xtask/no-such-file").exists());
     }

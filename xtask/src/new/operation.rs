@@ -1,4 +1,5 @@
-//! An operation: its names, its files, and its places in the register, the manifest of `api`, the tags and the changelog.
+//! A new operation: its names, its files, and its entries in the register, the manifest of `api`, the tags and the
+//! changelog.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 use super::edits::{Edits, before_last, in_changelog, sorted_below};
 
-/// What every operation has, from which everything else follows.
+/// The name, method and route of an operation, from which everything else is derived.
 pub(crate) struct Operation {
     /// The name of the folder, the crate, the binary and the function, such as `archive-product`.
     pub(crate) name: String,
@@ -17,20 +18,20 @@ pub(crate) struct Operation {
     pub(crate) route: String,
 }
 
-/// The tag of what belongs to no resource.
+/// The tag of operations that belong to no resource.
 const SERVICE: &str = "service";
 
 impl Operation {
     /// The operation with these names.
     ///
     /// # Errors
-    /// When one of them cannot work.
+    /// When one of them is invalid.
     pub(crate) fn new(name: &str, method: &str, route: &str) -> Result<Self> {
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
         let is_name = name.split('-').count() >= 2 && name.split('-').all(is_word);
-        ensure!(is_name, "an operation is named with a verb and a noun in lower case: archive-product");
+        ensure!(is_name, "an operation's name is a verb and a noun in lower case: archive-product");
         if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) {
-            bail!("METHOD is one of GET, POST, PUT, PATCH, DELETE");
+            bail!("METHOD must be one of GET, POST, PUT, PATCH, DELETE");
         }
         let is_segment = |segment: &str| {
             let name = segment.strip_prefix('{').map_or(Some(segment), |rest| rest.strip_suffix('}'));
@@ -45,7 +46,7 @@ impl Operation {
         Ok(Self { name: name.to_owned(), method: method.to_owned(), route: route.to_owned() })
     }
 
-    /// The name of the crate in code, and of the handler.
+    /// The name of the crate in code, which is also that of the handler.
     pub(crate) fn handler(&self) -> String {
         self.name.replace('-', "_")
     }
@@ -61,7 +62,7 @@ impl Operation {
         id
     }
 
-    /// The tag of the documentation, as `api` gives it to the route: what it is an operation on.
+    /// The tag in the documentation, which `api` derives from the route: the resource.
     pub(crate) fn tag(&self) -> &str {
         tag(&self.route)
     }
@@ -75,12 +76,12 @@ impl Operation {
         self.method == "GET"
     }
 
-    /// The status of what the skeleton answers.
+    /// The status of the skeleton's response.
     fn status(&self) -> u16 {
         if self.reads() { 200 } else { 204 }
     }
 
-    /// The code of an operation that answers and does nothing.
+    /// The code of an operation that responds and does nothing.
     pub(crate) fn skeleton(&self) -> String {
         let mut imports = vec![
             "App",
@@ -131,18 +132,18 @@ impl Operation {
             .replace("REPLY", reply)
     }
 
-    /// A request to the skeleton, with `id` for each parameter.
+    /// A request to the skeleton, with `id` as every parameter.
     pub(crate) fn request(&self, id: &str) -> String {
         let segment = |segment| if str::starts_with(segment, "{") { id } else { segment };
         let path: Vec<_> = self.route.split('/').map(segment).collect();
         format!("### {}\n# @status {}\n{} {}\n", self.name, self.status(), self.method, path.join("/"))
     }
 
-    /// Adds the operation with this code and these sample requests to the checkout at `root`: its folder, and a line
-    /// wherever operations are listed by hand.
+    /// Adds the operation with this code and these sample requests to `edits`: its folder, and a line in every list of
+    /// operations that is kept by hand.
     ///
     /// # Errors
-    /// When it is there already, its route is taken, or a list is not where it is expected.
+    /// When the operation already exists, its route is taken, or a list is not found.
     pub(crate) fn add(&self, edits: &mut Edits, code: String, requests: String) -> Result<()> {
         let Self { name, method, route } = self;
         let routed = Routed::read(&edits.read("Cargo.toml")?)?;
@@ -171,7 +172,7 @@ impl Operation {
     /// Adds a line to the changelog.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When the changelog cannot be read.
     pub(crate) fn note(&self, edits: &mut Edits) -> Result<()> {
         let Self { method, route, .. } = self;
         edits.change("CHANGELOG.md", |changelog| {
@@ -179,15 +180,15 @@ impl Operation {
         })
     }
 
-    /// The register with this operation after the last one on the same resource; that of a new resource is before those
-    /// of the service.
+    /// The register with this operation after the last one of the same resource. The operation of a new resource comes
+    /// before those of the service.
     fn registered(&self, register: &str, routed: &Routed) -> Result<String> {
         let entry = format!("    {0}::{{{0}}},\n", self.handler());
         let line_of = |name: &str| format!("\n    {}::{{", name.replace('-', "_"));
         let places =
             |tag| routed.of(tag).filter_map(|name| register.find(&line_of(name))).collect::<Vec<_>>();
         let at = match (places(self.tag()).into_iter().max(), places(SERVICE).into_iter().min()) {
-            (Some(last), _) => last + 1 + register[last + 1..].find('\n').context("it has no end")? + 1,
+            (Some(last), _) => last + 1 + register[last + 1..].find('\n').context("the line has no end")? + 1,
             (None, Some(service)) => service + 1,
             (None, None) => return before_last(register, "}", &entry),
         };
@@ -195,7 +196,7 @@ impl Operation {
     }
 }
 
-/// The table of tags with `tag` before that of the service, unless it is there already.
+/// The table of tags with `tag` before that of the service, unless it is already there.
 pub(crate) fn with_tag(tags: &str, tag: &str, description: &str) -> Result<String> {
     const SERVICE_TAG: &str = "(SERVICE, ";
     if tag == SERVICE || tags.contains(&format!("(\"{tag}\", ")) {
@@ -205,13 +206,13 @@ pub(crate) fn with_tag(tags: &str, tag: &str, description: &str) -> Result<Strin
     Ok(tags.replacen(SERVICE_TAG, &format!("(\"{tag}\", \"{description}\"), {SERVICE_TAG}"), 1))
 }
 
-/// "Words" of "words".
+/// Capitalises the first letter: "words" becomes "Words".
 pub(crate) fn capitalised(words: &str) -> String {
     let (first, rest) = words.split_at_checked(1).unwrap_or_default();
     first.to_uppercase() + rest
 }
 
-/// What the parameter `name` is the id of: `products/{id}` has that of a product.
+/// The kind of thing that the parameter `name` is the id of: "product" for `products/{id}`.
 fn name_of(name: &str, operation: &Operation) -> String {
     let parameter = format!("{{{name}}}");
     let segments: Vec<_> = operation.route.split('/').collect();
@@ -219,7 +220,7 @@ fn name_of(name: &str, operation: &Operation) -> String {
     before.strip_suffix('s').unwrap_or(before).to_owned()
 }
 
-/// The tag that `api` gives to a route without one of its own.
+/// The tag that `api` derives from a route.
 fn tag(route: &str) -> &str {
     let mut segments = route.split('/').skip(1);
     let version = segments.next().and_then(|segment| segment.strip_prefix('v')).unwrap_or_default();
@@ -227,7 +228,7 @@ fn tag(route: &str) -> &str {
     segments.next().filter(|_| is_version).unwrap_or(SERVICE)
 }
 
-/// The routes of the register, as the generated part of the workspace's manifest has them.
+/// The routes of the register, read from the generated part of the workspace's manifest.
 pub(crate) struct Routed(BTreeMap<String, Vec<Method>>);
 
 #[derive(Deserialize)]
@@ -237,7 +238,7 @@ struct Method {
 }
 
 impl Routed {
-    /// Those in the manifest `Cargo.toml` of the workspace.
+    /// Reads the routes in the workspace's manifest, the text of `Cargo.toml`.
     pub(crate) fn read(manifest: &str) -> Result<Self> {
         let manifest: toml::Value = toml::from_str(manifest).context("Cargo.toml")?;
         let router = ["workspace", "metadata", "lambda", "watch", "router"]
@@ -253,12 +254,12 @@ impl Routed {
         routes.flat_map(|(_, methods)| methods).map(|method| method.function.as_str())
     }
 
-    /// Fails when `method` on `route` is another operation's, or when API Gateway would refuse the route: below one path
-    /// all parameters have one name.
+    /// Fails if `method` on `route` belongs to another operation, or if API Gateway would refuse the route: all
+    /// parameters at the same place of a path must have the same name.
     fn ensure_is_free(&self, method: &str, route: &str) -> Result<()> {
         let taken = self.0.get(route).into_iter().flatten().find(|it| it.method == method);
         if let Some(taken) = taken {
-            bail!("{method} {route} is {} already", taken.function);
+            bail!("{method} {route} is already {}", taken.function);
         }
         for path in self.0.keys() {
             let differing = path.split('/').zip(route.split('/')).find(|(theirs, ours)| theirs != ours);
@@ -272,7 +273,7 @@ impl Routed {
         Ok(())
     }
 
-    /// The id that sample requests to the resource of `route` have, so that a new one finds what the others find.
+    /// The id in the sample requests to the resource of `route`, so that a new request finds the same row.
     pub(crate) fn sample_id(&self, root: &Path, route: &str) -> Option<String> {
         const LENGTH: usize = 36;
         let (before, _) = route.split_once('{')?;

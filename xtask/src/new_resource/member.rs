@@ -1,21 +1,21 @@
-//! A member of a new resource, as the command line describes it, and what follows from its type.
+//! A member of a new resource, as described on the command line, and the code for its type.
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// A member.
+/// A member of a resource.
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) is_optional: bool,
 }
 
-/// Its type.
+/// The type of a member.
 pub(super) enum Kind {
-    /// One line of at most so many characters.
+    /// One line, with this maximum number of characters.
     Line(usize),
-    /// Paragraphs of at most so many characters.
+    /// Paragraphs, with this maximum number of characters.
     Text(usize),
-    /// A whole number in these bounds.
+    /// An integer between these bounds, inclusive.
     Integer(i64, i64),
     Boolean,
     Date,
@@ -24,17 +24,18 @@ pub(super) enum Kind {
 }
 
 impl Member {
-    /// What `text` describes: `name:line/200`, `town:line/100?`, `opened_on:date`, `artisan:reference`.
+    /// Parses `name:line/200`, `town:line/100?`, `opened_on:date`, `artisan:reference`.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        const TYPES: &str = "a type is one of line/200, text/4000, integer, integer/0..100, boolean, date and reference, with ? if it can be null";
-        let (name, kind) = text.split_once(':').with_context(|| format!("{text}: a member is name:type"))?;
-        ensure!(is_name(name), "{name}: a member is named in lower case, with _ between words");
+        const TYPES: &str = "a type must be one of line/200, text/4000, integer, integer/0..100, boolean, date and reference, with ? if it can be null";
+        let (name, kind) =
+            text.split_once(':').with_context(|| format!("{text}: a member must be name:type"))?;
+        ensure!(is_name(name), "{name}: a member's name must be in lower case, with _ between words");
         let (kind, is_optional) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
         let (kind, size) = kind.split_once('/').map_or((kind, None), |(kind, size)| (kind, Some(size)));
         let length = |default: usize| {
             let length =
                 size.map_or(Ok(default), str::parse).ok().filter(|length| (1..=10_000).contains(length));
-            length.with_context(|| format!("{text}: a length is a number from 1 to 10000"))
+            length.with_context(|| format!("{text}: a length must be a number from 1 to 10000"))
         };
         let mut name = name.to_owned();
         let kind = match kind {
@@ -45,7 +46,7 @@ impl Member {
                 let bounds = bounds.and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
                 let (min, max) = bounds
                     .filter(|(min, max)| min < max)
-                    .with_context(|| format!("{text}: bounds are 0..100"))?;
+                    .with_context(|| format!("{text}: bounds must be like 0..100"))?;
                 Kind::Integer(min, max)
             }
             "boolean" => Kind::Boolean,
@@ -63,12 +64,12 @@ impl Member {
         );
         ensure!(
             !RESERVED.contains(&name.as_str()),
-            "{name} is a name that every resource has, or that lists have"
+            "{name} is reserved: every resource has such a column, or every list such a parameter"
         );
         Ok(Self { name, kind, is_optional })
     }
 
-    /// Its line of the description.
+    /// The member's lines in the description.
     pub(super) fn described(&self, is_searched: bool) -> String {
         let Self { name, kind, is_optional } = self;
         let own = match kind {
@@ -107,20 +108,22 @@ impl Member {
         self.name.replace('_', " ")
     }
 
-    /// Its filters: name, condition, and what the contract says.
+    /// The member's filters: name, condition, and documentation.
     pub(super) fn filters(&self, things: &str) -> Vec<(String, String, String)> {
         let Self { name, kind, .. } = self;
         let words = self.words();
         match kind {
             Kind::Text(_) => Vec::new(),
             Kind::Line(_) => {
-                vec![(name.clone(), format!("{name} = ?"), format!("Only {things} of exactly this {words}."))]
+                vec![(
+                    name.clone(),
+                    format!("{name} = ?"),
+                    format!("Only {things} with exactly this {words}."),
+                )]
             }
-            Kind::Boolean => vec![(
-                name.clone(),
-                format!("{name} = ?"),
-                format!("Only {things} of which this is so, or not so."),
-            )],
+            Kind::Boolean => {
+                vec![(name.clone(), format!("{name} = ?"), format!("Only {things} with this value."))]
+            }
             Kind::Reference(to) => {
                 vec![(name.clone(), format!("{name} = ?"), format!("Only the {things} of this {to}."))]
             }
@@ -136,12 +139,12 @@ impl Member {
         }
     }
 
-    /// Whether lists can be ordered by it; of lines, only by the one that is searched.
+    /// Whether lists can be ordered by the member; of lines, only by the searched one.
     pub(super) fn is_ordered(&self, is_searched: bool) -> bool {
         is_searched || matches!(self.kind, Kind::Integer(..) | Kind::Date)
     }
 
-    /// Its column.
+    /// The definition of the member's column.
     pub(super) fn column(&self, table: &str) -> String {
         let Self { name, kind, is_optional } = self;
         let null = if *is_optional { "" } else { " not null" };
@@ -168,7 +171,7 @@ impl Member {
         }
     }
 
-    /// The indexes of its orders and filters.
+    /// The indexes for the member's orders and filters.
     pub(super) fn indexes(&self, table: &str, is_searched: bool) -> Vec<String> {
         let Self { name, is_optional, .. } = self;
         let index = |suffix: &str, columns: &str| {
@@ -194,7 +197,7 @@ impl Member {
         indexes
     }
 
-    /// Its value in examples, as JSON.
+    /// The member's value in examples, as JSON.
     pub(super) fn example(&self) -> String {
         match &self.kind {
             Kind::Line(max) => {
@@ -208,7 +211,7 @@ impl Member {
         }
     }
 
-    /// Another value, for a patch.
+    /// Another value as JSON, for a patch.
     pub(super) fn changed(&self) -> String {
         match &self.kind {
             Kind::Line(max) => format!("\"{}\"", "Other".chars().take(*max).collect::<String>()),
@@ -227,7 +230,7 @@ impl Member {
     }
 }
 
-/// What every table has, and what lists are asked for.
+/// The names of columns that every table has, and of parameters that every list has.
 const RESERVED: [&str; 11] = [
     "id",
     "version",
@@ -242,7 +245,7 @@ const RESERVED: [&str; 11] = [
     "q",
 ];
 
-/// Whether `name` is words in lower case with `_` between them.
+/// Whether `name` consists of lower-case words with `_` between them.
 pub(super) fn is_name(name: &str) -> bool {
     name.split('_').all(|word| {
         let starts = word.starts_with(|first: char| first.is_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! The checkout that a command was started in.
+//! The checkout that a command works on.
 
 use std::{
     env,
@@ -6,11 +6,12 @@ use std::{
     sync::LazyLock,
 };
 
-/// The root of the checkout that this process works on: the one whose cargo started it, else the one around the current
-/// folder. Never where the program was compiled, because a checkout can be moved and copied with its programs.
+/// The root of the checkout that this process works on: the one in which cargo started it, or else the one that
+/// contains the current folder. It is never the folder in which the program was compiled, since a checkout can be moved
+/// or copied with its programs.
 ///
 /// # Panics
-/// Outside of a checkout.
+/// When neither is in a checkout.
 #[expect(clippy::panic, reason = "programs of developers: without a checkout there is nothing to work on")]
 pub fn checkout() -> &'static Path {
     static CHECKOUT: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -25,12 +26,12 @@ pub fn checkout() -> &'static Path {
     &CHECKOUT
 }
 
-/// The checkout that `start` is in.
+/// The innermost checkout that contains `start`.
 fn around(start: &Path) -> Option<&Path> {
     start.ancestors().find(|folder| folder.join("xtask/tools/Cargo.toml").is_file())
 }
 
-/// Where the checkout keeps programs of others.
+/// The folder of the tools in the checkout.
 pub fn folder() -> PathBuf {
     checkout().join(".local/tools")
 }

@@ -1,4 +1,4 @@
-//! The browser that tests drive.
+//! Installs the browser for the tests.
 
 use std::process::Command;
 
@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 
 use crate::{Say, checkout, folder, lock, node_modules, output, succeeds};
 
-/// Installs what drives a browser and, on Linux, the browser itself: from npm, with its libraries and fonts. Elsewhere the
-/// PATH must have Chromium or Chrome, for which no registry has a package.
+/// Installs the library that drives a browser and, on Linux, the browser itself with its libraries and fonts, from npm.
+/// On other systems Chromium or Chrome must be on the PATH, since no registry has a package of it.
 ///
 /// # Errors
-/// When npm fails, or there is no browser.
+/// When npm fails, or no browser is found.
 pub fn chromium(say: Say<'_>) -> Result<()> {
     let tests = checkout().join("tests/browser");
     node_modules(&tests, say)?;
@@ -25,6 +25,6 @@ pub fn chromium(say: Say<'_>) -> Result<()> {
         output(Command::new("node").arg(&script).arg("--unpack"))?;
     }
     output(Command::new("node").arg(&script))
-        .context("there is no browser for the tests: install Chromium or Chrome, so that the PATH has it")?;
+        .context("there is no browser for the tests: install Chromium or Chrome so that it is on the PATH")?;
     Ok(())
 }

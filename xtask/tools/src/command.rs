@@ -1,4 +1,4 @@
-//! Running the programs that install others.
+//! Runs the programs that install the tools.
 
 use std::{
     env,
@@ -11,10 +11,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::checkout;
 
-/// Receives each line that tells the user what happens.
+/// Reports progress to the user, one line per call.
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Cargo as it has started this process, in the root of the checkout.
+/// The cargo that started this process, in the root of the checkout.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(checkout());
@@ -22,8 +22,8 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Removes the variables that cargo has set for this process: build scripts would take a change of them for a reason to
-/// run again, so that the same build by hand compiles half of the dependencies anew.
+/// Removes the variables that cargo has set for this process. Build scripts rerun when these change, so that the same
+/// build by hand would recompile half of the dependencies.
 pub fn without_cargo_variables(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {
@@ -34,42 +34,42 @@ pub fn without_cargo_variables(command: &mut Command) {
     }
 }
 
-/// What `command` writes to its standard output.
+/// Runs `command` and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be run, or fails: with all that it wrote.
+/// When it cannot be run, or fails; then the error includes its output.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_owned();
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", name.display()))?;
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed ({}): {written}{complaint}", name.display(), output.status);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed ({}): {written}{errors}", name.display(), output.status);
     Ok(written)
 }
 
-/// Whether `command` can be run and succeeds. What it writes is dropped.
+/// Whether `command` can be run and succeeds. Its output is discarded.
 pub fn succeeds(command: &mut Command) -> bool {
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Waits until no other process holds the lock on `file`, and holds it until the result is dropped: test processes start
-/// side by side, and one of them installs.
+/// Waits for the lock on `file`, and holds it until the result is dropped. Test processes run concurrently, and only
+/// one may install at a time.
 ///
 /// # Errors
-/// When the file cannot be made.
+/// When the file cannot be created.
 pub fn lock(file: &Path) -> Result<File> {
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    let lock = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
+    let lock = File::create(file).with_context(|| format!("cannot create {}", file.display()))?;
     lock.lock()?;
     Ok(lock)
 }
 
-/// What compiles `programs` as they are deployed, but for this machine's processor. Of the whole workspace, as
-/// `cargo lambda` compiles them: a package alone has fewer features of the crates that it shares with others.
+/// The command that builds `programs` as for deployment, but for this machine's processor. It builds in the whole
+/// workspace, like `cargo lambda`: a single package would enable fewer features of shared dependencies.
 pub fn release_build<'a>(programs: impl IntoIterator<Item = &'a str>) -> Command {
     let mut build = cargo();
     build.args(["build", "--release", "--workspace"]);

