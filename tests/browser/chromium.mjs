@@ -1,5 +1,6 @@
-// The Chromium that the browser tests drive: on Linux the one of the npm package in `chromium/`, whatever the machine has;
-// elsewhere, where that package has none, an installed one. Run by itself it prints where that is; `--unpack` unpacks it.
+// The Chromium for the browser tests: on Linux the one in the npm package in `chromium/`, whatever the machine has; on
+// other systems, which that package does not support, an installed one. Run as a program, it prints the path;
+// `--unpack` unpacks it.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,10 +9,10 @@ import { delimiter, join } from "node:path";
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const UNPACKED = join(import.meta.dirname, "../../.local/tools/chromium");
 const LOCK = join(import.meta.dirname, "chromium/package-lock.json");
-// Names what was unpacked, once all of it was.
+// Identifies the unpacked release; written once everything is unpacked.
 const STAMP = join(UNPACKED, "unpacked.json");
 
-/** Chromium's path and the environment that it needs, or nothing. */
+/** Chromium's path and the environment that it needs, or undefined. */
 export function find() {
   if (process.platform === "linux") return [unpacked()].find(works);
   const folders = (process.env.PATH ?? "").split(delimiter);
@@ -27,7 +28,7 @@ function unpacked() {
   };
 }
 
-/** Some systems have a script of this name that only says how to install it. */
+/** Whether the program runs: some systems have a script of this name that only explains how to install it. */
 function works({ path, env }) {
   if (!existsSync(path)) return false;
   const asked = spawnSync(path, ["--version"], { env: { ...process.env, ...env }, encoding: "utf8" });
@@ -37,13 +38,13 @@ function works({ path, env }) {
 async function unpack() {
   rmSync(UNPACKED, { recursive: true, force: true });
   mkdirSync(UNPACKED, { recursive: true });
-  // The package unpacks to the folder for temporary files, and its libraries only for Lambda.
+  // The package unpacks to the temporary folder, and its libraries only on Lambda.
   process.env.TMPDIR = UNPACKED;
   process.env.AWS_LAMBDA_JS_RUNTIME = "nodejs22.x";
   const { default: chromium } = await import("./chromium/node_modules/@sparticuz/chromium/build/index.js");
   await chromium.executablePath();
-  // The package's own names folders of Lambda. Without any font, Chromium ends at the first text. Relative to this file,
-  // for a checkout that moves.
+  // The package's own configuration has folders of Lambda. Without any font, Chromium exits at the first text. The path
+  // is relative to this file, since a checkout can be moved.
   writeFileSync(
     join(UNPACKED, "fonts.conf"),
     `<?xml version="1.0"?>

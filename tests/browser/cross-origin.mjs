@@ -1,4 +1,4 @@
-// node cross-origin.mjs PAGE API: opens the page in a real browser, has it call the API, and prints what it was given.
+// node cross-origin.mjs PAGE API: opens the page in a real browser, makes it call the API, and prints the responses.
 
 import { withTab } from "./open.mjs";
 
@@ -9,7 +9,7 @@ const given = await withTab(async (tab) => {
 });
 console.log(JSON.stringify(given));
 
-/** Runs in the page. */
+/** Calls the API; this function runs in the page. */
 async function call(api) {
   const ask = async (path, options) => {
     try {
@@ -34,7 +34,9 @@ async function call(api) {
     forbidden_header: await ask("/v1/products", { headers: { "X-Unheard-Of": "1" } }),
     forbidden_method: await ask("/v1/products", { method: "PUT" }),
   };
-  // What clients that others wrote add to each request: each alone, for one that is refused refuses the request.
+  // Headers that third-party clients add to each request. Each is sent separately, since a single refused header fails
+  // the
+    // request.
   const added = {};
   for (const [name, value] of Object.entries({
     "Amz-Sdk-Invocation-Id": "6b5c3a1e-0f3f-4a7e-9d0d-0d9f5c1b7f3e",

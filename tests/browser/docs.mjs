@@ -1,7 +1,7 @@
-// node docs.mjs PAGE IMAGE < CALLS: opens the page of the documentation in a real browser, makes the calls in it as a
-// person would, and prints what was seen. IMAGE.png is the page as it opens, IMAGE-call.png the last call.
+// node docs.mjs PAGE IMAGE < CALLS: opens the documentation page in a real browser, makes the calls in it as a person
+// would, and prints what it saw. IMAGE.png shows the page when it opens, IMAGE-call.png the last call.
 //
-// A call is {"authorization": what the Authorize dialog is given, or null to go on as before,
+// A call is {"authorization": the input for the Authorize dialog, or null to keep the previous one,
 //            "operation": operationId, "parameters": {name: value}, "body": text}.
 
 import { text } from "node:stream/consumers";

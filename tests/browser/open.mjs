@@ -1,4 +1,4 @@
-// Opens a tab in the Chromium that the tests drive.
+// Opens a tab in the Chromium for the tests.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ function stop(missing) {
   process.exit(1);
 }
 
-/** What `use` returns for a tab of a browser whose profile is a new and empty folder. */
+/** Calls `use` with a tab of a browser with a new, empty profile, and returns its result. */
 export async function withTab(use) {
   if (!existsSync(join(import.meta.dirname, "node_modules/playwright-core"))) stop("playwright-core is missing");
   const installed = find() ?? stop("there is no Chromium");

@@ -1,4 +1,4 @@
-"""Serves AWS on a port of 127.0.0.1, by moto, until standard input ends: its parent is gone then.
+"""Serves AWS with moto on a port of 127.0.0.1 until standard input ends, which means that the parent has ended.
 
 Operations that moto lacks and a deployment needs are answered as by a good account. Writes one line when it is ready.
 """
@@ -23,7 +23,7 @@ DATABASES = {
 
 
 class WithoutGaps:
-    """moto, and the operations that it lacks."""
+    """moto, with operations that it lacks."""
 
     def __init__(self, moto):
         self.moto = moto
@@ -33,7 +33,7 @@ class WithoutGaps:
         environ["wsgi.input"] = BytesIO(text)
         if environ["PATH_INFO"].startswith("/2016-08-19/account-settings"):
             return self.answer(start_response, "application/json", json.dumps(ACCOUNT))
-        # Other protocols do not send forms, and need not be UTF-8.
+        # Other protocols send no forms, and need not be UTF-8.
         form = {name: values[0] for name, values in parse_qs(text.decode("latin-1")).items()}
         action = form.get("Action")
         if action in DATABASES:

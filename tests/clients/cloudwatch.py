@@ -1,4 +1,4 @@
-"""Reads lines of the embedded metric format as CloudWatch does, and sums what they say.
+"""Reads lines in the embedded metric format as CloudWatch does, and sums the metrics.
 
 Writes one line of JSON: {namespace: {"dimension=value,...": {metric: {"unit", "sum", "count"}}}}. Ends with an error at a
 line that CloudWatch would drop, in whole or in part.
@@ -16,7 +16,7 @@ TWO_WEEKS_MS, TWO_HOURS_MS = 14 * 86_400_000, 2 * 3_600_000
 
 
 def number(value):
-    assert isinstance(value, (int, float)) and not isinstance(value, bool), f"{value!r} is no number"
+    assert isinstance(value, (int, float)) and not isinstance(value, bool), f"{value!r} is not a number"
     return value
 
 

@@ -20,6 +20,6 @@ def handler(event, context):
 
 
 if __name__ == "__main__":
-    # The runtime imports this file as a module; an isolated Python does not look beside the script.
+    # The runtime imports this file as a module; an isolated Python does not search the script's folder.
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     main([sys.argv[0], "powertools_function.handler"])

@@ -1,4 +1,4 @@
-//! The gateway's access log: a line of JSON for every request, with the names of API Gateway's `$context`.
+//! The gateway's access log: one line of JSON for every request, with the names of API Gateway's `$context` variables.
 
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +63,7 @@ fn every_request_is_one_line_of_json() {
             assert_eq!((&line["ip"], &line["protocol"]), (&json!("127.0.0.1"), &json!("HTTP/1.1")));
             assert_eq!((&line["caller"], &line["user"]), (&json!("-"), &json!("-")));
             let time = line["requestTime"].as_str().expect("a time");
-            jiff::fmt::strtime::parse("%d/%b/%Y:%H:%M:%S %z", time).expect("the common log format");
+            jiff::fmt::strtime::parse("%d/%b/%Y:%H:%M:%S %z", time).expect("the Common Log Format");
             let milliseconds = |name: &str| line[name].as_str().and_then(|text| text.parse::<u64>().ok());
             assert!(milliseconds("responseLatency") >= milliseconds("integrationLatency"), "{line}");
             assert_eq!(milliseconds("integrationLatency").is_some(), error.is_none(), "{line}");

@@ -1,5 +1,5 @@
-//! `cargo xtask adopt` in a copy of the checkout: nothing has the old name any more, the way back leads to the same
-//! files, and a fork under another name takes fixes as the documentation says.
+//! `cargo xtask adopt` in a copy of the checkout: the old name is gone everywhere, renaming back restores the same
+//! files, and a fork under another name can merge fixes as documented.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use project::NAME;
 use super::checkout::{Copy, copy_built, run};
 
 impl Copy {
-    /// Adopts `name`, and returns what it printed.
+    /// Runs `cargo xtask adopt` with `name`, and returns its output.
     async fn adopt(&self, name: &str) -> String {
         let mut adopt = self.cargo(&["xtask", "adopt", name]);
         if !is_large() {
@@ -19,12 +19,12 @@ impl Copy {
         String::from_utf8(run(&mut adopt).await).expect("text")
     }
 
-    /// Every tracked path, and every line of a tracked file, that has `name` in any spelling, even inside of a word; but
-    /// for licences and notices.
+    /// Every tracked path, and every line of a tracked file, that contains `name` in any spelling, even inside a word;
+    /// except in licences and notices.
     async fn mentions(&self, name: &str) -> Vec<String> {
         let mut grep = self.command("git");
         grep.args(["grep", "--ignore-case", "--line-number", "-e", name]);
-        // It fails where it finds nothing.
+        // `git grep` fails if it finds nothing.
         let grep = grep.output().await.expect("git runs");
         assert!(grep.stderr.is_empty(), "{}", String::from_utf8_lossy(&grep.stderr));
         let (texts, paths) = (String::from_utf8_lossy(&grep.stdout), self.git(&["ls-files"]).await);
@@ -49,13 +49,13 @@ fn a_name_is_replaced_everywhere_and_the_old_one_comes_back() {
         let copy = Copy::of_this(built.path()).await;
         let original = copy.commit().await;
 
-        // A short one and the longest, which sort before and after everything. Not written out: the command refuses a
-        // word that stands in a file.
+        // A short name and one of maximum length, which sort before and after everything. They are not written out,
+        // since the command refuses a word that a file contains.
         let names = ["a".repeat(2) + &"q".repeat(3), "z".repeat(16)];
         let mut before = NAME;
         for name in &names {
             let printed = copy.adopt(name).await;
-            assert!(!printed.contains("inside of another word"), "{printed}");
+            assert!(!printed.contains("inside another word"), "{printed}");
             assert_ne!(copy.commit().await, original);
             assert_eq!(copy.mentions(before).await, [""; 0]);
             run(&mut copy.cargo(&["fmt", "--all", "--check"])).await;
@@ -66,7 +66,7 @@ fn a_name_is_replaced_everywhere_and_the_old_one_comes_back() {
             before = name;
         }
         copy.adopt(NAME).await;
-        assert_eq!(copy.commit().await, original, "the way back leads elsewhere");
+        assert_eq!(copy.commit().await, original, "renaming back does not restore the files");
     });
 }
 
@@ -95,7 +95,7 @@ fn a_fork_takes_fixes_as_the_documentation_says() {
         fork.adopt(&name).await;
         fork.commit().await;
         fork.git(&["branch", "upstream-adopted"]).await;
-        // What a fork changes, in a line with the name among others, and what is mended meanwhile, in another one.
+        // The fork changes lines, one with the name among them; meanwhile upstream fixes another line.
         edit(&fork, "README.md", "A catalogue API", "A library's API");
         edit(&fork, "README.md", "| `CACHE_PREFIX` | first part", "| `CACHE_PREFIX` | beginning");
         fork.commit().await;

@@ -1,4 +1,4 @@
-//! The artisan operations, as a client relies on them.
+//! The artisan operations: what a client relies on.
 
 use harness::{artisan_path, id, product_path, service, texts};
 use http::Method;

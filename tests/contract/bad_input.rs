@@ -1,4 +1,4 @@
-//! Bad input: each gets its status, a pointer to the fault, and writes nothing.
+//! Bad input: each kind gets its status and a pointer to the fault, and nothing is written.
 
 use api::samples::{Routes, Sample};
 use harness::{Service, service};
@@ -83,7 +83,7 @@ fn a_price_is_an_integer_however_it_is_written() {
             assert!(created.body.contains(&format!("\"price\":{price},")), "{written}: {}", created.body);
             let read = service.client().get(created.header("location")).await.expect(200);
             assert_eq!(read.body, created.body);
-            // The same number is the same request.
+            // A number in another spelling makes the same request.
             let again = send(written, json!({"name": "x", "price": price}).to_string()).await.expect(201);
             assert_eq!(again.header("idempotency-replayed"), "true");
         }
@@ -287,7 +287,7 @@ fn a_bad_id_is_400() {
     });
 }
 
-/// The cursor after the first of two products.
+/// A cursor after the first of two products.
 async fn a_cursor(service: &Service, path: &str) -> String {
     for name in ["Cup", "Dish"] {
         service.client().post("/v1/products", &json!({"name": name, "price": 1})).await.expect(201);

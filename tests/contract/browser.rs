@@ -1,4 +1,4 @@
-//! A real browser: pages of an allowed and of a refused origin call the API.
+//! CORS in a real browser: pages of an allowed and of a refused origin call the API.
 
 use std::{
     path::Path,
@@ -17,7 +17,7 @@ use tokio::{
     process::Command,
 };
 
-/// Serves an empty page to everybody; its URL is an origin of its own.
+/// A server with an empty page; its URL is a separate origin.
 struct Site {
     listener: TcpListener,
 }
@@ -47,21 +47,21 @@ impl Site {
         }
     }
 
-    /// What the page at this site is given by the API.
+    /// Makes the page at this site call the API, and returns the responses that the page can read.
     async fn call(&self, service: &Service) -> Value {
         let script = checkout().join("tests/browser/cross-origin.mjs");
         let mut node = Command::new("node");
         node.arg(Path::new(&script)).args([&self.origin(), service.client().url()]).kill_on_drop(true);
         let output = tokio::select! {
             output = node.output() => output.expect("Node.js, which the browser tests need, runs"),
-            () = self.serve() => unreachable!("the site serves on"),
+            () = self.serve() => unreachable!("the site serves until it is dropped"),
         };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON from the browser")
     }
 }
 
-/// An API that allows `site` alone, and the requests that its gateway gets.
+/// An API that allows only `site`, and the requests that its gateway receives.
 fn api_for(site: &Site) -> (Setup, Arc<Mutex<Vec<AccessLine>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&lines);
@@ -88,9 +88,9 @@ fn a_page_of_an_allowed_origin_creates_a_product_and_reads_the_answer() {
         assert_eq!(service.count_products().await, 1);
         let methods: Vec<_> =
             lines.lock().expect("no panic").iter().take(2).map(|line| line.method.clone()).collect();
-        assert_eq!(methods, ["OPTIONS", "POST"], "the browser asked first");
+        assert_eq!(methods, ["OPTIONS", "POST"], "the browser sent a preflight request");
 
-        // All headers that the contract speaks of are there for the page too.
+        // The page can read all headers of the contract.
         let location = created["headers"]["location"].as_str().expect("a location");
         let answer = service.client().get(location).await.expect(200);
         assert_eq!(given["found"]["body"], answer.body);
@@ -103,7 +103,7 @@ fn a_page_of_an_allowed_origin_creates_a_product_and_reads_the_answer() {
         assert!(added.len() >= 14 && added.values().all(|status| *status == 200), "{added:#?}");
 
         assert_eq!(given["invalid"]["status"], 422, "{given:#}");
-        assert_eq!(given["unknown"]["status"], 403, "an error of the gateway can be read too: {given:#}");
+        assert_eq!(given["unknown"]["status"], 403, "the page can read the gateway's errors, too: {given:#}");
         assert_eq!(given["unknown"]["headers"]["x-amzn-errortype"], "MissingAuthenticationTokenException");
         assert_eq!(given["forbidden_header"]["error"], "TypeError", "{given:#}");
         assert_eq!(given["forbidden_method"]["error"], "TypeError", "{given:#}");

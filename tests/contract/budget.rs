@@ -1,5 +1,5 @@
-//! What a request and a start of getProduct cost does not grow unnoticed: instructions, memory and size are held to a recorded
-//! baseline. Times are not: they depend on what else the machine does.
+//! The cost of a request to getProduct and of its start must not grow unnoticed: instructions, memory and size are
+//! compared with a recorded baseline. Times are not, since they depend on the machine's load.
 
 use anyhow::anyhow;
 use benches::{
@@ -10,13 +10,13 @@ use harness::{empty_database, leave_out};
 use local::stack::programs;
 use tools::Valgrind;
 
-const WHAT: &str = "what getProduct costs";
+const WHAT: &str = "the cost of getProduct";
 const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
-/// The baseline was recorded on this kind of processor.
+/// Installs Valgrind; fails on other processors than the baseline's.
 fn counter() -> anyhow::Result<Valgrind> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Err(anyhow!("the baseline is that of Linux on x86-64"));
+        return Err(anyhow!("the baseline is for Linux on x86-64"));
     }
     tools::valgrind(SAY)
 }
@@ -27,7 +27,7 @@ fn get_product_costs_no_more_than_its_baseline() {
         Ok(valgrind) => valgrind,
         Err(reason) => return leave_out(WHAT, &reason),
     };
-    // `cargo xtask test` has done that before.
+    // Usually done already by `cargo xtask test`.
     let status = tools::release_build([subjects::COMPARED]).status().expect("cargo runs");
     assert!(status.success(), "{} is not built: {status}", subjects::COMPARED);
     let folder = programs().expect("a folder").with_file_name("release");
@@ -47,7 +47,7 @@ fn get_product_costs_no_more_than_its_baseline() {
     let (excesses, savings): (Vec<_>, Vec<_>) =
         measured.differences(&baseline).into_iter().partition(budget::Difference::is_excess);
     for saving in savings {
-        eprintln!("· {saving}: `cargo xtask bench --record` makes that the baseline");
+        eprintln!("· {saving}: `cargo xtask bench --record` updates the baseline");
     }
     assert!(
         excesses.is_empty(),

@@ -1,4 +1,4 @@
-//! The cache: what a client sees of it, and what it must never see.
+//! The cache: how it shows in responses, and that stale values never do.
 
 mod cell;
 mod model;

@@ -1,5 +1,5 @@
-//! Who calls, by every kind of event: whose idempotency keys are whose, and whom the history and the log name.
-//! The events that the local gateway can make come through it; the others are given to the function.
+//! The caller's identity in every kind of event: it scopes idempotency keys, and appears in the history and the log.
+//! Events that the local gateway can make come through it; the others are passed to the function directly.
 
 use std::{
     fs,
@@ -23,13 +23,13 @@ use crate::iam::signing::Call;
 
 const BODY: &str = r#"{"name": "Cup", "price": 1}"#;
 
-/// Callers, each with events that are all its own: `callers.json`, which is also the unit tests'.
+/// Callers, each with events that identify it. `callers.json` is also used by the unit tests.
 fn callers() -> Vec<Value> {
     let file = fs::read_to_string(checkout().join("tests/contract/callers.json")).expect("the table");
     serde_json::from_str(&file).expect("JSON")
 }
 
-/// A POST with an idempotency key, whose context has the members of `caller`.
+/// The event of a POST with an idempotency key, whose context has the members of `caller`.
 fn event(caller: &Value) -> Value {
     if caller["payload"] == "2.0" {
         return json!({
@@ -54,7 +54,7 @@ fn event(caller: &Value) -> Value {
     })
 }
 
-/// The id of the product that the answer to `event` is of, and whether the answer is a replay.
+/// Sends `event`. Returns the id of the product in the response, and whether the response is a replay.
 async fn post(service: &Service, event: &Value) -> (String, bool) {
     let event = Bytes::from(event.to_string());
     let answer = service.functions().invoke("create-product", event, "", Duration::from_secs(10)).await;
@@ -80,7 +80,7 @@ fn one_caller_has_one_product_by_one_key_and_two_callers_have_two() {
             let name = &caller["caller"];
             let events = caller["events"].as_array().expect("events");
             let (product, is_replayed) = post(service, &event(&events[0])).await;
-            assert!(!is_replayed, "{name} is answered what another was");
+            assert!(!is_replayed, "{name} receives another caller's response");
             assert_eq!(principal_of(service, &product).await, events[0]["shown"], "{name}");
             for other in &events[1..] {
                 assert_eq!(post(service, &event(other)).await, (product.clone(), true), "{name}: {other}");
@@ -105,7 +105,7 @@ fn a_long_or_odd_name_is_a_name() {
         {
             let caller = json!({"authorizer": {"principalId": name}});
             let (product, is_replayed) = post(service, &event(&caller)).await;
-            assert!(!is_replayed, "{name} is answered what another was");
+            assert!(!is_replayed, "{name} receives another caller's response");
             assert_eq!(post(service, &event(&caller)).await, (product.clone(), true));
             products.push(product);
         }
@@ -146,11 +146,7 @@ fn workers_of_one_role_share_their_keys_and_users_do_not() {
             products.push((id(&answer.json()).to_owned(), answer.header("idempotency-replayed").to_owned()));
         }
         let (first, again) = (&products[0], &products[1]);
-        assert_eq!(
-            (first.0.as_str(), "true"),
-            (again.0.as_str(), again.1.as_str()),
-            "a message that comes again"
-        );
+        assert_eq!((first.0.as_str(), "true"), (again.0.as_str(), again.1.as_str()), "a repeated message");
         assert_eq!(service.count_products().await, 3);
         let get = format!("/v1/products/{}/history", first.0);
         let call = Call::new(url, "GET", &get, "").signed(&principals[2], now);

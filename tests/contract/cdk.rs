@@ -1,5 +1,5 @@
-//! The CDK app: it compiles, its constructs are what they promise, every stage synthesises without an account, and what
-//! comes out is what `template.yaml` says.
+//! The CDK app: it compiles, its constructs do what they promise, every stage synthesises without an account, and the
+//! result corresponds to `template.yaml`.
 
 use harness::{block_on, clients};
 
@@ -40,7 +40,7 @@ fn synthesise_and_lint(pattern: &str) {
     let pattern = format!("pattern={pattern}");
     npm("synth", &["--context", "placeholders=true", "--context", &pattern, "--output", output]);
     let mut lint = deployer("cfn-lint");
-    // W3005: the library writes out dependencies that references imply.
+    // W3005: the library also lists dependencies that references imply.
     lint.args(["--regions", "eu-central-1", "--ignore-checks", "W3005", "--"]);
     for stage in ["dev", "staging", "prod"] {
         let template = folder.path().join(format!("atelier-cdk-{stage}.template.json"));

@@ -1,4 +1,4 @@
-//! A checkout that was moved or copied, with what was built in it, works on itself and on no other.
+//! A moved or copied checkout, with its build, works on its own files and not on the original's.
 
 use std::{
     fs::{self, Permissions},
@@ -20,19 +20,19 @@ use tokio::{
     time::timeout,
 };
 
-/// Far more than the start or end of a built environment takes.
+/// Far more than the start or end of the local environment takes once it is built.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// `cargo xtask dev` in a checkout.
 struct Dev {
     process: Child,
     client: Client,
-    /// What it writes to the terminal beside what functions log.
+    /// Its output on standard error, without the functions' log.
     progress: mpsc::UnboundedReceiver<String>,
 }
 
 impl Dev {
-    /// Starts it with a target folder and further variables.
+    /// Starts it with a target folder and additional variables.
     async fn start(checkout: &Path, target: &Path, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let port = local::postgres::free_port().expect("a port").to_string();
         let mut cargo = Command::new("cargo");
@@ -63,12 +63,12 @@ impl Dev {
             while let Some(line) = dev.progress.recv().await {
                 seen.push(line);
             }
-            panic!("it does not serve:\n{}", seen.join("\n"));
+            panic!("it does not start:\n{}", seen.join("\n"));
         }
         dev
     }
 
-    /// Waits until it writes a line with `text`, and returns what it wrote until then.
+    /// Waits until it writes a line that contains `text`, and returns the output up to that line.
     async fn said(&mut self, text: &str) -> String {
         let mut seen = String::new();
         let said = timeout(PATIENCE, async {
@@ -96,7 +96,7 @@ impl Dev {
     }
 
     async fn stop(mut self) {
-        // cargo and xtask have become the local environment.
+        // cargo and xtask have replaced themselves by the local environment.
         let pid = self.process.id().expect("a process id").to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().await.expect("it is told").success());
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it ends").expect("a status");
@@ -104,7 +104,7 @@ impl Dev {
     }
 }
 
-/// The lines of a stream, which is read whether or not they are.
+/// The lines of a stream, which is read even if the receiver does not keep up.
 fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -116,7 +116,7 @@ fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> mpsc::UnboundedRece
     receiver
 }
 
-/// The standard output of a command, which must succeed.
+/// Runs a command, which must succeed, and returns its standard output.
 pub(crate) async fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().await.expect("it runs");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -124,7 +124,7 @@ pub(crate) async fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// Copies this checkout's files to `copy`, with their times.
+/// Copies this checkout's files to `copy`, with their modification times.
 pub(crate) async fn copy_files(copy: &Path) {
     let git = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let files = run(Command::new("git").args(git).current_dir(checkout())).await;
@@ -141,8 +141,8 @@ pub(crate) async fn copy_files(copy: &Path) {
     symlink(checkout().join(".local/tools"), copy.join(".local/tools")).expect("a link");
 }
 
-/// A target folder with all that this checkout has built, by hard links: as in a checkout that was copied with the times of
-/// its files, cargo finds nothing to build. What cargo writes in place is copied.
+/// A target folder with hard links to everything that this checkout has built. As in a checkout that was copied with
+/// its modification times, cargo finds nothing to build. Files that cargo modifies in place are copied.
 pub(crate) async fn copy_built() -> TempDir {
     let profile = programs().expect("the binaries");
     let target = profile.parent().expect("the target folder");
@@ -157,7 +157,7 @@ pub(crate) async fn copy_built() -> TempDir {
     copy
 }
 
-/// A copy of the checkout that git tracks, and where its programs are built.
+/// A copy of the checkout in a git repository, and its target folder.
 pub(crate) struct Copy {
     pub(crate) checkout: PathBuf,
     pub(crate) target: PathBuf,
@@ -176,7 +176,7 @@ impl Copy {
         String::from_utf8(output).expect("text")
     }
 
-    /// A program that works in the copy, by git's settings for it alone.
+    /// A command that runs in the copy, with separate git settings.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.checkout).env("CARGO_TARGET_DIR", &self.target);
@@ -195,7 +195,7 @@ impl Copy {
         cargo
     }
 
-    /// Commits what is there, and returns the id of the tree.
+    /// Commits all files, and returns the id of the tree.
     pub(crate) async fn commit(&self) -> String {
         self.git(&["add", "--all"]).await;
         self.git(&["commit", "--quiet", "--message", "Commit everything"]).await;
@@ -232,11 +232,11 @@ fn a_copy_and_a_moved_checkout_have_data_of_their_own() {
         let dev = start(&copy, &[]).await;
         assert_eq!(dev.names().await, ["of the copy"]);
         dev.stop().await;
-        assert!(!original.exists(), "something works on the path where the programs were first run");
+        assert!(!original.exists(), "something still uses the original path");
     });
 }
 
-/// What the edited function answers.
+/// The `Cache-Control` of the edited function's response.
 async fn caching(dev: &Dev) -> String {
     dev.client.get("/health").await.expect(200).header("cache-control").to_owned()
 }
@@ -266,7 +266,7 @@ fn a_saved_file_serves_the_next_request_and_a_mistake_leaves_the_function_as_it_
         let said = dev.said("the build failed").await;
         assert!(
             said.contains("functions/get-health/src/lib.rs"),
-            "the compiler's words are not shown: {said}"
+            "the compiler's messages are not shown: {said}"
         );
         assert_eq!(caching(&dev).await, "no-store, private");
 

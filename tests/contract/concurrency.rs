@@ -1,4 +1,4 @@
-//! Many requests at once.
+//! Concurrent requests.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -44,7 +44,7 @@ fn patches_at_once_all_count() {
             });
         }
         let versions: HashSet<_> = requests.join_all().await.into_iter().collect();
-        assert_eq!(versions.len(), 40, "each change has a version of its own");
+        assert_eq!(versions.len(), 40, "each change has its own version");
         assert_eq!(service.client().get(&path).await.expect(200).json()["version"], 41);
     });
 }
@@ -68,8 +68,8 @@ fn a_patch_at_the_same_time_as_others_is_answered_with_what_it_set() {
     });
 }
 
-/// Reads, adds one, and writes under the tag that it read, until nobody came in between. Like any polite client it
-/// waits longer after each failure; `client_number` spreads the waits.
+/// Reads, adds one, and writes with the tag that it read, until no other change intervenes. It waits longer after each
+/// failure, as clients should; `client_number` spreads the waits.
 async fn increment(client: &Client, path: &str, client_number: u64) {
     for attempt in 1.. {
         let read = client.get(path).await.expect(200);
@@ -130,7 +130,7 @@ fn an_environment_has_one_connection_whatever_is_said_of_its_concurrency() {
         let mut setup = Setup { max_environments: Some(1), ..Setup::default() };
         setup.environment.push(("AWS_LAMBDA_MAX_CONCURRENCY".to_owned(), said.to_owned()));
         service_with(setup, async |service| {
-            // The first of them meets the connection that the environment opens ahead.
+            // The first of them uses the connection that the environment opens at its start.
             let mut reads = JoinSet::new();
             for _ in 0..8 {
                 let client = service.client().clone();

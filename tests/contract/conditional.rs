@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::events::{self, SAMPLES};
 
-/// A resource with a body that replaces or changes it.
+/// A resource with bodies that replace and change it.
 struct Subject {
     path: String,
     methods: Vec<(Method, Value)>,
@@ -70,7 +70,7 @@ fn a_change_needs_the_tag_of_what_it_changes() {
                     send(service, &method, &path, ("if-match", "*"), &body).await.expect(200);
                 }
             }
-            // A condition never hides that there is nothing: RFC 9110, section 13.2.1.
+            // A 404 takes precedence over a condition: RFC 9110, section 13.2.1.
             send(service, &Method::PATCH, &path, ("if-match", "\"x\""), &json!({})).await.problem(404);
             send(service, &Method::DELETE, &path, ("if-match", "*"), &json!(null)).await.problem(404);
         }
@@ -95,7 +95,7 @@ fn dates_and_none_match_hold_writes_back() {
                 assert_eq!(service.client().get(&path).await.header("etag"), tag, "nothing was written");
             }
             let (method, body) = &methods[0];
-            // If-Match goes before If-Unmodified-Since, which is then not looked at.
+            // If-Match takes precedence over If-Unmodified-Since, which is then ignored.
             let headers = [
                 ("content-type", "application/json"),
                 ("if-match", tag.as_str()),
@@ -112,7 +112,7 @@ fn dates_and_none_match_hold_writes_back() {
     });
 }
 
-/// Such as .NET's `DateTimeOffset.MinValue`, which clients send that want no overwriting at all.
+/// Such as .NET's `DateTimeOffset.MinValue`, which some clients send to prevent any overwriting.
 #[test]
 fn dates_before_1970_are_dates() {
     service(async |service| {
@@ -247,7 +247,7 @@ fn a_replacement_sets_every_member() {
         assert_eq!(
             put(json!({"name": "Mug", "price": 2})).await.expect(200).json(),
             replaced,
-            "the same again"
+            "the same replacement again"
         );
         assert_eq!(put(json!({"name": "Mug"})).await.faults(422), ["/price"]);
         assert_eq!(put(json!({"name": "Mug", "price": 2, "version": 2})).await.faults(422), ["/version"]);
@@ -260,7 +260,7 @@ fn a_replacement_sets_every_member() {
 #[test]
 fn a_malformed_condition_is_400_whatever_the_method() {
     service(async |service| {
-        // Those that have conditions of their own would have two of them.
+        // Skip requests that have conditions already, which would be repeated.
         let samples = SAMPLES.iter().filter(|it| !it.headers.iter().any(|(name, _)| name.starts_with("If-")));
         let heads = samples.clone().filter(|it| it.method == Method::GET).map(|it| (Method::HEAD, it));
         for (method, sample) in samples.map(|it| (it.method.clone(), it)).chain(heads) {
@@ -310,12 +310,12 @@ fn nothing_that_is_to_be_created_can_match_a_tag() {
                 let after = service.client().get(path).await.expect(200);
                 assert_eq!(before.header("etag") == after.header("etag"), status == 412, "{condition:?}");
                 if status == 412 {
-                    assert_eq!(response.header("etag"), "", "there is nothing that has one");
+                    assert_eq!(response.header("etag"), "", "there is no representation with a tag");
                     response.problem(412);
                 }
             }
         }
-        // With a key too: what was refused has not used it.
+        // With an idempotency key, too: the refused request has not used it.
         let keyed = |condition| [("content-type", "application/json"), ("idempotency-key", "cup"), condition];
         let send = async |condition| {
             let body = json!({"name": "Cup", "price": 1}).to_string();

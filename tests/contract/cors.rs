@@ -1,5 +1,5 @@
-//! Pages of other origins: what the gateway allows them before they ask, and what they may read of an answer,
-//! whoever gave it.
+//! CORS: what the gateway allows in response to a preflight, and what pages may read of a response, whether the
+//! function or the gateway made it.
 
 use harness::{Response, Setup, service_with};
 use http::Method;
@@ -47,7 +47,7 @@ fn a_preflight_is_answered_with_the_methods_of_its_path() {
                 assert_eq!(response.body, "");
             }
         }
-        assert!(service.functions().environments("list-products").is_empty(), "no function was asked");
+        assert!(service.functions().environments("list-products").is_empty(), "no function was invoked");
     });
 }
 
@@ -152,7 +152,7 @@ fn answers_and_errors_of_functions_and_gateway_can_be_read_by_the_page() {
             let expected = format!("access-control-allow-origin: {STORE}");
             let headers = cors_headers(&response);
             assert!(headers.contains(&expected), "{}: {headers:?}", response.request);
-            assert_eq!(headers.len(), 2, "the other one exposes: {headers:?}");
+            assert_eq!(headers.len(), 2, "the other one is Access-Control-Expose-Headers: {headers:?}");
             let exposed = response.header("access-control-expose-headers").to_lowercase();
             for name in ["etag", "link", "location", "retry-after", "x-correlation-id", "x-amzn-requestid"] {
                 assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}: {exposed}");

@@ -1,4 +1,4 @@
-//! Cursors from outside: a rotation of their keys, and positions that nobody has handed out.
+//! Cursors from outside: rotation of their keys, and positions that no response has contained.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +25,7 @@ use shared::{
 
 const KEY: &str = "sesame";
 
-/// `list-products` on the database of a test, with each of these values of `CURSOR_KEY`.
+/// `list-products` on a test's database, once for each of several values of `CURSOR_KEY`.
 struct Lists(HashMap<&'static str, Functions>);
 
 impl Lists {
@@ -46,7 +46,7 @@ impl Lists {
         Self(keys.iter().map(one).collect())
     }
 
-    /// The page after `cursor`, from the function with `keys`: its status and body.
+    /// The status and body of the page after `cursor`, from the function with `keys`.
     async fn page(&self, keys: &str, cursor: Option<&str>) -> (u64, Value) {
         let sample = checkout().join("events/list-products.json");
         let mut event: Value =
@@ -82,7 +82,7 @@ fn a_walk_goes_on_while_its_keys_are_rotated() {
         let url = url.lock().expect("the URL").clone();
         let steps = ["old", "old,new", "new,old", "new"];
         let lists = Lists::new(&url, &steps);
-        // While one step is rolled out, functions of the step before answer too.
+        // During the rollout of a step, functions of the previous step also serve.
         let walk = ["old", "old,new", "old", "old,new", "new,old", "old,new", "new,old", "new", "new,old"];
         let (mut cursor, mut names) = (None, Vec::new());
         for keys in walk {
@@ -106,7 +106,7 @@ fn a_walk_goes_on_while_its_keys_are_rotated() {
     });
 }
 
-/// Every list: its operation, its path and its parameters.
+/// Every list with its operation, its path and its parameters.
 async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'static str)>)> {
     let artisan = service.create_artisan(json!({"given_name": "Hanako", "family_name": "Sato"})).await;
     let product = json!({"name": "Cup", "price": 1, "artisan_id": artisan["id"]});
@@ -136,7 +136,7 @@ async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'s
     lists
 }
 
-/// Positions of every list, of the wrong kind, out of range, and nonsense.
+/// Positions of every list, of wrong types, out of range, and nonsense.
 fn positions() -> Vec<Value> {
     let id = "01936b5e-7c00-7000-8000-00000000000a";
     let times = [
@@ -160,7 +160,7 @@ fn positions() -> Vec<Value> {
             positions.push(json!([integer, text, text, id]));
         }
     }
-    // Ranks have positions of their own: that of near hits is the last.
+    // Positions include a rank; that of near hits is the last.
     for rank in [0, 5] {
         positions.extend(times.map(|time| json!([rank, time, id])));
         positions.extend(texts.map(|text| json!([rank, text, id])));
@@ -179,7 +179,7 @@ fn positions() -> Vec<Value> {
     positions
 }
 
-/// Arbitrary positions of nearly the right form, the same each time.
+/// Random positions of nearly the right form, from a fixed seed.
 fn arbitrary_positions(count: usize) -> Vec<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -224,7 +224,7 @@ fn any_position_that_is_signed_with_the_right_key_is_a_page_or_400() {
                     }
                 }
             }
-            // The signature is right, so what is refused is refused for its position.
+            // The signature is valid, so a refusal is due to the position.
             assert!(pages > 0 && refusals > 0, "{operation} {parameters:?}: {pages} {refusals}");
         }
     });

@@ -1,4 +1,4 @@
-//! The stack of `template.yaml`, as far as it can be proven without an AWS account.
+//! The stack of `template.yaml`, as far as it can be tested without an AWS account.
 
 mod build;
 mod cache;
@@ -29,13 +29,13 @@ use shared::Operation;
 use tokio::process::Command;
 use tools::python;
 
-/// Longest time that a tool may take.
+/// How long a tool may take.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The program `name` of an environment.
+/// The program `name` of a Python environment.
 ///
 /// # Panics
-/// When it cannot be installed.
+/// When the environment cannot be installed.
 fn tool(environment: python::Environment, name: &str) -> Command {
     let bin = environment.install(&|line| eprintln!("· {line}")).expect("the environment");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -62,15 +62,15 @@ fn tool(environment: python::Environment, name: &str) -> Command {
     command
 }
 
-/// What builds and deploys.
+/// A tool that builds or deploys.
 pub(crate) fn deployer(name: &str) -> Command {
     tool(python::DEPLOY, name)
 }
 
-/// What `command` writes.
+/// Runs `command` and returns its output.
 ///
 /// # Panics
-/// When it fails, or takes too long.
+/// When the command fails or takes too long.
 async fn said(command: &mut Command) -> String {
     let described = format!("{:?}", command.as_std());
     let output = tokio::time::timeout(TOOL_TIMEOUT, command.output()).await;
@@ -81,14 +81,14 @@ async fn said(command: &mut Command) -> String {
     said
 }
 
-/// A stage of `samconfig.toml`: its parameters, and what CloudFormation gets.
+/// A stage of `samconfig.toml`: its parameters, and the template for CloudFormation.
 struct Stage {
     parameters: BTreeMap<String, Value>,
     template: Value,
 }
 
 impl Stage {
-    /// How many executions at once are reserved for the function of an operation.
+    /// The reserved concurrency of an operation's function.
     fn reserved(&self, operation: &Operation) -> u64 {
         let function = evaluate::Stack::from(self).properties(&logical_id(operation)).expect("a function");
         let reserved = evaluate::text(&function["ReservedConcurrentExecutions"]);
@@ -96,7 +96,7 @@ impl Stage {
     }
 }
 
-/// Every stage, by its name.
+/// Every stage by its name.
 static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
     let stages = translated(&json!({}));
     assert!(stages.keys().eq(["dev", "prod", "staging"]));
@@ -107,7 +107,7 @@ static STAGES: LazyLock<BTreeMap<String, Stage>> = LazyLock::new(|| {
     stages.into_iter().map(|(name, value)| (name, stage(value))).collect()
 });
 
-/// What CloudFormation gets of every stage, and of `variants`, which are parameters by a name.
+/// The translated template of every stage, and of `variants`, which are sets of parameters by name.
 fn translated(variants: &Value) -> BTreeMap<String, Value> {
     let mut input = tempfile::tempfile().expect("a file");
     input.write_all(variants.to_string().as_bytes()).expect("it is written");
@@ -123,7 +123,7 @@ fn prod() -> &'static Value {
     &STAGES["prod"].template
 }
 
-/// The resources of `template` that are of a type.
+/// The resources of a type in `template`.
 fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
     let all = template["Resources"].as_object().expect("resources").iter();
     all.filter(|(_, resource)| resource["Type"] == kind)

@@ -1,4 +1,4 @@
-//! The contract as the API itself hands it out: `/openapi.json`, and the page at `/docs` in a real browser.
+//! The contract as the API serves it: `/openapi.json`, and the page at `/docs` in a real browser.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -16,7 +16,7 @@ use local::{
 };
 use serde_json::{Value, json};
 
-/// An API that wants signatures, of those who have keys to a local one or of a session.
+/// An API that requires signatures by the default principals or by a session.
 fn signed() -> Setup {
     let mut principals = Principal::defaults();
     principals.push(session());
@@ -24,7 +24,7 @@ fn signed() -> Setup {
     Setup { gateway: gateway::Options { auth, ..gateway::Options::default() }, ..Setup::default() }
 }
 
-/// Why the page writes: beyond ASCII, beyond Latin-1, and with all that an encoding may forget.
+/// The reason that the page sends, with characters beyond ASCII and Latin-1, and others that an encoding may miss.
 const REASON: &str = "Café fermé (棚卸し)*! 'it' 100% 👩\u{200d}🎨";
 
 /// A principal with temporary credentials.
@@ -38,7 +38,7 @@ fn session() -> Principal {
     }
 }
 
-/// What the Authorize dialog takes.
+/// The text for the Authorize dialog.
 fn credentials(Principal { access_key_id, secret_access_key, session_token, .. }: &Principal) -> String {
     let token = session_token.iter().map(|token| format!(":{token}"));
     format!("{access_key_id}:{secret_access_key}{}", token.collect::<String>())
@@ -49,7 +49,7 @@ fn written() -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// What a browser saw that made `calls` on the page.
+/// Makes `calls` on the page in a browser, and returns what the browser saw.
 async fn browse(service: &Service, path: &str, image: &str, calls: &Value) -> Value {
     let image = programs().expect("a target folder").join(image);
     let image = image.to_str().expect("a path in UTF-8");
@@ -58,7 +58,7 @@ async fn browse(service: &Service, path: &str, image: &str, calls: &Value) -> Va
     serde_json::from_str(&seen).expect("JSON from the browser")
 }
 
-/// That the page asked nobody else and had nothing to complain of but `refusals` answers of 403.
+/// Asserts that the page called no other server and logged no errors except for `refusals` responses with 403.
 #[track_caller]
 fn assert_at_peace(service: &Service, seen: &Value, refusals: usize) {
     let strings = |member: &str| {
@@ -128,7 +128,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             made[2]["example"]
         );
         assert!(made[4]["headers"]["x-amz-security-token"].is_string());
-        // A reason that no header can carry as it is was signed and kept.
+        // The reason, which a header cannot contain literally, was signed and stored.
         let sent = made[2]["headers"]["x-audit-reason"].as_str().expect("a reason");
         assert!(sent.is_ascii() && sent.starts_with("UTF-8''Caf%C3%A9"), "{sent}");
         assert!(
@@ -138,7 +138,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             service.database().await.query_one("select reason from history", &[]).await.expect("one row");
         assert_eq!(kept.get::<_, String>(0), REASON);
 
-        // Examples of what may be left out are shown, not sent.
+        // Examples of optional parameters are shown, but not sent.
         for call in made {
             let headers = call["headers"].as_object().expect("headers");
             let optional: Vec<_> =
@@ -146,7 +146,7 @@ fn the_page_lists_every_operation_and_signs_what_is_tried() {
             assert!(optional.is_empty(), "{optional:?}");
         }
 
-        // The key signs and stays where it is.
+        // The key signs, and is not sent or shown.
         for call in &made[1..] {
             let (headers, page) = (&call["headers"], call["page"].as_str().expect("a page"));
             assert!(
@@ -182,7 +182,7 @@ fn the_page_passes_tokens_on_as_they_are() {
         let tokens = [token.clone(), format!("Bearer {token}")];
         let calls =
             tokens.each_ref().map(|token| json!({"authorization": token, "operation": "listProducts"}));
-        // With a slash at its end the address is the same page.
+        // With a trailing slash, the address shows the same page.
         let seen = browse(service, "/docs/", "docs-token", &json!(calls)).await;
         for (call, token) in seen["calls"].as_array().expect("calls").iter().zip(&tokens) {
             assert_eq!(call["headers"]["authorization"], *token);

@@ -1,4 +1,4 @@
-//! The sample events: each is sent to its binary as Lambda sends it.
+//! The sample events: each is sent to its binary as Lambda does.
 
 use std::{collections::BTreeSet, fs, sync::LazyLock, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio_postgres::types::ToSql;
 pub(crate) static SAMPLES: LazyLock<Vec<Sample>> =
     LazyLock::new(|| api::samples::all(checkout()).expect("the sample requests"));
 
-/// Sends a sample over HTTP, with `method` and `headers` besides its own.
+/// Sends a sample over HTTP, with `method` and with `headers` in addition to its own.
 pub(crate) async fn send(
     client: &Client,
     sample: &Sample,
@@ -31,10 +31,11 @@ pub(crate) async fn send(
     client.send(method, &sample.target, &headers, sample.body.clone().unwrap_or_default()).await
 }
 
-/// The id of what examples refer to, and that of what the samples read and change, which nothing refers to.
+/// The id of the rows that examples refer to, and the id of the rows that samples read and change, to which no row
+/// refers.
 const IDS: [&str; 2] = ["01936b5e-7c00-7000-8000-000000000001", "01936b5e-7c00-7000-8000-000000000002"];
 
-/// The rows that the samples refer to: two examples of each resource.
+/// Inserts the rows for the samples: two examples of each resource.
 #[derive(Default)]
 struct Fixture {
     inserts: Vec<(String, Vec<DbValue>)>,
@@ -75,7 +76,7 @@ impl Fixture {
     }
 }
 
-/// Empties the catalogue of `service`, but for what the samples refer to.
+/// Resets the catalogue of `service` to the rows for the samples.
 pub(crate) async fn again(service: &Service) {
     let fixture = Fixture::new();
     let truncate = format!("truncate {}, history, idempotency_keys cascade", fixture.tables.join(", "));
@@ -170,7 +171,7 @@ fn an_event_of_another_service_is_an_error_that_says_so() {
     });
 }
 
-/// The values that stand in the place of a member, and what they are; none where it is missing.
+/// The values that replace a part of an event; `None` removes it.
 const OTHERS: &[Option<&str>] = &[
     None,
     Some("null"),
@@ -185,7 +186,7 @@ const OTHERS: &[Option<&str>] = &[
     Some(r#"{"a": {"b": [null]}}"#),
 ];
 
-/// `event` as text, with the part at `pointer` replaced.
+/// The text of `event` with the part at `pointer` replaced.
 fn with(event: &Value, pointer: &str, other: Option<&str>) -> String {
     const MARK: &str = "the part that is replaced";
     let mut event = event.clone();
@@ -221,7 +222,7 @@ fn pointers(value: &Value) -> Vec<String> {
     parts.into_iter().flat_map(below).collect()
 }
 
-/// An event of `cargo lambda watch`, with all that an HTTP API says of its caller.
+/// An event of `cargo lambda watch`, with everything that an HTTP API includes about its caller.
 fn http_event() -> Value {
     serde_json::json!({
         "version": "2.0", "routeKey": "GET /v1/products", "rawPath": "/v1/products", "rawQueryString": "limit=1",
@@ -242,7 +243,7 @@ fn whatever_stands_in_the_place_of_a_member_is_answered_and_what_is_not_needed_c
         event["requestContext"]["authorizer"] = serde_json::json!({"principalId": "u", "claims": {"iss": "i", "sub": "ann"}, "integrationLatency": 5});
         event
     };
-    // What an operation needs of its event: its answer may depend on each of these.
+    // The parts that an operation needs: its response may depend on each of these.
     let is_needed = |pointer: &str| {
         [
             "/body",

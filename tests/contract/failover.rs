@@ -1,4 +1,4 @@
-//! A primary that goes, a standby that takes its place, and a network that is cut in silence.
+//! A failover from a primary to its standby, and a network that is cut silently.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// Asks until the answer is `expected`, for 20 s at most.
+/// Repeats a query until its result is `expected`, for at most 20 s.
 async fn until(client: &Client, sql: &str, expected: &str) {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
@@ -41,7 +41,7 @@ fn a_failover_loses_no_acknowledged_write() {
             admin.batch_execute("select pg_reload_conf()").await.expect("a reload");
             until(&admin, "select sync_state from pg_stat_replication", "sync").await;
 
-            // Writers note what was acknowledged, and when.
+            // Writers record the acknowledged writes and their times.
             let started = Instant::now();
             let writing_time = Duration::from_secs(if is_large() { 90 } else { 12 });
             let mut writers = JoinSet::new();
@@ -65,7 +65,7 @@ fn a_failover_loses_no_acknowledged_write() {
 
             let went = started.elapsed();
             primary.halt().await.expect("the primary goes");
-            // The name changes before the standby is ready to write: for a moment it leads to a read-only server.
+            // The name changes before the standby accepts writes: for a moment it points to a read-only server.
             service.proxy().point_to(standby.port());
             sleep(Duration::from_millis(500)).await;
             let successor = connect(&standby.url(service.database_name())).await;
@@ -105,7 +105,7 @@ fn a_failover_loses_no_acknowledged_write() {
     );
 }
 
-/// 31 s: longer than a connection may be idle before it is asked.
+/// 31 s: longer than a connection may be idle before it is checked.
 #[test]
 fn a_connection_that_was_cut_in_silence_while_the_function_was_frozen_is_replaced() {
     service_with(Setup { is_proxied: true, ..Setup::default() }, async |service| {

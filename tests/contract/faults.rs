@@ -1,4 +1,4 @@
-//! Faults between the functions and PostgreSQL: what is lost, what is done twice, and how long a client waits.
+//! Faults between the functions and PostgreSQL: no write is lost or repeated, and clients wait only a bounded time.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ async fn signal(signal: &str, pid: u32) {
     assert!(sent.expect("kill runs").success(), "kill {signal} {pid}");
 }
 
-/// How many answers a client has had, and how many were failures.
+/// The number of a client's responses, and of failures among them.
 #[derive(Default)]
 struct Tally {
     answers: watch::Sender<u64>,
@@ -37,21 +37,21 @@ impl Tally {
     }
 }
 
-/// The sums of `tallies`: answers, failures.
+/// The sums of `tallies`: responses, failures.
 fn figures(tallies: &[Arc<Tally>]) -> (u64, u64) {
     tallies.iter().fold((0, 0), |(answers, failed), tally| {
         (answers + *tally.answers.borrow(), failed + tally.failed.load(Ordering::Relaxed))
     })
 }
 
-/// Reads until told to stop.
+/// Reads until `stop` is set.
 async fn read(client: Client, path: String, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         tally.count(client.get(&path).await.status == 200);
     }
 }
 
-/// Creates a product, changes it under If-Match, and now and then deletes it; keeps what was acknowledged.
+/// Repeatedly creates a product, changes it with If-Match, and sometimes deletes it. Records the acknowledged writes.
 async fn write(
     client: Client,
     writer: u64,
@@ -72,13 +72,17 @@ async fn write(
         let (path, tag) = (created.header("location").to_owned(), created.header("etag").to_owned());
         let headers = [("content-type", "application/json"), ("if-match", tag.as_str())];
         let patched = client.send(Method::PATCH, &path, &headers, r#"{"price": 1}"#).await;
-        assert_ne!(patched.status, 412, "an own write was taken for another's: {}", patched.body);
+        assert_ne!(
+            patched.status, 412,
+            "the function mistook its own write for another client's: {}",
+            patched.body
+        );
         tally.count(patched.status == 200);
         let mut expected =
             if patched.status == 200 { json!({"price": 1, "version": 2}) } else { json!("price 0 or 1") };
         if number % 4 == 0 {
             let deleted = client.delete(&path).await;
-            assert_ne!(deleted.status, 404, "an own deletion was taken for another's");
+            assert_ne!(deleted.status, 404, "the function mistook its own deletion for another client's");
             tally.count(deleted.status == 204);
             expected = if deleted.status == 204 { json!("gone") } else { json!("anything") };
         }
@@ -87,7 +91,7 @@ async fn write(
     acknowledged
 }
 
-/// Holds what was acknowledged against what there is.
+/// Compares the acknowledged writes with the database.
 async fn check(service: &Service, acknowledged: &[(String, Value)]) {
     let database = service.database().await;
     let rows =
@@ -104,7 +108,7 @@ async fn check(service: &Service, acknowledged: &[(String, Value)]) {
         );
         products.insert(format!("/v1/products/{id}"), (price, version));
     }
-    // History tells of each version once, and of nothing else.
+    // The history has each version once, and nothing else.
     let sql = "select count(*) from (
           select resource_id, max(version) as last, count(*) as told, bool_or(operation = 'deleteProduct') as is_deleted
           from history group by resource_id
@@ -112,7 +116,7 @@ async fn check(service: &Service, acknowledged: &[(String, Value)]) {
         where told is distinct from last or is_deleted is distinct from (p.id is null)
           or (p.id is not null and p.version is distinct from last)";
     let untrue: i64 = database.query_one(sql, &[]).await.expect("a count").get(0);
-    assert_eq!(untrue, 0, "histories that are not those of their products");
+    assert_eq!(untrue, 0, "histories that do not match their products");
     for (path, expected) in acknowledged {
         match (expected, products.get(path)) {
             (Value::Object(_), Some(found)) => assert_eq!(*found, (1, 2), "{path}"),
@@ -141,8 +145,8 @@ fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
         let mut terminated = 0;
         let end = Instant::now() + Duration::from_secs(if is_large() { 180 } else { 20 });
         while Instant::now() < end {
-            // Twice, so that the second attempt is lost as well; then not before each of these requests is answered: a
-            // third loss would be the end of it, and on a busy machine a login takes longer than any pause.
+            // Twice, so that the second attempt is lost as well. Then not again before each of these requests has its
+            // response: a third loss would fail the request, and on a busy machine a login takes longer than any pause.
             for _ in 0..2 {
                 sleep(Duration::from_millis(100)).await;
                 let sql = "select pg_terminate_backend(pid) from pg_stat_activity
@@ -164,7 +168,7 @@ fn sessions_that_are_terminated_all_the_time_cost_no_write_and_no_read() {
             "terminated {terminated} sessions: {read} reads, {unread} failed; {written} writes, {unwritten} failed, \
              0 lost, 0 doubled"
         );
-        assert!(terminated > 100 && read > 200 && written > 200, "the test has tested something");
+        assert!(terminated > 100 && read > 200 && written > 200, "the test covers too little");
         assert_eq!((unread, unwritten), (0, 0), "reads and writes that failed");
     });
 }
@@ -238,7 +242,7 @@ fn a_function_that_was_frozen_while_its_connection_was_cut_answers_the_next_requ
             for pid in &frozen {
                 signal("-STOP", *pid).await;
             }
-            // Whatever the connections said when they ended is in the sockets, unread, when the process wakes up.
+            // When the process wakes up, the last messages of the connections are unread in its sockets.
             let sql = "select pg_terminate_backend(pid) from pg_stat_activity
                 where datname = current_database() and pid <> pg_backend_pid()";
             database.query(sql, &[]).await.expect("terminations");
@@ -263,7 +267,7 @@ fn two_hundred_environments_open_at_most_one_connection_each() {
     service_with(setup, async |service| {
         let product = service.create_product(json!({"name": "Cup", "price": 0})).await;
         let database = service.database().await;
-        // Every read waits for the lock: none can be answered by a process that another one has used.
+        // Every read waits for the lock, so none can reuse another read's process.
         database
             .batch_execute("begin; lock table products in access exclusive mode")
             .await
@@ -284,7 +288,7 @@ fn two_hundred_environments_open_at_most_one_connection_each() {
             waiting = row.get(1);
             sleep(Duration::from_millis(20)).await;
         }
-        database.batch_execute("commit").await.expect("the lock goes");
+        database.batch_execute("commit").await.expect("the lock is released");
         let answered = requests.join_all().await.len();
         let environments = service.functions().environments("get-product").len();
         eprintln!("{environments} environments, at most {most} connections, {answered} answers");

@@ -1,5 +1,5 @@
-//! What a team does that takes this project as the base of its own API, in a copy of the checkout: another name, operations,
-//! a resource, a field. Nothing is done by hand but what the documentation says, and the copy passes its tests.
+//! Uses this project as the base of another API, in a copy of the checkout: renames it and adds operations, a resource
+//! and a field. All manual steps are those in the documentation, and the copy passes its tests.
 
 use std::{
     fs::{self, Permissions},
@@ -12,14 +12,14 @@ use local::stack::checkout;
 
 use crate::checkout::{Copy, copy_built, run};
 
-/// An action on a resource, a part of one, and the first operation on what is no resource yet.
+/// An action on a resource, a part of a resource, and the first operation of a new resource.
 const OPERATIONS: [[&str; 3]; 3] = [
     ["archive-product", "POST", "/v1/products/{id}/archive"],
     ["get-artisan-portrait", "GET", "/v1/artisans/{id}/portraits/{portrait_id}"],
     ["list-fairs", "GET", "/v1/fairs"],
 ];
 
-/// A resource with members of every type, those that can be null among them, and a reference.
+/// A resource with members of every type, including nullable ones and a reference.
 const RESOURCE: [&str; 9] = [
     "workshop",
     "name:line/200",
@@ -32,7 +32,7 @@ const RESOURCE: [&str; 9] = [
     "is_open:boolean",
 ];
 
-/// A field of products, all that is written of it in their description: its line, its filters and its orders.
+/// A new field of products, with everything that their description needs: its line, its filter and its orders.
 const FIELD: [(&str, &str); 3] = [
     (
         "        currency: Currency = Default::default(),\n",
@@ -48,7 +48,7 @@ const FIELD: [(&str, &str); 3] = [
     ),
 ];
 
-/// Its migration, first without what the filter and the orders need.
+/// The field's migration, without the indexes that the filter and the orders need.
 const COLUMN: &str = "-- What products weigh.
 alter table products add column weight_grams bigint
   constraint products_weight_grams_check check (weight_grams between 1 and 1000000);
@@ -58,7 +58,7 @@ create index products_weight_grams_idx on products (weight_grams, created_at, id
 create index products_weight_grams_order_idx on products ((weight_grams is null), coalesce(weight_grams, 0), id);
 ";
 
-/// The tests that look at every operation of the register, at every resource, or at all that is generated.
+/// The tests that cover every operation of the register, every resource, or everything that is generated.
 const TESTS: [&str; 20] = [
     "bad_input::a_bad_id_is_400",
     "conditional::a_malformed_condition_is_400_whatever_the_method",
@@ -86,7 +86,7 @@ const TESTS: [&str; 20] = [
 fn a_fork_with_another_name_new_operations_a_new_resource_and_a_new_field_passes_its_tests() {
     block_on(async {
         let built = copy_built().await;
-        // PostgreSQL runs as another account where the tests are root's.
+        // If the tests run as root, PostgreSQL runs under another account.
         fs::set_permissions(built.path(), Permissions::from_mode(0o755)).expect("it may be entered");
         let copy = Copy::of_this(built.path()).await;
         for folder in ["cdk", "tests/openapi", "tests/typescript"] {
@@ -101,7 +101,7 @@ fn a_fork_with_another_name_new_operations_a_new_resource_and_a_new_field_passes
             String::from_utf8(run(&mut cargo).await).expect("UTF-8")
         };
 
-        // In two parts, for a word that is in the files cannot be adopted.
+        // Split into two parts, since a word that the files contain cannot be adopted.
         cargo(&["xtask", "adopt", &["sh", "op"].concat()]).await;
         for operation in OPERATIONS {
             let said = cargo(&[&["xtask", "new"][..], &operation].concat()).await;
@@ -113,7 +113,7 @@ fn a_fork_with_another_name_new_operations_a_new_resource_and_a_new_field_passes
         assert_tidy(&copy);
 
         copy.commit().await;
-        // A name that no member has does not get far.
+        // A name that is not a member's does not compile.
         let path = copy.checkout.join("domain/src/product.rs");
         let described = fs::read_to_string(&path).expect("a description");
         fs::write(&path, described.replace("\"max_price\", \"price\"", "\"max_price\", \"prise\""))
@@ -167,7 +167,7 @@ fn add_migration(copy: &Copy, name: &str, sql: &str) {
     fs::write(copy.checkout.join(format!("migrations/{name}.sql")), sql).expect("a migration");
 }
 
-/// What is new is in sorted places, is told, and depends on nothing that it does not use.
+/// Asserts that new entries are sorted, that the changelog has them, and that new crates have no unused dependencies.
 fn assert_tidy(copy: &Copy) {
     let [manifest, changes] = ["api/Cargo.toml", "CHANGELOG.md"].map(|file| read(copy, file));
     let functions = manifest.lines().filter_map(|line| line.split_once(" = { path")).map(|(name, _)| name);
@@ -184,7 +184,7 @@ fn read(copy: &Copy, file: &str) -> String {
     fs::read_to_string(copy.checkout.join(file)).expect(file)
 }
 
-/// The crates that the manifest of an operation names, as its code would.
+/// The dependencies in the manifest of an operation, as identifiers.
 fn dependencies(copy: &Copy, operation: &str) -> Vec<String> {
     let manifest = read(copy, &format!("functions/{operation}/Cargo.toml"));
     let (_, dependencies) = manifest.split_once("[dependencies]\n").expect("dependencies");

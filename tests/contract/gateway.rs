@@ -1,5 +1,5 @@
-//! The gateway's own errors in front of real functions: status, type and words of each are API Gateway's, the form is
-//! that of every other problem.
+//! The gateway's own errors in front of real functions: status, type and message are API Gateway's, the form is that of
+//! every other problem.
 
 use std::time::Duration;
 

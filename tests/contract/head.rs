@@ -1,4 +1,4 @@
-//! HEAD, which every GET has beside it (RFC 9110, section 9.3.2): the same status and headers, and no body.
+//! HEAD, which is available for every GET (RFC 9110, section 9.3.2): the same status and headers, and no body.
 
 use harness::service;
 use http::{HeaderMap, Method};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::events::{self, SAMPLES, again};
 
-/// The headers that are the same for each request of the same.
+/// The headers that do not differ between repeated requests.
 fn steady(headers: &HeaderMap) -> Vec<(String, String)> {
     const OWN: [&str; 5] =
         ["date", "content-length", "x-amzn-requestid", "x-amzn-trace-id", "x-correlation-id"];
@@ -29,7 +29,7 @@ fn every_get_has_a_head_with_its_headers_and_without_a_body() {
             let get = events::send(service.client(), sample, Method::GET, &[]).await.expect(200);
             let tag = get.header("etag");
             for headers in [&[][..], &[("if-none-match", tag)], &[("if-match", "\"x\"")]] {
-                // Health has no validators: nothing to compare with.
+                // Health has no validators to compare.
                 if sample.path() == "/health" && !headers.is_empty() {
                     continue;
                 }

@@ -1,4 +1,5 @@
-//! Who changed what, when and why: a row for every write that happened, none for any other, and nobody to change it.
+//! The history: one row for every write with who, when and why, none for writes that did not happen, and no way for
+//! functions to change it.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +18,7 @@ use crate::{
     iam::{principal, signed_setup, signing::Call},
 };
 
-/// How many writes history tells of.
+/// The number of rows in the history.
 async fn count(service: &Service) -> i64 {
     service.database().await.query_one("select count(*) from history", &[]).await.expect("a count").get(0)
 }
@@ -30,7 +31,7 @@ fn versions(entries: &[Value]) -> Vec<i64> {
     entries.iter().map(|entry| entry["version"].as_i64().expect("a version")).collect()
 }
 
-/// A write of every kind that there is, the first of them a creation.
+/// A write of every kind, beginning with a creation.
 fn every_write<'a>(of_product: &'a str, of_artisan: &'a str) -> [(Method, &'a str, Value); 7] {
     let names = json!({"given_name": "Aoi", "family_name": "Abe"});
     [
@@ -44,7 +45,7 @@ fn every_write<'a>(of_product: &'a str, of_artisan: &'a str) -> [(Method, &'a st
     ]
 }
 
-/// A request with a body in JSON and these headers besides.
+/// Sends a request with a JSON body and additional headers.
 async fn send(
     service: &Service,
     method: Method,
@@ -139,7 +140,7 @@ fn every_write_leaves_one_row_that_says_who_when_and_why() {
     });
 }
 
-/// What is in every table that operations write to, but for history itself.
+/// The contents of every table that operations write, except the history itself.
 async fn catalogue(service: &Service) -> Vec<(String, String)> {
     let database = service.database().await;
     let tables = "
@@ -290,21 +291,21 @@ fn a_history_outlives_its_resource() {
             client.get(&path).await.problem(404);
             let entries = history(service, &path).await;
             assert_eq!(versions(&entries), [2, 1]);
-            assert_eq!(entries[0]["principal"], json!(null), "nobody was asked who they are");
+            assert_eq!(entries[0]["principal"], json!(null), "callers are not authenticated");
         }
         for resource in ["products", "artisans"] {
             client.get(&format!("/v1/{resource}/{}/history", uuid::Uuid::now_v7())).await.problem(404);
             assert_eq!(client.get(&format!("/v1/{resource}/7/history")).await.faults(400), ["id"]);
         }
-        // One is not the other's, though ids alone would not tell them apart.
+        // Their histories are separate, although their ids are the same.
         client.get(&format!("/v1/artisans/{}/history", id(&product))).await.problem(404);
         let faults = client.get(&format!("{}/history?sort=at", product_path(&product))).await.faults(400);
         assert_eq!(faults, ["sort"]);
     });
 }
 
-/// By hand, from a backup of any age: it can be changed and deleted as any other, its history goes on, and no version
-/// stands for two states.
+/// A row restored by hand from a backup of any age can be changed and deleted as any other, its history continues, and
+/// no version number is used for two states.
 #[test]
 fn a_restored_row_goes_on_after_its_deletion() {
     const PRODUCT: &str =
@@ -339,7 +340,7 @@ fn a_restored_row_goes_on_after_its_deletion() {
 
             owner.batch_execute(&restore).await.expect("a row");
             let restored = client.get(&path).await.expect(200);
-            assert_eq!(restored.header("etag"), old_tag, "it is what it was");
+            assert_eq!(restored.header("etag"), old_tag, "the row is unchanged");
             let lost = [("if-match", tag_of_second.as_str())];
             send(service, Method::PATCH, &path, &lost, &fourth).await.problem(412);
             let mine = [("if-match", old_tag.as_str())];
@@ -456,8 +457,8 @@ fn writers_that_race_leave_each_version_once_in_order() {
     });
 }
 
-/// The server commits and never says so: a commit waits for a standby that does not exist, and meanwhile its session is
-/// ended. Then the functions send the statement again.
+/// The server commits without acknowledging it: the commit waits for a standby that does not exist, and meanwhile its
+/// session is terminated. Then the functions repeat the statement.
 #[test]
 fn a_write_whose_answer_is_lost_is_told_once() {
     let settings = [("synchronous_commit", "local"), ("synchronous_standby_names", "nobody")];
@@ -472,7 +473,7 @@ fn a_write_whose_answer_is_lost_is_told_once() {
         let database = service.database().await;
         let writer = service.database_as(Role::Writer).await;
         let writer: String = writer.query_one("select current_user::text", &[]).await.expect("a name").get(0);
-        // New sessions of the functions begin with this.
+        // Applies to new sessions of the functions.
         let wait_for_standbys = async |level: &str| {
             let sql = format!("alter role {writer} set synchronous_commit = {level}");
             database.batch_execute(&sql).await.expect("the owner may");
@@ -536,7 +537,7 @@ fn a_write_that_cannot_be_told_does_not_happen() {
         owner.batch_execute("alter table history drop constraint history_closed").await.expect("an end");
         let [(method, path, body), ..] = every_write(&of_product, &of_artisan);
         let created = send(service, method, path, &key, &body).await.expect(201);
-        assert_eq!(created.header("idempotency-replayed"), "", "the key was left free");
+        assert_eq!(created.header("idempotency-replayed"), "", "the key was not used up");
     });
 }
 

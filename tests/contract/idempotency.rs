@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repeated POST has one effect and one answer.
+//! `Idempotency-Key`: a repeated POST takes effect once and gets the same response.
 
 use harness::{Response, Service, service};
 use http::Method;
@@ -28,7 +28,7 @@ fn the_first_answer_is_replayed() {
             service.client().send(Method::DELETE, address, &[], "").await.expect(204);
             let again = post(service, path, path, &body).await.expect(201);
             assert_eq!(again.header("idempotency-replayed"), "true");
-            assert_eq!(again.json(), created, "as it was answered, whatever happened since");
+            assert_eq!(again.json(), created, "the original response, whatever has happened since");
             for header in ["location", "etag", "last-modified", "content-type"] {
                 assert_eq!(again.header(header), first.header(header), "{header}");
             }
@@ -36,7 +36,7 @@ fn the_first_answer_is_replayed() {
             post(service, path, path, &changed).await.problem(422);
             post(service, path, &format!("another {path}"), &body).await.expect(201);
         }
-        // One key is one request, whatever the operation.
+        // A key identifies one request, whatever the operation.
         let artisan = json!({"given_name": "Hanako", "family_name": "Sato"});
         post(service, "/v1/artisans", "/v1/products", &artisan).await.problem(422);
     });
@@ -89,7 +89,7 @@ fn a_key_is_forgotten_after_a_day_and_removed_by_the_next() {
     });
 }
 
-/// Whether the resource is still there or not: a key is no place where a deleted name goes on.
+/// A key must not preserve the name of a deleted artisan.
 #[test]
 fn nothing_of_what_was_created_is_kept_with_a_key() {
     service(async |service| {
@@ -105,14 +105,14 @@ fn nothing_of_what_was_created_is_kept_with_a_key() {
     });
 }
 
-/// While traffic shifts, and after a rollback, two releases share the keys.
+/// While traffic shifts, and after a rollback, two releases share the idempotency keys.
 #[test]
 fn a_key_of_the_release_before_is_replayed_and_none_is_used_twice() {
     service(async |service| {
         let body = json!({"name": "Cup", "price": 1});
         let first = post(service, "/v1/products", "k", &body).await.expect(201);
         let database = service.database().await;
-        // As the release before claims a key, and stores its answer.
+        // The statements of the previous release that claim a key and store its response.
         let claim = "select is_new from claim_idempotency_key('', 'k',
             (select fingerprint from idempotency_keys where key = 'k'), $1, 86400)";
         let answer = json!({"status": 201, "headers": [["etag", first.header("etag")]], "body": first.body})

@@ -1,4 +1,4 @@
-//! The contract, tested from outside: real binaries, a real PostgreSQL, real HTTP.
+//! Tests the contract from outside: with real binaries, a real PostgreSQL and real HTTP.
 
 mod access_log;
 mod adopt;

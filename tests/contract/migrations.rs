@@ -1,4 +1,4 @@
-//! Migrations on a database of their own.
+//! Migrations, each on its own database.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// Migrations with these files, numbered from 1.
+/// Migrations with these contents, numbered from 1.
 fn files(files: &[&str]) -> Vec<Migration> {
     let numbered = files.iter().enumerate();
     numbered
@@ -34,7 +34,7 @@ update cups set size = length(name)
 where id in (select id from cups where size is null limit 500);
 ";
 
-/// The locks that sessions of this database wait for: other tests have databases on the same server.
+/// The locks that sessions of this database wait for; other tests have databases on the same server.
 const WAITING: &str =
     "from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()";
 
@@ -42,7 +42,7 @@ async fn count(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.expect("a count").get(0)
 }
 
-/// Waits until `sql` counts something.
+/// Waits until `sql` counts at least one row.
 async fn until(client: &Client, sql: &str) {
     let some = async {
         while count(client, sql).await == 0 {
@@ -52,7 +52,7 @@ async fn until(client: &Client, sql: &str) {
     timeout(Duration::from_secs(30), some).await.unwrap_or_else(|_| panic!("never: {sql}"));
 }
 
-/// What a statement may do at most counts for whether it is compiled, however little it does.
+/// PostgreSQL compiles a statement by its estimated cost, however little it does in fact.
 #[test]
 fn no_statement_is_compiled() {
     empty_database(async |url| {
@@ -79,7 +79,7 @@ fn running_two_at_once_is_harmless() {
     });
 }
 
-/// What a deployment finds that is rolled back after its migration.
+/// The schema that a deployment finds after a rollback.
 #[test]
 fn a_schema_of_a_later_release_is_left_as_it_is() {
     empty_database(async |url| {
@@ -90,15 +90,15 @@ fn a_schema_of_a_later_release_is_left_as_it_is() {
         client.batch_execute(later).await.expect("a later migration");
         assert!(migrate(url).await.expect("no fault").is_empty());
 
-        // A gap is another matter: something that this release relies on is not there.
+        // A gap is an error: something that this release relies on is missing.
         client.batch_execute("delete from refinery_schema_history where version = 1").await.expect("a gap");
         let error = migrate(url).await.expect_err("a fault");
         assert!(error.to_string().contains("not all of this release's"), "{error}");
     });
 }
 
-/// A long read, such as a backup, holds what a migration needs. Whoever reads meanwhile waits for the migration's patience
-/// at most, and not for the long read.
+/// A long read, such as a backup, holds a lock that a migration needs. Other readers wait at most for the migration's
+/// lock timeout, and not for the long read.
 #[test]
 fn a_held_lock_delays_a_migration_and_nobody_else() {
     empty_database(async |url| {
@@ -137,7 +137,7 @@ fn an_index_is_built_outside_a_transaction_and_again_after_a_failure() {
         let client = connect(url).await;
         let all = files(&[TABLE, INDEX]);
         migrate_by(url, &all[..1]).await.expect("a table");
-        // What a build leaves that was interrupted.
+        // The invalid index that an interrupted build leaves.
         client
             .batch_execute(
                 "create index cups_name_idx on cups (name);
@@ -153,8 +153,8 @@ fn an_index_is_built_outside_a_transaction_and_again_after_a_failure() {
     });
 }
 
-/// A build waits for every transaction that may still read without the index: two migrations must not wait for each
-/// other, and no time-out must end the build.
+/// An index build waits for every older transaction. Two migrations must not wait for each other, and no timeout may
+/// end the build.
 #[test]
 fn a_build_waits_for_old_transactions_beside_another_migration() {
     empty_database(async |url| {
@@ -186,7 +186,7 @@ fn a_backfill_in_batches_continues_after_it_was_killed() {
         let all = files(&[TABLE, BACKFILL]);
         migrate_by(url, &all[..1]).await.expect("a table");
         let client = connect(url).await;
-        // The third batch meets a row that somebody holds.
+        // The third batch waits for a locked row.
         let holder = connect(url).await;
         holder.batch_execute("begin; select from cups where id = 1200 for update").await.expect("a lock");
         let migrating = tokio::spawn({

@@ -1,5 +1,6 @@
-//! Modules use each other in one direction. Sources are parsed and their paths followed to the module that has the item,
-//! through re-exports; within each folder, modules that use each other in a circle are a fault.
+//! Modules depend on each other in one direction only. The sources are parsed, and paths are followed through
+//! re-exports to the module that defines the item. Within each folder, modules that depend on each other in a circle
+//! are a fault.
 
 mod graph;
 
@@ -9,12 +10,13 @@ use local::stack::checkout;
 
 use graph::{Circle, Crate};
 
-/// The crates, by their roots, and whether the file of a folder counts as one of its modules: there, what it has in
-/// common with a module of the folder is in a third one.
+/// The roots of the crates, and whether a folder's own file counts as one of its modules. If so, code that it shares
+/// with a module of the folder has to be in a third one.
 const CRATES: [(&str, bool); 3] =
     [("local/src/lib.rs", true), ("local/src/main.rs", true), ("shared/src/lib.rs", false)];
 
-/// Circles that are there: the folder, modules of which each uses another, and why. A smaller one is known with them.
+/// The known circles: the folder, the modules that use each other, and why. A circle of some of them counts as known,
+/// too.
 const KNOWN: [(&str, &[&str], &str); 6] = [
     (
         "crate",
@@ -56,7 +58,7 @@ fn no_two_modules_use_each_other() {
         });
         assert!(
             is_there,
-            "the circle of {} in {folder} is gone: take it from the known ones",
+            "the circle of {} in {folder} is gone: remove it from the known ones",
             modules.join(", ")
         );
     }
@@ -92,10 +94,10 @@ fn a_circle_is_found_through_re_exports_and_macros_and_named() {
     assert_eq!(found, [["kiln", "mod", "shelf"]]);
 }
 
-/// What is of this API alone: no part of the library's map.
+/// Modules of this API only, which are not on the library's map.
 const DOMAIN: [&str; 2] = ["artisan", "product"];
 
-/// Names in backquotes that begin a line of the list.
+/// The names in backquotes at the beginning of the list's items.
 fn listed(map: &str) -> Vec<&str> {
     map.lines().filter_map(|line| line.strip_prefix("- `")?.split_once('`')).map(|(name, _)| name).collect()
 }
@@ -129,7 +131,7 @@ fn the_map_of_a_crate_names_its_modules_and_files_and_their_order() {
             .skip(1)
             .step_by(2)
             .filter(|name| name.ends_with(".rs") && !name.starts_with("tests/"));
-        // A name without a folder is that of a file beside the one before it.
+        // A name without a folder is in the same folder as the one before it.
         let mut beside = source.clone();
         for file in files {
             let path = if file.contains('/') { source.join(file) } else { beside.join(file) };

@@ -1,5 +1,5 @@
-//! Rows that the service would not write: those of an older release, an import, or a repair by hand. No value of a column
-//! fails a read of its row, or of a list that it is in.
+//! Rows that the service would not write, from an older release, an import, or a manual repair. No value of a column
+//! may fail a read of its row, or of a list that contains it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Times as PostgreSQL writes them, and what clients read: the nearest that `jiff` and RFC 3339 can write.
+/// Times as PostgreSQL writes them, and as clients read them: the nearest time that `jiff` and RFC 3339 support.
 const TIMES: [(&str, &str); 9] = [
     ("-infinity", "0001-01-01T00:00:00Z"),
     ("4714-11-24 00:00:00+00 BC", "0001-01-01T00:00:00Z"),
@@ -21,7 +21,7 @@ const TIMES: [(&str, &str); 9] = [
     ("infinity", "9999-12-30T22:00:00Z"),
 ];
 
-/// Every value that a row could have, once nothing says what it can be.
+/// Every kind of value that a row could have without constraints.
 const FILL: &str = r#"
     alter table history alter column principal drop not null;
 
@@ -75,7 +75,7 @@ async fn ids(service: &Service, sql: &str) -> BTreeSet<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// The ids of the items of a whole walk, each of which is seen once.
+/// The ids of all items of a list, each of which must appear once.
 async fn walked(service: &Service, list: &str) -> BTreeSet<String> {
     let items = service.walk(list).await;
     let ids: BTreeSet<_> = items.iter().map(|item| harness::id(item).to_owned()).collect();
@@ -193,7 +193,7 @@ fn times_beyond_the_calendar_are_refused() {
     });
 }
 
-/// What a database had before there were constraints, and before it was migrated.
+/// Rows from before the constraints existed, in a database that is migrated afterwards.
 #[test]
 fn times_beyond_the_calendar_are_repaired() {
     empty_database(async |url| {

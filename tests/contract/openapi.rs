@@ -1,4 +1,4 @@
-//! The contract as a document: current, valid by tools that others wrote, and kept by the running API.
+//! The contract as a document: it is current, third-party tools find it valid, and the running API keeps it.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ fn generated_files_are_current() {
     let root = checkout();
     let files = api::generated::files(root).expect("the register and the handlers agree");
     let stale: Vec<_> = files.iter().filter(|file| !file.is_current(root)).map(|file| &file.path).collect();
-    assert!(stale.is_empty(), "out of date: {stale:?}; `cargo xtask generate` renews them");
+    assert!(stale.is_empty(), "out of date: {stale:?}; `cargo xtask generate` updates them");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn changes_that_break_clients_are_declared() {
     }
 }
 
-/// Runs a tool to its end.
+/// Runs a tool and returns its output.
 async fn run(command: &mut Command, time: Duration) -> Output {
     let described = format!("{:?}", command.as_std());
     let command = command.stdin(Stdio::null()).kill_on_drop(true);
@@ -84,12 +84,12 @@ fn a_linter_finds_nothing_in_them() {
     });
 }
 
-/// How many requests schemathesis is to send, at the least.
+/// The minimum number of requests that schemathesis must send.
 const MIN_CASES: u64 = 5_000;
 
-/// hooks.py has a stricter form of the first, and the last one for all but histories. The others want 401 of an unsigned
-/// request, and 405 of a method that the document does not have: API Gateway answers both with 403, and so does the
-/// local one.
+/// hooks.py has a stricter form of the first check, and the last one for everything but histories. The others expect
+/// 401 for an unsigned request, and 405 for a method that is not in the document. API Gateway responds to both with
+/// 403, and so does the local gateway.
 const EXCLUDED_CHECKS: &str =
     "positive_data_acceptance,missing_required_header,unsupported_method,use_after_free";
 
@@ -107,7 +107,7 @@ fn the_api_keeps_its_contract_whatever_schemathesis_sends() {
         let mut schemathesis = python();
         schemathesis.args(["-c", main]).arg(&hooks).arg("run").arg(&documents()[0]);
         schemathesis.args(["--url", service.client().url(), "--workers", "1", "--max-examples", "200"]);
-        // The same requests each time: what fails belongs to the change that is tested.
+        // The same requests each time, so that a failure is due to the tested change.
         schemathesis.args(["--seed", "20261121", "--continue-on-failure", "--warnings", "off", "--no-color"]);
         schemathesis.args(["--checks", "all", "--exclude-checks", EXCLUDED_CHECKS]);
         schemathesis.args(["--report", "json", "--report-json-path"]).arg(&report);
@@ -129,7 +129,7 @@ fn the_api_keeps_its_contract_whatever_schemathesis_sends() {
     });
 }
 
-/// `value` without what differs each time, and without members that the example does not have.
+/// `value` without the parts that differ each time, and without members that the example does not have.
 fn comparable(value: &Value, example: &Value) -> Value {
     const VOLATILE: [&str; 7] =
         ["id", "artisan_id", "created_at", "updated_at", "at", "request_id", "latency_ms"];
@@ -148,7 +148,7 @@ fn comparable(value: &Value, example: &Value) -> Value {
     }
 }
 
-/// What the document shows as the answer of `component`, the example `name` if it has several.
+/// The document's example of the response `component`, or the one named `name` if there are several.
 fn example(document: &Value, component: &str, name: Option<&str>) -> Value {
     let response = &document["components"]["responses"][component];
     let content = response["content"].as_object().expect("content").values().next().expect("a media type");
@@ -200,7 +200,7 @@ fn examples_are_real_answers() {
         assert_eq!(patched["price"], body("ProductPatch")["price"]);
         let mut page = client.get(&format!("{address}/history?limit=1")).await.expect(200).json();
         assert!(page["next_cursor"].take().is_string(), "{page}");
-        // Here nobody is asked who they are.
+        // Callers are not authenticated here.
         history["items"][0]["principal"].take();
         assert_like(&page, &history);
         let artisan_address = format!("/v1/artisans/{}", artisan["id"].as_str().expect("an id"));
@@ -266,7 +266,7 @@ fn nowhere() -> String {
     "/v1/products/01936b5e-7c00-7000-8000-00000000000a".to_owned()
 }
 
-/// The address of an artisan who has a product.
+/// The path of an artisan who has a product.
 async fn artisan_with_a_product(service: &Service) -> String {
     let client = service.client();
     let artisan =

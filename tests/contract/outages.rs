@@ -1,4 +1,4 @@
-//! What fails, and what a client sees of it.
+//! Outages, and what a client sees of them.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn an_answer_comes_within_3_s_while_postgresql_is_away_and_recovers_by_itself() 
             assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
             assert_eq!(response.header("retry-after"), "5");
             let problem = response.problem(503);
-            assert!(!problem.to_string().contains("connect"), "nothing about the inside: {problem}");
+            assert!(!problem.to_string().contains("connect"), "no internal details: {problem}");
         }
         service.client().post("/v1/products", &json!({"name": "Dish", "price": 1})).await.problem(503);
 

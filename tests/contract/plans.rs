@@ -1,4 +1,4 @@
-//! Every sort and every filter has an index, and so has what a write does about idempotency keys: the plans of the very
+//! Every sort order, every filter, and the statements for idempotency keys use an index: checks the plans of the
 //! statements that the operations run, on 100,000 rows of each table.
 
 use std::collections::BTreeMap;
@@ -9,13 +9,13 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::{db::value::ColumnType, resource::Resource};
 
-/// How many rows each table is filled with.
+/// The number of rows in each table.
 const ROWS: u32 = 100_000;
 
-/// The id of the seventh row of every table, which every reference of one row in 20,000 leads to.
+/// The id of the seventh row of every table, to which one row in 20,000 refers.
 const SEVENTH: &str = "00000000-0000-7000-8000-000000000007";
 
-/// What fills the tables, and what few rows have, by what the resources say of themselves.
+/// Builds statements that fill the tables, and values that few rows have, from the resources' descriptions.
 struct Filled {
     sql: String,
     tables: Vec<&'static str>,
@@ -26,7 +26,7 @@ struct Filled {
 
 impl Filled {
     fn new() -> Self {
-        // The values are not those that constraints want.
+        // The values do not satisfy the constraints.
         let sql = harness::DROP_CHECKS.to_owned();
         let contract = api::document::document().expect("the contract");
         let mut filled = Self { sql, tables: vec!["history"], values: BTreeMap::new(), contract };
@@ -35,7 +35,7 @@ impl Filled {
         filled
     }
 
-    /// The schema of what a client may send for the member `name` of `resource`.
+    /// The schema of the member `name` in requests to `resource`.
     fn schema(&self, resource: &str, name: &str) -> &Value {
         let schemas = &self.contract["components"]["schemas"];
         let schema = &schemas[format!("New{resource}")]["properties"][name];
@@ -116,7 +116,7 @@ impl Visitor for Filled {
     }
 }
 
-/// A server that writes the plans of all statements to its log, those within functions included.
+/// A server that logs the plans of all statements, including those within functions.
 fn explained() -> Setup {
     let settings = [
         ("shared_preload_libraries", "auto_explain"),
@@ -130,31 +130,31 @@ fn explained() -> Setup {
     Setup { own_server: Some(settings), ..Setup::default() }
 }
 
-/// What `work` returns, and the plans of the statements that ran meanwhile.
+/// The result of `work`, and the plans of the statements that ran meanwhile.
 async fn plans<T>(service: &Service, work: impl Future<Output = T>) -> (T, Vec<Value>) {
     let log = service.server().lock().await.log_path().to_owned();
     let start = std::fs::metadata(&log).expect("the server's log").len();
     let result = work.await;
     let text = std::fs::read_to_string(&log).expect("the server's log");
     let new = &text[usize::try_from(start).expect("a small log")..];
-    // A document's lines begin with a tab, as all further lines of an entry do.
+    // The lines of a plan begin with a tab, as all continuation lines of a log entry do.
     let documents = new.split("plan:\n").skip(1);
     let documents =
         documents.map(|text| text.lines().take_while(|line| line.starts_with('\t')).collect::<String>());
     (result, documents.map(|document| serde_json::from_str(&document).expect("a plan")).collect())
 }
 
-/// A list of the contract, by what can be asked of it.
+/// A list in the contract, with its parameters.
 struct List {
     path: String,
-    /// What it cannot do without, such as a search term.
+    /// The required parameters, such as a search term.
     required: Vec<String>,
     sorts: Vec<String>,
     filters: Vec<String>,
 }
 
 impl List {
-    /// All of them: a GET that takes a limit is a list, and whatever else it takes is a filter.
+    /// All lists: a GET with the parameter `limit` is a list, and its other parameters are filters.
     fn all(filled: &Filled) -> Vec<Self> {
         let paths = filled.contract["paths"].as_object().expect("paths");
         let lists = paths
@@ -167,7 +167,7 @@ impl List {
         let name = |parameter: &Value| parameter["name"].as_str().expect("a name").to_owned();
         let asked: Vec<_> = parameters.iter().filter(|parameter| parameter["in"] == "query").collect();
         asked.iter().find(|parameter| name(parameter) == "limit")?;
-        // The last table that the path names is the one that is listed.
+        // The last table in the path is the listed one.
         let listed = path.split('/').rfind(|segment| filled.tables.contains(segment));
         let mut list = Self {
             path: path.replace("{id}", SEVENTH),
@@ -202,7 +202,7 @@ impl List {
         Some(list)
     }
 
-    /// What is asked of it in a test: nothing, and each filter, in each order; and whether its index has that order.
+    /// The queries to test: without a filter and with each filter, in each order; and whether the index has that order.
     fn queries(&self) -> Vec<(String, bool)> {
         let none = String::new();
         let sorts = if self.sorts.is_empty() { std::slice::from_ref(&none) } else { &self.sorts };
@@ -262,7 +262,7 @@ fn no_list_reads_a_whole_table_and_no_sort_sorts_one() {
     });
 }
 
-/// The most rows that a node of a plan has looked at in all, those in memory apart, and its type.
+/// The maximum number of rows that a node of a plan has read, without those in memory, and the node's type.
 fn most_read(plan: &Value) -> (u64, String) {
     let number = |key: &str| plan[key].as_f64().unwrap_or_default();
     let read = (number("Actual Rows") + number("Rows Removed by Filter")) * number("Actual Loops");
@@ -294,14 +294,14 @@ fn a_term_that_all_names_have_is_found_without_reading_all() {
                 assert_eq!(page.expect(200).json()["items"].as_array().map(Vec::len), Some(20), "{path}");
                 let plan = &plans.last().expect("a plan")["Plan"];
                 let (rows, node) = most_read(plan);
-                // The sample, and some pages more or less.
+                // The sample, give or take some pages.
                 assert!(rows < 6_000, "{path} reads {rows} rows by a {node}: {plan}");
             }
         }
     });
 }
 
-/// A process learns from what a search returns whether the next one needs all ways to a page.
+/// A process decides by the result of a search whether the next one needs all ways to a page.
 #[test]
 fn a_small_table_is_searched_by_a_plain_statement_until_it_has_grown() {
     service_with(explained(), async |service| {
@@ -314,16 +314,16 @@ fn a_small_table_is_searched_by_a_plain_statement_until_it_has_grown() {
             plans.iter().for_each(|plan| nodes(&plan["Plan"], &mut found));
             found.iter().any(|(node, _)| node == "Sample Scan")
         };
-        assert!(is_sampled().await, "nothing is known of the table");
+        assert!(is_sampled().await, "the process has no statistics of the table");
         assert!(!is_sampled().await);
         let grown = "update pg_class set reltuples = 100000 where oid = 'products'::regclass";
         database.batch_execute(grown).await.expect("statistics");
-        assert!(!is_sampled().await, "the process has not heard of it");
+        assert!(!is_sampled().await, "the process has not noticed the change");
         assert!(is_sampled().await);
     });
 }
 
-/// Among 50,000 names of as many words, for each filter and order and for the page after.
+/// With 50,000 names of as many words, for each filter and order, and for the next page.
 #[test]
 fn near_hits_and_the_words_they_have_are_found_by_indexes() {
     service_with(explained(), async |service| {
@@ -367,7 +367,7 @@ fn near_hits_and_the_words_they_have_are_found_by_indexes() {
     });
 }
 
-/// With many keys, live ones and a backlog of expired ones, a write looks at its own key and at ten expired ones.
+/// With many live keys and a backlog of expired ones, a write reads its own key and ten expired ones.
 #[test]
 fn a_write_costs_the_same_however_many_keys_there_are() {
     service_with(explained(), async |service| {
@@ -410,14 +410,14 @@ fn a_write_costs_the_same_however_many_keys_there_are() {
             assert!(read < 60.0, "{method} {path} reads {read} rows: {plans:#?}");
 
             let left: i64 = database.query_one(expired, &[]).await.expect("a count").get(0);
-            // One more if its own key was an expired one.
+            // One more if its own key was expired.
             assert!((10..=11).contains(&(backlog - left)), "{method} {path}: {backlog}, then {left}");
             backlog = left;
         }
     });
 }
 
-/// How many rows the scans of a plan have looked at.
+/// The number of rows that the scans of a plan have read.
 fn rows_read(plan: &Value) -> f64 {
     let number = |key: &str| plan[key].as_f64().unwrap_or_default();
     let is_scan = plan["Node Type"].as_str().is_some_and(|node| node.contains("Scan"));

@@ -1,4 +1,4 @@
-//! The product operations, as a client relies on them.
+//! The product operations: what a client relies on.
 
 use harness::{Service, product_path, service, texts};
 use http::Method;
@@ -84,7 +84,7 @@ fn a_patch_changes_what_it_names_and_counts_the_version_up() {
         assert_eq!(
             texts(found["items"].as_array().expect("items"), "name"),
             ["Mug"],
-            "the search knows the new name"
+            "the search finds the new name"
         );
     });
 }
@@ -246,7 +246,7 @@ fn every_answer_has_the_common_headers() {
             assert_eq!(response.header("cache-control"), "private, no-cache");
         }
         let response = service.client().get("/v1/products").await.expect(200);
-        assert!(!response.header("x-correlation-id").is_empty(), "one is made");
+        assert!(!response.header("x-correlation-id").is_empty(), "the function generates one");
     });
 }
 

@@ -1,4 +1,4 @@
-//! What must agree with the register of operations.
+//! Consistency of the checkout with the register of operations.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What holds for every resource, by what it says of itself: its table, and what clients can do with it.
+//! Tests of every resource, derived from its description: its table, and what clients can do with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use shared::resource::{Resource, column_names, laws};
 use tokio_postgres::error::SqlState;
 
-/// What every table has besides, and who changes it.
+/// The columns that every table has.
 const COMMON: [&str; 5] = ["id", "version", "created_at", "updated_at", "changed_by_request"];
 
-/// The columns of a table that statements write; the others the database makes itself.
+/// The columns of a table that statements write; the database generates the others.
 async fn written(service: &Service, table: &str) -> BTreeSet<String> {
     let question = "select column_name::text from information_schema.columns
         where table_schema = 'public' and table_name = $1 and is_generated = 'NEVER'";
@@ -20,7 +20,7 @@ async fn written(service: &Service, table: &str) -> BTreeSet<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// The columns that every resource describes, with what every table has, by table.
+/// The columns in every resource's description, plus those that every table has, by table.
 #[derive(Default)]
 struct Described(Vec<(&'static str, BTreeSet<String>)>);
 
@@ -40,13 +40,13 @@ fn every_column_of_a_table_is_described_and_there_are_no_others() {
             assert_eq!(
                 written(service, table).await,
                 columns,
-                "{table}: columns, and those that are described"
+                "{table}: the columns and the described columns"
             );
         }
     });
 }
 
-/// A resource as a client knows it.
+/// A resource from a client's point of view.
 struct Known {
     r#type: &'static str,
     name: &'static str,
@@ -54,7 +54,7 @@ struct Known {
     example: Value,
     with_nulls: Value,
     patch: Value,
-    /// Members that must be sent.
+    /// The required members.
     required: Vec<&'static str>,
     orders: Vec<&'static str>,
     is_searched: bool,
@@ -86,12 +86,12 @@ fn all() -> Vec<Known> {
     all.0
 }
 
-/// What the contract has of `method` below `/v1/<table>`.
+/// Whether the contract has `method` for a path below `/v1/<table>`.
 fn has(contract: &Value, method: &str, table: &str, rest: &str) -> bool {
     contract["paths"][format!("/v1/{table}{rest}")][method].is_object()
 }
 
-/// Creates what `body` refers to, and puts its id there.
+/// Creates the resources that `body` refers to, and sets their ids in `body`.
 async fn with_references(service: &Service, all: &[Known], mut body: Value) -> Value {
     for known in all {
         let member = format!("{}_id", known.name);
@@ -109,7 +109,7 @@ async fn create(service: &Service, table: &str, body: &Value) -> Value {
     created.expect(201).json()
 }
 
-/// `resource` has the members of `sent`.
+/// Asserts that `resource` has the members of `sent`.
 fn assert_has(resource: &Value, sent: &Value) {
     for (name, value) in sent.as_object().expect("an object") {
         assert_eq!(resource[name], *value, "{name} of {resource}");
@@ -136,8 +136,8 @@ fn every_resource_is_created_read_changed_and_deleted_with_a_history() {
                 assert_eq!(patched[name], *value, "{name} of {patched}");
             }
             let again = service.client().patch(&path, &known.patch).await.expect(200).json();
-            assert_eq!(again, patched, "what is so already changes nothing");
-            // Each member alone: one that a change forgets is as it was, and another version says nothing of it.
+            assert_eq!(again, patched, "a patch without a difference changes nothing");
+            // Each member separately: a new version number alone does not show that the member was changed.
             let mut last = again;
             for (name, value) in example.as_object().expect("an object") {
                 let changed = service.client().patch(&path, &json!({name: value})).await.expect(200).json();
@@ -221,7 +221,7 @@ fn every_order_of_every_list_shows_each_row_once_whatever_is_null() {
     });
 }
 
-/// Without that, searches of the resource tolerate no typos.
+/// Without these triggers, searches of the resource would not tolerate typos.
 #[test]
 fn every_searched_table_learns_the_words_that_are_written() {
     service(async |service| {
@@ -240,7 +240,7 @@ fn every_searched_table_learns_the_words_that_are_written() {
     });
 }
 
-/// What a client may not send, no row has, whoever wrote it: each bound of the contract is a check of the table.
+/// Each bound in the contract is also a check constraint of the table, so that no row can violate it.
 #[test]
 fn every_bound_of_a_member_is_a_check_of_its_column() {
     service(async |service| {

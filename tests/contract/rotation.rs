@@ -1,4 +1,4 @@
-//! The database's passwords change while clients are served: no request fails, and every write happens once.
+//! Rotation of the database's passwords while clients are served: no request fails, and every write happens once.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,17 +13,18 @@ use shared::Role;
 use tokio::{process::Command, time::timeout};
 use uuid::Uuid;
 
-/// The secrets, each with the group role of its logins.
+/// The secrets, each with the group role of its login.
 const SECRETS: [(&str, &str); 2] = [("reader", "catalog_reader"), ("writer", "catalog_writer")];
 
-/// What the names of all their logins begin with.
+/// The prefix of all login names.
 const LOGINS: &str = "rotated_";
 
-/// A function whose processes are ended, and start without a secret; and one whose sessions are, and which has the last
-/// secret that it used. A reader and a writer each.
+/// Pairs of functions: the processes of the first are ended, so that new ones start without a secret; the sessions of
+/// the second are terminated, whose processes still have the last secret. Each pair has a reader and a writer.
 const ROUNDS: [[&str; 2]; 2] = [["get-product", "patch-product"], ["create-product", "list-products"]];
 
-/// Time-outs are those of production: two crowds of clients would keep a machine of two cores too busy for them.
+/// Allows one group of clients at a time: the timeouts are those of production, and two groups would overload a machine
+/// with two cores.
 static ONE_CROWD: Mutex<()> = Mutex::new(());
 
 fn by_secret(role: Role, _: &str) -> Vec<(String, String)> {
@@ -41,7 +42,7 @@ fn setup(mut environment: Vec<(String, String)>, authority: &Authority) -> Setup
     }
 }
 
-/// The secret that opens the test's database: the JSON of RDS.
+/// The secret for the test's database, in RDS's JSON form.
 async fn secret(service: &Service, user: &str, password: &str) -> String {
     let port = service.server().lock().await.port();
     let database = service.database().await;
@@ -55,19 +56,19 @@ async fn run(service: &Service, sql: &str) {
     service.database().await.batch_execute(sql).await.expect("a superuser's statement");
 }
 
-/// A secret that is rotated: the login that it opens, and its current version.
+/// A rotated secret: its login and its current version.
 struct Rotated {
     name: &'static str,
     user: String,
     version: String,
 }
 
-/// Which of a rotation's two steps comes first.
+/// Which of the two steps of a rotation comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// The password, as in the functions that AWS offers: until the labels move, only the pending version is right.
+    /// The password, as in AWS's rotation functions: until the labels move, only the pending version is valid.
     PasswordFirst,
-    /// The labels: until the password is set, only the previous version is right.
+    /// The labels: until the password is set, only the previous version is valid.
     LabelsFirst,
 }
 
@@ -79,7 +80,7 @@ struct Rotation<'a> {
 }
 
 impl<'a> Rotation<'a> {
-    /// Logins, their secrets, and clients at work.
+    /// Creates the logins and their secrets, and starts clients.
     async fn start(service: &'a Service, secrets: &'a SecretsManager) -> Self {
         let mut rotated = Vec::new();
         for (name, group) in SECRETS {
@@ -92,7 +93,7 @@ impl<'a> Rotation<'a> {
         Self { service, secrets, traffic, rotated }
     }
 
-    /// Takes a step while functions log in, and lets others log in after it; returns all those logins.
+    /// Runs a step while functions log in, and makes others log in after it. Returns all those logins.
     async fn phase(&self, step: impl Future<Output = ()>) -> Logins {
         let before = Logins::so_far(self.service, LOGINS).await;
         self.traffic.round(self.service, ROUNDS[0], step).await;
@@ -100,7 +101,7 @@ impl<'a> Rotation<'a> {
         before.since(self.service, LOGINS).await
     }
 
-    /// Gives every login of `users` a new password, and returns the logins between the two steps.
+    /// Gives every login in `users` a new password. Returns the logins between the two steps.
     async fn rotate(&mut self, users: [&str; 2], order: Order) -> Logins {
         let mut pending = Vec::new();
         for (rotated, user) in self.rotated.iter().zip(users) {
@@ -189,7 +190,7 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
     service_with(setup(environment, &authority), async |service| {
         service.show(Some(&authority.issue("localhost"))).await;
         run(service, "create role rotated_reader login in role catalog_reader").await;
-        // Each question, whether the password is set before the answer, and the answer.
+        // Each request, whether the password is set before the response, and the response.
         let labels_first = [
             ("AWSCURRENT", false, Some("new")),
             ("AWSCURRENT", false, Some("new")),
@@ -220,14 +221,14 @@ fn a_step_between_two_attempts_to_log_in_costs_no_request() {
                     Some(password) => Some(secret(service, "rotated_reader", password).await),
                     None => None,
                 };
-                reply.send(text).expect("somebody who waits for it");
+                reply.send(text).expect("a function that waits for it");
             }
             answer.await.expect("an answer").expect(200);
         }
         let log = service.log();
         assert!(
             !log.iter().any(|line| line.contains("no database connection yet")),
-            "at the first try: {log:?}"
+            "at the first attempt: {log:?}"
         );
     });
 }
@@ -244,7 +245,7 @@ fn without_a_usable_secret_the_answer_is_503_in_time_and_says_nothing_of_it() {
             let status = Command::new("kill").args([signal, &pid.to_string()]).status().await;
             assert!(status.expect("kill runs").success());
         };
-        // Of a process that has just started, and of the same one again.
+        // For a process that has just started, and for the same one again.
         let fails = async |reason: &str| {
             service.end_processes("list-products").await;
             let before = service.log().len();

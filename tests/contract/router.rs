@@ -1,4 +1,4 @@
-//! The function that holds every operation: it answers each event as the operation's own function does.
+//! The router, which contains every operation: it responds to each event like the operation's own function.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,19 +19,19 @@ use shared::Role;
 
 use crate::events::{SAMPLES, again};
 
-/// The function `router` on the database of a test.
+/// The function `router` on a test's database.
 struct Router {
     functions: Functions,
     log: LogBook,
 }
 
 impl Router {
-    /// Runs `test` with the function, on an empty catalogue, with a login for each role.
+    /// Runs `test` with the router, an empty catalogue and a login for each role.
     fn with(test: impl AsyncFnOnce(&Service, &Router)) {
         Self::with_urls(&[("DATABASE_URL", Role::Reader), ("WRITER_DATABASE_URL", Role::Writer)], test);
     }
 
-    /// The same with these variables, each the URL of a role.
+    /// The same as [`with`], with these variables, each of which has the URL of a role.
     fn with_urls(variables: &[(&str, Role)], test: impl AsyncFnOnce(&Service, &Router)) {
         let urls = Arc::new(Mutex::new(HashMap::new()));
         let seen = Arc::clone(&urls);
@@ -80,7 +80,7 @@ fn sample(name: &str) -> Vec<u8> {
     fs::read(checkout().join(format!("events/{name}.json"))).expect("an event")
 }
 
-/// The logins that are connected to the database of `service`.
+/// The logins with connections to the database of `service`.
 async fn logins(service: &Service) -> BTreeSet<String> {
     let database = service.database().await;
     let rows = database.query(
@@ -96,7 +96,7 @@ fn every_sample_is_answered_as_by_its_own_function() {
     Router::with(answers_every_sample);
 }
 
-/// As README says of `router`, and as `cargo lambda watch` runs every function: there is one variable for all.
+/// The README documents this for `router`, and `cargo lambda watch` passes the same variables to every function.
 #[test]
 fn the_writers_url_alone_is_enough_for_every_operation() {
     Router::with_urls(&[("DATABASE_URL", Role::Writer)], answers_every_sample);

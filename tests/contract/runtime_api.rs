@@ -1,5 +1,5 @@
-//! The operations' own end of Lambda's Runtime API, held against that of `lambda_runtime`: both get the same events, in the
-//! same pieces and with the same troubles, and have to send the same requests.
+//! Compares the operations' own client of Lambda's Runtime API with `lambda_runtime`: both receive the same events, in
+//! the same pieces and with the same faults, and must send the same requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,33 +19,33 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than either takes for all events.
+/// Longer than either client takes for all events.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How the Runtime API sends an event, and what it says to the answer.
+/// How the Runtime API sends an event, and its reply to the response.
 #[derive(Clone)]
 struct Exchange {
     event: Vec<u8>,
-    /// Further headers of the event, each with its end.
+    /// Additional headers of the event, each with its line end.
     headers: &'static str,
-    /// In chunks of so many bytes rather than with a length.
+    /// The size of chunks, for a chunked body instead of one with a length.
     chunk_bytes: Option<usize>,
-    /// In writes of so many bytes rather than in one.
+    /// The size of writes, instead of a single write.
     piece_bytes: Option<usize>,
-    /// No further request is read on the connection once the event is out, or once the answer was read.
+    /// When the connection ends: after the event is sent, or after the response is read.
     ends: Ends,
-    /// What the answer is answered with.
+    /// The reply to the function's response.
     receipt: &'static str,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     Never,
-    /// With the event, as its header says.
+    /// With the event, announced by a header.
     WithEvent,
-    /// After the answer, as a header says.
+    /// After the response, announced by a header.
     WithReceipt,
-    /// After the answer, without a word.
+    /// After the response, without announcement.
     Silently,
 }
 
@@ -110,17 +110,17 @@ fn exchanges() -> Vec<Exchange> {
     ]
 }
 
-/// A request of a runtime, as far as the Runtime API looks at it.
+/// The relevant parts of a runtime's request.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     line: String,
     headers: BTreeMap<String, String>,
-    /// The members of the body; an operation's answer has more than the other's.
+    /// The members of the body; an operation's response has more than the reference's.
     body: Vec<String>,
     error_type: Option<Value>,
 }
 
-/// What a Runtime API has to send, and what it was sent.
+/// A fake Runtime API: the exchanges that it still has to make, and the requests that it has received.
 struct RuntimeApi {
     exchanges: Mutex<VecDeque<Exchange>>,
     seen: Mutex<Vec<Seen>>,
@@ -136,7 +136,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Answers the requests of one connection, until it ends.
+    /// Serves the requests of one connection until it ends.
     async fn converse(self: Arc<Self>, stream: TcpStream) -> io::Result<()> {
         let mut stream = BufStream::new(stream);
         let mut running: Option<Exchange> = None;
@@ -237,11 +237,11 @@ fn names(body: &Value) -> Vec<String> {
     body.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
-/// What `program` sends to a Runtime API that has `exchanges` for it.
+/// The requests that `program` sends to a Runtime API with `exchanges`.
 async fn requests_of(program: &str, path: &str, exchanges: Vec<Exchange>) -> Vec<Seen> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Lambda gives no more than host and port.
+    // Lambda sets only host and port.
     let address = if path.is_empty() { address.to_string() } else { format!("http://{address}{path}") };
     let api = Arc::new(RuntimeApi {
         exchanges: Mutex::new(exchanges.into()),
@@ -273,7 +273,7 @@ async fn operations_talk_to_lambda_as_its_own_runtime_does() {
     let theirs = requests_of("reference", "", exchanges()).await;
     assert_eq!(ours.len(), 2 * exchanges().len() + 1);
     for (ours, theirs) in ours.iter().zip(&theirs) {
-        // What theirs cannot read as JSON it names by a type of Rust, and ours by what is wrong with it.
+        // For invalid JSON, lambda_runtime reports the name of a Rust type, and ours reports the fault.
         let named = Seen { error_type: ours.error_type.clone(), ..theirs.clone() };
         assert_eq!(*ours, named);
         assert_eq!(ours.error_type.is_some(), theirs.error_type.is_some());

@@ -1,4 +1,4 @@
-//! The search, as people use it.
+//! The search: what people type and what they find.
 
 mod corpus;
 mod generated;

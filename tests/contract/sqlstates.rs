@@ -1,5 +1,5 @@
-//! What the database's errors mean to a client: every line of the service's table, raised by PostgreSQL in the middle of a
-//! read and of writes.
+//! The responses to database errors: every SQLSTATE in the service's table, raised by PostgreSQL in a read and in
+//! writes.
 
 use harness::{Response, Service, product_path, service};
 use http::Method;
@@ -10,8 +10,8 @@ use shared::{
 };
 use tokio_postgres::Client as Connection;
 
-/// Has PostgreSQL raise `fault.code` in the first `fault.times` statements that touch products; a sequence, which no
-/// rollback takes back, counts them.
+/// Makes PostgreSQL raise `fault.code` in the first `fault.times` statements on products. A sequence counts them, since
+/// a rollback does not reset it.
 const RAISE: &str = "
     create table fault (code text not null, times bigint not null);
     create sequence attempts;
@@ -28,7 +28,7 @@ const RAISE: &str = "
     alter table products enable row level security;
     create policy faults on products using (raise_fault()) with check (raise_fault());";
 
-/// Has the next statements fail with `code`.
+/// Makes the next statements fail with `code`.
 async fn fail(database: &Connection, code: &str, times: i64) {
     let sql = format!(
         "delete from fault; insert into fault values ('{code}', {times}); alter sequence attempts restart"
@@ -36,19 +36,19 @@ async fn fail(database: &Connection, code: &str, times: i64) {
     database.batch_execute(&sql).await.expect("a fault");
 }
 
-/// How many statements were tried since.
+/// The number of attempts since then.
 async fn attempts(database: &Connection) -> i64 {
     let sql = "select case when is_called then last_value else 0 end from attempts";
     database.query_one(sql, &[]).await.expect("a count").get(0)
 }
 
-/// A request, and what about it decides the answer.
+/// A request, and the properties that determine its response.
 struct Case {
     method: Method,
     headers: Vec<(&'static str, String)>,
-    /// Whether the service may send its statement twice.
+    /// Whether the service may repeat its statement.
     is_repeatable: bool,
-    /// Whether a client may send it twice.
+    /// Whether a client may repeat it.
     is_safe: bool,
 }
 
@@ -82,7 +82,7 @@ impl Case {
         service.client().send(self.method.clone(), path, &headers, body).await
     }
 
-    /// The status, `Retry-After`, `carried_out` and number of attempts where `verdict` is the server's.
+    /// The expected status, `Retry-After`, `carried_out` and number of attempts for a `verdict`.
     fn expected(&self, verdict: Verdict) -> (u16, &'static str, &'static str, i64) {
         let is_unknown = self.method != Method::GET && verdict.carried_out() == CarriedOut::Unknown;
         let may_repeat = verdict.is_passing() && (self.is_safe || !is_unknown);
@@ -104,7 +104,7 @@ fn every_class_of_error_has_the_answer_of_the_table() {
         let database = service.database().await;
         database.batch_execute(RAISE).await.expect("a policy");
         let cases = Case::all(&tag);
-        // What PostgreSQL itself says most often in trouble, beside every line of the table.
+        // PostgreSQL's most frequent errors in an outage, in addition to every line of the table.
         let further =
             ["57P01", "57P02", "40001", "40P01", "53100", "53200", "53300", "23503", "42501", "28P01"];
         let lines = RULES.iter().map(|Rule { sqlstate, .. }| format!("{sqlstate:0<5}"));
@@ -144,7 +144,7 @@ fn what_was_rolled_back_or_not_begun_is_sent_again_and_succeeds() {
         for code in ["40001", "40P01", "72000", "25006", "57P03", "57P05"] {
             let product = service.create_product(json!({"name": code, "price": 1})).await;
             let read = service.client().get(&product_path(&product)).await.expect(200);
-            // The tag of the version that the first of them makes.
+            // The tag of the version that the first of them creates.
             for case in Case::all(&read.header("etag").replacen(".1.", ".2.", 1)) {
                 fail(&database, code, 1).await;
                 let response = case.send(service, &product_path(&product)).await;

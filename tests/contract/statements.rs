@@ -1,5 +1,5 @@
-//! What every operation says to PostgreSQL, read from the server's own log: unnamed statements, no session state, and
-//! one round trip for an operation on one row. RDS Proxy can share such connections.
+//! The statements of every operation, read from the server's log: they are unnamed, leave no session state, and need
+//! one round trip for an operation on one row. RDS Proxy can multiplex such connections.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn no_operation_leaves_a_named_statement_or_session_state() {
             let of_operation = format!("<{operation}> ");
             let lines: Vec<_> = new.lines().filter(|line| line.starts_with(&of_operation)).collect();
             let parses = lines.iter().filter(|line| line.contains(" parse ")).count();
-            // The owner of an empty list is looked up, to tell it from 404.
+            // For an empty list, a second statement checks whether the artisan exists, to distinguish it from a 404.
             let most = if answer.body.starts_with(r#"{"items":[]"#) { 2 } else { 1 };
             assert!(parses <= most, "{} takes {parses} round trips:\n{new}", sample.name);
             if parses > 0 {

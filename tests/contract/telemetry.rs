@@ -1,4 +1,4 @@
-//! What functions say of themselves: log lines, metrics, traces. Real functions write, others' programs read.
+//! The functions' telemetry: log lines, metrics and traces, written by real functions and read by third-party programs.
 
 mod failures;
 mod logs;
@@ -9,35 +9,35 @@ mod traces;
 use harness::Service;
 use serde_json::Value;
 
-/// What functions have written, one JSON object a line.
+/// The lines that functions have written, one JSON object per line.
 struct Written(Vec<Value>);
 
 impl Written {
-    /// What the functions of `service` have written so far.
+    /// The lines that the functions of `service` have written so far.
     ///
     /// # Panics
-    /// When a line is no JSON.
+    /// When a line is not JSON.
     fn by(service: &Service) -> Self {
         let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         Self(service.log().iter().map(parse).collect())
     }
 
-    /// Log lines.
+    /// The log lines.
     fn lines(&self) -> Vec<&Value> {
         self.0.iter().filter(|line| line["_aws"].is_null()).collect()
     }
 
-    /// The one line of each request.
+    /// The access log lines, one for each request.
     fn access(&self) -> Vec<&Value> {
         self.lines().into_iter().filter(|line| line["message"] == "request").collect()
     }
 
-    /// The log lines of the request with this correlation id.
+    /// The log lines with this correlation id.
     fn of(&self, correlation_id: &str) -> Vec<&Value> {
         self.lines().into_iter().filter(|line| line["correlation_id"] == correlation_id).collect()
     }
 
-    /// Metrics.
+    /// The lines with metrics.
     fn metrics(&self) -> Vec<&Value> {
         self.0.iter().filter(|line| line["_aws"].is_object()).collect()
     }

@@ -1,14 +1,14 @@
-//! TLS to PostgreSQL: functions speak to a server that they can verify, and to no other.
+//! TLS to PostgreSQL: functions connect only to a server that they can verify.
 
 use std::time::{Duration, Instant};
 
-use harness::{Authority, Front, SSL_REQUEST, Service, Setup, service_with};
+use harness::{Authority, FakeServer, SSL_REQUEST, Service, Setup, service_with};
 use local::{postgres, stack::Logins};
 use serde_json::json;
 use shared::Role;
 use url::Url;
 
-/// The connection URL `url` by the server's name, which its certificate has, and with TLS.
+/// The connection URL `url` with TLS and with the server's name as in its certificate.
 fn by_name(_: Role, url: &str) -> Vec<(String, String)> {
     let mut url = Url::parse(url).expect("a URL");
     url.set_host(Some("localhost")).expect("a host");
@@ -16,7 +16,7 @@ fn by_name(_: Role, url: &str) -> Vec<(String, String)> {
     vec![("DATABASE_URL".to_owned(), url.into())]
 }
 
-/// A read and a write are answered 503 in time, and each leaves one line in the log, which holds `reason`.
+/// Asserts that a read and a write get a 503 in time, and that each leaves one log line, which contains `reason`.
 async fn refuses(service: &Service, reason: &str) {
     let before = service.log().len();
     for writes in [false, true] {
@@ -27,7 +27,7 @@ async fn refuses(service: &Service, reason: &str) {
         };
         assert!(asked.elapsed() < Duration::from_secs(3), "{reason}: {:?}", asked.elapsed());
         let problem = response.problem(503);
-        assert!(!problem.to_string().contains("certificate"), "nothing about the inside: {problem}");
+        assert!(!problem.to_string().contains("certificate"), "no internal details: {problem}");
     }
     let log = service.log();
     let lines: Vec<_> = log[before..].iter().filter(|line| line.contains(reason)).collect();
@@ -74,7 +74,7 @@ fn speaks_to_the_server_that_it_can_verify_and_to_no_other() {
             refuses(service, reason).await;
             let text = std::fs::read_to_string(&log).expect("the server's log");
             let new = &text[usize::try_from(start).expect("a small log")..];
-            assert!(!new.contains("user=atelier_local"), "{reason}: nobody has said who they are: {new}");
+            assert!(!new.contains("user=atelier_local"), "{reason}: no user name was sent: {new}");
             works().await;
         }
         for name in ["list-products", "create-product"] {
@@ -85,7 +85,7 @@ fn speaks_to_the_server_that_it_can_verify_and_to_no_other() {
 
 #[test]
 fn a_server_without_tls_gets_the_question_for_it_and_not_a_byte_more() {
-    let front = harness::block_on(Front::plain());
+    let front = harness::block_on(FakeServer::plain());
     let port = front.port();
     let access = move |role, url: &str| {
         let mut url = Url::parse(url).expect("a URL");
@@ -97,13 +97,13 @@ fn a_server_without_tls_gets_the_question_for_it_and_not_a_byte_more() {
         service.client().get("/v1/products").await.problem(503);
         assert!(service.log().iter().any(|line| line.contains("server does not support TLS")));
     });
-    let heard = front.heard();
+    let heard = front.received();
     assert!(heard.len() >= 2 && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
 }
 
 #[test]
 fn a_host_that_is_not_this_machine_is_asked_for_tls_wherever_its_address_leads() {
-    let front = harness::block_on(Front::plain());
+    let front = harness::block_on(FakeServer::plain());
     let port = front.port();
     let access = move |_, _: &str| {
         let url =
@@ -113,7 +113,7 @@ fn a_host_that_is_not_this_machine_is_asked_for_tls_wherever_its_address_leads()
     service_with(Setup { database_access: Some(Box::new(access)), ..Setup::default() }, async |service| {
         service.client().get("/v1/products").await.problem(503);
     });
-    let heard = front.heard();
+    let heard = front.received();
     assert!(!heard.is_empty() && heard.iter().all(|said| *said == SSL_REQUEST), "{heard:?}");
 }
 
@@ -150,7 +150,7 @@ fn logins_are_made_over_tls_and_the_server_never_sees_their_passwords() {
 #[test]
 fn an_iam_token_is_the_password_and_travels_over_tls_alone() {
     let authority = Authority::new();
-    let front = harness::block_on(Front::tls(&authority.issue("localhost")));
+    let front = harness::block_on(FakeServer::tls(&authority.issue("localhost")));
     let port = front.port();
     let access = move |_, _: &str| {
         let variables = [
@@ -172,7 +172,7 @@ fn an_iam_token_is_the_password_and_travels_over_tls_alone() {
         let log = service.log();
         assert!(!log.iter().any(|line| line.contains("X-Amz-")), "{log:?}");
     });
-    let heard = front.heard();
+    let heard = front.received();
     assert!(!heard.is_empty());
     for token in heard {
         let token = String::from_utf8(token).expect("text");

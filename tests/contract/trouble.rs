@@ -1,5 +1,5 @@
-//! A database that is there and does not answer: one connection for each environment all the same, answers in time, and
-//! reads that the cache can answer without waiting.
+//! A database that accepts connections but does not respond: each environment still has only one connection, responses
+//! come in time, and reads that the cache can serve do not wait.
 
 use std::{
     process::Command,
@@ -15,7 +15,7 @@ use http::Method;
 use serde_json::json;
 use tokio::{task::JoinHandle, time::sleep};
 
-/// One process of each function, and a cache whose values are fresh for a second if there is one.
+/// One process for each function and, optionally, a cache whose values stay fresh for a second.
 fn one_process(cache: Option<Vec<String>>) -> Setup {
     let environment = [("CACHE_TTL_SECONDS", "1"), ("CACHE_TIMEOUT_MS", "2000")];
     Setup {
@@ -26,7 +26,7 @@ fn one_process(cache: Option<Vec<String>>) -> Setup {
     }
 }
 
-/// Reads `path` until the cache has it, and waits until it is no longer fresh.
+/// Reads `path` until it is cached, and waits until the value is stale.
 async fn until_stale(service: &Service, path: &str) {
     let end = Instant::now() + Duration::from_secs(15);
     while !service.client().get(path).await.expect(200).header("cache-status").starts_with("atelier; hit") {
@@ -36,7 +36,7 @@ async fn until_stale(service: &Service, path: &str) {
     sleep(Duration::from_millis(1_200)).await;
 }
 
-/// Counts the backends of a function's processes all the time. A cancel request has a socket of its own for a moment, and
+/// Continuously counts the backends of a function's processes. A cancel request has a separate socket for a moment, but
 /// no backend.
 struct Backends {
     is_over: Arc<AtomicBool>,
@@ -62,7 +62,7 @@ impl Backends {
         Self { is_over, counting }
     }
 
-    /// The most there ever were at once, and how often they were counted.
+    /// The maximum number of concurrent backends, and the number of counts.
     async fn most(self) -> (i64, u64) {
         self.is_over.store(true, Ordering::Relaxed);
         self.counting.await.expect("counts")
@@ -99,14 +99,14 @@ fn cached_reads_under_a_lock_have_one_connection_and_do_not_wait_for_it() {
             waits.len()
         );
         assert!(most == 1 && counts > 100, "{most} backends in {counts} counts");
-        // One of a second at first, and one after each pause of 4 s.
+        // One connection attempt of a second at first, and one after each pause of 4 s.
         assert!((1..=6).contains(&slow), "{slow} reads waited");
         assert!(median < Duration::from_millis(250) && longest < Duration::from_secs(3), "{median:?}");
 
-        locker.batch_execute("rollback").await.expect("the lock goes");
+        locker.batch_execute("rollback").await.expect("the lock is released");
         let well = Instant::now();
         while !service.client().get(&path).await.expect(200).header("cache-status").contains("fwd=stale") {
-            assert!(well.elapsed() < Duration::from_secs(10), "nobody has noticed that it is well again");
+            assert!(well.elapsed() < Duration::from_secs(10), "the recovery was not noticed");
             sleep(Duration::from_millis(20)).await;
         }
     });
@@ -132,7 +132,7 @@ fn a_statement_that_is_too_late_is_cancelled_and_its_connection_stays() {
             assert!(asked.elapsed() < Duration::from_secs(11), "{:?}", asked.elapsed());
             assert_eq!(response.header("retry-after"), "5");
             assert_eq!(response.problem(503)["carried_out"], "no");
-            // The backend says that it has cancelled the statement a moment before it is idle.
+            // The backend reports the cancellation a moment before it becomes idle.
             let end = Instant::now() + Duration::from_secs(5);
             loop {
                 let row = observer.query_one(backend, &[]).await.expect("one backend");
@@ -140,15 +140,15 @@ fn a_statement_that_is_too_late_is_cancelled_and_its_connection_stays() {
                 if row.get::<_, &str>("state") == "idle" {
                     break;
                 }
-                assert!(Instant::now() < end, "the statement goes on");
+                assert!(Instant::now() < end, "the statement is still running");
             }
         }
-        // A write that was certainly cancelled may be sent again, whatever it is.
+        // Any write that was certainly cancelled may be repeated.
         let create = json!({"name": "Dish", "price": 1});
         let response = service.client().post("/v1/products", &create).await;
         assert_eq!(response.header("retry-after"), "5");
         assert_eq!(response.problem(503)["carried_out"], "no");
-        locker.batch_execute("rollback").await.expect("the lock goes");
+        locker.batch_execute("rollback").await.expect("the lock is released");
         let (most, counts) = backends.most().await;
         assert!(most == 1 && counts > 100, "{most} backends in {counts} counts");
 
@@ -158,7 +158,7 @@ fn a_statement_that_is_too_late_is_cancelled_and_its_connection_stays() {
     });
 }
 
-/// Processes that are stopped until this is dropped.
+/// Stops processes until it is dropped.
 struct Frozen(Vec<String>);
 
 impl Frozen {
@@ -212,7 +212,7 @@ fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_
                 let stale = client.get(&path).await.expect(200);
                 waits.push(asked.elapsed());
                 assert!(stale.header("cache-status").ends_with("; detail=database-unavailable"));
-                assert_eq!(proxy.accepted(), accepted, "a connection more to a frozen server");
+                assert_eq!(proxy.accepted(), accepted, "a further connection to a frozen server");
             }
             waits.sort();
             waits
@@ -223,7 +223,7 @@ fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_
             let retry_after = lost.header("retry-after").to_owned();
             let problem = lost.problem(503);
             assert_eq!((problem["carried_out"].as_str(), retry_after.as_str()), (Some("unknown"), ""));
-            // Its connection is waited for in vain: this one was certainly not sent.
+            // There is no usable connection, so this statement was certainly not sent.
             let refused = client.send(Method::POST, "/v1/products", &headers, create.clone()).await;
             assert_eq!(refused.header("retry-after"), "5");
             assert_eq!(refused.problem(503)["carried_out"], "no");
@@ -244,7 +244,7 @@ fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_
             }
         };
         let (waits, (), (), ()) = tokio::join!(stale_reads, unknown, conditional, uncached);
-        assert_eq!((proxy.accepted(), proxy.open()), (accepted, open), "no connection more, none less");
+        assert_eq!((proxy.accepted(), proxy.open()), (accepted, open), "the connections are unchanged");
         drop(frozen);
         let slow = waits.iter().filter(|wait| **wait > Duration::from_millis(500)).count();
         eprintln!(

@@ -1,5 +1,5 @@
-//! A TypeScript program on types that are generated from the contract: it compiles, mistakes do not, and it runs
-//! against the API.
+//! A TypeScript program with types that are generated from the contract: it compiles, mistakes do not, and it runs with
+//! the API.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ async fn compiled() {
         let path = |path: PathBuf| path.into_os_string().into_string().expect("a path in UTF-8");
         let (contract, types) =
             (path(checkout().join("api/openapi.json")), path(folder.join("build/contract.d.ts")));
-        // A member with a default value need not be sent.
+        // A member with a default value is optional in requests.
         let arguments = [contract.as_str(), "--default-non-nullable=false", "--output", &types];
         clients::node("typescript/node_modules/openapi-typescript/bin/cli.js", &arguments, "").await;
         let arguments = ["--project", &path(folder)];

@@ -1,4 +1,5 @@
-//! A walk through a list sees every row that was there all the time exactly once, whatever happens meanwhile.
+//! A walk through all pages of a list sees every row that existed all the time exactly once, whatever happens
+//! meanwhile.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +10,7 @@ use proptest::{
 };
 use serde_json::json;
 
-/// The list of all products and a search that finds all of them, in each order.
+/// The list of all products and a search that finds all of them, each in every order.
 fn lists() -> Vec<String> {
     let orders = ["-created_at", "created_at", "name", "price", "-price"];
     let lists = orders.map(|order| format!("/v1/products?sort={order}"));
@@ -17,7 +18,7 @@ fn lists() -> Vec<String> {
     lists.into_iter().chain(searches).chain(["/v1/products/search?q=BOWL".to_owned()]).collect()
 }
 
-/// What happens between two pages.
+/// A change between two pages.
 #[derive(Debug, Clone)]
 enum Event {
     Insert { name: u8, price: u8 },
@@ -55,7 +56,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
 fn a_walk_sees_every_surviving_product_exactly_once() {
     let cases = 60;
     service(async |service| {
-        // The runner is synchronous and the API is not: the walk runs on the runtime from another thread.
+        // proptest's runner is synchronous and the API is not, so the walk runs on the runtime from another thread.
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let outcome = tokio::task::block_in_place(|| {
             runner.run(&scenario(), |scenario| {
@@ -72,7 +73,7 @@ fn a_walk_sees_every_surviving_product_exactly_once() {
 }
 
 async fn insert(database: &tokio_postgres::Client, name: u8, price: u8) -> String {
-    // Times collide on purpose: the id has to decide between equals.
+    // Times collide on purpose, so that the id has to break the tie.
     let sql = "insert into products (id, name, search_key, price, currency, created_at, updated_at)
         values (gen_random_uuid(), $1, lower($1), $2, 'JPY', date_trunc('second', now()), now()) returning id::text";
     let row =

@@ -1,4 +1,4 @@
-//! `cargo lambda watch` with the file that the local environment writes for it: every route of the register answers.
+//! `cargo lambda watch` with the file that the local environment writes for it: every route of the register responds.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
     events::{SAMPLES, again, send},
 };
 
-/// Far more than it takes to start.
+/// Far more than the start takes.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// A program named cargo that runs what has been built, so that nothing is compiled again with other features.
+/// Writes a program named cargo that runs the existing binaries, so that nothing is compiled again with other features.
 fn write_cargo(folder: &Path) {
     let programs = programs().expect("the binaries");
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");

@@ -7,7 +7,7 @@ NOTHING = object()
 
 
 class Template:
-    """A template without the resources and values that its parameters and conditions leave out."""
+    """A template, without the resources and values that its parameters and conditions exclude."""
 
     def __init__(self, template, parameters):
         self.conditions = template.get("Conditions", {})
@@ -52,7 +52,7 @@ class Template:
 
 
 def text(it):
-    """As CloudFormation compares it."""
+    """A value as text, as CloudFormation compares it."""
     return str(it).lower() if isinstance(it, bool) else str(it)
 
 
@@ -63,7 +63,7 @@ def joined(operand):
 
 def selected(operand):
     index, parts = operand
-    # SAM puts the text of a list in the place of a reference to it.
+            # SAM replaces a reference to a list by the list's text.
     parts = parts.split(",") if isinstance(parts, str) else parts
     return parts[int(index)] if isinstance(parts, list) else None
 
@@ -79,12 +79,12 @@ FUNCTIONS = {
 
 
 class Facts:
-    """What the checks of an account ask of a stack."""
+    """The properties of a stack that the checks of an account need."""
 
     def __init__(self, template, parameters):
         self.template = Template(template, parameters)
         functions = self.template.of_type("AWS::Lambda::Function")
-        # `migrate` has a password, and is not one of them.
+        # `migrate` connects with a password, and does not count.
         self.functions = [it for it in functions if variables(it).get("DB_AUTH") == "iam"]
 
     @property
@@ -103,7 +103,7 @@ class Facts:
 
     @property
     def zones(self):
-        """The zones of the subnets in their order: each by its name, or by its index among those of the region."""
+        """The subnets' zones in order: each as a name, or as an index into the region's zones."""
         zones = []
         for subnet in self.template.of_type("AWS::EC2::Subnet"):
             zone = subnet.get("AvailabilityZone")
@@ -126,7 +126,7 @@ class Facts:
 
     @property
     def ways(self):
-        """All ways that functions may take: those by which they may log in."""
+        """All ways that functions may use, by their permissions to log in."""
         roles = {function["Role"]["Fn::GetAtt"][0] for function in self.functions}
         managed = {
             referred(policy)
@@ -146,7 +146,7 @@ class Facts:
 
     @property
     def cache(self):
-        """Who uses the cache: with `false` nobody, with `writes` functions that write, with `true` all."""
+        """Which functions use the cache: `false` none, `writes` those that write, `true` all."""
         cached = [variables(function) for function in self.functions if "CACHE_URL" in variables(function)]
         users = {of_function["DB_USER"] for of_function in cached}
         return "true" if "catalog_reader" in users else "writes" if users else "false"
@@ -159,7 +159,7 @@ class Facts:
 
     @property
     def bootstrap(self):
-        """The name of the parameter by which CDK's bootstrap is known; none without CDK."""
+        """The name of the SSM parameter that CDK's bootstrap creates; None without CDK."""
         return self.template.parameters.get("BootstrapVersion")
 
 

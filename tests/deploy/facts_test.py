@@ -1,4 +1,4 @@
-"""What is known of the stack before it is deployed, in template.yaml and in what the CDK app makes."""
+"""The facts about a stack before its deployment, from template.yaml and from the CDK app's template."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from translate import stages, translated
 
 STAGES = stages()
 CONTRACT = json.loads(Path("api/openapi.json").read_text(encoding="utf-8"))
-# The parameter with the reserved concurrency of the functions that have a role of the database.
+# The parameter with the reserved concurrency of functions with each database role.
 CONCURRENCY = {"catalog_reader": "ReaderConcurrency", "catalog_writer": "WriterConcurrency", None: "DocumentConcurrency"}
 
 

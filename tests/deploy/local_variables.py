@@ -1,4 +1,4 @@
-"""Writes the variables that `sam local invoke FUNCTION --env-vars FILE` gives to a function: {name: value}."""
+"""Prints the variables that `sam local invoke FUNCTION --env-vars FILE` sets for a function: {name: value}."""
 
 import json
 import sys

@@ -16,13 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facts import Facts
 
 OK, WARNING, WRONG = "ok", "warning", "WRONG"
-# Lambda refuses to reserve more: this remains for functions that reserve nothing.
+# Lambda requires that this many executions remain unreserved.
 UNRESERVED_AT_LEAST = 100
-# RDS Proxy is not available here, by AWS's documentation: it ignores subnets in these, and needs two.
+# RDS Proxy is not available in these zones, by AWS's documentation: it ignores subnets in them, and needs two others.
 ZONES_WITHOUT_PROXY = {"use1-az3"}
 ENGINE = "aurora-postgresql"
 INSTANCE_CLASS = "db.serverless"
-# A stack in one of these can only be deleted.
+# A stack in one of these states can only be deleted.
 NEVER_COMPLETE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
 COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 COMPLETE |= {"IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
@@ -30,14 +30,14 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
 class Deployment:
-    """A stack as it will be, in an account as it is."""
+    """The future state of a stack, and the current state of its account."""
 
     def __init__(self, stage, name, facts, client):
         self.stage, self.name, self.facts, self.client = stage, name, facts, client
         self.status, self.deployed = None, None
 
     def find(self):
-        """Finds the stack as it is deployed now."""
+        """Reads the currently deployed stack."""
         formation = self.client("cloudformation")
         try:
             stack = formation.describe_stacks(StackName=self.name)["Stacks"][0]
@@ -48,7 +48,7 @@ class Deployment:
         self.status = stack["StackStatus"]
         if self.status in COMPLETE:
             given = {it["ParameterKey"]: it["ParameterValue"] for it in stack.get("Parameters", [])}
-            # With everything that a transformation makes of it.
+            # The template after its transformation.
             template = formation.get_template(StackName=self.name, TemplateStage="Processed")["TemplateBody"]
             self.deployed = Facts(template, given)
 
@@ -133,7 +133,7 @@ def zones(deployment):
 
 
 def names(chosen, available):
-    """The names of zones, some of which are given by their place among those of the region."""
+    """The names of zones, some of which are given as an index into the region's zones."""
     known = dict(enumerate(available)) | {name: name for name in chosen if isinstance(name, str)}
     return sorted(known[zone] for zone in chosen if zone in known)
 
@@ -174,7 +174,7 @@ def bootstrap(deployment):
 
 
 def changes(deployment):
-    """Changes that would fail requests, or answer them wrongly, while old and new versions of functions run."""
+    """Changes that would fail requests, or give wrong responses, while old and new function versions run."""
     old, new = deployment.deployed, deployment.facts
     if old is None:
         return
@@ -196,13 +196,13 @@ def alarms(deployment):
 
 
 def look(deployment, say=print):
-    """Says everything that the checks find. Whether nothing is wrong."""
+    """Runs all checks and reports their findings. Returns whether nothing is wrong."""
     is_right = True
     for check in [credentials, region, stack, concurrency, zones, engine, bootstrap, changes, alarms]:
         try:
             findings = list(check(deployment))
         except ClientError as error:
-            # A role that may deploy need not be allowed to look.
+            # A role that may deploy need not have permission to read.
             is_denied = error.response["Error"]["Code"] in DENIED
             findings = [(WARNING, f"not checked, {error}") if is_denied else (WRONG, str(error))]
         except BotoCoreError as error:

@@ -1,4 +1,4 @@
-"""The checks of an account: what each refuses, what it advises, and what it lets pass."""
+"""The checks of an account: what each one refuses, advises and accepts."""
 
 import unittest
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ EMPTY = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
 
 
 def facts(**changed):
-    """Of a stack with a proxy, unless they are changed."""
+    """The facts of a stack with a proxy, with changes."""
     usual = {
         "reserved": 275,
         "engine_version": "17.7",
@@ -44,7 +44,7 @@ class Account(unittest.TestCase):
         return self.stubs.get(service) or self.session.client(service)
 
     def stub(self, service, *answers):
-        """Answers in the place of moto, which lacks these operations."""
+        """Stubs the responses of operations that moto lacks."""
         client = self.session.client(service)
         stubber = Stubber(client)
         for operation, expected, answer in answers:
@@ -64,7 +64,7 @@ class Account(unittest.TestCase):
         return list(check(self.deployment(**options)))
 
     def refusal(self, check, **options):
-        """The one thing that `check` refuses; the commands that it advises exist."""
+        """The single refusal of `check`. Asserts that the commands that it advises exist."""
         (refusal,) = [finding for kind, finding in self.found(check, **options) if kind == WRONG]
         for tool, *words in commands_of(refusal):
             if tool == "aws":
@@ -92,10 +92,10 @@ class Account(unittest.TestCase):
         advice = "aws account enable-region --region-name ap-east-1"
         self.assertIn(advice, self.refusal(preflight.region))
 
-    # The stack as it is
+    # The deployed stack
 
     def create(self, status):
-        """A stack that is in `status`; moto's own are always complete."""
+        """Creates a stack with `status`; moto's own are always complete."""
         stacks = cloudformation_backends[DEFAULT_ACCOUNT_ID]["eu-central-1"].stacks
         if not stacks:
             self.session.client("cloudformation").create_stack(StackName=STACK, TemplateBody=EMPTY)
@@ -166,7 +166,7 @@ class Account(unittest.TestCase):
 
     def zones(self, *ids):
         found = [{"ZoneName": f"us-east-1{letter}", "ZoneId": zone} for letter, zone in zip("abcdef", ids)]
-        # In an order of its own.
+        # In arbitrary order.
         self.stub("ec2", ("describe_availability_zones", {"Filters": ANY}, {"AvailabilityZones": found[::-1]}))
 
     def test_a_zone_without_rds_proxy_is_refused_with_two_that_have_it(self):
@@ -231,7 +231,7 @@ class Account(unittest.TestCase):
         self.session.client("ssm").put_parameter(Name=parameter, Value="28", Type="String")
         self.assertEqual(self.found(preflight.bootstrap, bootstrap=parameter), [(OK, "version 28")])
 
-    # What must not change in one step
+    # Changes that need two steps
 
     def test_the_way_to_the_database_changes_while_both_are_open(self):
         direct, proxy = {"way": "direct", "ways": {"direct"}}, {"way": "proxy", "ways": {"proxy"}}
@@ -241,10 +241,10 @@ class Account(unittest.TestCase):
             self.assertEqual([kind for kind, _ in found], [WRONG, WRONG])
             self.assertIn("first deploy BothPaths=true alone", found[0][1])
             self.assertIn("keep BothPaths=true in this deployment", found[1][1])
-            # Both at once: the ways are made in no order that is promised.
+            # Both at once: CloudFormation guarantees no order for them.
             self.assertIn("first deploy", self.refusal(preflight.changes, deployed=facts(**old), **(new | both)))
             self.assertIn("keep", self.refusal(preflight.changes, deployed=facts(**(old | both)), **new))
-            # As it is documented.
+            # The documented steps.
             steps = [old, old | both, new | both, new]
             for before, after in zip(steps, steps[1:]):
                 self.assertEqual(self.found(preflight.changes, deployed=facts(**before), **after), [])

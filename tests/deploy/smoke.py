@@ -1,4 +1,4 @@
-"""Calls a deployed API as its clients do, with signed requests, and says what it sees.
+"""Calls a deployed API as its clients do, with signed requests, and prints the results.
 
 With --stage, the stack of samconfig.toml, with --stack, that of the name; its address and settings come from CloudFormation.
 With --url, any other.
@@ -20,9 +20,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from translate import stack_of
 
-# A database that sleeps takes 15 s to wake, 30 s after a day.
+# A sleeping database takes 15 s to resume, or 30 s after a day.
 READY_WITHIN_SECONDS = 120
-# Firewalls often block requests without one.
+# Firewalls often block requests without a User-Agent.
 USER_AGENT = "smoke-test/1"
 
 
@@ -65,7 +65,7 @@ class Api:
 
 
 def deployed(name, session):
-    """The API of a stack, as it describes itself."""
+    """The API of a stack, from the stack's outputs."""
     stack = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     key = None
@@ -85,7 +85,7 @@ def smoke(api):
 
     name, key = f"Smoke test {uuid.uuid4()}", {"Idempotency-Key": str(uuid.uuid4())}
     created, text = api.expect(201, "POST", "/v1/products", key, {"name": name, "price": 100})
-    # The stage is part of the path, unless the API has a domain of its own.
+    # The stage is part of the path, unless the API has a custom domain.
     product = created["location"].removeprefix(urlsplit(api.url).path)
     try:
         replayed, again = api.expect(201, "POST", "/v1/products", key, {"name": name, "price": 100})

@@ -1,4 +1,4 @@
-"""What CloudFormation makes of template.yaml: of a stage of samconfig.toml, or of other parameters. It asks AWS for nothing.
+"""Transforms template.yaml like CloudFormation, for the stages of samconfig.toml or for other parameters, without AWS.
 
 As a program, it writes every stage as one JSON object: {stage: {"parameters": {...}, "template": {...}}}. So too each
 variant on standard input, if there is an object {variant: parameters}.
@@ -15,14 +15,14 @@ from samtranslator.yaml_helper import yaml_parse
 
 
 class NoManagedPolicies:
-    """The template names none by a short name."""
+    """There are none to load: the template refers to no managed policy by a short name."""
 
     def load(self):
         return {}
 
 
 def stages():
-    """The parameters of each stage, as samconfig.toml has them."""
+    """The parameters of each stage in samconfig.toml."""
     with open("samconfig.toml", encoding="utf-8") as file:
         config = tomlkit.load(file).unwrap()
     return {
@@ -33,27 +33,27 @@ def stages():
 
 
 def stack_of(stage):
-    """The name of a stage's stack."""
+    """The name of the stack of a stage."""
     with open("samconfig.toml", encoding="utf-8") as file:
         return tomlkit.load(file)[stage]["global"]["parameters"]["stack_name"]
 
 
 def translated(parameters):
-    """The stack with these parameters, and the defaults of all others: (parameters, template)."""
-    # The translator wants one, whichever it is.
+    """The template with these parameters and defaults for the others: (parameters, template)."""
+    # The translator requires a region, but any will do.
     os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
     logging.disable(logging.CRITICAL)
     with open("template.yaml", encoding="utf-8") as file:
         template = yaml_parse(file.read())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            # Where `sam deploy` would have put the code.
+            # The place where `sam deploy` would upload the code.
             resource["Properties"]["CodeUri"] = "s3://a-bucket/a-key"
     given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
     unknown = parameters.keys() - given.keys()
     if unknown:
         sys.exit(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
-    # What `cargo xtask deploy` makes of the code and the rest.
+    # The revision that `cargo xtask deploy` computes.
     given["Revision"] = "revision"
     given.update(parameters)
     return given, transform(template, dict(given), NoManagedPolicies())

@@ -1,4 +1,4 @@
-//! AWS on this machine, by moto.
+//! AWS on this machine, provided by moto.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -16,42 +16,42 @@ use uuid::Uuid;
 
 use crate::clients::python;
 
-/// Longest wait for moto's start.
+/// How long moto may take to start.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// An account without anything in it, which ends with its owner, however the owner ends.
+/// An empty AWS account, served by a process that ends when its owner does, however the owner ends.
 pub struct Aws {
     port: u16,
     process: Child,
 }
 
 impl Aws {
-    /// Starts one.
+    /// Starts an empty account.
     ///
     /// # Panics
     /// When its packages are not installed, or it does not start.
     pub async fn start() -> Self {
-        // Below the ports of outgoing connections, none of which shall take it while nobody listens.
+        // Below the ephemeral ports, so that no outgoing connection takes it while moto is stopped.
         let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
         let any = || 20_000 + u16::try_from(Uuid::now_v7().as_u128() % 12_000).unwrap_or_default();
         let port = std::iter::repeat_with(any).find(is_free).expect("a free port");
         Self { port, process: launch(port).await }
     }
 
-    /// Where it answers for every service: `AWS_ENDPOINT_URL`.
+    /// The endpoint of every service: `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Ends it, with all that is in it; nobody listens on its port then.
+    /// Stops the server, whose data is lost. Its port then refuses connections.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When the process does not end.
     pub async fn stop(&mut self) {
         self.process.kill().await.expect("it ends");
     }
 
-    /// Starts it again on the same port, with nothing in it.
+    /// Starts the server again on the same port, empty.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -59,10 +59,10 @@ impl Aws {
         self.process = launch(self.port).await;
     }
 
-    /// Its process id.
+    /// The process id.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the process has ended.
     pub fn pid(&self) -> u32 {
         self.process.id().expect("a process")
     }
@@ -71,7 +71,7 @@ impl Aws {
 async fn launch(port: u16) -> Child {
     let mut command = python();
     command.arg(checkout().join("tests/clients/aws.py")).arg(port.to_string()).kill_on_drop(true);
-    // Its standard input stays open for as long as we live; then it ends.
+    // It ends when its standard input is closed, at the latest with this process.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = command.spawn().expect("moto runs");
     let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();

@@ -1,10 +1,10 @@
-//! What many tests do with a catalogue.
+//! Helpers for tests that work with a catalogue.
 
 use serde_json::Value;
 
 use crate::Service;
 
-/// Drops every constraint that says what a value can be, for rows that the service would not write.
+/// Drops every check constraint, for rows that the service would not write.
 pub const DROP_CHECKS: &str = "
     do $$
     declare c record;
@@ -14,7 +14,7 @@ pub const DROP_CHECKS: &str = "
       end loop;
     end $$;";
 
-/// `text` as a value of a query.
+/// Encodes `text` as a value in a query string.
 pub fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
@@ -23,7 +23,7 @@ impl Service {
     /// Creates a product and returns it.
     ///
     /// # Panics
-    /// When the answer is not 201.
+    /// When the status is not 201.
     #[track_caller]
     pub fn create_product(&self, body: Value) -> impl Future<Output = Value> {
         self.create("/v1/products", body)
@@ -32,7 +32,7 @@ impl Service {
     /// Creates an artisan and returns the artisan.
     ///
     /// # Panics
-    /// When the answer is not 201.
+    /// When the status is not 201.
     #[track_caller]
     pub fn create_artisan(&self, body: Value) -> impl Future<Output = Value> {
         self.create("/v1/artisans", body)
@@ -42,7 +42,7 @@ impl Service {
         self.client().post(path, &body).await.expect(201).json()
     }
 
-    /// The names of all items of a list, as [`walk`](Self::walk) finds them.
+    /// The names of all items of a list, in the order of [`walk`](Self::walk).
     ///
     /// # Panics
     /// As `walk`, and when an item has no name.
@@ -51,10 +51,10 @@ impl Service {
         items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
     }
 
-    /// All items of a list, page after page by its Link headers.
+    /// All items of a list, fetched page by page with its Link headers.
     ///
     /// # Panics
-    /// When a page is not 200, or its Link and `next_cursor` disagree.
+    /// When a page's status is not 200, or its Link and `next_cursor` disagree.
     pub async fn walk(&self, first: &str) -> Vec<Value> {
         let mut path = first.to_owned();
         let mut seen = Vec::new();
@@ -87,15 +87,15 @@ pub fn artisan_path(artisan: &Value) -> String {
 /// The id of a resource.
 ///
 /// # Panics
-/// When it has none.
+/// When the resource has no id.
 pub fn id(resource: &Value) -> &str {
     resource["id"].as_str().unwrap_or_else(|| panic!("no id in {resource}"))
 }
 
-/// The texts of a member of each item.
+/// The values of a string member of each item.
 ///
 /// # Panics
-/// When one has no such text.
+/// When an item has no such string.
 pub fn texts(items: &[Value], member: &str) -> Vec<String> {
     let text =
         |item: &Value| item[member].as_str().unwrap_or_else(|| panic!("no {member} in {item}")).to_owned();

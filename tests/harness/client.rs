@@ -1,4 +1,4 @@
-//! An HTTP client that carries the assertions, so that tests stay short.
+//! An HTTP client with assertions, so that tests stay short.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -9,28 +9,28 @@ use hyper_util::{
 };
 use serde_json::Value;
 
-/// A client of one API.
+/// A client for one API.
 #[derive(Clone)]
 pub struct Client {
     url: String,
     hyper: Hyper<HttpConnector, Full<Bytes>>,
 }
 
-/// An answer, with what was asked.
+/// A response, together with its request.
 #[derive(Debug)]
 pub struct Response {
-    /// Method and path, for messages.
+    /// The request's method and path, for messages.
     pub request: String,
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, as text.
+    /// The body.
     pub body: String,
 }
 
 impl Client {
-    /// A client of the API at `url`.
+    /// A client for the API at `url`.
     pub fn new(url: String) -> Self {
         Self { url, hyper: Hyper::builder(TokioExecutor::new()).build_http() }
     }
@@ -40,31 +40,31 @@ impl Client {
         &self.url
     }
 
-    /// GET.
+    /// Sends a GET request.
     pub async fn get(&self, path: &str) -> Response {
         self.send(Method::GET, path, &[], "").await
     }
 
-    /// DELETE.
+    /// Sends a DELETE request.
     pub async fn delete(&self, path: &str) -> Response {
         self.send(Method::DELETE, path, &[], "").await
     }
 
-    /// POST of JSON.
+    /// Sends a POST request with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Response {
         self.send(Method::POST, path, &[("content-type", "application/json")], body.to_string()).await
     }
 
-    /// PATCH with a merge patch.
+    /// Sends a PATCH request with a merge patch.
     pub async fn patch(&self, path: &str, body: &Value) -> Response {
         self.send(Method::PATCH, path, &[("content-type", "application/merge-patch+json")], body.to_string())
             .await
     }
 
-    /// Any request, with any headers and body.
+    /// Sends any request, with any headers and body.
     ///
     /// # Panics
-    /// When the request is none, or no answer arrives.
+    /// When the request is invalid, or no response arrives.
     pub async fn send(
         &self,
         method: Method,
@@ -92,10 +92,10 @@ impl Client {
 }
 
 impl Response {
-    /// The same response, whose status must be `status`.
+    /// Asserts the status, and returns the response.
     ///
     /// # Panics
-    /// When it is another one.
+    /// When the status differs.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{} was answered {}", self.request, self.body);
@@ -105,7 +105,7 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none, or not labelled so.
+    /// When the body is not JSON, or its content type is not.
     #[track_caller]
     pub fn json(&self) -> Value {
         let media_type = self.header("content-type");
@@ -114,16 +114,16 @@ impl Response {
             .unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.body))
     }
 
-    /// A header's value; empty when it is not there.
+    /// A header's value; empty if the header is missing.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a readable header"))
     }
 
-    /// The problem that this response must be: `status`, and the form of RFC 9457.
+    /// Asserts that the response is a problem (RFC 9457) with this status, and returns the problem.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not such a problem.
     #[track_caller]
     pub fn problem(self, status: u16) -> Value {
         let response = self.expect(status);
@@ -144,7 +144,7 @@ impl Response {
         problem
     }
 
-    /// The pointers and parameters that a problem names as faults, sorted.
+    /// The pointers and parameters in a problem's `errors`, sorted.
     #[track_caller]
     pub fn faults(self, status: u16) -> Vec<String> {
         let problem = self.problem(status);

@@ -1,4 +1,4 @@
-//! Clients that others wrote. `cargo xtask test` installs those in Python and for Node.js.
+//! Third-party clients. `cargo xtask test` installs those for Python and Node.js.
 
 use std::process::{Output, Stdio};
 
@@ -6,10 +6,10 @@ use local::stack::checkout;
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-/// The answers to requests that botocore signs and sends, in their order.
+/// Sends requests that botocore signs. Returns the responses in the same order.
 ///
 /// # Panics
-/// When the packages are not installed, or a request gets no answer.
+/// When the packages are not installed, or a request gets no response.
 pub async fn botocore(requests: &[Value]) -> Vec<Value> {
     let script = checkout().join("tests/clients/botocore_client.py");
     let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
@@ -21,18 +21,18 @@ pub async fn botocore(requests: &[Value]) -> Vec<Value> {
     answers
 }
 
-/// What `awscurl` writes.
+/// Runs `awscurl` and returns its output.
 ///
 /// # Panics
 /// When the packages are not installed, or it fails.
 pub async fn awscurl(arguments: &[&str]) -> String {
-    // By its module: the path in a script's first line has a limit.
+    // Run as a module, since the length of the path in a script's first line is limited.
     let main = "import sys; from awscurl.awscurl import main; sys.exit(main())";
     let output = run(python().args(["-c", main]).args(arguments), "").await;
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
-/// What `curl` writes.
+/// Runs `curl` and returns its output.
 ///
 /// # Panics
 /// When it is not installed, is older than 7.75, or fails.
@@ -41,7 +41,7 @@ pub async fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
-/// What a script of `tests/` writes that Node.js runs with `input`.
+/// Runs a script in `tests/` with Node.js and `input` on standard input. Returns its output.
 ///
 /// # Panics
 /// When its packages are not installed, or it fails.
@@ -51,7 +51,7 @@ pub async fn node(script: &str, arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
-/// What an npm script of `folder` writes, without an AWS account or configuration.
+/// Runs an npm script in `folder`, without an AWS account or configuration. Returns its output.
 ///
 /// # Panics
 /// When its packages are not installed, or it fails.
@@ -73,14 +73,14 @@ pub async fn npm(folder: &str, script: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("output in UTF-8")
 }
 
-/// Python with those packages.
+/// Python with the packages of `tests/clients`.
 ///
 /// # Panics
 /// When they cannot be installed.
 pub fn python() -> Command {
     let programs = tools::python::CLIENTS.install(crate::SAY).expect("the packages of tests/clients");
     let mut command = Command::new(programs.join("python"));
-    // Neither the user's own packages nor their AWS configuration.
+    // Without the user's own packages and AWS configuration.
     command.arg("-I").env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }

@@ -1,4 +1,4 @@
-//! What stands where PostgreSQL should: it lets clients come as far as their password, and keeps what they say.
+//! A fake PostgreSQL server that records what clients send, up to their password.
 
 use std::{
     net::Ipv4Addr,
@@ -20,15 +20,15 @@ use tokio_rustls::{
 
 use crate::Certificate;
 
-/// A listener that ends when it is dropped.
-pub struct Front {
+/// A fake server, which stops when it is dropped.
+pub struct FakeServer {
     port: u16,
     heard: Arc<Mutex<Vec<Vec<u8>>>>,
     work: AbortHandle,
 }
 
-impl Front {
-    /// One that speaks no TLS, and keeps every byte that it is sent.
+impl FakeServer {
+    /// A server without TLS that records every byte it receives.
     pub async fn plain() -> Self {
         Self::start(|mut client| async move {
             let mut said = vec![0; SSL_REQUEST.len()];
@@ -40,11 +40,11 @@ impl Front {
         .await
     }
 
-    /// One that speaks TLS with `certificate`, asks for the password as it is, as RDS does for a token, keeps that, and
-    /// refuses it.
+    /// A server with TLS and `certificate` that requests the password in clear text, as RDS does for a token, records
+    /// it, and refuses it.
     ///
     /// # Panics
-    /// When the certificate is none.
+    /// When the certificate is not valid.
     pub async fn tls(certificate: &Certificate) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(tls_config(certificate)));
         Self::start(move |client| ask_for_password(acceptor.clone(), client)).await
@@ -74,26 +74,26 @@ impl Front {
         self.port
     }
 
-    /// What each client has said so far.
-    pub fn heard(&self) -> Vec<Vec<u8>> {
+    /// The bytes received from each client so far.
+    pub fn received(&self) -> Vec<Vec<u8>> {
         self.heard.lock().map(|heard| heard.clone()).unwrap_or_default()
     }
 }
 
-impl Drop for Front {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.work.abort();
     }
 }
 
-/// The question whether the server speaks TLS: its length, and a number that is no version of the protocol.
+/// The SSLRequest message: its length, and a code in place of the protocol version.
 pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 async fn ask_for_password(acceptor: TlsAcceptor, mut client: TcpStream) -> Option<Vec<u8>> {
     client.read_exact(&mut [0; SSL_REQUEST.len()]).await.ok()?;
     client.write_all(b"S").await.ok()?;
     let mut client = acceptor.accept(client).await.ok()?;
-    message(&mut client).await?; // who it is, and which database it wants
+    message(&mut client).await?; // the startup message with user and database
     client.write_all(b"R\0\0\0\x08\0\0\0\x03").await.ok()?;
     let kind = client.read_u8().await.ok()?;
     let password = message(&mut client).await.filter(|_| kind == b'p')?;
@@ -102,7 +102,7 @@ async fn ask_for_password(acceptor: TlsAcceptor, mut client: TcpStream) -> Optio
     Some(password)
 }
 
-/// The content of a message, which begins with its length.
+/// Reads a message, which begins with its length. Returns its content.
 async fn message(client: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let length = usize::try_from(client.read_u32().await.ok()?).ok()?;
     let mut content = vec![0; length.checked_sub(4)?];
@@ -110,7 +110,7 @@ async fn message(client: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// The configuration of a server that shows `certificate`.
+/// The configuration of a server with `certificate`.
 pub(crate) fn tls_config(certificate: &Certificate) -> ServerConfig {
     let chain = CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).expect("a key");

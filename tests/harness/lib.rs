@@ -1,11 +1,11 @@
-//! What the black-box tests stand on: one PostgreSQL for all of them, and for each test a database, function
-//! processes and a gateway of its own.
+//! The harness of the black-box tests: one PostgreSQL for all tests, and for each test its own database, function
+//! processes and gateway.
 
 mod aws;
 mod catalogue;
 mod client;
 pub mod clients;
-mod front;
+mod fake_server;
 mod log_book;
 pub mod misbehave;
 mod proxy;
@@ -44,7 +44,7 @@ use tokio_postgres::{Client as Connection, NoTls};
 pub use aws::Aws;
 pub use catalogue::{DROP_CHECKS, artisan_path, encoded, id, product_path, texts};
 pub use client::{Client, Response};
-pub use front::{Front, SSL_REQUEST};
+pub use fake_server::{FakeServer, SSL_REQUEST};
 pub use log_book::LogBook;
 pub use proxy::Proxy;
 pub use secrets::{SecretsManager, ask_the_test};
@@ -53,49 +53,49 @@ pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
 pub use tunnel::Tunnel;
 
-/// Database that has been migrated once; those of the tests are copies of it.
+/// The database that is migrated once; the tests' databases are copies of it.
 const TEMPLATE: &str = "migrated";
 
-/// One runtime for all tests: what they share must outlive each of them.
+/// One runtime for all tests, since what they share must outlive each of them.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"));
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
 
-/// What is installed or started, for whoever reads a test's output.
+/// Prints what is installed or started to the test's output.
 const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
-/// How a test wants its API.
+/// The settings of a test's API.
 #[derive(Default)]
 pub struct Setup {
-    /// How the gateway runs.
+    /// The gateway's settings.
     pub gateway: gateway::Options,
-    /// A proxy between the functions and PostgreSQL.
+    /// Whether there is a proxy between the functions and PostgreSQL.
     pub is_proxied: bool,
-    /// How many processes of one function run at once; 10 unless said otherwise.
+    /// The maximum number of concurrent processes per function; 10 by default.
     pub max_environments: Option<usize>,
-    /// Variables of every function.
+    /// Environment variables for every function.
     pub environment: Vec<(String, String)>,
-    /// A PostgreSQL of its own with these settings, to be halted, resumed and listened to.
+    /// A separate PostgreSQL server with these settings, which the test can halt, resume and read the log of.
     pub own_server: Option<Vec<(String, String)>>,
-    /// A cache of its own, started with these further arguments. Without variables that say otherwise the functions
-    /// use it.
+    /// A separate cache server with these additional arguments. The functions use it unless `environment` sets another
+    /// one.
     pub cache: Option<Vec<String>>,
-    /// The variables by which functions reach the database, in place of `DATABASE_URL`.
+    /// Computes the variables by which functions reach the database, instead of `DATABASE_URL`.
     pub database_access: Option<DatabaseAccess>,
-    /// Other programs than those that were built with the tests.
+    /// Programs to run instead of those that were built with the tests.
     pub programs: Option<Programs>,
 }
 
-/// Some operations, and the folder of their programs.
+/// Operations, and the folder of their programs.
 pub struct Programs {
-    /// What is served.
+    /// The operations to serve.
     pub operations: Vec<&'static Operation>,
-    /// Where there is a program of each operation's name.
+    /// The folder with a program named after each operation.
     pub folder: PathBuf,
 }
 
-/// An API with a database of its own.
+/// A running API with its own database.
 pub struct Service {
     stack: Stack,
     client: Client,
@@ -107,16 +107,16 @@ pub struct Service {
     log: LogBook,
 }
 
-/// Whether the long variants of the tests are wanted: `cargo xtask test --large`.
+/// Whether to run the long variants of the tests: `cargo xtask test --large`.
 pub fn is_large() -> bool {
     std::env::var_os("TEST_LARGE").is_some()
 }
 
-/// Says that a test leaves out `what` on this machine, and why. `cargo xtask test` repeats it at the end of the run,
-/// and fails in CI.
+/// Records that a test skips `what` on this machine, and why. `cargo xtask test` repeats it at the end of the run, and
+/// fails in CI.
 ///
 /// # Panics
-/// When it cannot be noted.
+/// When it cannot be recorded.
 pub fn leave_out(what: &str, why: &anyhow::Error) {
     let line = format!("{what}: {why:#}");
     eprintln!("· left out: {line}");
@@ -127,7 +127,7 @@ pub fn leave_out(what: &str, why: &anyhow::Error) {
     }
 }
 
-/// Copies to `root` the files of the checkout that `generate` reads.
+/// Copies the files of the checkout that `generate` reads to `root`.
 ///
 /// # Errors
 /// When one cannot be read or written.
@@ -143,12 +143,12 @@ pub fn copy_what_generate_reads(root: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs `test` against an API of its own, on an empty catalogue.
+/// Runs `test` with its own API and an empty catalogue.
 pub fn service(test: impl AsyncFnOnce(&Service)) {
     service_with(Setup::default(), test);
 }
 
-/// Like [`service`], as `setup` says.
+/// The same as [`service`], with the settings in `setup`.
 pub fn service_with(setup: Setup, test: impl AsyncFnOnce(&Service)) {
     RUNTIME.block_on(async {
         let service = Service::start(setup).await.expect("the API starts");
@@ -177,7 +177,7 @@ pub fn empty_database(test: impl AsyncFnOnce(&str)) {
     });
 }
 
-/// Runs `test`, which needs no API.
+/// Runs a `test` that needs no API.
 pub fn block_on<T>(test: impl Future<Output = T>) -> T {
     RUNTIME.block_on(test)
 }
@@ -206,10 +206,10 @@ async fn shared_server() -> anyhow::Result<&'static Server> {
     SERVER.get_or_try_init(|| start_server(Vec::new())).await
 }
 
-/// A cache server, which ends when it is dropped.
+/// Starts a cache server, which ends when it is dropped.
 ///
 /// # Errors
-/// When there is none, or it does not answer.
+/// When no server is available, or it does not respond.
 pub async fn start_cache(arguments: Vec<String>) -> anyhow::Result<redis::Server> {
     let programs = redis::Programs::At(tools::valkey(&tools::folder(), SAY)?);
     redis::Server::start(redis::Options { arguments, programs }, SAY).await
@@ -251,7 +251,7 @@ impl Service {
             environment.push(("CACHE_URL".to_owned(), cache.url()));
         }
 
-        // Only a URL has the password that a key can be derived from.
+        // Only a URL has a password to derive a key from.
         if setup.database_access.is_some() && !environment.iter().any(|(name, _)| name == "CURSOR_KEY") {
             environment.push(("CURSOR_KEY".to_owned(), "sesame".to_owned()));
         }
@@ -311,17 +311,17 @@ impl Service {
         self.lines().into_iter().map(|line| line.text).collect()
     }
 
-    /// The same, with the function and the process that wrote it.
+    /// The same lines, with their function and process.
     pub fn lines(&self) -> Vec<LogLine> {
         self.log.lines()
     }
 
-    /// The access lines of requests so far.
+    /// The access log lines of all requests so far.
     pub fn requests(&self) -> Vec<serde_json::Value> {
         self.log.requests()
     }
 
-    /// Waits for a line that contains `text`, which a function writes before it answers.
+    /// Waits for a log line that contains `text`.
     ///
     /// # Panics
     /// As [`LogBook::logged`].
@@ -332,7 +332,7 @@ impl Service {
     /// The test's own PostgreSQL server.
     ///
     /// # Panics
-    /// When the test did not ask for one.
+    /// When the setup has none.
     pub fn server(&self) -> &tokio::sync::Mutex<Server> {
         self.server.as_ref().expect("a test that asked for its own server")
     }
@@ -340,7 +340,7 @@ impl Service {
     /// The test's own cache.
     ///
     /// # Panics
-    /// When the test did not ask for one.
+    /// When the setup has none.
     pub fn cache(&self) -> &tokio::sync::Mutex<redis::Server> {
         self.cache.as_ref().expect("a test that asked for a cache")
     }
@@ -348,17 +348,17 @@ impl Service {
     /// The proxy to PostgreSQL.
     ///
     /// # Panics
-    /// When the test did not ask for one.
+    /// When the setup has none.
     pub fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("a test that asked for a proxy")
     }
 
-    /// Name of the test's database.
+    /// The name of the test's database.
     pub fn database_name(&self) -> &str {
         &self.database
     }
 
-    /// The connection URL of the test's database, as its owner.
+    /// The owner's connection URL of the test's database.
     ///
     /// # Panics
     /// When the server's URL is not a URL.
@@ -366,7 +366,7 @@ impl Service {
         postgres::with_database(&self.server_url, &self.database).expect("a URL")
     }
 
-    /// A connection to the test's database, as its owner.
+    /// Connects to the test's database as its owner.
     pub async fn database(&self) -> Connection {
         let url = self.database_url();
         let (connection, work) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
@@ -374,10 +374,10 @@ impl Service {
         connection
     }
 
-    /// A connection to the test's database with the login of the functions of `role`.
+    /// Connects to the test's database with the login of functions with `role`.
     ///
     /// # Panics
-    /// When that role has no database.
+    /// When the role has no database.
     pub async fn database_as(&self, role: Role) -> Connection {
         let logins = stack::Logins::create(&self.database_url()).await.expect("the logins");
         let url = logins.url(role).expect("a URL").expect("a role with a database");
@@ -386,7 +386,7 @@ impl Service {
         connection
     }
 
-    /// How many products there are.
+    /// The number of products.
     pub async fn count_products(&self) -> i64 {
         self.database().await.query_one("select count(*) from products", &[]).await.expect("a count").get(0)
     }

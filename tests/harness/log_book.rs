@@ -1,5 +1,5 @@
-//! What functions have written. The local Lambda passes on an answer after the lines that were written before it, so a test
-//! that has the answer reads its lines here; it waits only for what is written in the middle of a request.
+//! The lines that functions have written. The local Lambda forwards earlier lines before a response, so a test that has
+//! the response finds them here. It has to wait only for lines that are written during a request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,15 +7,15 @@ use local::lambda::{LogLine, LogSink};
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-/// How long a line may take on a busy machine.
+/// How long to wait for a line; generous, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The lines of some functions.
+/// The lines of several functions.
 #[derive(Clone, Default)]
 pub struct LogBook(watch::Sender<Vec<LogLine>>);
 
 impl LogBook {
-    /// Where functions write to.
+    /// A sink for the functions' lines.
     pub fn sink(&self) -> LogSink {
         let lines = self.0.clone();
         Arc::new(move |line| lines.send_modify(|lines| lines.push(line)))
@@ -26,7 +26,7 @@ impl LogBook {
         self.0.borrow().clone()
     }
 
-    /// The access lines of requests so far.
+    /// The access log lines of all requests so far.
     pub fn requests(&self) -> Vec<Value> {
         let lines = self.lines();
         let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
@@ -36,7 +36,7 @@ impl LogBook {
     /// Waits for a line that contains `text`.
     ///
     /// # Panics
-    /// When there is none in the end.
+    /// When there is none within 30 s.
     pub async fn logged(&self, text: &str) {
         let mut lines = self.0.subscribe();
         let logged = lines.wait_for(|lines| lines.iter().any(|line| line.text.contains(text)));

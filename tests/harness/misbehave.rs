@@ -1,5 +1,5 @@
-//! A function that does what a function should not: panic, stall, crash, write where it may only read. Served like any
-//! other, as the binary `misbehave`.
+//! A function that misbehaves on request: it panics, stalls, crashes, or writes although it may only read. It is served
+//! like any other function, by the binary `misbehave`.
 
 use http::Method;
 use shared::{
@@ -24,7 +24,7 @@ async fn misbehave(app: &App, request: &Request) -> Result<Response> {
             tracing::info!("stalling");
             std::future::pending().await
         }
-        // A panic beside the request, which it does not wait for: only the log knows.
+        // A panic in a task that the request does not wait for: only the log has it.
         "panic-aside" => {
             let aside = tokio::spawn(async {
                 #[expect(clippy::panic, reason = "the purpose of this function")]
@@ -46,7 +46,7 @@ async fn misbehave(app: &App, request: &Request) -> Result<Response> {
         "query-for-ever" => {
             app.database.read("select pg_sleep(60)::text", &[]).await?;
         }
-        // The database's message quotes the value: a body that is no number.
+        // The database's message quotes the value if the body is not a number.
         "cast" => {
             let text = String::from_utf8_lossy(request.body()).into_owned();
             app.database.read("select $1::text::integer", &[(&text, Type::TEXT)]).await?;

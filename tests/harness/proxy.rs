@@ -1,5 +1,4 @@
-//! A TCP proxy between the functions and PostgreSQL: a network that can be cut, and a name that can be pointed
-//! elsewhere.
+//! A TCP proxy between the functions and PostgreSQL that simulates a lost network and a DNS name with a new target.
 
 use std::{
     net::Ipv4Addr,
@@ -25,18 +24,18 @@ pub struct Proxy {
     serving: JoinHandle<()>,
 }
 
-/// The connections of clients, without those that only carry a cancel request.
+/// Counts of client connections, without those that carry only a cancel request.
 #[derive(Default)]
 struct Tally {
     accepted: AtomicUsize,
     closed: AtomicUsize,
 }
 
-/// The code of a cancel request, in the place of a protocol's version.
+/// The code of a cancel request, in place of the protocol version.
 const CANCEL_REQUEST: [u8; 4] = 80_877_102_u32.to_be_bytes();
 
 impl Proxy {
-    /// A proxy to `target`, a port on this machine.
+    /// Starts a proxy to the port `target` on this machine.
     pub(crate) async fn start(target: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -52,23 +51,22 @@ impl Proxy {
         self.port
     }
 
-    /// Cuts every connection there is, as a lost network does: nobody is told, and nothing arrives any more.
+    /// Cuts every connection like a lost network: neither side is notified, and no data arrives any more.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// How many connections clients have opened so far. One that only carries a cancel request, and is closed right
-    /// after, does not count.
+    /// The number of connections that clients have opened so far, without those that carry only a cancel request.
     pub fn accepted(&self) -> usize {
         self.tally.accepted.load(Ordering::SeqCst)
     }
 
-    /// How many of them clients have not closed.
+    /// The number of connections that clients have not closed.
     pub fn open(&self) -> usize {
         self.accepted() - self.tally.closed.load(Ordering::SeqCst)
     }
 
-    /// Leads new connections to another port, as a changed name does.
+    /// Directs new connections to another port, like a changed DNS record.
     pub fn point_to(&self, port: u16) {
         self.target.store(port, Ordering::SeqCst);
     }
@@ -112,7 +110,7 @@ async fn serve(listener: TcpListener, target: Arc<AtomicU16>, cuts: watch::Recei
                 }
             };
             if is_cut.await {
-                // The server's end is gone, ours stays open in silence.
+                // Close the connection to the server, and keep the client's open without sending anything.
                 let _ = copy(&mut from_near, &mut sink()).await;
                 count(&tally.closed);
             }
@@ -120,7 +118,7 @@ async fn serve(listener: TcpListener, target: Arc<AtomicU16>, cuts: watch::Recei
     }
 }
 
-/// Whether the client's first message is a cancel request, which is whole in its first packet.
+/// Whether the client's first message is a cancel request, which arrives in one packet.
 async fn is_cancel_request(client: &TcpStream) -> bool {
     let mut head = [0; 8];
     client.peek(&mut head).await.is_ok_and(|length| length == head.len() && head[4..] == CANCEL_REQUEST)

@@ -1,4 +1,4 @@
-//! AWS Secrets Manager on this machine: by moto, or by the test itself, one question at a time.
+//! AWS Secrets Manager on this machine: provided by moto, or by the test itself, one request at a time.
 
 use std::net::Ipv4Addr;
 
@@ -12,17 +12,17 @@ use uuid::Uuid;
 
 use crate::{Aws, Client};
 
-/// moto knows the service and the region by these; it does not verify the signature.
+/// moto reads the service and the region from this header; it does not verify the signature.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
 
-/// A Secrets Manager that ends with its owner, however the owner ends.
+/// A Secrets Manager that ends when its owner does, however the owner ends.
 pub struct SecretsManager {
     aws: Aws,
     client: Client,
 }
 
 impl SecretsManager {
-    /// Starts one without secrets.
+    /// Starts a Secrets Manager without secrets.
     ///
     /// # Panics
     /// When its packages are not installed, or it does not start.
@@ -31,17 +31,17 @@ impl SecretsManager {
         Self { client: Client::new(aws.url()), aws }
     }
 
-    /// The variables by which functions find it.
+    /// The variables that make functions use it.
     pub fn variables(&self) -> Vec<(String, String)> {
         let variables =
             [("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.client.url()), ("AWS_REGION", "us-east-1")];
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
     }
 
-    /// Ends it, with all its secrets; nobody listens on its port then.
+    /// Stops it; its secrets are lost. Its port then refuses connections.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When the process does not end.
     pub async fn stop(&mut self) {
         self.aws.stop().await;
     }
@@ -54,21 +54,21 @@ impl SecretsManager {
         self.aws.resume().await;
     }
 
-    /// Its process id.
+    /// The process id.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the process has ended.
     pub fn pid(&self) -> u32 {
         self.aws.pid()
     }
 
-    /// Creates a secret; returns its first version, which is AWSCURRENT.
+    /// Creates a secret. Returns its first version, which is AWSCURRENT.
     pub async fn create(&self, name: &str, text: &str) -> String {
         let body = json!({"Name": name, "SecretString": text, "ClientRequestToken": Uuid::now_v7()});
         self.call("CreateSecret", &body).await["VersionId"].as_str().expect("a version").to_owned()
     }
 
-    /// Adds a version that is AWSPENDING, and returns it.
+    /// Adds a version as AWSPENDING, and returns it.
     pub async fn put_pending(&self, name: &str, text: &str) -> String {
         let (version, stages) = (Uuid::now_v7(), ["AWSPENDING"]);
         let body = json!({"SecretId": name, "SecretString": text, "ClientRequestToken": version, "VersionStages": stages});
@@ -76,7 +76,7 @@ impl SecretsManager {
         version.to_string()
     }
 
-    /// Makes the pending version `to` the current one; `from` becomes the previous one, and nothing is pending.
+    /// Makes the pending version `to` the current one and `from` the previous one. No version is pending afterwards.
     pub async fn promote(&self, name: &str, from: &str, to: &str) {
         for body in [
             json!({"SecretId": name, "VersionStage": "AWSCURRENT", "RemoveFromVersionId": from, "MoveToVersionId": to}),
@@ -103,10 +103,12 @@ impl SecretsManager {
     }
 }
 
-/// A question for a secret's version of this stage, and where its text goes; `None`: there is no such version.
+/// A request for the version of a secret with this staging label, and the channel for its text; `None` means that there
+/// is no such version.
 pub type Question = (String, oneshot::Sender<Option<String>>);
 
-/// A Secrets Manager whose answers the test gives; returns its URL. It ends when nobody receives its questions.
+/// Starts a Secrets Manager whose responses the test provides. Returns its URL and its requests. It ends when the
+/// receiver is dropped.
 ///
 /// # Panics
 /// When there is no free port.
@@ -117,7 +119,7 @@ pub async fn ask_the_test() -> (String, mpsc::Receiver<Question>) {
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut request = Vec::new();
-            // The body is one JSON object, and nothing before it ends like one.
+            // The body is one JSON object, and nothing before it ends with a brace.
             while !request.ends_with(b"}") && client.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
             }
             let body =
@@ -136,7 +138,7 @@ pub async fn ask_the_test() -> (String, mpsc::Receiver<Question>) {
             let length = body.len();
             let answer =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-            // A client that has gone has no use for it.
+            // Errors are ignored: the client may be gone.
             let _ = client.write_all(answer.as_bytes()).await;
         }
     });

@@ -1,5 +1,4 @@
-//! Others' eyes on what functions say: a validator of JSON Schema, a reader of metrics, and what stands where the X-Ray
-//! daemon should.
+//! Third-party readers of what functions emit: a JSON Schema validator, a reader of metrics; and a fake X-Ray daemon.
 
 use std::net::Ipv4Addr;
 
@@ -9,10 +8,10 @@ use tokio::net::UdpSocket;
 
 use crate::clients::{python, run};
 
-/// What is wrong with the documents, by the schema in `tests/schemas`.
+/// Validates the documents against the schema in `tests/schemas`. Returns the errors.
 ///
 /// # Panics
-/// When the packages are not installed, or the schema is none.
+/// When the packages are not installed, or the schema is not valid.
 pub async fn schema_faults(schema: &str, documents: &[String]) -> Vec<String> {
     let clients = checkout().join("tests/clients/schema.py");
     let schema = checkout().join("tests/schemas").join(schema);
@@ -20,7 +19,7 @@ pub async fn schema_faults(schema: &str, documents: &[String]) -> Vec<String> {
     serde_json::from_slice(&output.stdout).expect("a list")
 }
 
-/// The sums of all metrics, as CloudWatch reads them: by namespace, dimensions and name.
+/// The sums of all metrics by namespace, dimensions and name, as CloudWatch reads them.
 ///
 /// # Panics
 /// When CloudWatch would drop one of them.
@@ -34,28 +33,29 @@ fn lines(documents: &[String]) -> String {
     documents.iter().map(|document| format!("{document}\n")).collect()
 }
 
-/// What the X-Ray daemon would have received.
+/// A fake X-Ray daemon, which records what it receives.
 pub struct XrayDaemon(UdpSocket);
 
 impl XrayDaemon {
     /// Listens on a free port.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no free port.
     pub async fn start() -> Self {
         Self(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port"))
     }
 
-    /// The variable by which functions find it.
+    /// The variable that makes functions use it.
     pub fn variable(&self) -> (String, String) {
         let address = self.0.local_addr().expect("an address");
         ("AWS_XRAY_DAEMON_ADDRESS".to_owned(), address.to_string())
     }
 
-    /// Everything that has arrived since the last call. On this machine a datagram is there once it has been sent.
+    /// Everything that has arrived since the last call. On the loopback interface a datagram arrives as soon as it is
+    /// sent.
     ///
     /// # Panics
-    /// When one does not begin with the daemon's header line.
+    /// When a datagram does not begin with the daemon's header line.
     pub fn received(&self) -> Vec<String> {
         let mut datagram = vec![0; 65_536];
         let mut received = Vec::new();

@@ -1,4 +1,4 @@
-//! Certificates from an authority of a test's own, and a PostgreSQL that shows them.
+//! Certificates from a test's own authority, and functions to make PostgreSQL use them.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use crate::Service;
 
-/// Issues certificates; functions trust it by `DB_CA_FILE`.
+/// A certificate authority; functions trust it with `DB_CA_FILE`.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: NamedTempFile,
@@ -22,15 +22,15 @@ pub struct Certificate {
 }
 
 impl Authority {
-    /// A new authority, which nobody trusts yet.
+    /// Creates an authority, which is not trusted yet.
     ///
     /// # Panics
-    /// When its certificate cannot be made or written.
+    /// When its certificate cannot be created or written.
     #[expect(clippy::new_without_default, reason = "it writes a file")]
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = CertificateParams::default();
-        // Of two authorities with one name, a client takes the one it trusts for the issuer.
+        // Unique, because among authorities with the same name a client assumes that the trusted one is the issuer.
         let name = format!("Authority {}", uuid::Uuid::now_v7());
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,22 +40,22 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), file }
     }
 
-    /// The variable that makes functions trust it as the database's.
+    /// The variable that makes functions trust it for the database.
     pub fn trust(&self) -> (String, String) {
         ("DB_CA_FILE".to_owned(), self.file())
     }
 
-    /// The file of its certificate.
+    /// The path of its certificate.
     pub fn file(&self) -> String {
         self.file.path().display().to_string()
     }
 
-    /// A certificate for the host `name`.
+    /// Issues a certificate for the host `name`.
     pub fn issue(&self, name: &str) -> Certificate {
         self.sign(&CertificateParams::new([name.to_owned()]).expect("a name"))
     }
 
-    /// A certificate for the host `name` that expired years ago.
+    /// Issues a certificate for the host `name` that expired years ago.
     pub fn issue_expired(&self, name: &str) -> Certificate {
         let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
         (parameters.not_before, parameters.not_after) =
@@ -71,18 +71,19 @@ impl Authority {
 }
 
 impl Service {
-    /// Makes the test's own server show `certificate` to every connection from now on, or speak no TLS.
+    /// Makes the test's own server use `certificate` for new connections, or no TLS.
     ///
     /// # Panics
-    /// When the server does not take it over.
+    /// When the server does not apply the change.
     pub async fn show(&self, certificate: Option<&Certificate>) {
-        // A name of its own for each, so that a new connection tells which one the server has read.
+        // Each certificate has its own file name, so that a new connection can check which one the server uses.
         let name = format!("test-{}", uuid::Uuid::now_v7().simple());
         let database = self.database().await;
         let run = async |sql: String| database.batch_execute(&sql).await.expect("a superuser's statement");
         if let Some(Certificate { certificate, key }) = certificate {
             for (text, suffix) in [(certificate, "crt"), (key, "key")] {
-                // By the server itself: it runs under an account of its own, which must be the only one to read them.
+                // Written by the server itself: only its account may read the files, and that may differ from the
+                // test's.
                 run(format!(
                     "copy (select unnest(string_to_array('{}', e'\\n')))
                      to program 'umask 077; cat >{name}.{suffix}'",
@@ -96,7 +97,7 @@ impl Service {
         let is_on = if certificate.is_some() { "on" } else { "off" };
         run(format!("alter system set ssl = {is_on}")).await;
         run("select pg_reload_conf()".to_owned()).await;
-        // The postmaster reads them at a moment of its own, and hands them down to every later connection.
+        // The postmaster reloads them asynchronously, and every later connection inherits them.
         let sql = "select current_setting('ssl_cert_file') || current_setting('ssl')";
         let is_shown = async || {
             let shown: String = self.database().await.query_one(sql, &[]).await.expect("settings").get(0);
@@ -105,10 +106,10 @@ impl Service {
         while !is_shown().await {}
     }
 
-    /// Makes the test's own server refuse every later connection without TLS.
+    /// Makes the test's own server refuse new connections without TLS.
     ///
     /// # Panics
-    /// When the server does not take it over.
+    /// When the server does not apply the change.
     pub async fn refuse_connections_without_tls(&self) {
         let database = self.database().await;
         let sql = "do $$ begin
@@ -120,23 +121,23 @@ impl Service {
         while tokio_postgres::connect(&url, tokio_postgres::NoTls).await.is_ok() {}
     }
 
-    /// Ends all sessions of the functions, and returns when they are gone.
+    /// Terminates all sessions of the functions, and returns when they are gone.
     ///
     /// # Panics
-    /// When one does not go within 5 s.
+    /// When a session is still there after 5 s.
     pub async fn end_sessions(&self) {
         self.end_sessions_of("%").await;
     }
 
-    /// Like [`end_sessions`](Self::end_sessions), of functions whose name is like `name`.
+    /// The same as [`end_sessions`](Self::end_sessions), for functions whose name matches the pattern `name`.
     ///
     /// # Panics
-    /// As for that.
+    /// As [`end_sessions`](Self::end_sessions).
     pub async fn end_sessions_of(&self, name: &str) {
         let sql = "select coalesce(bool_and(pg_terminate_backend(pid, 5000)), true)
             from pg_stat_activity
             where datname = current_database() and usename <> current_user and application_name like $1";
         let are_gone: bool = self.database().await.query_one(sql, &[&name]).await.expect("an answer").get(0);
-        assert!(are_gone, "a session outlives its end");
+        assert!(are_gone, "a terminated session is still there");
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that read and write all the time, while a test takes something away from the functions.
+//! Clients that read and write continuously, while a test disturbs the functions.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use crate::{Client, Response, Service};
 
 const CLIENTS: usize = 20;
 
-/// What a client has done.
+/// What one client has done.
 #[derive(Default)]
 struct Tally {
     failures: Vec<String>,
@@ -29,7 +29,7 @@ struct Tally {
     changes: HashMap<String, i64>,
 }
 
-/// Clients at work. Whoever holds the gate sees no request on its way.
+/// Running clients. While the gate is held, no request is in flight.
 pub struct Traffic {
     gate: Arc<RwLock<()>>,
     is_over: Arc<AtomicBool>,
@@ -38,7 +38,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Lets `CLIENTS` clients work until [`finish`](Self::finish).
+    /// Runs `CLIENTS` clients until [`finish`](Self::finish).
     pub fn start(client: &Client) -> Self {
         let (gate, is_over) = (Arc::new(RwLock::new(())), Arc::new(AtomicBool::new(false)));
         let (answers, mut clients) = (watch::Sender::new(0), JoinSet::new());
@@ -57,8 +57,9 @@ impl Traffic {
         Self { gate, is_over, answers, clients }
     }
 
-    /// Ends the processes of the function `killed` and the sessions of the function `cut`, then takes a step of a
-    /// rotation while they log in again, and waits for four answers for each client, who then has used every function.
+    /// Ends the processes of the function `killed` and the sessions of the function `cut`, then runs a step of a
+    /// rotation while they log in again. Waits for four responses per client, so that each client has used every
+    /// function.
     ///
     /// # Panics
     /// When a client has panicked.
@@ -72,10 +73,10 @@ impl Traffic {
         self.answers.subscribe().wait_for(|answers| *answers >= target).await.expect("clients at work");
     }
 
-    /// Lets the clients end, and returns how many requests they have sent.
+    /// Stops the clients, and returns the number of requests that they have sent.
     ///
     /// # Panics
-    /// When one was not answered as it should be, or a write is not there or there twice.
+    /// When a response was not as expected, or a write is missing or duplicated.
     pub async fn finish(self, service: &Service) -> usize {
         self.is_over.store(true, Ordering::Relaxed);
         let tallies = self.clients.join_all().await;
@@ -106,7 +107,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Creates a product, reads it, changes it, lists all.
+    /// Creates a product, reads it, changes it, and lists all.
     async fn work(&self, tally: &mut Tally) {
         let name = format!("Cup {} {}", self.number, tally.created.len());
         let key = Uuid::now_v7().to_string();
@@ -127,7 +128,7 @@ impl Worker {
         self.send(tally, 200, Method::GET, "/v1/products?limit=1", &[], String::new()).await;
     }
 
-    /// The answer, if it has `status`; any other is a failure.
+    /// Sends a request. Returns the response if it has `status`, and records a failure otherwise.
     async fn send(
         &self,
         tally: &mut Tally,
@@ -149,10 +150,10 @@ impl Worker {
 }
 
 impl Service {
-    /// Ends the processes of a function, none of which is busy, and returns when they are gone.
+    /// Kills the processes of a function, none of which may be busy, and returns when they are gone.
     ///
     /// # Panics
-    /// When there is no `kill`.
+    /// When `kill` cannot be run.
     pub async fn end_processes(&self, function: &str) {
         let pids = self.functions().environments(function).into_iter().map(|it| it.pid.to_string());
         let pids: Vec<_> = pids.collect();
@@ -166,20 +167,20 @@ impl Service {
     }
 }
 
-/// Logins of users whose names begin alike, as a server with `log_connections` has logged them.
+/// The number of logins of users whose names have the same prefix, from the log of a server with `log_connections`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Logins {
-    /// Those over TLS that the server has accepted.
+    /// Logins over TLS that the server has accepted.
     pub accepted: usize,
-    /// Those whose password was wrong.
+    /// Logins with a wrong password.
     pub refused: usize,
 }
 
 impl Logins {
-    /// All since the server's start.
+    /// The logins since the server's start.
     ///
     /// # Panics
-    /// When the server has no log.
+    /// When the server's log cannot be read.
     pub async fn so_far(service: &Service, user: &str) -> Self {
         let log = service.server().lock().await.log_path().to_owned();
         let log = std::fs::read_to_string(log).expect("the server's log");
@@ -194,10 +195,10 @@ impl Logins {
         }
     }
 
-    /// Those since `self` was counted.
+    /// The logins since `self` was counted.
     ///
     /// # Panics
-    /// As for [`so_far`](Self::so_far).
+    /// As [`so_far`](Self::so_far).
     pub async fn since(self, service: &Service, user: &str) -> Self {
         let now = Self::so_far(service, user).await;
         Self { accepted: now.accepted - self.accepted, refused: now.refused - self.refused }

@@ -1,4 +1,4 @@
-//! The server's end of TLS in front of a server that speaks none.
+//! Terminates TLS in front of a server without TLS.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Certificate, front::tls_config};
+use crate::{Certificate, fake_server::tls_config};
 
 /// A listener on 127.0.0.1 that ends when it is dropped.
 pub struct Tunnel {
@@ -18,10 +18,10 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Leads from TLS with `certificate` to `target`, a port on this machine.
+    /// Starts a listener with TLS and `certificate` that forwards to the port `target` on this machine.
     ///
     /// # Panics
-    /// When the certificate is none.
+    /// When the certificate is not valid.
     pub async fn start(certificate: &Certificate, target: u16) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(tls_config(certificate)));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -40,7 +40,7 @@ impl Tunnel {
         Self { port, work: work.abort_handle() }
     }
 
-    /// Its port.
+    /// The port of the listener.
     pub fn port(&self) -> u16 {
         self.port
     }

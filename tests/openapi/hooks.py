@@ -1,4 +1,4 @@
-"""What schemathesis needs to know of this API: how requests are signed, and what no schema can say.
+"""Hooks for schemathesis: how requests are signed, and rules of this API that no schema can express.
 
 Requests are signed as IAM wants it (AWS Signature Version 4), by botocore, with the key in AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY for the region AWS_REGION.
@@ -28,7 +28,7 @@ UUID = "(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 class SignatureV4(requests.auth.AuthBase):
     def __call__(self, prepared):
-        # Only host and what botocore adds: what a client sends beside them is not signed by most.
+        # Sign only the host and what botocore adds, as most clients do.
         request = AWSRequest(
             method=prepared.method,
             url=prepared.url,
@@ -47,14 +47,14 @@ schemathesis.auth.set_from_requests(SignatureV4())
 
 @schemathesis.hook
 def filter_headers(ctx, headers):
-    """White space around a header's value is no part of it (RFC 9110, section 5.5): it cannot make a request invalid."""
+    """White space around a header's value is not part of it (RFC 9110, section 5.5), and cannot make a request invalid."""
     return all(value == value.strip() for value in headers.values() if isinstance(value, str))
 
 
 def says_what_no_schema_can(response):
-    """Whether a request that fits its schema is refused for one of the reasons that depend on what is stored."""
+    """Whether a request that matches its schema is refused for a reason that no schema can express."""
     if not response.content:
-        # HEAD has no body; the same GET says why.
+        # HEAD has no body; the same GET has the reason.
         sent = response.request
         headers = {name: value for name, value in sent.headers.items() if name.lower() not in SIGNATURE}
         status = response.status_code
@@ -66,22 +66,22 @@ def says_what_no_schema_can(response):
     details = {detail for _, detail in faults}
     kind = (response.status_code, problem["type"].rsplit(":", 1)[-1])
     return (
-        # A condition is there to be false at times.
+        # A condition may be false.
         kind == (412, "precondition-failed")
-        # A key belongs to the first request that has it.
+        # An idempotency key belongs to its first request.
         or kind == (422, "idempotency-key-reused")
         # Whether an artisan exists is known to the database alone.
         or (kind == (422, "invalid-body") and faults == [("/artisan_id", "must be the id of an existing artisan")])
         # One character of a line must be visible, which is more than a pattern can say.
         or (kind in [(422, "invalid-body"), (400, "invalid-parameters")] and details == {INVISIBLE})
-        # A cursor is authenticated: only one that was handed out is valid.
+        # A cursor is authenticated: only cursors from responses are valid.
         or (kind == (400, "invalid-parameters") and faults == [("cursor", "is not a cursor of this query")])
     )
 
 
 def breaks_its_schema(case):
-    """Whether a parameter is not what its schema says, after all: the coverage phase sends `0` in headers whose pattern
-    it cannot draw, and the stateful one makes the id `None` of a member that is null."""
+    """Whether a parameter violates its schema after all: the coverage phase sends `0` in headers for whose pattern it cannot
+    generate values, and the stateful phase turns a null member into the id `None`."""
     for parameter in case.operation.definition.raw["parameters"]:
         sent = {"path": case.path_parameters, "header": case.headers}.get(parameter["in"]) or {}
         schema = parameter["schema"]
@@ -93,7 +93,7 @@ def breaks_its_schema(case):
 
 @schemathesis.check
 def valid_data_is_accepted(ctx, response, case):
-    """Schemathesis' own check, but for these reasons."""
+    """Schemathesis' own check, with these exceptions."""
     if breaks_its_schema(case):
         return None
     media_type = response.headers.get("content-type", [""])[0]
@@ -104,7 +104,7 @@ def valid_data_is_accepted(ctx, response, case):
 
 @schemathesis.check
 def what_is_deleted_is_gone(ctx, response, case):
-    """Schemathesis' own check, but for histories, which outlive what they tell of."""
+    """Schemathesis' own check, except for histories, which outlive their resources."""
     if case.path.endswith("/history"):
         return None
     return use_after_free(ctx, response, case)

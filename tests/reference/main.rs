@@ -1,5 +1,5 @@
-//! A function that `lambda_runtime` itself serves, for the operations' own client of the Runtime API to be held against: it
-//! answers what has a method and fails for everything else.
+//! A function served by `lambda_runtime`, as a reference for the operations' own Runtime API client. It responds to
+//! events that have a method and fails for everything else.
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};

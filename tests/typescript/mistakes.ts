@@ -1,5 +1,4 @@
-// Mistakes that do not compile. Nobody runs this: the compiler complains of a line that has no error where one is
-// expected.
+// Mistakes that do not compile. This is never run: the compiler reports every expected error that is missing.
 
 import type { Client } from "openapi-fetch";
 import type { paths } from "./contract.js";

@@ -1,5 +1,5 @@
-// node round-trip.js URL [ACCESS_KEY_ID SECRET_ACCESS_KEY REGION]: uses the API through types that were generated from
-// its contract, and stops at the first answer that is not as they say.
+// node round-trip.js URL [ACCESS_KEY_ID SECRET_ACCESS_KEY REGION]: uses the API with types that were generated from its
+// contract, and stops at the first response that does not match them.
 
 import assert from "node:assert/strict";
 import { AwsClient } from "aws4fetch";
@@ -15,7 +15,7 @@ function signing(accessKeyId: string) {
 
 const api = createClient<paths>({ baseUrl, fetch: accessKeyId ? signing(accessKeyId) : fetch });
 
-/** The data of an answer that must have this status. */
+/** Asserts the status of a response, and returns its data. */
 function expect<T>(status: number, answer: { data?: T; error?: unknown; response: Response }) {
   assert.equal(answer.response.status, status, JSON.stringify(answer.error));
   return answer.data as NonNullable<T>;

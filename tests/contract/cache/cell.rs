@@ -1,13 +1,13 @@
-//! The cell as `cell.lua` has it, in Rust: what the model is made of, and what the script is held against.
+//! A Rust version of the cell in `cell.lua`, for the model; the script is tested against it.
 
 use std::collections::BTreeMap;
 
-/// How long a new cell gives no leases, ms.
+/// How long a new cell grants no leases, in ms.
 pub(super) const SETTLE: u64 = 1_000;
-/// How long a writer's token is good, ms.
+/// How long a writer's token is valid, in ms.
 pub(super) const TOKEN: u64 = 45_000;
 
-/// What is known of a row.
+/// The known state of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Known {
     None,
@@ -23,10 +23,10 @@ struct Value {
     life: u64,
 }
 
-/// Names of generations, leases and tokens.
+/// The id of a generation, lease or token.
 pub(super) type Name = u16;
 
-/// What a cell is told.
+/// A command to a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Command {
     Read { nonce: Name },
@@ -37,7 +37,7 @@ pub(super) enum Command {
     Clear { token: Name },
 }
 
-/// What it says.
+/// A cell's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
     Busy,
@@ -47,7 +47,7 @@ pub(super) enum Answer {
     Done(bool),
 }
 
-/// A key of the cache, at a time that the caller tells.
+/// A key of the cache. The caller supplies the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Cell(Option<Inner>);
 
@@ -55,21 +55,21 @@ pub(super) struct Cell(Option<Inner>);
 struct Inner {
     since: u64,
     generation: Generation,
-    /// Tokens, and when they expire.
+    /// The tokens and their expiry times.
     writers: BTreeMap<Name, u64>,
-    /// When the cell last lost track of the row.
+    /// When the cell last became uncertain about the row.
     lost_track: u64,
     value: Option<Value>,
 }
 
-/// A writer leaves a generation when it begins and another one when it ends.
+/// A writer starts a new generation when it begins and another one when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Generation {
     Of(Name),
     EndOf(Name),
 }
 
-/// The end of a writer, as a lease.
+/// Marks the lease of the generation at a writer's end.
 const END: Name = 0x8000;
 
 impl Generation {
@@ -81,7 +81,7 @@ impl Generation {
     }
 }
 
-/// Whether what is stored is older than `known`.
+/// Whether the stored value is older than `known`.
 fn is_older(value: Option<Value>, known: Known) -> bool {
     match value.map(|value| value.known) {
         None | Some(Known::None) => true,
@@ -91,12 +91,12 @@ fn is_older(value: Option<Value>, known: Known) -> bool {
 }
 
 impl Cell {
-    /// Forgets everything, as a flush, an eviction or a restart does.
+    /// Loses everything, as by a flush, an eviction or a restart.
     pub(super) fn lose(&mut self) {
         self.0 = None;
     }
 
-    /// Carries out `command` at the time `now`.
+    /// Executes `command` at the time `now`.
     pub(super) fn carry_out(&mut self, command: Command, now: u64) -> Answer {
         if let Some(inner) = &mut self.0 {
             inner.give_up(now);
@@ -170,7 +170,7 @@ impl Inner {
         Self { since: now, generation, writers: BTreeMap::new(), lost_track: 0, value: None }
     }
 
-    /// Writers that did not come back take the value with them.
+    /// Drops expired tokens; the value is dropped with them.
     fn give_up(&mut self, now: u64) {
         let before = self.writers.len();
         self.writers.retain(|_, expires| *expires > now);
@@ -184,7 +184,8 @@ impl Inner {
         self.value = None;
     }
 
-    /// Takes a writer's token back; returns when it began. One that was just given up has begun too early to matter.
+    /// Removes a writer's token, and returns when the writer began. A token that has just expired began too early to
+    /// matter.
     fn end(&mut self, token: Name) -> Option<u64> {
         self.writers.remove(&token).map(|expires| expires - TOKEN)
     }

@@ -1,12 +1,13 @@
-//! A small system of readers, writers, a cache and a database, in which everything happens in every order.
+//! A model checker for the cache protocol: a small system of readers, writers, a cache and a database, whose steps are
+//! explored in every order.
 //!
-//! One row, one key. Writers may end between any two steps. The cache may lose the key (a flush, an eviction, a
-//! restart), be away, be frozen, in which case what it is told waits until it thaws, and refuse writes. Time passes in two
-//! strides, that of a cell's settling and that of a token, as far as the protocol's assumptions let it: a token outlives
-//! the statement of its writer, and a writer whose cell was lost commits within the settling time.
+//! There is one row and one key. Writers may crash between any two steps. The cache may lose the key (by a flush, an
+//! eviction, a restart), be unavailable, be frozen, so that commands wait until it thaws, or refuse writes. Time
+//! advances by the settling time of a cell or the lifetime of a token, within the protocol's assumptions: a token
+//! outlives the statement of its writer, and a writer whose cell was lost commits within the settling time.
 //!
-//! What is checked of every answer: it is not older than what had been committed when the question was asked. That is
-//! more than "versions never go back", and "deleted rows never come back", for any number of observers.
+//! The invariant for every read: the value is not older than the state committed when the read began. That implies
+//! "versions never go back" and "deleted rows never come back", for any number of observers.
 
 use std::{
     collections::HashSet,
@@ -21,7 +22,7 @@ use super::cell::{Answer, Cell, Command, Known, Name, SETTLE, TOKEN};
 /// A key of a cache.
 trait Store: Clone + Debug + Eq + Hash {
     fn carry_out(&mut self, command: Command, now: u64) -> Answer;
-    /// The answer while the server refuses writes.
+    /// The reply while the server refuses writes.
     fn refuse(&self, command: Command, now: u64) -> Option<Answer>;
     fn lose(&mut self);
 }
@@ -31,7 +32,7 @@ impl Store for Cell {
         Cell::carry_out(self, command, now)
     }
 
-    /// Whatever a script has to say, it first shows that it could write.
+    /// Every script first proves that the server accepts writes.
     fn refuse(&self, _: Command, _: u64) -> Option<Answer> {
         None
     }
@@ -51,12 +52,12 @@ enum Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Writer {
     Idle,
-    /// Has told the cache, or tried to: whether it was answered, and whether nobody will hear it any more.
+    /// Has announced the write to the cache: whether the cache replied, and whether the command is lost.
     Begun {
         is_answered: bool,
         is_unheard: bool,
     },
-    /// The database has done it, or has not.
+    /// The database has committed the write, or not.
     Written {
         is_answered: bool,
         known: Option<Known>,
@@ -67,16 +68,16 @@ enum Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Reader {
     Idle,
-    /// Has asked a frozen cache. What had been committed then.
+    /// Waits for a frozen cache. `floor` is the state that was committed when the read began.
     Asking {
         floor: Known,
     },
-    /// Will ask the database.
+    /// Will read from the database.
     Forwarding {
         floor: Known,
         lease: Option<Name>,
     },
-    /// Has the database's answer.
+    /// Has read from the database.
     Filling {
         floor: Known,
         lease: Name,
@@ -85,7 +86,7 @@ enum Reader {
     Over,
 }
 
-/// How often what may go wrong.
+/// How often each kind of fault may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Budget {
     crashes: u8,
@@ -94,11 +95,11 @@ struct Budget {
     freezes: u8,
     settlings: u8,
     expiries: u8,
-    /// Commands of writers that never arrive though the cache lives.
+    /// Commands of writers that never arrive although the cache is running.
     cuts: u8,
-    /// The server refuses writes, and answers everything else.
+    /// The server starts to refuse writes, but serves reads.
     refusals: u8,
-    /// It takes them again, and has kept what it holds.
+    /// The server accepts writes again, with its data unchanged.
     recoveries: u8,
 }
 
@@ -121,17 +122,17 @@ struct System<S> {
     store: S,
     is_away: bool,
     is_refusing: bool,
-    /// What waits for the cache to thaw; none if it is not frozen.
+    /// The commands that wait for the cache to thaw; `None` if it is not frozen.
     inbox: Option<Vec<(Option<usize>, Command)>>,
     writers: Vec<(Work, Writer)>,
     readers: Vec<Reader>,
     budget: Budget,
 }
 
-/// An answer that is older than it may be.
+/// A description of a read that violates the invariant.
 type Violation = String;
 
-/// Something that may happen: to which writer or reader, if any, and what.
+/// A step: its writer or reader, if any, and its description.
 type Step = (Option<usize>, &'static str);
 
 fn token(writer: usize) -> Name {
@@ -139,7 +140,7 @@ fn token(writer: usize) -> Name {
 }
 
 impl<S: Store> System<S> {
-    /// An answer to a reader, who asked when `floor` was committed.
+    /// Checks the result of a read that began when `floor` was committed.
     fn check(&self, answer: Known, floor: Known) -> Result<(), Violation> {
         let is_right = match (answer, floor) {
             (Known::Version(answer), Known::Version(floor)) => answer >= floor,
@@ -151,11 +152,11 @@ impl<S: Store> System<S> {
         if is_right {
             Ok(())
         } else {
-            Err(format!("{answer:?} was answered, {floor:?} was committed before"))
+            Err(format!("the read returned {answer:?}, but {floor:?} was committed before"))
         }
     }
 
-    /// What the cache does with a command, if it does it now.
+    /// Sends a command to the cache. Returns its reply unless the command waits or is lost.
     fn send(&mut self, reader: Option<usize>, command: Command) -> Option<Answer> {
         if self.is_away {
             return None;
@@ -169,7 +170,7 @@ impl<S: Store> System<S> {
         }
     }
 
-    /// What a server does with a command that it has received.
+    /// Executes a command that the server has received.
     fn deliver(&mut self, command: Command) -> Option<Answer> {
         if self.is_refusing {
             self.store.refuse(command, self.now)
@@ -187,7 +188,7 @@ impl<S: Store> System<S> {
         }
     }
 
-    /// The states that a reader may be in after the cache has answered.
+    /// The possible states of a reader after the cache's reply.
     fn answered(&self, reader: usize, answer: Answer, floor: Known) -> Result<Vec<Self>, Violation> {
         let with = |state: Reader| {
             let mut next = self.clone();
@@ -197,7 +198,7 @@ impl<S: Store> System<S> {
         match answer {
             Answer::Busy => Ok(vec![with(Reader::Forwarding { floor, lease: None })]),
             Answer::Miss { lease } => Ok(vec![with(Reader::Forwarding { floor, lease: Some(lease) })]),
-            // Fresh, or not fresh and the database away: the same answer. Or not fresh.
+            // The value may be fresh, or stale with the database down, which gives the same result. Or it is stale.
             Answer::Hit { known, .. } | Answer::Stale { known, .. } => {
                 self.check(known, floor)?;
                 let mut all = vec![with(Reader::Over)];
@@ -206,11 +207,11 @@ impl<S: Store> System<S> {
                 }
                 Ok(all)
             }
-            Answer::Done(_) => unreachable!("no answer to a reader"),
+            Answer::Done(_) => unreachable!("not a reply to a reader"),
         }
     }
 
-    /// Everything that may happen next.
+    /// All possible next steps, with their resulting states.
     fn successors(&self) -> Result<Vec<(Step, Self)>, Violation> {
         let mut all = Vec::new();
         for writer in 0..self.writers.len() {
@@ -264,7 +265,7 @@ impl<S: Store> System<S> {
                 let command = match (work, known) {
                     (_, None) => Command::Abort { token },
                     (Work::Create, Some(_)) => Command::Clear { token },
-                    // A version is only as good as a token that was there in time.
+                    // A version may be stored only with a token from before the write.
                     (Work::Patch, Some(_)) if !is_answered => Command::Clear { token },
                     (_, Some(known)) => Command::Commit { token, known, fresh: 0, life: u64::MAX },
                 };
@@ -317,7 +318,7 @@ impl<S: Store> System<S> {
                 self.check(self.row, floor)?;
                 let mut next = self.clone();
                 next.readers[reader] = match lease {
-                    // Nobody can tell a row that is gone from one that never was.
+                    // A deleted row looks the same as one that never existed.
                     Some(lease) => {
                         let known = if self.row == Known::Gone { Known::None } else { self.row };
                         Reader::Filling { floor, lease, known }
@@ -375,7 +376,7 @@ impl<S: Store> System<S> {
         }
         if self.is_refusing {
             if budget.recoveries > 0 {
-                step("the cache takes writes again", &mut |next| {
+                step("the cache accepts writes again", &mut |next| {
                     next.budget.recoveries -= 1;
                     next.is_refusing = false;
                 });
@@ -428,7 +429,7 @@ impl<S: Store> System<S> {
     }
 }
 
-/// Visits every state that can come after `state`; returns how many there are, or the way to a violation.
+/// Visits every state that is reachable from `state`. Returns their number, or the path to a violation.
 fn explore<S: Store>(state: System<S>) -> Result<usize, String> {
     let mut seen = HashSet::new();
     let mut way = Vec::new();
@@ -441,7 +442,8 @@ fn explore<S: Store>(state: System<S>) -> Result<usize, String> {
     })
 }
 
-/// Remembers states by their hash: two of a million share one of 64 bits once in ten million runs.
+/// Visits states depth first. They are remembered by a 64-bit hash: among a million states a collision happens once in
+/// ten million runs.
 fn visit<S: Store>(state: &System<S>, seen: &mut HashSet<u64>, way: &mut Vec<Step>) -> Result<(), Violation> {
     if !seen.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(state)) {
         return Ok(());
@@ -454,7 +456,7 @@ fn visit<S: Store>(state: &System<S>, seen: &mut HashSet<u64>, way: &mut Vec<Ste
     Ok(())
 }
 
-/// A system at rest: the cache knows nothing, or has the first version.
+/// A system at rest: the cache is empty, or has the first version.
 fn system<S: Store + Default>(is_warm: bool, work: &[Work], readers: usize, budget: Budget) -> System<S> {
     let row = if work.contains(&Work::Create) { Known::None } else { Known::Version(1) };
     let mut store = S::default();
@@ -478,7 +480,7 @@ fn system<S: Store + Default>(is_warm: bool, work: &[Work], readers: usize, budg
     }
 }
 
-/// Everything that may go wrong, once each; time may pass twice.
+/// Every kind of fault once; time may advance twice.
 const ALL: Budget = Budget {
     crashes: 1,
     losses: 1,
@@ -526,15 +528,15 @@ fn no_answer_is_older_than_what_was_committed_before_the_question() {
     assert!(states > 100_000, "{states}");
 }
 
-/// What readers do who store what they have read, and writers who do one thing after their statement.
+/// The usual protocols: readers store what they have read, and writers do one thing after their statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Naive<const RULE: u8>(Option<Known>);
 
-/// A reader sets what it has read, a writer what it has written.
+/// Readers and writers set the value that they have read or written.
 const SET_AFTER_READ: u8 = 0;
-/// A writer deletes the key.
+/// Writers delete the key.
 const DELETE_AFTER_WRITE: u8 = 1;
-/// Nothing is put over a newer version.
+/// A newer version is never overwritten.
 const COMPARE_VERSIONS: u8 = 2;
 
 impl<const RULE: u8> Store for Naive<RULE> {
@@ -570,7 +572,7 @@ impl<const RULE: u8> Store for Naive<RULE> {
 fn the_usual_protocols_fail_the_same_check() {
     use Work::Patch;
     fn way<const RULE: u8>(budget: Budget) -> String {
-        explore(system::<Naive<RULE>>(false, &[Patch], 2, budget)).expect_err("an old answer")
+        explore(system::<Naive<RULE>>(false, &[Patch], 2, budget)).expect_err("a stale read")
     }
     for (rule, way) in [
         ("set after read", way::<SET_AFTER_READ>(NOTHING)),
@@ -581,7 +583,7 @@ fn the_usual_protocols_fail_the_same_check() {
     }
 }
 
-/// The cell without the proof: a server that refuses writes still answers reads.
+/// The cell without the proof that the server accepts writes: it serves reads while it refuses writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Unproved(Cell);
 
@@ -602,23 +604,23 @@ impl Store for Unproved {
 #[test]
 fn a_read_that_proves_nothing_is_old_where_a_writer_was_refused() {
     let budget = Budget { refusals: 1, ..NOTHING };
-    let way = explore(system::<Unproved>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
+    let way = explore(system::<Unproved>(true, &[Work::Patch], 1, budget)).expect_err("a stale read");
     assert!(way.contains("refuses writes"), "{way}");
 }
 
-/// What the documentation says remains: the check is sharp enough to find it.
+/// The known limitation in the documentation: the check finds it.
 #[test]
 fn a_writer_that_alone_cannot_reach_the_cache_is_what_remains() {
     let budget = Budget { cuts: 1, ..NOTHING };
-    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
+    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("a stale read");
     assert!(way.contains("begins unheard"), "{way}");
 }
 
-/// A server that has refused a writer and then takes writes again with what it held. Its restart is no such case: that
-/// loses the keys.
+/// A server that refuses a writer and then accepts writes again with its old data. A restart is not such a case, since
+/// it loses the keys.
 #[test]
 fn so_is_a_server_that_refuses_a_writer_and_not_the_reader_after_it() {
     let budget = Budget { refusals: 1, recoveries: 1, ..NOTHING };
-    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("an old answer");
-    assert!(way.contains("takes writes again"), "{way}");
+    let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("a stale read");
+    assert!(way.contains("accepts writes again"), "{way}");
 }

@@ -1,4 +1,4 @@
-//! The script against the model's cell: the same commands, the same answers, on a real server.
+//! Tests the script against the model's cell: the same commands must give the same replies on a real server.
 
 use harness::{block_on, start_cache};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -17,11 +17,11 @@ impl Server {
     fn carry_out(&mut self, key: &str, command: Command, now: u64) -> Answer {
         let answer = self.call(key, command, now, |_| ()).expect("an answer");
         let ttl_ms: i64 = redis::cmd("PTTL").arg(key).query(&mut self.connection).expect("a time");
-        assert_ne!(ttl_ms, -1, "a key that nobody evicts, after {command:?}");
+        assert_ne!(ttl_ms, -1, "a key without expiry, after {command:?}");
         read_answer(answer)
     }
 
-    /// The same while the server is a replica, which refuses writes.
+    /// Executes a command while the server is a replica, which refuses writes.
     fn refuse(&mut self, key: &str, command: Command, now: u64) -> Option<Answer> {
         let answer = self.call(key, command, now, |connection| replicate(connection, ["127.0.0.1", "1"]));
         replicate(&mut self.connection, ["NO", "ONE"]);
@@ -65,7 +65,7 @@ fn replicate(connection: &mut Connection, of: [&str; 2]) {
 
 const END: Name = 0x8000;
 
-/// The end of a writer leaves a generation of its own.
+/// The text of an id; the generation at a writer's end has a suffix.
 fn name(name: Name) -> String {
     if name & END == 0 { format!("n{name}") } else { format!("n{}:end", name & !END) }
 }
@@ -90,7 +90,7 @@ fn read_answer(answer: Value) -> Answer {
     let parts = match answer {
         Value::Int(stored) => return Answer::Done(stored == 1),
         Value::Array(parts) => parts,
-        other => panic!("{other:?} is no answer"),
+        other => panic!("{other:?} is not a reply"),
     };
     let text = |index: usize| -> String { redis::from_redis_value(parts[index].clone()).expect("text") };
     let known = || match text(2).as_str() {
@@ -104,15 +104,15 @@ fn read_answer(answer: Value) -> Answer {
         "miss" => Answer::Miss { lease: lease(&text(1)) },
         "hit" => Answer::Hit { known: known(), age: age() },
         "stale" => Answer::Stale { known: known(), age: age(), lease: lease(&text(1)) },
-        other => panic!("{other} is no answer"),
+        other => panic!("{other} is not a reply"),
     }
 }
 
-/// What happens at one moment.
+/// One step of a test run.
 #[derive(Debug, Clone)]
 enum Event {
     Tell(Command),
-    /// A fill under the lease that was given last, as most fills are.
+    /// A fill with the latest lease, like most fills.
     FillLast(Known, u64, u64),
     Lose,
     /// A read while the server refuses writes.
@@ -129,7 +129,7 @@ fn read_known() -> impl Strategy<Value = Known> {
 }
 
 fn written() -> impl Strategy<Value = Known> {
-    known().prop_filter("a writer knows what it has written", |known| *known != Known::None)
+    known().prop_filter("a writer knows the state that it has written", |known| *known != Known::None)
 }
 
 fn times() -> impl Strategy<Value = (u64, u64)> {
@@ -205,5 +205,5 @@ fn the_script_does_what_the_model_says() {
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(hits.get() > 100, "the test has tested something: {} hits in {} runs", hits.get(), number.get());
+    assert!(hits.get() > 100, "the test covers too little: {} hits in {} runs", hits.get(), number.get());
 }

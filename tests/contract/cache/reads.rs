@@ -1,4 +1,4 @@
-//! What a client sees of the cache while everything works, and while something is away.
+//! How the cache shows in responses while everything works, and while the database or the cache is down.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinSet, time::sleep};
 
-/// How long a value may take until it is in the cache: twice its settling time, and much more on a busy machine.
+/// How long a value may take to be cached: twice the settling time, and much more on a busy machine.
 const WARM_WITHIN: Duration = Duration::from_secs(15);
 
-/// An API with a cache that it waits for, however busy the machine is: what a cache does is one question, how soon it is
-/// given up another.
+/// An API with a cache and a long cache timeout, so that a busy machine does not affect the result. The timeout itself
+/// is tested elsewhere.
 fn cached() -> Setup {
     Setup { cache: Some(Vec::new()), environment: vec![patient()], ..Setup::default() }
 }
@@ -24,7 +24,7 @@ pub(super) fn is_hit(response: &Response) -> bool {
     response.header("cache-status").starts_with("atelier; hit; ttl=")
 }
 
-/// Reads `path` until the cache answers.
+/// Reads `path` until the response comes from the cache.
 pub(crate) async fn warm(service: &Service, path: &str) -> Response {
     let end = Instant::now() + WARM_WITHIN;
     loop {
@@ -100,14 +100,14 @@ fn a_hit_does_not_reach_the_database_and_a_write_shows_at_once() {
     service_with(cached(), async |service| {
         let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         warm(service, &path).await;
-        // Behind everybody's back: what nobody can tell the cache, it does not know.
+        // An update that bypasses the functions: the cache cannot know of it.
         service.database().await.execute("update products set price = 9", &[]).await.expect("an update");
         assert_eq!(service.client().get(&path).await.expect(200).json()["price"], 1);
 
         service.client().patch(&path, &json!({"price": 2})).await.expect(200);
         let patched = service.client().get(&path).await.expect(200);
         assert_eq!((&patched.json()["price"], &patched.json()["version"]), (&json!(2), &json!(2)));
-        assert!(is_hit(&patched), "what was written is in the cache: {:?}", patched.headers);
+        assert!(is_hit(&patched), "the written row is in the cache: {:?}", patched.headers);
 
         let headers = [("content-type", "application/json")];
         let body = json!({"name": "Mug", "price": 3}).to_string();
@@ -120,14 +120,14 @@ fn a_hit_does_not_reach_the_database_and_a_write_shows_at_once() {
         let headers = [("content-type", "application/json"), ("if-match", "\"other\"")];
         service.client().send(Method::PATCH, &path, &headers, r#"{"price": 7}"#).await.problem(412);
         let after = service.client().get(&path).await.expect(200);
-        assert!(is_hit(&after), "a write that is refused costs nobody the value: {:?}", after.headers);
+        assert!(is_hit(&after), "a refused write does not invalidate the value: {:?}", after.headers);
 
         service.client().delete(&path).await.expect(204);
         let misses = counted(service, "CacheMiss");
         for _ in 0..3 {
             service.client().get(&path).await.problem(404);
         }
-        assert_eq!(counted(service, "CacheMiss"), misses, "that it is gone is known, too");
+        assert_eq!(counted(service, "CacheMiss"), misses, "the deletion is cached, too");
         service.client().delete(&path).await.problem(404);
     });
 }
@@ -168,7 +168,7 @@ fn that_there_is_no_such_row_is_known_for_a_few_seconds() {
             updated_at) values ($1, 'Cup', 'cup', '', 1, 'JPY', 1, now(), now())";
         service.database().await.execute(sql, &[&id]).await.expect("a row");
         while service.client().get(&path).await.status == 404 {
-            assert!(known.elapsed() < Duration::from_secs(10), "it is known for too long");
+            assert!(known.elapsed() < Duration::from_secs(10), "the 404 is cached for too long");
             sleep(Duration::from_millis(50)).await;
         }
     });
@@ -190,14 +190,14 @@ fn health_tells_of_the_cache_and_does_not_depend_on_it() {
     });
 }
 
-/// Values that are fresh for a second, so that an outage outlives that.
+/// Values stay fresh only for a second, which is shorter than the outage.
 fn soon_stale() -> Setup {
     let mut setup = Setup { own_server: Some(Vec::new()), ..cached() };
     setup.environment.push(("CACHE_TTL_SECONDS".to_owned(), "1".to_owned()));
     setup
 }
 
-/// Waits until what was stored a moment ago is no longer fresh.
+/// Waits until a value that was just stored is stale.
 async fn until_stale() {
     sleep(Duration::from_millis(1_200)).await;
 }
@@ -229,7 +229,7 @@ fn what_the_cache_knows_is_answered_while_the_database_is_stopped() {
                 assert!(status.starts_with("atelier; hit; ttl=-"), "{status}");
                 assert!(status.ends_with("; detail=database-unavailable"), "{status}");
                 assert!(stale.header("age").parse::<u32>().is_ok_and(|age| age >= 1));
-                // A write that cannot be made must not cost anybody the value.
+                // A failed write must not invalidate the value.
                 if round == 1 {
                     service.client().patch(path, &json!({"price": 2})).await.problem(503);
                 }
@@ -292,10 +292,10 @@ fn an_old_value_is_served_for_as_long_as_it_is_allowed_to_be() {
         let mut last = Duration::ZERO;
         while service.client().get(&path).await.status == 200 {
             last = stopped.elapsed();
-            assert!(last < Duration::from_secs(6), "it is served for too long");
+            assert!(last < Duration::from_secs(6), "the stale value is served for too long");
             sleep(Duration::from_millis(50)).await;
         }
-        assert!(last > Duration::from_millis(1_500), "it was served for {last:?} only");
+        assert!(last > Duration::from_millis(1_500), "the stale value was served only for {last:?}");
         service.client().get(&path).await.problem(503);
     });
 }
@@ -316,7 +316,7 @@ fn with_both_away_a_read_is_503_in_time() {
     });
 }
 
-/// Reads and writes from four clients for a while; the latencies, sorted.
+/// Reads and writes with four clients for a while. Returns the latencies, sorted.
 async fn traffic(service: &Service, paths: &[String]) -> Vec<Duration> {
     let mut clients = JoinSet::new();
     for number in 0..4 {
@@ -350,7 +350,7 @@ fn a_cache_that_is_away_or_frozen_fails_no_request_and_costs_little() {
             paths.push(product_path(&product));
         }
         let p99 = |latencies: &[Duration]| latencies[latencies.len() * 99 / 100];
-        // Every environment, and its connections.
+        // Warm up every environment and its connections.
         traffic(service, &paths).await;
         service.cache().lock().await.halt().await.expect("the cache stops");
         let stopped = traffic(service, &paths).await;

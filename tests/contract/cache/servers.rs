@@ -1,4 +1,4 @@
-//! Servers of other kinds: a cluster, TLS, a password.
+//! Other kinds of cache servers: a cluster, TLS, a password.
 
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ fn a_server_with_tls_and_a_password_is_used_only_if_it_can_be_verified() {
     drop(server);
 }
 
-/// What makes a server refuse writes while it answers reads.
+/// Causes that make a server refuse writes while it serves reads.
 fn refusals() -> Vec<(&'static str, Vec<Vec<&'static str>>)> {
     vec![
         ("a replica", vec![vec!["REPLICAOF", "127.0.0.1", "1"]]),
@@ -131,9 +131,9 @@ fn refusals() -> Vec<(&'static str, Vec<Vec<&'static str>>)> {
             ],
         ),
         ("too few replicas", vec![vec!["CONFIG", "SET", "min-replicas-to-write", "1"]]),
-        ("a right that was taken away", vec![vec!["ACL", "SETUSER", "default", "-hset"]]),
+        ("a revoked permission", vec![vec!["ACL", "SETUSER", "default", "-hset"]]),
         ("another one", vec![vec!["ACL", "SETUSER", "default", "-hsetnx"]]),
-        ("a third one", vec![vec!["ACL", "SETUSER", "default", "-hdel"]]),
+        ("another revoked permission", vec![vec!["ACL", "SETUSER", "default", "-hdel"]]),
     ]
 }
 
@@ -164,8 +164,8 @@ fn a_server_that_refuses_writes_answers_no_read() {
             let url = service.cache().lock().await.url();
             let mut connection =
                 redis::Client::open(url).and_then(|it| it.get_connection()).expect("a connection");
-            // Nothing can be saved there any more.
-            folder.close().expect("the folder goes");
+            // Without the folder every save fails.
+            folder.close().expect("the folder is removed");
             for words in commands {
                 redis::cmd(words[0]).arg(&words[1..]).exec(&mut connection).expect(what);
                 if words[0] == "BGSAVE" {

@@ -1,4 +1,5 @@
-//! Real processes against a cache that is restarted, flushed and frozen; and what the cache is good for, in figures.
+//! Stress tests with real processes and a cache that is restarted, flushed and frozen; and measurements of the cache's
+//! benefit.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +17,10 @@ use tokio::{process::Command, sync::RwLock, task::JoinSet, time::sleep};
 
 use super::reads::is_hit;
 
-/// The version of a row that is gone.
+/// Stands for the version of a deleted row.
 const GONE: u64 = u64::MAX;
 
-/// A product, and the newest version that anybody has been told of.
+/// A product, and the newest version that any client has seen.
 struct Watched {
     path: String,
     id: uuid::Uuid,
@@ -34,7 +35,7 @@ struct Tally {
     killed: AtomicU64,
 }
 
-/// One of a few products; a deleted one is replaced by a new one.
+/// The place of a product; a deleted product is replaced by a new one.
 type Slot = Arc<RwLock<Arc<Watched>>>;
 
 async fn create(client: &Client) -> Arc<Watched> {
@@ -47,14 +48,14 @@ async fn write(client: Client, slot: Slot, mut numbers: Random, tally: Arc<Tally
     while !stop.load(Ordering::Relaxed) {
         let watched = Arc::clone(&*slot.read().await);
         if numbers.below(25) == 0 {
-            // Killed on the way, it may be done or not: 404 tells.
+            // If the process was killed, the deletion may have happened or not; a 404 shows it.
             if matches!(client.delete(&watched.path).await.status.as_u16(), 204 | 404) {
                 watched.newest.store(GONE, Ordering::SeqCst);
                 *slot.write().await = create(&client).await;
             }
         } else {
             let patched = client.patch(&watched.path, &json!({"price": numbers.below(1 << 40)})).await;
-            // Another writer may have deleted it; or this one was killed.
+            // Another writer may have deleted the product, or the process was killed.
             if patched.status == 502 {
                 tally.killed.fetch_add(1, Ordering::Relaxed);
             } else if patched.status != 404 {
@@ -67,7 +68,7 @@ async fn write(client: Client, slot: Slot, mut numbers: Random, tally: Arc<Tally
     }
 }
 
-/// The version that is committed, as only the database knows it.
+/// The committed version, read from the database.
 async fn committed(database: &tokio_postgres::Client, watched: &Watched) -> u64 {
     let row = database.query_opt("select version from products where id = $1", &[&watched.id]).await;
     let version = row.expect("an answer").map(|row| row.get::<_, i64>(0).unsigned_abs());
@@ -98,7 +99,7 @@ async fn read(
         };
         assert!(
             version >= floor,
-            "{}: version {version} was answered after {floor} was committed: {:?}",
+            "{}: a read returned version {version} after {floor} was committed: {:?}",
             watched.path,
             response.headers
         );
@@ -108,7 +109,7 @@ async fn read(
     }
 }
 
-/// Makes the life of the cache hard until `end`; returns how often it did what.
+/// Disturbs the cache until `end`. Returns the number of disturbances by kind.
 async fn disturb(service: &Service, mut numbers: Random, end: Instant) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     while Instant::now() < end {
@@ -179,7 +180,7 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
             "cache {counts:?} in {seconds} s: {reads} reads by {environments} environments, {hits} of them hits, \
              {writes} writes, {killed} of them killed, 0 other failed, 0 versions went back"
         );
-        assert!(reads > 500 && writes > 100 && hits > reads / 20, "the test has tested something");
+        assert!(reads > 500 && writes > 100 && hits > reads / 20, "the test covers too little");
     });
 }
 
@@ -188,7 +189,7 @@ fn percentile(all: &mut [Duration], percent: usize) -> Duration {
     all[(all.len() * percent / 100).min(all.len() - 1)]
 }
 
-/// Sends `requests` requests from `clients` clients; their latencies, apart for hits and others.
+/// Sends `requests` requests from `clients` clients. Returns the latencies, separately for hits and other responses.
 async fn visit(
     service: &Service,
     clients: usize,
@@ -230,7 +231,7 @@ fn most_reads_of_a_store_never_reach_the_database() {
         }
         let zipf = Zipf::new(products);
 
-        // Writers meanwhile: one change for about fifty reads.
+        // Concurrent writers: one change for about fifty reads.
         let stop = Arc::new(AtomicBool::new(false));
         let writing = tokio::spawn({
             let (client, stop, paths, zipf) =
@@ -266,7 +267,7 @@ fn most_reads_of_a_store_never_reach_the_database() {
         );
         assert!(share >= 500, "{share} of 1,000");
 
-        // One at a time, so that nothing is waited for but the answer.
+        // One request at a time, so that the latency includes no queueing.
         let hot = paths[0].clone();
         let (mut hits, _) = visit(service, 1, 500, {
             let hot = hot.clone();

@@ -1,4 +1,4 @@
-//! What the cache's user may do is what functions ask of it, and not more.
+//! The permissions of the cache's user: those that functions need, and no others.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::prod;
 
-/// Longest time until a read comes from the cache.
+/// How long it may take until a read comes from the cache.
 const WARM_WITHIN: Duration = Duration::from_secs(20);
 
 #[test]
@@ -49,7 +49,7 @@ fn the_user_may_do_what_functions_ask_and_nothing_else() {
         ("CACHE_CLUSTER", "true".to_owned()),
         ("CACHE_USERNAME", "functions".to_owned()),
         ("CACHE_PASSWORD", "sesame".to_owned()),
-        // This machine has other tests to run.
+        // A long timeout, since other tests run on this machine.
         ("CACHE_TIMEOUT_MS", "5000".to_owned()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();

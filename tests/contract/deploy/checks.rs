@@ -1,4 +1,4 @@
-//! What others' tools say of the template.
+//! Checks of the template by third-party tools.
 
 use std::fs;
 
@@ -22,13 +22,13 @@ fn cfn_lint_finds_nothing_in_it_nor_in_what_becomes_of_it() {
         said(deployer("cfn-lint").args(["--regions", "eu-central-1", "--", "template.yaml"])).await;
         let translated = tempfile::Builder::new().suffix(".json").tempfile().expect("a file");
         fs::write(translated.path(), prod().to_string()).expect("it is written");
-        // The translator has put the value of that parameter in its place.
+        // The translator has replaced the reference to that parameter by its value.
         let lint = ["--regions", "eu-central-1", "--ignore-checks", "W2001", "--"];
         said(deployer("cfn-lint").args(lint).arg(translated.path())).await;
     });
 }
 
-/// CloudFormation knows no anchors: SAM writes out what they stand for.
+/// CloudFormation does not support YAML anchors: SAM expands them.
 #[test]
 fn what_sam_uploads_has_no_anchors() {
     let program = "import sys, yaml

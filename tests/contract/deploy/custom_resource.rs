@@ -1,4 +1,4 @@
-//! `migrate` as CloudFormation's custom resource: it answers at the URL that it is given, whatever happens.
+//! `migrate` as a custom resource of CloudFormation: it always responds to the given URL, whatever happens.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use tokio::{
 
 use super::{STAGES, evaluate::Stack, prod};
 
-/// A PUT as CloudFormation's bucket gets it.
+/// A PUT request as CloudFormation's bucket receives it.
 struct Put {
     head: String,
     body: Value,
 }
 
-/// The place where CloudFormation waits, which refuses the first `refusals` answers: its URL, and what it gets.
+/// A fake bucket of CloudFormation, which refuses the first `refusals` responses. Returns its URL and what it receives.
 async fn cloudformation(refusals: usize) -> (String, mpsc::UnboundedReceiver<Put>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!(
@@ -63,7 +63,7 @@ fn event(kind: &str, url: &str) -> Value {
     })
 }
 
-/// Runs the real binary once, as Lambda would.
+/// Runs the real binary once, as Lambda does.
 async fn invoke(environment: &[(&str, &str)], seconds: u64, event: &Value) -> Result<Value, InvokeError> {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let function = Function {
@@ -81,7 +81,7 @@ async fn invoke(environment: &[(&str, &str)], seconds: u64, event: &Value) -> Re
     answer.map(|answer| serde_json::from_slice(&answer).expect("JSON"))
 }
 
-/// What CloudFormation gets for `event`, of which there is one.
+/// The one response that CloudFormation receives for an event.
 async fn answer(environment: &[(&str, &str)], kind: &str) -> Put {
     let (url, mut puts) = cloudformation(0).await;
     invoke(environment, 30, &event(kind, &url))
@@ -99,7 +99,11 @@ fn migrates_and_says_so() {
             "{}",
             put.head
         );
-        assert!(!put.head.contains("content-type"), "the URL's signature counts on none: {}", put.head);
+        assert!(
+            !put.head.contains("content-type"),
+            "the URL's signature does not cover a content type: {}",
+            put.head
+        );
         let names = put.body["Data"]["Applied"].as_str().expect("names").to_owned();
         assert!(names.starts_with("V1__catalogue, "), "{names}");
         let expected = json!({
@@ -203,11 +207,11 @@ fn an_operator_may_call_it() {
     });
 }
 
-/// Where nobody writes, nothing else would.
+/// Without writes, nothing else would remove them.
 #[test]
 fn the_schedule_forgets_expired_keys() {
     let rule = &prod()["Resources"]["Forget"]["Properties"];
-    // A database that sleeps is not woken every hour.
+    // The schedule must not wake a sleeping database every hour.
     for (stage, rate) in [("dev", "rate(12 hours)"), ("prod", "rate(1 hour)")] {
         let rule = Stack::from(&STAGES[stage]).properties("Forget").expect("a rule");
         assert_eq!(rule["ScheduleExpression"], rate, "{stage}");
@@ -232,13 +236,14 @@ fn the_schedule_forgets_expired_keys() {
         assert_eq!(answer, json!({"forgotten": 2}));
         let left = client.query("select key from idempotency_keys order by key", &[]).await.expect("keys");
         assert_eq!(left.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["1", "2"]);
-        let error =
-            invoke(&environment, 30, &json!({"action": "forgive"})).await.expect_err("none of its actions");
+        let error = invoke(&environment, 30, &json!({"action": "forgive"}))
+            .await
+            .expect_err("not one of its actions");
         assert!(format!("{error:?}").contains("forget"), "{error:?}");
     });
 }
 
-/// Aurora knows a role `rds_iam`, whose members log in with tokens.
+/// Aurora has a role `rds_iam`, whose members log in with tokens.
 #[test]
 fn on_rds_functions_may_log_in_with_tokens() {
     let setup = Setup { own_server: Some(Vec::new()), ..Setup::default() };

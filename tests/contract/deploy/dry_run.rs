@@ -1,4 +1,4 @@
-//! What `cargo xtask deploy` would run, for each stage, with SAM and with CDK.
+//! The commands that `cargo xtask deploy` would run for each stage, with SAM and with CDK.
 
 use std::{collections::BTreeSet, fs};
 
@@ -13,7 +13,7 @@ use super::{STAGES, deployer, said};
 const PROGRAMS: &str = ".local/tools/deploy-venv/bin";
 const STAGE_NAMES: [&str; 3] = ["dev", "staging", "prod"];
 
-/// Every command, without the lines that say what it is for.
+/// The commands, without the comments about their purpose.
 fn dry_run(stage: &str, options: &[&str]) -> Vec<String> {
     let mut xtask = Command::new(programs().expect("programs").join("xtask"));
     xtask.args(["deploy", "--stage", stage, "--dry-run"]).args(options);
@@ -21,7 +21,7 @@ fn dry_run(stage: &str, options: &[&str]) -> Vec<String> {
     said.lines().filter(|line| !line.starts_with("# ")).map(ToOwned::to_owned).collect()
 }
 
-/// What is installed first.
+/// The commands that install the tools.
 fn installation() -> Vec<String> {
     vec![
         "python3 -m venv --clear .local/tools/deploy-venv".to_owned(),
@@ -35,7 +35,7 @@ fn functions() -> BTreeSet<&'static str> {
     OPERATIONS.iter().map(|operation| operation.name).chain(["migrate"]).collect()
 }
 
-/// What compiles all of them, once; soon where things are tried, small where they are used.
+/// The command that builds all functions: with the quick profile for dev, optimised for other stages.
 fn build(stage: &str) -> String {
     let profile = if stage == "dev" { "--profile quick" } else { "--release" };
     let bins: String = functions().iter().map(|function| format!(" --bin {function}")).collect();
@@ -65,7 +65,7 @@ fn with_sam() {
         let mut given: Vec<_> =
             parameters.split(' ').map(|pair| pair.split_once('=').expect("a pair")).collect();
         given.sort_unstable();
-        // The option takes the place of samconfig.toml's list: what it leaves out would have its default.
+        // The option replaces the list in samconfig.toml: an omitted parameter would get its default.
         let stage = &STAGES[stage];
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         let declared = &stage.template["Parameters"];
@@ -104,7 +104,7 @@ fn with_cdk() {
     }
 }
 
-/// As far as moto goes, which makes no change sets of templates that SAM transforms.
+/// Limited by moto, which does not support change sets of templates with SAM's transform.
 #[test]
 fn sam_sends_what_has_been_built_with_every_parameter_of_the_stage() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! What CloudFormation and IAM make of the template, for the parameters of a stage.
+//! Evaluates the template and its policies for given parameters, like CloudFormation and IAM.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use super::{STAGES, Stage};
 
 pub(super) type Parameters = BTreeMap<String, Value>;
 
-/// As CloudFormation takes a parameter: a text.
+/// A parameter's value as text, as CloudFormation receives it.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// A template with the parameters of a stack called `atelier`, in partition `aws`, region `region` and account `account`.
-/// What only a deployment knows is `<Id.Attribute>`.
+/// A template with parameters, for a stack named `atelier` in partition `aws`, region `region` and account `account`.
+/// Values that are known only after a deployment are `<Id.Attribute>`.
 pub(super) struct Stack<'a> {
     pub(super) template: &'a Value,
     pub(super) parameters: &'a Parameters,
@@ -27,7 +27,7 @@ impl<'a> From<&'a Stage> for Stack<'a> {
     }
 }
 
-/// The parameters of the stage of that name, with other values for some.
+/// The parameters of a stage, with some values changed.
 pub(super) fn changed(stage: &str, changes: &[(&str, &str)]) -> Parameters {
     let mut parameters = STAGES[stage].parameters.clone();
     parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
@@ -35,19 +35,19 @@ pub(super) fn changed(stage: &str, changes: &[(&str, &str)]) -> Parameters {
 }
 
 impl Stack<'_> {
-    /// The properties of a resource, if the stack has it.
+    /// The properties of a resource, if the stack has the resource.
     pub(super) fn properties(&self, id: &str) -> Option<Value> {
         let resource = self.template["Resources"].get(id)?;
         let is_there = resource["Condition"].as_str().is_none_or(|name| self.has(name));
         is_there.then(|| self.value(&resource["Properties"]).unwrap_or_default())
     }
 
-    /// Whether the condition of that name holds.
+    /// Whether the named condition is true.
     pub(super) fn has(&self, name: &str) -> bool {
         self.holds(&self.template["Conditions"][name])
     }
 
-    /// Whether a condition holds.
+    /// Whether a condition is true.
     pub(super) fn holds(&self, condition: &Value) -> bool {
         if let Some(name) = condition.get("Condition").and_then(Value::as_str) {
             return self.has(name);
@@ -65,7 +65,7 @@ impl Stack<'_> {
         }
     }
 
-    /// A value without functions; none for `AWS::NoValue`.
+    /// A value with all functions evaluated; `None` for `AWS::NoValue`.
     pub(super) fn value(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => Some(items.iter().filter_map(|item| self.value(item)).collect()),
@@ -153,7 +153,7 @@ impl Stack<'_> {
         whole + rest
     }
 
-    /// Why the template refuses the parameters.
+    /// The messages of the template's rules that the parameters violate.
     pub(super) fn refusals(&self) -> Vec<String> {
         let rules = self.template["Rules"].as_object().expect("rules").values();
         rules
@@ -164,8 +164,8 @@ impl Stack<'_> {
             .collect()
     }
 
-    /// Whether the role of that logical id may do `action` to `resource`, in a request with that `context`: an Allow in
-    /// its policies matches, and no Deny.
+    /// Whether the role with that logical id may perform `action` on `resource`, in a request with that `context`: an
+    /// Allow in its policies matches, and no Deny does.
     pub(super) fn may(&self, role: &str, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
         let properties = self.properties(role).expect("a role");
         let tags: BTreeMap<_, _> = list(&properties["Tags"])
@@ -202,7 +202,7 @@ impl Stack<'_> {
     }
 }
 
-/// Whether every operator of a condition holds: one of its values matches what the request has of that key.
+/// Whether every operator of a condition matches: one of its values must match the request's value for the key.
 fn applies(condition: &Value, context: &[(&str, &str)], is_match: &dyn Fn(&Value, &str) -> bool) -> bool {
     condition.as_object().into_iter().flatten().all(|(operator, keys)| {
         keys.as_object().expect("keys").iter().all(|(key, values)| {
@@ -220,7 +220,7 @@ fn applies(condition: &Value, context: &[(&str, &str)], is_match: &dyn Fn(&Value
     })
 }
 
-/// IAM writes a list of one without brackets.
+/// IAM allows a list of one element to be written without brackets.
 pub(super) fn list(value: &Value) -> Vec<Value> {
     match value {
         Value::Null => Vec::new(),

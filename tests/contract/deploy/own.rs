@@ -1,4 +1,4 @@
-//! One function that is not like the others: what its manifest declares reaches the template and the CDK app.
+//! Settings of a single function: those declared in its manifest reach the template and the CDK app.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Every parameter arrives: what each of them changes in the stack, and that there is none that changes nothing.
+//! Every parameter takes effect: the resources that each of them changes in the stack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::{
     logical_id, prod,
 };
 
-/// A stack that has everything.
+/// The parameters of a stack with every optional part.
 fn everything() -> Parameters {
     let mut parameters = STAGES["prod"].parameters.clone();
     for (name, value) in [
@@ -37,14 +37,15 @@ fn everything() -> Parameters {
     parameters
 }
 
-/// Everything about the resources of a stack, by their logical ids.
+/// The evaluated resources of a stack by their logical ids.
 fn resources(parameters: &Parameters) -> BTreeMap<String, Value> {
     let stack = Stack { template: prod(), parameters };
     let ids = prod()["Resources"].as_object().expect("resources").keys();
     ids.filter_map(|id| Some((id.clone(), stack.properties(id)?))).collect()
 }
 
-/// The name of a resource; those that each operation has are called by what they are, and the role of their operation.
+/// The name of a resource for comparison. Resources that each operation has are named by their kind and the operation's
+/// role.
 fn kind(id: &str) -> String {
     let own = OPERATIONS.iter().filter_map(|operation| {
         let rest = id.strip_prefix(&logical_id(operation))?;
@@ -61,7 +62,7 @@ fn kind(id: &str) -> String {
     if rest.is_empty() { role.to_owned() } else { format!("{role}: {rest}") }
 }
 
-/// Another value of each parameter than [`everything`] has, and what it changes.
+/// For each parameter, a value that differs from [`everything`], and the resources that it changes.
 const CHANGES: &[(&str, &str, &str)] = &[
     ("AlarmEmail", "bob@example.com", "AlarmSubscription, Budget"),
     ("AllowedIpRanges", "203.0.113.0/24", "Api"),
@@ -135,7 +136,7 @@ fn every_parameter_changes_what_it_is_for_and_nothing_else() {
     let mut said = Vec::new();
     for (name, value, _) in CHANGES {
         let mut parameters = base.clone();
-        // A pool is for tokens.
+        // A user pool requires AuthMode cognito.
         let is_of_tokens = *name == "UserPoolArn";
         if is_of_tokens {
             parameters.insert("AuthMode".to_owned(), json!("cognito"));
@@ -153,8 +154,8 @@ fn every_parameter_changes_what_it_is_for_and_nothing_else() {
         CHANGES.iter().map(|(name, value, changed)| (*name, *value, (*changed).to_owned())).collect();
     assert_eq!(said, expected, "{said:#?}");
     let declared = prod()["Parameters"].as_object().expect("parameters").keys();
-    // Functions get a new version, and with it the values that secrets have then, when the revision changes, of which there
-    // is a test of its own; SecretsGeneration is there to change it. DeploymentPreference is put in its place by SAM.
+    // A change of the revision publishes new function versions, which get the current values of secrets; another test
+    // covers that, and SecretsGeneration exists to change it. SAM itself evaluates DeploymentPreference.
     let others = ["Revision", "SecretsGeneration", "DeploymentPreference"];
     let tested: BTreeSet<_> = CHANGES.iter().map(|(name, ..)| *name).chain(others).collect();
     assert_eq!(declared.map(String::as_str).collect::<BTreeSet<_>>(), tested);

@@ -1,4 +1,4 @@
-//! What functions may do: each what it needs, and nothing of another's.
+//! The functions' permissions: each has what it needs, and none of another's.
 
 use std::{collections::BTreeSet, fs};
 
@@ -17,7 +17,7 @@ fn actions(statement: &Value) -> Vec<String> {
     list(&statement["Action"]).iter().map(text).collect()
 }
 
-/// The names of the functions, with the database user of each.
+/// The functions with their names, logical ids and database users.
 fn functions() -> Vec<(&'static str, String, Option<&'static str>)> {
     let users = OPERATIONS.iter().map(|operation| {
         let user = match operation.role {
@@ -30,7 +30,7 @@ fn functions() -> Vec<(&'static str, String, Option<&'static str>)> {
     users.chain([("migrate", "Migrate".to_owned(), None)]).collect()
 }
 
-/// Every function against everything that functions may do, as IAM evaluates their roles.
+/// Every function with every permission that functions have, as IAM evaluates their roles.
 #[test]
 fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
     let stack = Stack::from(&STAGES["prod"]);
@@ -56,7 +56,7 @@ fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
             for server in ["<Cluster.DBClusterResourceId>", "<6 of <Proxy.DBProxyArn> at :>"] {
                 let arn = format!("arn:aws:rds-db:region:account:dbuser:{server}/{other}");
                 let connects = may("rds-db:connect", &arn, &[]);
-                // Functions of prod connect by the proxy.
+                // In prod, functions connect through the proxy.
                 assert_eq!(
                     connects,
                     user == Some(other) && server.contains("Proxy"),
@@ -75,7 +75,7 @@ fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
             assert!(!may("secretsmanager:GetSecretValue", secret, &[]), "{name} {secret}");
         }
         assert!(may("xray:PutTraceSegments", "*", &[]), "{name}");
-        // Lambda joins the network for the function, before that has an ARN to call itself by; code may not.
+        // Lambda creates the network interfaces before the function runs; the function's own code may not.
         let is_inside = user.is_some() || name == "migrate";
         assert_eq!(may("ec2:CreateNetworkInterface", "eni", &[]), is_inside, "{name}");
         let itself =
@@ -99,11 +99,11 @@ fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
 fn migrations_connect_as_the_owner_and_never_by_the_proxy() {
     let variables = &prod()["Resources"]["Migrate"]["Properties"]["Environment"]["Variables"];
     assert_eq!(variables["DB_SECRET_ARN"], json!({"Fn::GetAtt": ["Cluster", "MasterUserSecret.SecretArn"]}));
-    // The session of a migration would pin the proxy's connection.
+    // A migration's session state would pin the proxy's connection.
     assert_eq!(variables["DB_HOST"], json!({"Fn::GetAtt": ["Cluster", "Endpoint.Address"]}));
 }
 
-/// What is not in the table above: nothing else may be done by anybody.
+/// There are no permissions beyond the table above.
 #[test]
 fn functions_have_no_other_rights() {
     let known = [
@@ -129,10 +129,10 @@ fn functions_have_no_other_rights() {
         assert_eq!(role["Policies"].is_array(), name == "migrate", "{name}");
     }
     let network = &prod()["Resources"]["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"];
-    assert_eq!(network[0]["Action"], network[1]["Action"], "the code of a function may do none of it");
+    assert_eq!(network[0]["Action"], network[1]["Action"], "the function's code may perform none of these");
 }
 
-/// Callers' policies, each route of them on its own: it lets nobody call another operation.
+/// The callers' policies: the permission for one route does not include another operation.
 #[test]
 fn a_right_to_call_a_route_is_no_right_to_call_another() {
     let text = fs::read_to_string(checkout().join("api/policies.json")).expect("policies");
@@ -165,12 +165,12 @@ fn a_right_to_call_a_route_is_no_right_to_call_another() {
     }
 }
 
-/// `GET/v1/products` of the ARN of a route.
+/// The part of a route's ARN after the stage: `GET/v1/products`.
 fn text_after_stage(arn: &Value) -> String {
     text(arn).split_once("${Stage}/").expect("a stage").1.to_owned()
 }
 
-/// All values of members called `Resource`, anywhere.
+/// Collects all values of members named `Resource`, at any depth.
 fn all_resources<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(name, member)| {
@@ -225,7 +225,7 @@ fn the_endpoints_of_the_network_lead_nowhere_else() {
     assert!(resources(prod(), "AWS::EC2::InternetGateway").is_empty());
 }
 
-/// Functions read no variable that is not described, and misspell none.
+/// All variables of functions are documented and exist.
 #[test]
 fn every_variable_is_one_that_functions_know() {
     let readme = fs::read_to_string(checkout().join("README.md")).expect("README.md");

@@ -1,4 +1,4 @@
-//! What `cargo xtask deploy` asks of an account before it changes anything.
+//! The checks of an account that `cargo xtask deploy` makes before it changes anything.
 
 use std::{path::Path, process::Output};
 
@@ -8,14 +8,14 @@ use local::stack::checkout;
 
 use super::{STAGES, deployer, said};
 
-/// What the checks say of `account`, for an app that has been synthesised or for a stage of SAM's.
+/// Runs the checks on `account`, for a synthesised app or for a stage of SAM.
 async fn preflight(account: &Aws, arguments: &[&str]) -> Output {
     let mut preflight = deployer("python");
     preflight.arg("tests/deploy/preflight.py").args(arguments).env("AWS_ENDPOINT_URL", account.url());
     preflight.output().await.expect("it runs")
 }
 
-/// The app's stages, synthesised into `folder`.
+/// Synthesises the app's stages into `folder`.
 async fn synthesise(folder: &Path) {
     let folder = folder.to_str().expect("a path in UTF-8");
     clients::npm("cdk", "synth", &["--context", "placeholders=true", "--output", folder]).await;
@@ -62,19 +62,19 @@ fn cdk_needs_its_bootstrap_besides() {
             wrong.len() == 1 && wrong[0].starts_with("WRONG bootstrap: CDK has no bucket and no roles here"),
             "{found}"
         );
-        // Both ways ask the same of an account.
+        // SAM and CDK require the same of an account.
         let mut facts = deployer("python");
         facts.args(["tests/deploy/facts_test.py", "--verbose"]).env("TEST_SYNTHESISED", folder.path());
         said(&mut facts).await;
     });
 }
 
-/// What cannot be had of a real account, against moto and botocore's stubs.
+/// Situations that a real account cannot provide, with moto and botocore's stubs.
 #[test]
 fn every_refusal_has_its_reason() {
     block_on(async {
         let mut tests = clients::python();
-        // Isolated, it does not look into the folder of its script by itself.
+        // In isolated mode, Python does not search the script's folder.
         let run = "import sys, unittest; sys.path.insert(0, 'tests/deploy'); unittest.main('preflight_test')";
         said(tests.args(["-c", run]).current_dir(checkout())).await;
     });

@@ -1,4 +1,4 @@
-//! The gateway in the template: each route of the register, once, and nothing else.
+//! The gateway in the template: each route of the register exactly once, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +86,7 @@ fn each_operation_has_one_function_and_there_is_one_for_migrations() {
             json!({"LogFormat": "Text", "LogGroup": {"Ref": format!("{id}LogGroup")}})
         );
         assert_eq!(function["Role"], json!({"Fn::GetAtt": [format!("{id}Role"), "Arn"]}));
-        // Wherever there is a database, its schema comes first.
+        // Functions with a database are created after its schema.
         let waits = if operation.role == Role::None { "FunctionPolicy" } else { "Migration" };
         assert_eq!(prod()["Resources"][&id]["DependsOn"], waits);
     }
@@ -98,7 +98,7 @@ fn each_operation_has_one_function_and_there_is_one_for_migrations() {
     );
 }
 
-/// By which each route but the open ones lets callers in.
+/// The security that every route requires, except the open ones.
 fn security(route: &Route) -> Value {
     let is_reading = ["GET", "HEAD"].contains(&route.method.as_str());
     let scope = if is_reading { "atelier/read" } else { "atelier/write" };
@@ -133,7 +133,7 @@ fn every_route_but_the_open_ones_wants_to_know_who_calls() {
 fn the_gateway_may_call_each_function_for_its_methods_and_paths_alone() {
     let stack = Stack::from(&STAGES["prod"]);
     assert_eq!(resources(prod(), "AWS::ApiGateway::Stage").len(), 1);
-    // That of the schedule is tested with what it calls.
+    // The permission of the schedule is tested with the function that it calls.
     let of_gateway: Vec<_> = resources(prod(), "AWS::Lambda::Permission")
         .into_iter()
         .filter(|(id, _)| *id != "ForgetPermission")
@@ -152,7 +152,7 @@ fn the_gateway_may_call_each_function_for_its_methods_and_paths_alone() {
         .map(|(route, operation)| {
             let path: Vec<_> =
                 route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
-            // Of any stage of the API, which has one.
+            // For any stage of the API, which has only one.
             let source =
                 format!("arn:aws:execute-api:region:account:<Api>/*/{}{}", route.method, path.join("/"));
             (json!(format!("{}Aliaslive", logical_id(operation))).to_string(), json!(source).to_string())
@@ -224,7 +224,7 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
         for method in methods.as_object().expect("methods").keys() {
             assert!(allowed.contains(&method.to_ascii_uppercase()), "{path} {method}");
         }
-        // The gateway sends only headers that the method declares.
+        // The gateway passes on only headers that the method declares.
         let declared = preflight[1]["responses"]["204"]["headers"].as_object().expect("headers");
         for name in headers.keys() {
             assert!(
@@ -238,7 +238,7 @@ fn preflights_are_answered_for_allowed_origins_on_every_path() {
     }
 }
 
-/// The local gateway's preflights are tested as a browser asks; these say the same.
+/// The local gateway's preflight responses are tested with a browser; these must be the same.
 #[test]
 fn preflights_allow_what_those_on_this_machine_allow() {
     let allowed_origins = "https://store.example".parse().expect("an origin");
@@ -296,12 +296,12 @@ fn errors_of_the_gateway_are_problems() {
             assert_eq!(response["statusCode"], problem["status"].to_string(), "{name}");
         }
         let retry_after = parameters.get("gatewayresponse.header.Retry-After");
-        // A constant is right for a throttle, which has room again in a second, and wrong for a day's quota.
+        // A constant is right for a throttle, which accepts requests again after a second, and wrong for a daily quota.
         assert_eq!(retry_after.is_some(), name == "THROTTLED", "{name}");
     }
 }
 
-/// Whatever callers send: no part of an entry is in their words.
+/// No part of an entry is under the callers' control.
 #[test]
 fn the_access_log_is_json() {
     let stage = &prod()["Resources"]["ApiStage"]["Properties"];
@@ -319,13 +319,13 @@ fn the_access_log_is_json() {
     }
 }
 
-/// No connection is older than TLS 1.2, and all can be safe from quantum computers.
+/// Connections require TLS 1.2 or newer, and can use post-quantum key exchange.
 #[test]
 fn the_gateway_wants_new_tls() {
     for (id, kind) in [("Api", "AWS::ApiGateway::RestApi"), ("Domain", "AWS::ApiGateway::DomainName")] {
         let properties = &resources(prod(), kind)[id]["Properties"];
         assert_eq!(properties["SecurityPolicy"], "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09", "{id}");
-        // What the policies of this kind need.
+        // Required by security policies of this kind.
         assert_eq!(properties["EndpointAccessMode"], "STRICT", "{id}");
     }
 }

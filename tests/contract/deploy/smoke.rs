@@ -1,4 +1,4 @@
-//! What `cargo xtask deploy` runs last, against an API on this machine.
+//! The smoke test that `cargo xtask deploy` runs last, with an API on this machine.
 
 use std::{net::Ipv4Addr, process::Stdio};
 
@@ -49,7 +49,7 @@ fn the_smoke_test_fails_an_api_that_is_open() {
     });
 }
 
-/// Firewalls refuse requests of programs that do not name themselves.
+/// Firewalls often refuse requests without a User-Agent.
 #[test]
 fn every_request_of_the_smoke_test_names_it() {
     block_on(async {

@@ -1,4 +1,4 @@
-//! The stages of `samconfig.toml`, and what the template refuses.
+//! The stages of `samconfig.toml`, and the parameters that the template refuses.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ fn what_must_not_be_deployed_is_refused() {
         assert!(refusals.len() == 1 && refusals[0].contains(reason), "{stage} {change:?}: {refusals:?}");
     }
     let open = changed("dev", &[("AuthMode", "none")]);
-    assert_eq!(refusals(&open), Vec::<String>::new(), "to try things");
+    assert_eq!(refusals(&open), Vec::<String>::new(), "allowed for experiments");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn functions_cannot_open_more_connections_than_the_proxy_has() {
         let number = |name: &str| text(&stage.parameters[name]).parse::<u64>().expect("a number");
         let mut connections = 0;
         for operation in OPERATIONS.iter().filter(|operation| operation.role != Role::None) {
-            // One connection each.
+            // Each execution environment has one connection.
             connections += stage.reserved(operation);
         }
         let limit = number("MaxConnections") * number("ProxyConnectionsPercent") / 100;
@@ -149,7 +149,7 @@ fn data_is_encrypted_kept_and_protected() {
     }
 }
 
-/// SAM makes new versions of functions by what it knows, which parameters are not: by `Revision`, whatever has changed.
+/// SAM does not publish a new version for a change of parameters; `Revision` makes it publish one after any change.
 #[test]
 fn a_new_revision_is_a_new_version_of_every_function() {
     let variant = |revision: &str| changed("dev", &[("Revision", revision)]);
@@ -164,7 +164,7 @@ fn a_new_revision_is_a_new_version_of_every_function() {
             .collect::<std::collections::BTreeMap<_, _>>();
         for (id, version) in &versions {
             let version = version["Fn::GetAtt"][0].as_str().expect("a version");
-            // The old one goes on while traffic shifts, and can be gone back to.
+            // The old version serves while traffic shifts, and allows a rollback.
             assert_eq!(template["Resources"][version]["DeletionPolicy"], "Retain", "{id}");
         }
         versions
@@ -175,7 +175,7 @@ fn a_new_revision_is_a_new_version_of_every_function() {
     assert!(prod()["Parameters"]["Revision"].get("Default").is_none(), "nobody can forget it");
 }
 
-/// What breaks in prod breaks in staging first: it has all that prod has.
+/// Staging has everything that prod has, so that faults show in staging first.
 #[test]
 fn staging_is_prod_but_smaller() {
     let sizes = [
@@ -198,14 +198,14 @@ fn staging_is_prod_but_smaller() {
         let ids = stage.template["Resources"].as_object().expect("resources").keys();
         ids.filter(|id| stack.properties(id).is_some()).collect::<BTreeSet<_>>()
     });
-    // Versions and deployments are called by what is in them.
+    // The names of versions and deployments are derived from their contents.
     let lasting = |ids: &BTreeSet<&String>| {
         ids.iter().filter(|id| !id.contains("Deployment")).map(|id| (*id).clone()).collect::<BTreeSet<_>>()
     };
     assert_eq!(lasting(&staging), lasting(&prod));
 }
 
-/// Whoever deploys says who hears of trouble.
+/// Alarms need an address, which the deployer has to set.
 #[test]
 fn nobody_forgets_who_is_told_of_trouble() {
     let email = &prod()["Parameters"]["AlarmEmail"];
@@ -221,7 +221,7 @@ fn nobody_forgets_who_is_told_of_trouble() {
     }
 }
 
-/// A request that EventBridge signs every five minutes, where nothing keeps it from doing so and no database sleeps.
+/// EventBridge signs a request every five minutes, unless the stack does not allow it or the database may sleep.
 #[test]
 fn health_is_checked_from_outside_and_by_an_alarm() {
     for (change, is_checked) in [
@@ -250,7 +250,7 @@ fn health_is_checked_from_outside_and_by_an_alarm() {
     ));
 }
 
-/// The cache must know of a change before anybody reads from it, and for as long as anybody does.
+/// Writers must use the cache before any reader does, and for as long as any reader does.
 #[test]
 fn writers_have_the_cache_before_readers_and_after_them() {
     for (cache, has_cache, writes, reads) in
@@ -274,7 +274,7 @@ fn writers_have_the_cache_before_readers_and_after_them() {
     }
 }
 
-/// Old versions of functions go on by the old way while new ones take the new way.
+/// Old versions of functions keep the old way to the database while new ones use the new way.
 #[test]
 fn both_ways_to_the_database_are_open_while_the_profile_changes() {
     let stack_of = |profile: &str, both: &str| changed("prod", &[("Profile", profile), ("BothPaths", both)]);
@@ -301,7 +301,7 @@ fn both_ways_to_the_database_are_open_while_the_profile_changes() {
     }
 }
 
-/// Two zones by name, where the first two of the region are not the right ones.
+/// Two zones by name, for regions whose first two zones are not suitable.
 #[test]
 fn the_network_is_in_the_zones_that_are_named() {
     let zones = |names: &str| {
@@ -315,7 +315,7 @@ fn the_network_is_in_the_zones_that_are_named() {
     assert_eq!(zones(""), "zone 1 and zone 2");
 }
 
-/// EventBridge names no account when it encrypts and publishes, CloudWatch and Budgets do.
+/// EventBridge sends no source account when it encrypts and publishes; CloudWatch and Budgets do.
 #[test]
 fn events_reach_the_encrypted_topic() {
     for (id, document) in [("Key", "KeyPolicy"), ("AlarmTopicPolicy", "PolicyDocument")] {
@@ -332,7 +332,8 @@ fn events_reach_the_encrypted_topic() {
     }
 }
 
-/// Every group that an AWS service would make by itself is the stack's, and may use its key; and all are sent on.
+/// The stack has every log group that an AWS service would otherwise create, and each may use the stack's key; all are
+/// forwarded.
 #[test]
 fn every_log_is_the_stacks_own_and_can_be_sent_elsewhere() {
     let parameters =
@@ -368,7 +369,7 @@ fn every_log_is_the_stacks_own_and_can_be_sent_elsewhere() {
     let expected: BTreeSet<_> = groups.iter().map(|(id, _)| format!("<{id}>")).collect();
     assert_eq!(sent, expected);
     let stack = Stack::from(&STAGES["prod"]);
-    assert!(filters.keys().all(|id| stack.properties(id).is_none()), "nothing is sent anywhere unasked");
+    assert!(filters.keys().all(|id| stack.properties(id).is_none()), "nothing is forwarded by default");
 }
 
 #[test]
@@ -376,7 +377,7 @@ fn the_firewall_counts_large_bodies_and_blocks_the_rest() {
     let rules = prod()["Resources"]["WebAcl"]["Properties"]["Rules"].as_array().expect("rules");
     let common = rules.iter().find(|rule| rule["Name"] == "Common").expect("the common rules");
     let overrides = &common["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"];
-    // What the API takes, and what its callers are: programs.
+    // The API accepts larger bodies, and its callers are programs.
     let counted = ["SizeRestrictions_BODY", "SizeRestrictions_QUERYSTRING", "NoUserAgent_HEADER"];
     let counted = counted.map(|name| json!({"Name": name, "ActionToUse": {"Count": {}}}));
     assert_eq!(overrides, &json!(counted));

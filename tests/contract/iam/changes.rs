@@ -1,4 +1,4 @@
-//! A signed request is this one and no other: whatever byte is changed, and whenever it is sent again.
+//! A signature is valid for one request only: any changed byte and any late replay is refused.
 
 use std::{
     sync::{
@@ -14,10 +14,10 @@ use super::{principal, signed_setup, signing::Call};
 
 const PRODUCT: &str = r#"{"name": "漆器", "price": 100}"#;
 
-/// A part of a call, for changing it.
+/// A part of a call that can be changed.
 type Part = (&'static str, fn(&mut Call) -> &mut String);
 
-/// Three other bytes in the place of `byte`, all fit for a request line and a header.
+/// Three replacements for `byte`, all valid in a request line and a header.
 fn others(byte: u8) -> [char; 3] {
     let next = |byte: u8, first: u8, count: u8| char::from((byte - first + 1) % count + first);
     match byte {
@@ -28,15 +28,15 @@ fn others(byte: u8) -> [char; 3] {
     }
 }
 
-/// The calls that differ from `call` in one byte of `part`. Characters of several bytes change as a whole.
+/// The calls that differ from `call` in one byte of `part`. Multi-byte characters change as a whole.
 fn changed(call: &Call, (name, part): Part) -> Vec<(String, Call)> {
     let text = part(&mut call.clone()).clone();
     let mut calls = Vec::new();
     for (index, character) in text.char_indices() {
         let byte = if character.is_ascii() { character as u8 } else { b'.' };
         for other in others(byte).into_iter().filter(|other| *other != character) {
-            // Hexadecimal digits in a query are the same in either case. Without its first slash, or with such a port,
-            // it would be no request of HTTP, which is 400.
+            // The case of hexadecimal digits in a query does not matter. Without its first slash, or with an invalid
+            // port, it would not be a valid HTTP request, which is a 400.
             let is_escape = (1..3).any(|back| index >= back && text.as_bytes()[index - back] == b'%');
             let is_same = is_escape && other.eq_ignore_ascii_case(&character);
             let is_none = name == "target" && index == 0 || name == "host" && !other.is_ascii_digit();
@@ -51,7 +51,7 @@ fn changed(call: &Call, (name, part): Part) -> Vec<(String, Call)> {
     calls
 }
 
-/// The value of a header, or its name.
+/// A header's name and value.
 fn header<'c>(call: &'c mut Call, name: &str) -> &'c mut (String, String) {
     call.headers.iter_mut().find(|(known, _)| known == name).expect("a header")
 }
@@ -92,12 +92,12 @@ fn refuses_a_request_with_any_byte_changed() {
         }
         assert!(calls.len() > 2_500, "{} changes", calls.len());
         for (change, call) in calls {
-            // The name of a header has no case.
+            // Header names are case-insensitive.
             if change.starts_with("name of") && call.headers.iter().all(|(name, _)| is_known(name)) {
                 continue;
             }
             let answer = call.send(url).await;
-            // A name that is not this machine's is refused before anybody looks at the signature.
+            // A host name that is not this machine's is refused before the signature is checked.
             let status = if change.starts_with("host") && answer.status == 421 { 421 } else { 403 };
             assert_eq!(answer.status, status, "{change}: {} was answered {}", answer.request, answer.body);
         }

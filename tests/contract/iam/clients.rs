@@ -1,4 +1,4 @@
-//! The clients that people use, none of them ours, against the gateway's verification.
+//! Common third-party clients against the gateway's verification.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use super::{principal, signed_setup, signing::Call};
 
 const PRODUCT: &str = r#"{"name": "漆器 & \"urushi\"", "price": 100}"#;
 
-/// Requests of every shape with the status of their answers, which no refusal has.
+/// Requests of every shape with their expected status, which differs from a refusal's.
 const CALLS: [(&str, &str, &str, u16); 14] = [
     ("POST", "/v1/products", PRODUCT, 201),
     ("GET", "/v1/products", "", 200),
@@ -20,7 +20,7 @@ const CALLS: [(&str, &str, &str, u16); 14] = [
     ("GET", "/v1/products?name=%E6%BC%86%E5%99%A8%20%26%20%22urushi%22", "", 200),
     ("GET", "/v1/products/search?q=%E6%BC%86%E5%99%A8", "", 200),
     ("GET", "/v1/products/search?q=a%20b%2Bc%2Fd%3De~f", "", 200),
-    // The function's own answers: it was reached.
+    // The function's own responses, which show that it was reached.
     ("GET", "/v1/products?limit=1&limit=2", "", 400),
     ("GET", "/v1/products?limit=", "", 400),
     ("GET", "/v1/products?limit", "", 400),
@@ -37,7 +37,7 @@ fn takes_what_botocore_signs() {
         for key in [principal("admin"), principal("session")] {
             for (method, target, body, status) in CALLS {
                 asked.push((botocore_request(url, &key, method, target, body, false), status));
-                // It keeps one value of each key when it presigns, and none without `=`.
+                // When presigning, botocore keeps one value per key, and drops keys without `=`.
                 if method == "GET" && status == 200 {
                     asked.push((botocore_request(url, &key, method, target, body, true), status));
                 }
@@ -87,7 +87,7 @@ fn takes_what_the_crate_of_the_aws_sdk_signs() {
                     Call::new(url, method, target, body).presigned(&key, now).send(url).await.expect(status);
                 }
             }
-            // A plus is a space to API Gateway, to functions and to this crate; botocore and curl sign it as it is.
+            // A plus is a space to API Gateway, to functions and to this crate; botocore and curl sign it literally.
             let call = Call::new(url, "GET", "/v1/products?name=%E6%BC%86%E5%99%A8+%26+%22urushi%22", "");
             let found = call.signed(&key, now).send(url).await.expect(200).json();
             assert!(found["items"][0]["name"].is_string(), "{found}");
@@ -117,7 +117,7 @@ fn takes_what_awscurl_signs() {
             assert_eq!(created["version"], 1, "{created}");
             let id = created["id"].as_str().expect("an id");
             assert_eq!(awscurl(&[], &format!("/v1/products/{id}")).await, created);
-            // It encodes the query itself.
+            // awscurl encodes the query itself.
             let found = awscurl(&[], "/v1/products/search?q=漆器&limit=1").await;
             assert_eq!(found["items"][0]["name"], created["name"], "{found}");
             let found = awscurl(&[], "/v1/products?sort=-price&name=no such 漆器&limit=5").await;
@@ -126,7 +126,7 @@ fn takes_what_awscurl_signs() {
     });
 }
 
-/// What curl 7.88 gets right: the lines of README.md and of `cargo xtask dev` are of this kind.
+/// The forms that curl 7.88 signs correctly: those in README.md and in the output of `cargo xtask dev`.
 #[test]
 fn takes_what_curl_signs() {
     service_with(signed_setup(), async |service| {

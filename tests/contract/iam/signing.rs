@@ -1,4 +1,4 @@
-//! Requests that the `aws-sigv4` crate signs, sent byte by byte as they are.
+//! Requests that the `aws-sigv4` crate signs, sent verbatim.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A request as it goes over the wire.
+/// A request as sent over the wire.
 #[derive(Clone)]
 pub struct Call {
     pub method: String,
@@ -27,7 +27,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A request to the API at `url` that nobody has signed.
+    /// An unsigned request to the API at `url`.
     pub fn new(url: &str, method: &str, target: &str, body: &str) -> Self {
         let host = url.trim_start_matches("http://").to_owned();
         let mut headers = vec![("host".to_owned(), host)];
@@ -37,12 +37,12 @@ impl Call {
         Self { method: method.to_owned(), target: target.to_owned(), headers, body: body.to_owned() }
     }
 
-    /// The same, signed in its `Authorization` header.
+    /// Signs the request in its `Authorization` header.
     pub fn signed(self, principal: &Principal, time: SystemTime) -> Self {
         self.sign(principal, SignatureLocation::Headers, time)
     }
 
-    /// The same, signed in its query, for a minute.
+    /// Presigns the request in its query, valid for a minute.
     pub fn presigned(self, principal: &Principal, time: SystemTime) -> Self {
         self.sign(principal, SignatureLocation::QueryParams, time)
     }
@@ -77,7 +77,7 @@ impl Call {
         self
     }
 
-    /// Sends it to the API at `url`.
+    /// Sends the request to the API at `url`.
     pub async fn send(&self, url: &str) -> Response {
         let Self { method, target, headers, body } = self;
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

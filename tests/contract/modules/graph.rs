@@ -1,4 +1,4 @@
-//! Which module of a crate uses which, by its sources.
+//! The dependencies between the modules of a crate, read from its sources.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,18 +12,18 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The folder's own file among its modules.
+/// The name of a folder's own file among its modules.
 const OWN: &str = "mod";
 
-/// Names from the crate's root on; none is the root itself.
+/// A path from the crate's root; the empty path is the root itself.
 type Names = Vec<String>;
 
 /// Modules of one folder that use each other.
 #[derive(Debug)]
 pub struct Circle {
-    /// Such as `crate::gateway`.
+    /// The path of the folder, such as `crate::gateway`.
     pub folder: String,
-    /// In alphabetical order.
+    /// The modules in alphabetical order.
     pub modules: Vec<String>,
     uses: Vec<String>,
 }
@@ -35,20 +35,20 @@ impl fmt::Display for Circle {
     }
 }
 
-/// What the file of a module says.
+/// The contents of a module.
 #[derive(Default)]
 struct Source {
     children: BTreeSet<String>,
-    /// What `use` brings into scope, by its name.
+    /// The paths that `use` brings into scope, by name.
     imports: BTreeMap<String, Names>,
-    /// Every path, and every name that is not part of one.
+    /// Every path, and every single name.
     paths: BTreeSet<Names>,
 }
 
-/// Within a folder, which module uses which, and by what path.
+/// The dependencies within a folder: pairs of modules, with the path by which one uses the other.
 type Uses = BTreeMap<(String, String), Names>;
 
-/// A crate's modules.
+/// The modules of a crate.
 pub struct Crate {
     modules: BTreeMap<Names, Source>,
 }
@@ -66,12 +66,12 @@ impl Crate {
         &self.modules[&Names::new()].children
     }
 
-    /// Which of the modules at the root uses which.
+    /// The pairs of modules at the root of which one uses the other.
     pub fn top_uses(&self) -> BTreeSet<(String, String)> {
         self.uses(false).remove(&Names::new()).unwrap_or_default().into_keys().collect()
     }
 
-    /// The circles. With `own_files` the file of a folder counts as one of its modules.
+    /// The circles. With `own_files`, a folder's own file counts as one of its modules.
     pub fn circles(&self, own_files: bool) -> Vec<Circle> {
         self.uses(own_files).iter().flat_map(|(folder, uses)| circles_of(folder, uses)).collect()
     }
@@ -86,7 +86,7 @@ impl Crate {
                 let edge = (below(user), below(&used));
                 if edge.0 != edge.1 && (own_files || (edge.0 != OWN && edge.1 != OWN)) {
                     let shown = folders.entry(user[..shared].to_vec()).or_default().entry(edge).or_default();
-                    // The longest says most.
+                    // Keep the longest path, which is the most specific.
                     if path.len() > shown.len() {
                         shown.clone_from(path);
                     }
@@ -125,9 +125,9 @@ fn circles_of(folder: &Names, uses: &Uses) -> Vec<Circle> {
     circles.into_iter().map(describe).collect()
 }
 
-/// The module that has the item of `path`, as it is written in `module`; none for one of another crate.
+/// The module that defines the item of `path`, which is used in `module`; `None` for an item of another crate.
 fn owner(modules: &BTreeMap<Names, Source>, module: &Names, path: &[String], depth: usize) -> Option<Names> {
-    // Two modules may import everything from each other.
+    // Limits the depth, since two modules may import everything from each other.
     if depth > modules.len() {
         return None;
     }
@@ -139,7 +139,7 @@ fn owner(modules: &BTreeMap<Names, Source>, module: &Names, path: &[String], dep
         "super" => {
             at.pop();
         }
-        // A name alone may be that of a variable, but not a module.
+        // A single name may be a variable, but not a module.
         _ if modules[module].imports.contains_key(first) => rest = path,
         _ if modules[module].children.contains(first) && !rest.is_empty() => rest = path,
         _ => return None,
@@ -161,7 +161,7 @@ fn owner(modules: &BTreeMap<Names, Source>, module: &Names, path: &[String], dep
     Some(at)
 }
 
-/// Reads the file of a module and of those below it.
+/// Reads the files of a module and of its submodules.
 fn read(file: &Path, module: Names, modules: &mut BTreeMap<Names, Source>) {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let File { items, .. } =
@@ -199,7 +199,7 @@ fn read_items(items: &[Item], folder: &Path, module: Names, modules: &mut BTreeM
     modules.insert(module, source);
 }
 
-/// Whether an item is there in tests and fuzz targets only: those may use everything.
+/// Whether an item exists only in tests and fuzz targets, which may use everything.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| {
         let condition = attribute.meta.require_list().map(|list| list.tokens.to_string());
@@ -224,13 +224,13 @@ impl Source {
         if let Some(name) = name {
             self.imports.insert(name, path.clone());
         }
-        // What is passed on is not used here, unless it is named once more.
+        // A re-export alone is not a use.
         if is_private {
             self.paths.insert(path);
         }
     }
 
-    /// The paths in what a macro is given, which nobody but the macro can parse.
+    /// Finds the paths in the arguments of a macro, whose syntax only the macro knows.
     fn scan(&mut self, tokens: TokenStream) {
         let mut path = Names::new();
         let mut colons = 0;
@@ -267,7 +267,7 @@ impl Source {
 impl<'ast> Visit<'ast> for Source {
     fn visit_item(&mut self, item: &'ast Item) {
         let attributes = match item {
-            // A module of its own.
+            // A nested module is read separately.
             Item::Mod(_) => return,
             Item::Use(it) if it.leading_colon.is_some() => return,
             Item::Use(it) if !is_for_tests(&it.attrs) => {
@@ -289,7 +289,7 @@ impl<'ast> Visit<'ast> for Source {
         }
     }
 
-    /// `pub(super)` uses nothing.
+    /// Ignores the path in `pub(super)`.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

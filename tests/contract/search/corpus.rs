@@ -1,20 +1,21 @@
-//! Real names, and what people type to find them: every hit of each query, in order. `queries.txt` describes the files.
+//! A corpus of real names and of what people type to find them, with all hits of each query in order. `queries.txt`
+//! describes the files.
 
 use std::collections::HashMap;
 
 use harness::{Service, encoded, id, service};
 use serde_json::json;
 
-/// The line of each resource in the file that names it, by the resource's id.
+/// The line in the names file for each resource, by the resource's id.
 type Lines = HashMap<String, &'static str>;
 
-/// Terms which all find the same.
+/// Terms that all have the same hits.
 #[derive(Default)]
 struct Block {
     terms: Vec<&'static str>,
-    /// What is found exactly, or `(none)`, or a status.
+    /// The exact hits, or `(none)`, or a status.
     exact: Vec<&'static str>,
-    /// What is found as a near misspelling.
+    /// The hits that are near misspellings.
     near: Vec<&'static str>,
 }
 
@@ -43,7 +44,7 @@ fn artisans_are_found_by_what_people_type() {
     });
 }
 
-/// Asks each query of `file`, and reports all that do not find what they should.
+/// Runs each query in `file`, and reports all whose hits differ from the expected ones.
 async fn check(service: &Service, path: &str, names: &Lines, file: &'static str) {
     let (mut count, mut differences) = (0, Vec::new());
     for block in blocks(file) {
@@ -66,7 +67,7 @@ async fn check(service: &Service, path: &str, names: &Lines, file: &'static str)
     );
 }
 
-/// The lines of what `term` finds, on all pages; `(none)` for nothing, and the status of an answer that is not 200.
+/// The lines of all hits of `term`; `(none)` if there are none, and the status if it is not 200.
 async fn search(service: &Service, path: &str, names: &Lines, term: &str) -> Vec<String> {
     let path = format!("{path}?limit=100&q={}", encoded(term));
     let status = service.client().get(&path).await.status.as_u16();
@@ -81,7 +82,7 @@ async fn search(service: &Service, path: &str, names: &Lines, term: &str) -> Vec
 }
 
 impl Block {
-    /// How `found` differs from what is expected, misspellings apart; `None` if it does not.
+    /// How `found` differs from the expected hits, separately for misspellings; `None` if it does not.
     fn difference(&self, found: &[String]) -> Option<String> {
         let found: Vec<_> = found.iter().map(String::as_str).collect();
         if found == [&self.exact[..], &self.near].concat() {
@@ -98,7 +99,7 @@ impl Block {
     }
 }
 
-/// What `found` lacks of `expected` and what it has besides; all of it if only the order differs.
+/// The missing and the additional lines in `found`, or all lines if only the order differs.
 fn changes(kind: &str, expected: &[&str], found: &[&str]) -> String {
     let without = |lines: &[&str], others: &[&str]| -> Vec<String> {
         lines.iter().filter(|line| !others.contains(line)).map(|&line| line.to_owned()).collect()
@@ -110,12 +111,12 @@ fn changes(kind: &str, expected: &[&str], found: &[&str]) -> String {
     listed(&format!("  - {kind}"), &missing) + &listed(&format!("  + {kind}"), &unexpected)
 }
 
-/// `lines`, which are right but for their order.
+/// Lists `lines`, which differ only in their order.
 fn in_order(kind: &str, lines: &[&str]) -> String {
     "  found in this order:\n".to_owned() + &listed(&format!("    {kind}"), lines)
 }
 
-/// Each of `lines` on a line of its own, after `prefix`.
+/// Each of `lines` on a separate line, after `prefix`.
 fn listed(prefix: &str, lines: &[impl AsRef<str>]) -> String {
     lines.iter().map(|line| format!("{prefix}{}\n", line.as_ref())).collect()
 }
@@ -153,7 +154,7 @@ fn lines(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.lines().filter(|line| !line.is_empty() && *line != "#" && !line.starts_with("# "))
 }
 
-/// `line` with the characters that its escapes `\u{...}` stand for.
+/// `line` with its escapes `\u{...}` replaced by the characters.
 fn unescaped(line: &str) -> String {
     let mut parts = line.split(r"\u{");
     let mut text = parts.next().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
-//! Many names, made of what names of crafts are made of: what is found is what a reader finds who goes through all of them,
-//! and it is found in milliseconds among a million.
+//! Many generated names of crafts. Searches must find the same as a reader of all names, and must take milliseconds
+//! with a million names.
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _, pin::pin};
 
@@ -27,7 +27,7 @@ const THINGS: &str = "cup bowl plate vase jug teapot mug dish platter tray spoon
     goblet burner scarf blanket cushion rug towel napkin apron knife board mortar whisk kettle planter bell";
 const SYLLABLES: &str = "ka ri no ma ta se lo ve di na mi ro sa ko te la be ru gi shi an el or in us";
 
-/// What names are chosen by.
+/// Random choices for names.
 trait Chance {
     fn is(&mut self, percent: usize) -> bool;
     fn word<'a>(&mut self, words: &[&'a str]) -> &'a str;
@@ -38,14 +38,14 @@ impl Chance for Random {
         self.place(100) < percent
     }
 
-    /// A word of `words`, those in front more often: half of them come from the first quarter.
+    /// A word of `words`, earlier ones more often: half of the choices come from the first quarter.
     fn word<'a>(&mut self, words: &[&'a str]) -> &'a str {
         let place = self.place(words.len()) * self.place(words.len()) / words.len();
         words[place]
     }
 }
 
-/// What names are made of.
+/// The words for names.
 struct Words([Vec<&'static str>; 8]);
 
 impl Words {
@@ -127,7 +127,7 @@ fn artisan(number: usize) -> Uuid {
     Uuid::from_u64_pair(7, number as u64)
 }
 
-/// Fills the tables, and says on the way how far it is.
+/// Fills the tables, and reports the progress.
 async fn fill(service: &Service, count: usize) {
     let database = service.database().await;
     let artisans = format!(
@@ -160,7 +160,7 @@ async fn fill(service: &Service, count: usize) {
     sink.finish().await.expect("all rows are taken");
     for table in ["products", "artisans"] {
         database.batch_execute(&format!("vacuum analyze {table}")).await.expect("statistics");
-        // A page that another session may still see otherwise, such as that of an autovacuum, is left for the next time.
+        // Repeat: vacuum skips pages that another session, such as an autovacuum, may still see differently.
         let left = "select from pg_class where oid = $1::text::regclass and relallvisible < relpages";
         while database.query_opt(left, &[&table]).await.expect("an answer").is_some() {
             database.batch_execute(&format!("vacuum {table}")).await.expect("a vacuum");
@@ -168,7 +168,7 @@ async fn fill(service: &Service, count: usize) {
     }
 }
 
-/// A time that every twentieth row shares, so that ids have to decide.
+/// A time that is shared by twenty rows, so that the id has to break the tie.
 fn at(second: usize) -> String {
     let second = second / 20;
     format!(
@@ -180,10 +180,10 @@ fn at(second: usize) -> String {
     )
 }
 
-/// The rank of what is near.
+/// The rank of near hits.
 const NEAR: u8 = 5;
 
-/// How well a folded name matches a folded term, as the documentation says; none if it does not.
+/// How well a folded name matches a folded term, as documented; `None` if it does not match.
 fn rank(key: &str, term: &str) -> Option<u8> {
     let words = |text: &str| format!(" {text} ");
     if key == term {
@@ -199,7 +199,7 @@ fn rank(key: &str, term: &str) -> Option<u8> {
     }
 }
 
-/// A part of the folded name `key`, of any length; sometimes one that no name has.
+/// A part of the folded name `key`, of any length; sometimes a text that is in no name.
 fn part(random: &mut Random, key: &str) -> String {
     let key: Vec<_> = key.chars().collect();
     let start = random.place(key.len());
@@ -211,7 +211,7 @@ fn part(random: &mut Random, key: &str) -> String {
     term
 }
 
-/// A part of the folded name `key` with a typo or two: from the middle of it in a script without spaces, else whole words.
+/// A part of the folded name `key` with one or two typos: from its middle in a script without spaces, else whole words.
 fn misspelt(random: &mut Random, key: &str) -> String {
     let words: Vec<_> = key.split(' ').collect();
     let start = random.place(words.len());
@@ -244,7 +244,7 @@ fn what_is_found_is_what_a_reader_of_all_names_finds() {
     });
 }
 
-/// Each way to a page, and ways that change from rank to rank.
+/// Every way to a page, including ways that change between ranks.
 #[test]
 fn what_is_found_is_the_same_in_all_ways() {
     service(async |service| {
@@ -277,8 +277,8 @@ async fn filled(service: &Service, count: usize) -> Vec<Row> {
     rows(count).collect()
 }
 
-/// Compares what searches of `cases` random terms find, half of them misspelt, with random filters and orders, with what is
-/// found in `all` rows.
+/// Searches for `cases` random terms, half of them misspelt, with random filters and orders, and compares the hits with
+/// those found by reading `all` rows.
 async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
     let reader = Reader::of(all.iter().map(|row| &*row.key));
     let (mut random, mut near_hits) = (Random::new(19), 0);
@@ -332,7 +332,7 @@ async fn compare(service: &Service, all: &[Row], cases: usize, way: &str) {
     assert!(near_hits > cases, "only {near_hits} near hits");
 }
 
-/// What is asked of a million names: by how many characters a term has and how common it is, in both scripts; and misspelt.
+/// Terms for a million names: by length and by how common they are, in both scripts; and misspelt ones.
 const TERMS: [(&str, &str); 23] = [
     ("1, common", "焼"),
     ("1, common", "a"),
@@ -359,7 +359,7 @@ const TERMS: [(&str, &str); 23] = [
     ("misspelt, rare", "備前焼湯飲"),
 ];
 
-/// The filters, and the orders, each by itself and the last together.
+/// The filters and the orders, each separately, and at the end combined.
 const NARROWED: [&str; 11] = [
     "",
     "&currency=USD",
@@ -374,19 +374,19 @@ const NARROWED: [&str; 11] = [
     "&currency=EUR&min_price=20000&sort=-price",
 ];
 
-/// How long the database may take for 19 of 20 requests, in milliseconds.
+/// The limit for the database's time in 19 of 20 requests, in milliseconds.
 const LIMIT: f64 = 20.0;
 
-/// The same for searches in which thousands of rows have to be read for one page: no index has both their term and their
-/// filter.
+/// The same for searches that have to read thousands of rows for one page, since no index covers both their term and
+/// their filter.
 const LIMIT_OF_SOME: f64 = 200.0;
 
-/// How many searches in a hundred those are, at most.
+/// The maximum percentage of such searches.
 const SOME: usize = 15;
 
-/// Asks each term with each filter and order, its first page and its tenth, twenty times each.
+/// Searches for each term with each filter and order, for the first and the tenth page, twenty times each.
 #[test]
-#[ignore = "takes a quarter of an hour on a machine that does nothing else: cargo xtask test --large a_million"]
+#[ignore = "takes a quarter of an hour on an idle machine: cargo xtask test --large a_million"]
 fn a_million_names_are_searched_in_milliseconds() {
     let settings = [("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -418,7 +418,7 @@ fn a_million_names_are_searched_in_milliseconds() {
     });
 }
 
-/// How long the database took for the second slowest of twenty requests after one that is not counted, in milliseconds.
+/// The database's time for the second slowest of twenty requests, after one that is not counted, in milliseconds.
 async fn p95(service: &Service, path: &str) -> f64 {
     let mut took = Vec::new();
     service.client().get(path).await.expect(200);

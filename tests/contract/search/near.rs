@@ -1,4 +1,5 @@
-//! Searches tolerate typos: near hits come after exact ones, in every order, and words are known as soon as a name has them.
+//! Searches tolerate typos: near hits come after exact ones in every order, and words are known as soon as a name has
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use migrate::{embedded, migrate, migrate_by};
 use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
-/// The rows of the table in `docs/search.md`: terms, and what they find.
+/// The rows of the table in `docs/search.md`: terms and their hits.
 fn examples() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
     let (_, typos) = include_str!("../../../docs/search.md").split_once("## Typos").expect("a section");
     let rows = typos
@@ -119,7 +120,7 @@ fn near_hits_come_after_all_exact_ones_in_every_order() {
     });
 }
 
-/// A page that is full of exact hits, and one that lacks one.
+/// With a page full of exact hits, and with one that has one less.
 #[test]
 fn a_walk_sees_each_near_hit_once_while_others_come_and_go() {
     service(async |service| {
@@ -135,7 +136,7 @@ fn a_walk_sees_each_near_hit_once_while_others_come_and_go() {
                 seen.extend(
                     page["items"].as_array().expect("items").iter().map(|item| item["name"].to_string()),
                 );
-                // What is new is neither seen twice nor in the way, wherever it comes.
+                // New rows neither appear twice nor disturb the walk, wherever they are inserted.
                 let new = json!({"name": format!("Lantern {}", seen.len()), "price": 1});
                 let new = service.create_product(new).await;
                 service.client().delete(&product_path(&new)).await.expect(204);
@@ -167,12 +168,12 @@ fn a_word_is_known_as_soon_as_a_name_has_it() {
             let found = service.walk(&format!("/v1/artisans/search?q={term}")).await;
             assert_eq!(found.len(), 1, "{term}");
         }
-        // Words of products are not those of artisans.
+        // Words of products and of artisans are separate.
         assert!(service.walk("/v1/artisans/search?q=porcelian").await.is_empty());
     });
 }
 
-/// A row of an earlier release that is found by the folding of that is not found as a near hit again.
+/// A row of an earlier release that matches by that release's folding must not appear again as a near hit.
 #[test]
 fn an_exact_hit_by_the_folding_before_is_not_found_as_a_near_hit_as_well() {
     service(async |service| {
@@ -186,7 +187,7 @@ fn an_exact_hit_by_the_folding_before_is_not_found_as_a_near_hit_as_well() {
     });
 }
 
-/// A whole name in one word would be kept after the artisan is deleted.
+/// A whole name stored as one word would remain after the artisan is deleted.
 #[test]
 fn only_single_words_of_artisans_are_kept() {
     service(async |service| {
@@ -198,7 +199,7 @@ fn only_single_words_of_artisans_are_kept() {
     });
 }
 
-/// Writers that learn the same words in different orders, several rows in one statement among them.
+/// Writers that learn the same words in different orders, including several rows in one statement.
 #[test]
 fn writers_of_the_same_new_words_do_not_fail() {
     service(async |service| {
@@ -254,7 +255,7 @@ fn a_migration_learns_the_words_of_rows_that_are_there_and_of_those_that_are_wri
         insert("'kettle' || n").await;
         assert_eq!(near(&client, "lantern50x0").await, Vec::<String>::new());
         assert!(near(&client, "kettle50x0").await.contains(&"kettle5000".to_owned()));
-        // It was interrupted after some batches.
+        // As if the migration was interrupted after some batches.
         let some = "insert into search_words values ('product', 'lantern7')";
         client.batch_execute(some).await.expect("a word");
         migrate(url).await.expect("the words");

@@ -1,9 +1,9 @@
-//! A search is filtered and ordered as the list is.
+//! A search has the same filters and orders as the list.
 
 use harness::{Service, id, service};
 use serde_json::json;
 
-/// The names of what is found at `path`, page by page of two.
+/// The names of the hits at `path`, in pages of two.
 async fn found(service: &Service, path: &str) -> Vec<String> {
     service.names(&format!("{path}&limit=2")).await
 }
@@ -45,7 +45,7 @@ fn a_search_takes_every_filter_and_order_of_the_list() {
     });
 }
 
-/// A cursor belongs to the term, the filters and the order that it was made with.
+/// A cursor is valid only with the term, the filters and the order that it was made for.
 #[test]
 fn a_cursor_of_another_search_is_refused() {
     service(async |service| {

@@ -1,8 +1,8 @@
-//! A reader of all names, who finds what is near a term: the rules of `docs/search.md` without an index.
+//! A reference implementation of near hits that reads all names: the rules of `docs/search.md` without an index.
 
 use std::collections::{HashMap, HashSet};
 
-/// A word, or a run of characters that are written without spaces, and what divides it from the piece before.
+/// A word, or a run of characters in a script without spaces, and the text between it and the previous piece.
 struct Piece {
     gap: String,
     text: String,
@@ -44,7 +44,8 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// The fewest edits, each a character more, less or other or two neighbours swapped, if they are 2 or fewer.
+/// The minimum number of edits, if it is at most 2. An edit inserts, removes or replaces a character, or swaps two
+/// neighbours.
 fn edits(from: &[char], to: &[char]) -> Option<u8> {
     if from == to {
         Some(0)
@@ -55,7 +56,7 @@ fn edits(from: &[char], to: &[char]) -> Option<u8> {
     }
 }
 
-/// All that becomes of `text` by one edit, where `*` is any other character.
+/// All results of one edit of `text`, where `*` stands for any other character.
 fn edited(text: &[char]) -> Vec<Vec<char>> {
     let mut all = Vec::new();
     for place in 0..=text.len() {
@@ -72,30 +73,30 @@ fn edited(text: &[char]) -> Vec<Vec<char>> {
     all
 }
 
-/// Whether one edit, or none, makes `to` of `from`.
+/// Whether at most one edit turns `from` into `to`.
 fn is_once(from: &[char], to: &[char]) -> bool {
     let is_same = |a: &[char]| a.len() == to.len() && a.iter().zip(to).all(|(a, b)| a == b || *a == '*');
     from.len().abs_diff(to.len()) <= 1 && (is_same(from) || edited(from).iter().any(|text| is_same(text)))
 }
 
-/// All names.
+/// An index of all names.
 pub(super) struct Reader {
     words: HashSet<String>,
-    /// Three characters in a row of runs.
+    /// All sequences of three characters in runs.
     triples: HashSet<Vec<char>>,
 }
 
-/// A term, with what the reader knows of its words.
+/// A term, with information about its words.
 pub(super) struct Term<'a> {
     reader: &'a Reader,
     text: String,
     pieces: Vec<Piece>,
     most: u8,
-    /// Which of the pieces are words that no name has.
+    /// Which of the pieces are words that are in no name.
     unknown: Vec<bool>,
     /// Which of the pieces are words that may be misspelt.
     doubtful: Vec<bool>,
-    /// What each word may be instead, with the number of edits.
+    /// The possible corrections of each word, with the number of edits.
     near: Vec<HashMap<&'a str, u8>>,
 }
 
@@ -137,7 +138,7 @@ impl Reader {
         Term { reader: self, text: text.to_owned(), pieces, most, unknown, doubtful, near }
     }
 
-    /// The words that `word` may be instead.
+    /// The possible corrections of `word`.
     fn near(&self, word: &str, most: u8) -> HashMap<&str, u8> {
         let from: Vec<_> = word.chars().collect();
         let to: Vec<(&str, Vec<char>)> =
@@ -161,7 +162,7 @@ fn is_number(word: &str) -> bool {
 }
 
 impl Term<'_> {
-    /// Whether the folded name `key` has something near the term, and not the term.
+    /// Whether the folded name `key` has a near hit for the term, but not the term itself.
     pub(super) fn is_near(&self, key: &str) -> bool {
         if self.most == 0 || key.contains(&self.text) {
             return false;
@@ -185,12 +186,12 @@ impl Term<'_> {
         })
     }
 
-    /// Whether the term becomes `text` by as many edits as it may have.
+    /// Whether the term turns into `text` with the permitted edits.
     fn becomes(&self, text: &str) -> bool {
         self.is_joined(text) || self.matches(0, &pieces(text), 0)
     }
 
-    /// Whether `text` is the term with two of its words as one.
+    /// Whether `text` is the term with two of its words joined.
     fn is_joined(&self, text: &str) -> bool {
         let pairs = self.pieces.windows(2).enumerate();
         pairs.filter(|(_, pair)| pair[1].gap == " " && !pair[0].is_run && !pair[1].is_run).any(
@@ -211,7 +212,7 @@ impl Term<'_> {
         )
     }
 
-    /// Whether the pieces from `place` on become `found`, after `edits` before.
+    /// Whether the pieces from `place` on turn into `found`, after `edits` in earlier pieces.
     fn matches(&self, place: usize, found: &[Piece], edits: u8) -> bool {
         let (Some(piece), Some(first)) = (self.pieces.get(place), found.first()) else {
             return place == self.pieces.len() && found.is_empty() && edits <= self.most;
@@ -228,7 +229,7 @@ impl Term<'_> {
             })
     }
 
-    /// How many of the first of `found` the piece at `place` may become, by how many edits.
+    /// How many leading pieces of `found` the piece at `place` may turn into, each with the number of edits.
     fn costs(&self, place: usize, found: &[Piece]) -> Vec<(usize, u8)> {
         let (piece, first) = (&self.pieces[place], &found[0]);
         if piece.is_run != first.is_run {
@@ -268,7 +269,7 @@ impl Term<'_> {
             return (!is_known).then_some(1);
         }
         let has_same_ends = from.first() == to.first() && from.last() == to.last();
-        // Only a swap changes an end; what is other or more there is beyond the end.
+        // At an end only a swap counts; a different or additional character there is outside of the match.
         let is_swap = from.len() == to.len() && {
             let (mut a, mut b) = (from.clone(), to.clone());
             a.sort_unstable();

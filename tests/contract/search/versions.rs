@@ -1,16 +1,16 @@
-//! Search keys of an earlier release are found, and made again while the API serves.
+//! Search keys of an earlier release are found, and are updated while the API serves.
 
 use harness::{id, product_path, service};
 use migrate::migrate;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-/// What a release before versions writes.
+/// The statement of a release before versions.
 const OLD_INSERT: &str =
     "insert into products (id, name, search_key, price, currency, created_at, updated_at)
     values (gen_random_uuid(), 'ガラス鉢', 'ガラス鉢', 1, 'JPY', now(), now())";
 
-/// The key and its version of the row `name` of products.
+/// The search key of the product `name`, and the key's version.
 async fn key(database: &Client, name: &str) -> (String, i32) {
     let sql = "select search_key, search_version from products where name = $1";
     let row = database.query_one(sql, &[&name]).await.expect("a row");
@@ -50,7 +50,7 @@ async fn texts(database: &Client, sql: &str) -> Vec<String> {
     database.query(sql, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect()
 }
 
-/// While functions of two releases serve, the earlier one changes rows that the later one has written.
+/// While functions of two releases serve, the earlier release changes rows that the later one has written.
 #[test]
 fn what_an_earlier_release_writes_is_known_as_its_own() {
     service(async |service| {
@@ -63,7 +63,7 @@ fn what_an_earlier_release_writes_is_known_as_its_own() {
         let found = service.walk(search).await;
         assert_eq!(found.len(), 1);
 
-        // What does not touch the name leaves its key, whatever version that is of.
+        // A change that does not affect the name leaves its key, whatever its version.
         let path = product_path(&found[0]);
         service.client().patch(&path, &json!({"price": 3})).await.expect(200);
         assert_eq!(key(&database, "ガラス").await, ("ガラス".to_owned(), 1));
@@ -74,7 +74,7 @@ fn what_an_earlier_release_writes_is_known_as_its_own() {
     });
 }
 
-/// One of two names is changed: the row is made again as long as one of its keys is of before.
+/// If one of two names is changed, the row still has to be updated, since its other key is old.
 #[test]
 fn a_row_with_keys_of_two_versions_is_made_again() {
     service(async |service| {
@@ -98,7 +98,7 @@ fn a_row_with_keys_of_two_versions_is_made_again() {
     });
 }
 
-/// More rows than a batch has, some of which a write holds meanwhile.
+/// More rows than a batch, some of which are locked by a write meanwhile.
 #[test]
 fn keys_are_made_again_while_writes_go_on() {
     service(async |service| {
@@ -124,7 +124,7 @@ fn keys_are_made_again_while_writes_go_on() {
     });
 }
 
-/// A write and a batch note the same leads of names, each waiting for one that the other has.
+/// A write and a batch record the same leads of names, and each waits for a row that the other has locked.
 #[test]
 fn keys_are_made_again_after_a_deadlock() {
     service(async |service| {
@@ -143,7 +143,7 @@ fn keys_are_made_again_after_a_deadlock() {
             while database.query_opt(waiting, &[]).await.expect("an answer").is_none() {
                 tokio::task::yield_now().await;
             }
-            // One of the two fails, whichever notices first.
+            // One of the two fails: the one that detects the deadlock first.
             let _ = writer.execute(note, &[&"あ", &"ア"]).await;
             let _ = writer.commit().await;
         };

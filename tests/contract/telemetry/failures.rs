@@ -1,4 +1,4 @@
-//! Panics, errors, time-outs and crashes: what the log, the metrics and the client are told.
+//! Panics, errors, timeouts and crashes: how they show in the log, the metrics and the response.
 
 use std::time::Instant;
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Written, documents};
 
-/// The failures that the metrics count for `operation`.
+/// The failures of `operation` in the metrics.
 async fn failures(service: &Service, operation: &str) -> Value {
     let read = cloudwatch(&documents(&Written::by(service).metrics())).await;
     read["Atelier"][format!("service=atelier,operation={operation}")]["Failure"]["sum"].clone()
 }
 
-/// What `answer` must be: opaque, with the id under which the log has more.
+/// Asserts that the response is opaque. Returns its id, under which the log has the details.
 fn opaque(answer: Response, status: u16) -> String {
     let id = answer.header("x-correlation-id").to_owned();
     let gateway_id = answer.header("x-amzn-requestid").to_owned();
@@ -121,7 +121,7 @@ fn a_crash_is_502_and_the_next_request_works() {
         assert_eq!(problem["request_id"], json!(id));
         works(service).await;
         assert_ne!(pids(service), before);
-        // The new process is a cold start, and the dead one has said what it had to say.
+        // The new process is a cold start, and the lines of the old one are in the log.
         let read = cloudwatch(&documents(&Written::by(service).metrics())).await;
         let metrics = &read["Atelier"]["service=atelier,operation=misbehave"];
         assert_eq!((&metrics["ColdStart"]["sum"], &metrics["RequestCount"]["sum"]), (&json!(2), &json!(2)));

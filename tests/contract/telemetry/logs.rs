@@ -1,4 +1,4 @@
-//! Log lines: their keys, and whose requests they belong to.
+//! Log lines: their keys, and the requests that they belong to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use tokio::{process::Command, time::sleep};
 
 use super::{Written, documents, variables};
 
-/// Our keys beyond those of Powertools.
+/// The keys in addition to those of Powertools.
 const OWN: [&str; 9] =
     ["operation", "route", "method", "path", "caller", "status", "duration_ms", "database_ms", "cache_ms"];
 
@@ -71,7 +71,7 @@ fn every_line_matches_the_schema_and_every_line_of_an_invocation_has_its_keys() 
         assert_eq!(schema_faults("log-line.json", &documents(&lines)).await, Vec::<String>::new());
         assert_eq!(written.access().len(), 18);
         for line in &lines {
-            // What an environment says before its first request belongs to none.
+            // Lines before the first request of an environment belong to no request.
             if line["function_request_id"].is_string() {
                 for key in OF_AN_INVOCATION {
                     assert!(!line[key].is_null(), "{key} is missing in {line}");
@@ -193,7 +193,7 @@ fn the_level_is_lambdas_switch_and_a_sampled_request_is_logged_at_debug() {
                 .expect(204)
                 .header("x-correlation-id")
                 .to_owned();
-            // Its DEBUG line is another crate's than the function's, `misbehave`.
+            // Its DEBUG line is from a crate other than the function's, `misbehave`.
             service.client().get("/misbehave/write").await.expect(500);
             let written = Written::by(service);
             let seen: Vec<_> = written.of(&id).iter().map(|line| line["level"].clone()).collect();
@@ -211,7 +211,7 @@ fn the_level_is_lambdas_switch_and_a_sampled_request_is_logged_at_debug() {
     }
 }
 
-/// A function of both kinds, for the same event in the same environment.
+/// A function that runs `program`, with the same environment for Rust and Python.
 fn function(program: std::path::PathBuf, arguments: &[&str]) -> Function {
     let environment = variables(&[
         ("POWERTOOLS_SERVICE_NAME", "catalogue"),
@@ -266,7 +266,7 @@ fn types(line: &Value) -> BTreeMap<String, &'static str> {
     line.as_object().expect("an object").iter().map(|(key, value)| (key.clone(), kind(value))).collect()
 }
 
-/// AWS's runtime for Python, which Powertools logs under, is there for Linux only.
+/// AWS's Python runtime, which Powertools needs, is available only for Linux.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_keys_are_those_that_powertools_for_python_prints() {
@@ -314,7 +314,7 @@ fn the_keys_are_those_that_powertools_for_python_prints() {
     });
 }
 
-/// What Powertools writes of an exception, a panic's line has under the same names.
+/// The line of a panic has the same keys as Powertools' line of an exception.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_panic_is_logged_as_powertools_logs_an_exception() {
@@ -337,11 +337,11 @@ fn a_panic_is_logged_as_powertools_logs_an_exception() {
     });
 }
 
-/// A pseudo-terminal, by Python: the lines are for people there.
+/// With a pseudo-terminal, provided by Python, the lines are formatted for people.
 #[test]
 fn a_terminal_shows_short_lines_in_colour() {
     harness::block_on(async {
-        // A function without its configuration says so, and ends: nothing else is needed of Lambda.
+        // A function without configuration reports that and exits, so this needs no Runtime API.
         let program = programs().expect("programs").join("get-product");
         let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
         let run = |command: &mut Command| {

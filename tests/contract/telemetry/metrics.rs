@@ -24,7 +24,7 @@ fn cloudwatch_counts_what_clients_have_seen() {
         client.get("/misbehave/panic").await.expect(500);
         client.get("/misbehave/fail").await.expect(500);
 
-        // A session that ends is one retry of the next statement.
+        // A terminated session causes one retry of the next statement.
         let database = service.database().await;
         let sql = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
             where application_name = 'get-product' and datname = current_database()";
@@ -42,7 +42,7 @@ fn cloudwatch_counts_what_clients_have_seen() {
         let mut reads = of("get-product");
         let retries = reads.as_object_mut().expect("sums").remove("DbRetry");
         assert_eq!(reads, json!({"RequestCount": 5, "Success": 4, "ClientError": 1, "ColdStart": 1}));
-        // The pool may have noticed that the session has gone, and then there is nothing to send again.
+        // If the pool has already noticed the lost session, nothing has to be repeated.
         assert!(terminated == 1 && retries.is_none_or(|retries| retries == 1));
         assert_eq!(of("misbehave"), json!({"RequestCount": 3, "Success": 1, "Failure": 2, "ColdStart": 1}));
         let latency = &read["Atelier"]["service=atelier,operation=get-product"]["Latency"];
@@ -63,7 +63,7 @@ fn a_statement_that_is_sent_again_is_a_retry() {
     service_with(setup, async |service| {
         let path = product_path(&service.create_product(json!({"name": "Cup", "price": 1})).await);
         service.client().get(&path).await.expect(200);
-        // The session ends while the statement waits for a lock: it was sent, and its answer is lost.
+        // The session is terminated while the statement waits for a lock: it was sent, and its result is lost.
         let database = service.database().await;
         database
             .batch_execute("begin; lock table products in access exclusive mode")
@@ -87,7 +87,7 @@ fn a_statement_that_is_sent_again_is_a_retry() {
     });
 }
 
-/// Lambda drops lines below its level, and takes those without a level or a time for INFO.
+/// Lambda drops lines below its log level, and treats lines without a level or a time as INFO.
 #[test]
 fn metrics_pass_lambdas_own_filter() {
     for level in ["WARN", "ERROR"] {

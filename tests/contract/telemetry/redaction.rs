@@ -1,4 +1,4 @@
-//! What must not be in a log: a word is planted wherever a client or an operator can put one, and looked for in every
+//! Redaction of logs: a word is planted wherever a client or an operator can put one, and must not appear in any log
 //! line.
 
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ use tokio::{
 use super::variables;
 use crate::cache::reads::warm;
 
-/// The word. As part of a name it makes it no other kind of name.
+/// The planted word. It is valid as a part of a name.
 const WORD: &str = "sesame";
 
 /// A token that looks like the random part of an id.
@@ -29,7 +29,7 @@ fn is_silent(service: &Service) {
     }
 }
 
-/// Every header that a function reads, and some that it has no business with, but for those that are made to be logged.
+/// Every header that a function reads, and some that it ignores, except those that are meant to be logged.
 fn headers() -> Vec<(&'static str, String)> {
     let names = [
         "authorization",
@@ -113,14 +113,17 @@ fn nothing_that_a_client_sends_is_in_a_log() {
         is_silent(service);
         let log = service.log();
         let access = log.iter().filter(|line| line.contains(r#""message":"request""#)).count();
-        assert!(access > answers / 2, "{access} of {answers} requests came as far as a function");
-        assert!(log.iter().any(|line| line.contains("(SQLSTATE 22P02)")), "the database has complained");
+        assert!(access > answers / 2, "{access} of {answers} requests reached a function");
+        assert!(
+            log.iter().any(|line| line.contains("(SQLSTATE 22P02)")),
+            "the database has reported an error"
+        );
         let traced = daemon.received();
         assert!(traced.len() > 20 && !traced.iter().any(|segment| segment.contains(WORD)), "{traced:?}");
     });
 }
 
-/// Straight to the functions, where no gateway stands before them.
+/// Events sent directly to the functions, without a gateway.
 #[test]
 fn nor_is_anything_of_a_foreign_event() {
     service_with(Setup::default(), async |service| {
@@ -150,7 +153,7 @@ fn nor_is_anything_of_a_foreign_event() {
     });
 }
 
-/// What somebody else has put into the cache, or an older release.
+/// Cache entries written by another program or an older release.
 #[test]
 fn nor_is_anything_of_a_cell() {
     let patience = [("CACHE_TIMEOUT_MS", "2000")];
@@ -187,7 +190,7 @@ fn nor_is_anything_of_a_cell() {
     });
 }
 
-/// The variables by which functions reach the database, each with the word where a password belongs.
+/// The variables by which functions reach the database, each with the word as its password.
 #[test]
 fn nor_is_a_password_of_the_configuration() {
     for access in [
@@ -212,7 +215,7 @@ fn nor_is_a_password_of_the_configuration() {
     }
 }
 
-/// What Secrets Manager sends, in full and cut off: the SDK's own errors have the answer in them.
+/// Responses of Secrets Manager, complete and truncated: the SDK's own errors contain the response.
 #[test]
 fn nor_is_a_secret_that_arrives_damaged() {
     let whole =

@@ -1,4 +1,4 @@
-//! X-Ray subsegments, as the daemon would receive them.
+//! X-Ray subsegments, as the daemon receives them.
 
 use std::{
     collections::BTreeSet,
@@ -62,7 +62,7 @@ fn a_sampled_request_has_a_subsegment_for_each_statement_before_its_answer() {
                 let (start, end) = (segment["start_time"].as_f64(), segment["end_time"].as_f64());
                 // Clock readings are rounded to the microsecond.
                 assert!(Some(before - 1e-6) <= start && start <= end && end <= Some(after), "{segment}");
-                assert!(ids.insert(segment["id"].to_string()), "an id of its own: {segment}");
+                assert!(ids.insert(segment["id"].to_string()), "a unique id: {segment}");
             }
         }
     });
@@ -108,7 +108,7 @@ fn connections_and_secrets_that_a_request_waits_for_are_traced() {
                 let _ = reply.send(Some("sesame".to_owned()));
             }
         });
-        // The environment starts with an attempt of its own, which is nobody's; the second request makes one.
+        // The environment's first attempt at its start belongs to no request; the second request makes one.
         get(service, "/v1/products", true).await.expect(503);
         daemon.received();
         get(service, "/v1/products", true).await.expect(503);
@@ -159,7 +159,7 @@ fn active_tracing_samples_what_the_client_has_not_decided() {
 
 #[test]
 fn a_daemon_that_is_not_there_costs_nothing() {
-    // Bound and dropped: nobody listens there now.
+    // Bound and dropped, so that nothing listens on the port.
     let gone = harness::block_on(async { XrayDaemon::start().await.variable() });
     let setup = Setup { environment: vec![gone], ..Setup::default() };
     service_with(setup, async |service| {
