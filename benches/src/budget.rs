@@ -1,5 +1,5 @@
-//! What getProduct may cost: no more than what is recorded in `benches/baseline.json`, within a tolerance. Only what a busy
-//! machine does not change: instructions, memory and size.
+//! The budget of getProduct: the costs recorded in `benches/baseline.json`, with a tolerance. It covers only
+//! instructions, memory and size, which do not depend on the machine's load.
 
 use std::{fmt, fs, path::Path};
 
@@ -12,24 +12,24 @@ use crate::{
     subject::Subject, subjects::COMPARED,
 };
 
-/// A figure may exceed its baseline by this much of it.
+/// A figure may exceed its baseline by this percentage.
 pub const TOLERANCE_PERCENT: u64 = 3;
 
-/// Starts whose memory is looked at: where the kernel places what is loaded makes a difference of some pages.
+/// The number of starts whose memory is measured: where the kernel loads the program makes a difference of some pages.
 const STARTS: usize = 7;
-/// Requests before it is: buffers grow with the first ones.
+/// The number of requests before memory is measured: buffers grow with the first ones.
 const REQUESTS: usize = 50;
 
-/// The figures that are held to a baseline.
+/// The figures that are compared with the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Instructions of a warm request.
     pub instructions_per_request: u64,
-    /// Instructions until the first answer is given and the next event is awaited.
+    /// Instructions from the start until the first response is posted and the next event is requested.
     pub instructions_per_start: u64,
-    /// The most memory of a process that has answered some requests.
+    /// The peak memory of a process after some requests.
     pub peak_memory_bytes: u64,
-    /// The zip of the program for x86-64.
+    /// The size of the program's zip for x86-64.
     pub zip_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether it has become worse.
+    /// Whether the figure is above its baseline.
     pub fn is_excess(&self) -> bool {
         self.measured > self.baseline
     }
@@ -68,7 +68,7 @@ impl Budget {
     /// Measures `subject`, which is get-product.
     ///
     /// # Errors
-    /// When it fails.
+    /// When the subject fails.
     pub fn measure(subject: &Subject, database_url: &str, valgrind: &Valgrind) -> Result<Self> {
         let requests = Requests::of(COMPARED, 0)?;
         let mut answers = Answers::new(Some(requests.status), None);
@@ -81,16 +81,16 @@ impl Budget {
         })
     }
 
-    /// The baseline of `file`.
+    /// Reads the baseline from `file`.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Records it as the baseline.
+    /// Writes these figures as the baseline.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -98,7 +98,7 @@ impl Budget {
         Ok(fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
-    /// The figures that differ from those of `baseline` by more than the tolerance.
+    /// The figures that differ from `baseline` by more than the tolerance.
     pub fn differences(&self, baseline: &Self) -> Vec<Difference> {
         let figures = |it: &Self| {
             let Self { instructions_per_request, instructions_per_start, peak_memory_bytes, zip_bytes } = *it;
@@ -118,7 +118,7 @@ impl Budget {
     }
 }
 
-/// The median of what processes had at most.
+/// The median of the peak memory of several processes.
 fn peak_memory(subject: &Subject, requests: &Requests, database_url: &str) -> Result<u64> {
     let mut peaks = Vec::new();
     for _ in 0..STARTS {

@@ -1,4 +1,4 @@
-//! The catalogue that all subjects read and write: a real PostgreSQL, migrated, filled by a statement for each table.
+//! The catalogue that all subjects use: a real PostgreSQL, migrated, and filled with one statement per table.
 
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -10,29 +10,29 @@ use local::{
 use sha2::{Digest, Sha256};
 use shared::{Role, text::FOLDING};
 
-/// The prefix of the ids that [`fill`] makes; a decimal number of 12 digits follows, from 1. The sample requests name
-/// product 2 and artisan 2.
+/// The prefix of the ids that [`fill`] generates; a decimal number of 12 digits follows, starting at 1. The sample
+/// requests use product 2 and artisan 2.
 pub const IDS: &str = "01936b5e-7c00-7000-8000-";
 
-/// How many products an artisan has, most of which are theirs alone.
+/// The number of products per artisan.
 const PRODUCTS_PER_ARTISAN: u32 = 100;
 
 const NAME: &str = "bench";
 
-/// The server with the filled database.
+/// A server with a filled database.
 pub struct Database {
     server: Server,
     logins: Logins,
 }
 
 impl Database {
-    /// Starts a server of the version that is deployed, and fills its database with `products`.
+    /// Starts a server of the deployed version, and fills its database with `products` products.
     ///
     /// # Errors
     /// When PostgreSQL cannot be installed or started.
     pub async fn start(products: u32, say: tools::Say<'_>) -> Result<Self> {
         let programs = Programs::In(tools::chosen_postgres(say)?);
-        // What cleans up would do so in the middle of a round.
+        // Autovacuum would run in the middle of a round.
         let settings = vec![("autovacuum".to_owned(), "off".to_owned())];
         let server = Server::start(Options { data: DataFolder::Temporary, settings, programs }, say).await?;
         postgres::create_database(&server.url("postgres"), NAME, None).await?;
@@ -43,12 +43,13 @@ impl Database {
         Ok(Self { server, logins })
     }
 
-    /// The connection URL of the owner.
+    /// The owner's connection URL.
     pub fn url(&self) -> String {
         self.server.url(NAME)
     }
 
-    /// The connection URL of the functions of `role`; that of readers for those that need none, who then do not use it.
+    /// The connection URL for functions with `role`. Functions without a database get the reader's URL, which they
+    /// ignore.
     ///
     /// # Errors
     /// When the server's URL is not a URL.
@@ -65,7 +66,7 @@ impl Database {
         Ok(postgres::connect(&self.url()).await?.batch_execute(statements).await?)
     }
 
-    /// What the server says that it is.
+    /// The version that the server reports.
     ///
     /// # Errors
     /// When the server refuses.
@@ -74,23 +75,24 @@ impl Database {
         Ok(client.query_one("show server_version", &[]).await?.get(0))
     }
 
-    /// Ends the server.
+    /// Stops the server.
     ///
     /// # Errors
-    /// When it does not end.
+    /// When the server does not end.
     pub async fn stop(self) -> Result<()> {
         self.server.stop().await
     }
 }
 
-/// The connection URL of a login that reads, with a password that takes one hash to prove instead of 4,096: callgrind's
-/// processor has no instructions for hashing, so that the proof would be 98 % of what a start executes, and hide the rest.
+/// Creates a reader's login whose password proof takes one hash iteration instead of 4,096, and returns its connection
+/// URL. Callgrind's processor has no instructions for hashing, so the proof would be 98 % of a start's instructions,
+/// and hide the rest.
 ///
 /// # Errors
 /// When the owner, whose `url` this is, may not create roles.
 pub async fn counted_login(url: &str) -> Result<String> {
     let verifier = verifier(PASSWORD.as_bytes());
-    // Roles belong to the server, where another database's may be there.
+    // Roles belong to the whole server, where the role may already exist.
     let statement = format!(
         "do $$ begin
            create role {COUNTED} login password '{verifier}' in role catalog_reader;
@@ -106,7 +108,7 @@ const COUNTED: &str = "bench_counted";
 const PASSWORD: &str = "sesame";
 const SALT: &[u8] = b"salt of a counter";
 
-/// What PostgreSQL stores for SCRAM-SHA-256 (RFC 5803), of one iteration.
+/// The verifier that PostgreSQL stores for SCRAM-SHA-256 (RFC 5803), with one iteration.
 fn verifier(password: &[u8]) -> String {
     let salted = hmac(password, &[SALT, &1_u32.to_be_bytes()].concat());
     let stored = Sha256::digest(hmac(&salted, b"Client Key"));
@@ -121,7 +123,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac.chain_update(message).finalize().into_bytes().to_vec()
 }
 
-/// Fills the empty, migrated database of `url` with `products` and as many artisans as that takes.
+/// Fills the empty, migrated database at `url` with `products` products and their artisans.
 ///
 /// # Errors
 /// When the server refuses.

@@ -1,5 +1,5 @@
-//! The events that are handed out: the samples of `events/`, with another value or id in each where a write would else
-//! change nothing.
+//! The events for the subjects: the samples in `events/`. For writes that would otherwise change nothing, each event
+//! has a different value or id.
 
 use std::fs;
 
@@ -7,21 +7,21 @@ use anyhow::{Context, Result};
 
 use crate::database::IDS;
 
-/// The events of a process, and what their answers have to be.
+/// The events for a process, and the expected responses.
 pub struct Requests {
-    /// Handed out one after another, and then again from the first.
+    /// The events, which are sent in a cycle.
     pub events: Vec<Vec<u8>>,
-    /// The status of each answer.
+    /// The expected status of each response.
     pub status: u16,
     /// Statements that run before the process starts.
     pub preparation: Option<String>,
 }
 
-/// As many writes are different ones.
+/// The number of different writes.
 const VARIANTS: u32 = 1_000;
 
 impl Requests {
-    /// The events of `operation` for the process of the round `round`.
+    /// The events of `operation` for the process in round `round`.
     ///
     /// # Errors
     /// When there is no sample.
@@ -30,15 +30,15 @@ impl Requests {
         let sample = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         // API Gateway sends no white space.
         let sample = serde_json::from_str::<serde_json::Value>(&sample)?.to_string();
-        // The second product and artisan are read by other subjects, and have to stay as they are.
+        // Other subjects read the second product and artisan, which must stay unchanged.
         let other = sample.replace(&format!("{IDS}000000000002"), &format!("{IDS}000000000003"));
         let (events, preparation) = match operation {
-            // What a write does not change is not written.
+            // A write without a change is not executed, so each event has another value.
             "patch-product" => (each(|number| other.replace("7000}", &format!("{number}}}"))), None),
             "replace-product" => (each(|number| other.replace("13200}", &format!("{number}}}"))), None),
             "patch-artisan" => (each(|number| other.replace("陶芸家", &format!("陶芸家 {number}"))), None),
             "delete-product" | "delete-artisan" => {
-                // Others in each round: a resource is deleted once.
+                // Different ids in each round, since a resource can be deleted only once.
                 let ids = IDS.replace("-8000-", "-8001-");
                 let id = |number| format!("{ids}{round:06}{number:06}");
                 let events = each(|number| sample.replace(&format!("{IDS}000000000002"), &id(number)));
@@ -64,7 +64,7 @@ fn each(event: impl Fn(u32) -> String) -> Vec<Vec<u8>> {
     (1..=VARIANTS).map(|number| event(number).into_bytes()).collect()
 }
 
-/// The statement that makes what `operation` deletes, with ids that begin with `ids`.
+/// The statement that inserts the rows that `operation` deletes, with ids that begin with `ids`.
 fn deleted(operation: &str, ids: &str) -> String {
     let id = format!("('{ids}' || lpad(n::text, 6, '0'))::uuid");
     let rows = format!("from generate_series(1, {VARIANTS}) n");

@@ -1,5 +1,5 @@
-//! How many instructions a program executes, as callgrind counts them: the same on a busy machine as on an idle one, but
-//! for what depends on how much of an answer each read finds.
+//! Counts the instructions of a program with callgrind. The count is the same on a busy and on an idle machine, except
+//! for variations in how much of a response each read returns.
 
 use std::{
     thread,
@@ -12,27 +12,27 @@ use tools::Valgrind;
 
 use crate::{events::Requests, measure::Answers, running::Running, subject::Subject};
 
-/// What a program executes, without what the kernel does for it.
+/// The instructions of a program, without the kernel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instructions {
-    /// From its start to its first answer, and until it waits for the second event.
+    /// From its start until the first response is posted and it waits for the second event.
     pub per_start: u64,
     /// For each further request.
     pub per_request: u64,
 }
 
-/// Requests before those that count, in which buffers and caches grow.
+/// Requests before the counted ones, in which buffers and caches grow.
 const WARM_UP: usize = 10;
 const COUNTED: usize = 100;
 
-/// Some fifty times as long as without callgrind.
+/// About fifty times the duration without callgrind.
 const LIMIT: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Counts what `subject` executes. `answers` checks what it answers.
+/// Counts the instructions of `subject`. `answers` checks its responses.
 ///
 /// # Errors
-/// When it fails, or an answer is not what it has to be.
+/// When the subject fails, or a response is not as expected.
 pub fn count(
     subject: &Subject,
     requests: &Requests,
@@ -51,7 +51,7 @@ pub fn count(
     Ok(Instructions { per_start, per_request: many.saturating_sub(few) / COUNTED as u64 })
 }
 
-/// `subject` as callgrind runs it.
+/// The same subject, run by callgrind.
 fn under(subject: &Subject, valgrind: &Valgrind) -> Subject {
     let mut counted = subject.clone();
     let options = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(Into::into);
@@ -62,7 +62,7 @@ fn under(subject: &Subject, valgrind: &Valgrind) -> Subject {
     counted
 }
 
-/// The instructions of a process that is ended after `count` requests.
+/// The instructions of a process that ends after `count` requests.
 fn collected(running: &mut Running, requests: &Requests, count: usize, answers: &mut Answers) -> Result<u64> {
     running.api.wait_for_next(LIMIT)?;
     for number in 0..count {
@@ -76,10 +76,10 @@ fn collected(running: &mut Running, requests: &Requests, count: usize, answers: 
     let collected = output.lines().rev().find_map(|line| line.split_once("Collected :"));
     collected
         .and_then(|(_, count)| count.trim().parse().ok())
-        .context("callgrind does not say what it has collected")
+        .context("callgrind does not report the collected instructions")
 }
 
-/// Waits until the process does nothing more: its last request is there before it has gone to sleep.
+/// Waits until the process is idle: its last request arrives before it has gone to sleep.
 fn until_idle(running: &Running) -> Result<()> {
     let until = Instant::now() + LIMIT;
     let mut before = running.tree().processor_time()?;
@@ -91,5 +91,5 @@ fn until_idle(running: &Running) -> Result<()> {
         }
         before = now;
     }
-    bail!("the subject does not come to rest")
+    bail!("the subject does not become idle")
 }

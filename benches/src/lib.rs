@@ -1,4 +1,5 @@
-//! What the functions cost beside others that do the same: time, memory, size and instructions, measured on one machine.
+//! Measures what the functions cost compared with other implementations: time, memory, size and instructions, on one
+//! machine.
 
 pub mod budget;
 pub mod database;

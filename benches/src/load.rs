@@ -1,4 +1,4 @@
-//! The local environment under load: its gateway, and as many processes of a function as it lets run.
+//! The local environment under load: its gateway, with the maximum number of processes per function.
 
 mod cached;
 mod client;
@@ -23,40 +23,40 @@ use client::Client;
 pub use soak::{Sample, Soak};
 use stack::{Cache, Stack};
 
-/// Clients that send one request after another.
+/// Numbers of concurrent clients, each of which sends one request after another.
 const CLIENTS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const WARM_UP: Duration = Duration::from_secs(1);
 const DURATION: Duration = Duration::from_secs(4);
 
-/// What the local environment bears.
+/// The throughput of the local environment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Load {
-    /// With more and more clients.
+    /// With increasing numbers of clients.
     pub clients: Vec<Throughput>,
-    /// Without a cache and with one.
+    /// Without and with a cache.
     pub cached: Vec<Cached>,
 }
 
-/// What some clients saw.
+/// The measurements of concurrent clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Throughput {
-    /// How many sent requests at once.
+    /// The number of clients.
     pub clients: usize,
-    /// Answers in a second.
+    /// Responses per second.
     pub per_second: f64,
-    /// Half of the requests took no longer.
+    /// The median latency.
     pub p50_us: f64,
-    /// 99 of a hundred.
+    /// The 99th percentile of the latency.
     pub p99_us: f64,
-    /// Answers that were not 200.
+    /// Responses other than 200.
     pub errors: usize,
 }
 
-/// Lets 1 to 64 clients get products from the local environment, whose program is in the folder `programs` with those of the
-/// functions.
+/// Lets 1 to 64 clients get products from the local environment, whose program is in the folder `programs` together
+/// with those of the functions.
 ///
 /// # Errors
-/// When it does not start, or a connection breaks.
+/// When the environment does not start, or a connection breaks.
 pub fn run(programs: &Path, database_url: &str, say: tools::Say<'_>) -> Result<Load> {
     let stack = Stack::start(programs, database_url, Cache::None)?;
     let mut clients = Vec::new();
@@ -70,10 +70,10 @@ pub fn run(programs: &Path, database_url: &str, say: tools::Say<'_>) -> Result<L
     Ok(Load { clients, cached: cached.into_iter().collect::<Result<_>>()? })
 }
 
-/// Sends all operations mixed for `minutes` at half the rate that the local environment bears.
+/// Sends a mix of all operations for `minutes` at half the maximum rate of the local environment.
 ///
 /// # Errors
-/// When it does not start, a request fails, or a process of a function ends.
+/// When the environment does not start, a request fails, or a process of a function ends.
 pub fn soak(programs: &Path, database_url: &str, minutes: u32, say: tools::Say<'_>) -> Result<Soak> {
     let stack = Stack::start(programs, database_url, Cache::None)?;
     soak::run(&stack, minutes, say)

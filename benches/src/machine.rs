@@ -1,17 +1,17 @@
-//! What figures were measured on.
+//! The machine that the figures were measured on.
 
 use std::{fs, process::Command};
 
 use serde::{Deserialize, Serialize};
 
-/// A machine with the programs that matter.
+/// A machine with the relevant software versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The model of its processors.
     pub processor: String,
-    /// How many of them there are.
+    /// The number of processors.
     pub processors: usize,
-    /// In MiB.
+    /// The memory in MiB.
     pub memory_mb: u64,
     /// The operating system's kernel.
     pub kernel: String,
@@ -19,20 +19,20 @@ pub struct Machine {
     pub rust: String,
     /// The database.
     pub postgres: String,
-    /// The commit that was measured; `+` if files differed from it.
+    /// The measured commit, with `+` if there were uncommitted changes.
     pub commit: String,
-    /// Processes that wanted to run when it began, on average over a minute: on an idle machine far below 1.
+    /// The load average of one minute at the beginning: on an idle machine far below 1.
     pub load: String,
 }
 
 impl Machine {
-    /// This one, with PostgreSQL of the version `postgres`.
+    /// This machine, with PostgreSQL version `postgres`.
     pub fn this(postgres: String) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         Self {
             processor: field(&cpuinfo, "model name").unwrap_or(std::env::consts::ARCH).to_owned(),
-            // All of them, and not those that this process is bound to.
+            // All processors, not only those that this process is bound to.
             processors: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             memory_mb: field(&read("/proc/meminfo"), "MemTotal")
                 .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
@@ -49,7 +49,7 @@ impl Machine {
 
 fn commit() -> String {
     let mut commit = said("git", &["rev-parse", "--short", "HEAD"]);
-    // What is written by a run is no difference of what it measures.
+    // Ignore the files that a run writes.
     let paths = ["status", "--porcelain", "--", "functions", "shared", "domain", "Cargo.lock", "Cargo.toml"];
     if !said("git", &paths).is_empty() {
         commit.push('+');
@@ -57,7 +57,7 @@ fn commit() -> String {
     commit
 }
 
-/// What a program says; nothing where there is no such program.
+/// The output of a program; empty if it cannot be run.
 fn said(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     tools::output(command.args(arguments).current_dir(tools::checkout()))

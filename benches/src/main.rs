@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` builds and runs.
+//! The benchmark program, which `cargo xtask bench` builds and runs.
 
 use std::{
     path::PathBuf,
@@ -23,36 +23,36 @@ use clap::{Parser, ValueEnum};
 use shared::Role;
 use tokio::runtime::{Builder, Runtime};
 
-/// Measure what the functions cost beside others that do the same
+/// Measure what the functions cost, compared with other implementations
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// What is measured or written; functions and report unless named
+    /// The parts to run; functions and report by default
     parts: Vec<Part>,
-    /// A few rounds, whose figures are shown and not kept
+    /// Run a few rounds, and print the figures without recording them
     #[arg(long)]
     quick: bool,
-    /// Record what getProduct costs as the baseline that `cargo xtask test` holds it to
+    /// Record the costs of getProduct as the baseline for `cargo xtask test`
     #[arg(long)]
     record: bool,
-    /// No peers: they have to be installed
+    /// Skip the peers, which have to be installed
     #[arg(long)]
     alone: bool,
-    /// Measure every operation, not only one of each kind: their programs take minutes to build
+    /// Measure every operation instead of one of each kind; their programs take minutes to build
     #[arg(long)]
     all: bool,
-    /// An operation that has been built for this; all that there are unless named
+    /// An operation to measure; by default every operation that has been built
     #[arg(long = "operation", hide = true)]
     operations: Vec<String>,
-    /// How long the part soak takes
+    /// The duration of the part soak
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=120))]
     minutes: u32,
-    /// The folder of the functions' programs; that of a release build unless named
+    /// The folder of the functions' programs; by default that of a release build
     #[arg(long, hide = true, default_value_os_t = released())]
     programs: PathBuf,
 }
 
-/// Beside the folder of this program.
+/// The folder of a release build, next to the folder of this program.
 fn released() -> PathBuf {
     local::stack::programs().map(|folder| folder.with_file_name("release")).unwrap_or_default()
 }
@@ -63,11 +63,11 @@ enum Part {
     Functions,
     /// Reads with ten thousand, a hundred thousand and a million products
     Scale,
-    /// The local environment with 1 to 64 clients, and what a cache is worth
+    /// The local environment with 1 to 64 clients, and the benefit of a cache
     Load,
-    /// All operations mixed, at half the rate that the local environment bears
+    /// A mix of all operations, at half the maximum rate of the local environment
     Soak,
-    /// docs/benchmarks.md of what has been measured
+    /// Write docs/benchmarks.md from the recorded results
     Report,
 }
 
@@ -75,14 +75,14 @@ const PRODUCTS: u32 = 100_000;
 
 const ROUNDS: usize = 15;
 const QUICK_ROUNDS: usize = 3;
-/// For the rounds; what is built and installed before takes its own time.
+/// The time limit for the rounds, without building and installing.
 const LIMIT: Duration = Duration::from_secs(9 * 60);
 
 const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
 fn main() -> Result<()> {
     let mut arguments = Arguments::parse();
-    // Subjects run in other folders.
+    // An absolute path, since subjects run in other folders.
     arguments.programs = std::path::absolute(&arguments.programs)?;
     let parts = match &arguments.parts[..] {
         [] => &[Part::Functions, Part::Report],
@@ -113,7 +113,7 @@ fn main() -> Result<()> {
     all.write(&file)?;
     if parts.contains(&Part::Report) {
         report::write(&all, &tools::checkout().join("docs"))?;
-        SAY("docs/benchmarks.md is written");
+        SAY("wrote docs/benchmarks.md");
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ fn functions(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Functions
     Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
 }
 
-/// Lets clients use the local environment.
+/// Measures the local environment under load.
 fn load(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Load>> {
     let begin = Instant::now();
     let database = runtime.block_on(Database::start(10_000, SAY))?;
@@ -195,7 +195,7 @@ fn load(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Load>> {
     Ok(Dated { date: today(), seconds: begin.elapsed().as_secs(), machine, figures })
 }
 
-/// Lets clients use it for minutes.
+/// Runs the soak test.
 fn soak(arguments: &Arguments, runtime: &Runtime) -> Result<Dated<Soak>> {
     let begin = Instant::now();
     let database = runtime.block_on(Database::start(10_000, SAY))?;
@@ -240,7 +240,7 @@ fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
-/// What can be measured, and what cannot.
+/// The subjects that can be measured, and those that cannot.
 fn candidates(
     Arguments { programs, all, operations, .. }: &Arguments,
     others: Vec<peers::Peer>,
@@ -277,7 +277,7 @@ fn candidates(
     Ok((candidates, missing))
 }
 
-/// Records what getProduct costs.
+/// Records the costs of getProduct as the baseline.
 fn record(arguments: &Arguments, runtime: &Runtime) -> Result<()> {
     let valgrind = tools::valgrind(SAY)?;
     let operation = api::OPERATIONS.iter().find(|it| it.name == COMPARED).context(COMPARED)?;

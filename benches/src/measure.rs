@@ -1,5 +1,5 @@
-//! Times, processor time and memory of subjects: in rounds, in each of which every subject runs once, so that what disturbs
-//! the machine for a while disturbs all of them.
+//! Measures times, processor time and memory of subjects in rounds. Every subject runs once in each round, so that a
+//! temporary disturbance of the machine affects all of them.
 
 mod answer;
 mod round;
@@ -26,76 +26,76 @@ use crate::{
 pub use answer::Answers;
 pub use round::{Load, PAUSE, Round};
 
-/// What a subject is.
+/// The kind of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The least that a request costs.
+    /// The minimum cost of a request.
     Floor,
     /// An operation of this project.
     Operation,
-    /// The same as others would write it.
+    /// An implementation with other libraries.
     Peer,
 }
 
-/// A subject with what it is asked.
+/// A subject to measure, with its operation and role.
 pub struct Candidate {
-    /// What runs.
+    /// The program.
     pub subject: Subject,
-    /// What it is.
+    /// The kind of the subject.
     pub kind: Kind,
-    /// The operation whose events it gets.
+    /// The operation whose events it receives.
     pub operation: &'static str,
-    /// The role that it connects as.
+    /// The database role that it connects with.
     pub role: Role,
-    /// The same for Lambda's arm64, if it has been built.
+    /// The program for Lambda's arm64, if it has been built.
     pub arm64: Option<PathBuf>,
 }
 
 impl Candidate {
-    /// Whether it answers otherwise than the others: a program without a database, to show what its library costs.
+    /// Whether it is a program without a database, with a different response, which shows the cost of its library.
     fn is_hello(&self) -> bool {
         self.subject.name.ends_with("hello")
     }
 }
 
-/// What has been measured of a subject.
+/// The measurements of a subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// Its name.
     pub name: String,
-    /// What it is made of.
+    /// Its libraries and versions.
     pub about: String,
     /// What it is.
     pub kind: Kind,
-    /// In how many rounds.
+    /// The number of rounds.
     pub rounds: usize,
     /// From its start to its first `next`.
     pub start_to_next_ms: Figure,
-    /// From its start to its first answer.
+    /// From its start to its first response.
     pub start_to_answer_ms: Figure,
     /// Warm requests back to back.
     pub hot: Latency,
     /// Warm requests 3 ms apart.
     pub paced: Latency,
-    /// Processor time of all its processes for a warm request.
+    /// The processor time of all its processes per warm request.
     pub processor_us: Figure,
-    /// The most memory that its processes had.
+    /// The peak memory of its processes.
     pub peak_memory_bytes: Figure,
-    /// What is deployed.
+    /// The size of the deployed files.
     pub size: Size,
-    /// The zip for Lambda's arm64.
+    /// The size of the zip for Lambda's arm64.
     pub arm64_zip_bytes: Option<u64>,
 }
 
-/// The percentiles of a round's requests, each with what the rounds have shown.
+/// Percentiles of the requests in a round, each as a figure over all rounds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half of the requests took no longer.
+    /// The median.
     pub p50_us: Figure,
-    /// Nine of ten.
+    /// The 90th percentile.
     pub p90_us: Figure,
-    /// 99 of a hundred.
+    /// The 99th percentile.
     pub p99_us: Figure,
 }
 
@@ -107,15 +107,15 @@ impl Latency {
     }
 }
 
-/// What is measured, and for how long.
+/// The limits of a measurement.
 pub struct Plan {
-    /// No more rounds than this.
+    /// The maximum number of rounds.
     pub rounds: usize,
-    /// No round begins later, but for the first three.
+    /// No round begins after this time, except the first three.
     pub limit: Duration,
 }
 
-/// A subject without figures, and why.
+/// A subject that could not be measured, and why.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Missing {
     /// Its name.
@@ -126,10 +126,10 @@ pub struct Missing {
 
 const LEAST_ROUNDS: usize = 3;
 
-/// Measures `candidates`. A peer that fails is left out with its reason.
+/// Measures `candidates`. A peer that fails is skipped, and its reason recorded.
 ///
 /// # Errors
-/// When an operation or the floor fails, or answers otherwise than it has to.
+/// When an operation or the floor fails, or its response is not as expected.
 pub fn run(
     candidates: Vec<Candidate>,
     plan: &Plan,
@@ -171,7 +171,7 @@ pub fn run(
     Ok((measured.collect::<Result<_>>()?, missing))
 }
 
-/// What remains, as far as the `done` rounds tell.
+/// The remaining time, estimated from the `done` rounds.
 fn left(done: usize, elapsed: Duration, plan: &Plan) -> String {
     let Some(each) = u32::try_from(done).ok().and_then(|done| elapsed.checked_div(done)) else {
         return String::new();
@@ -181,7 +181,7 @@ fn left(done: usize, elapsed: Duration, plan: &Plan) -> String {
     format!(", about {} s left", left.as_secs())
 }
 
-/// The product that the compared operation answers.
+/// The product that the compared operation returns.
 fn reference(candidates: &[Candidate], runtime: &Runtime, database: &Database) -> Result<serde_json::Value> {
     let is_reference = |it: &&Candidate| it.kind == Kind::Operation && it.operation == COMPARED;
     let candidate = candidates.iter().find(is_reference).with_context(|| format!("no {COMPARED}"))?;

@@ -1,8 +1,8 @@
-//! The same function as others would write it: which there are, and how each gets here.
+//! The peers: implementations of the same function with other libraries, and how they are installed or built.
 //!
-//! Their sources are in `benches/peers`, each with a lock file. They share the select by primary key, one connection that is
-//! opened while the function is initialised, an id that must be a UUID, an `ETag`, and a structured log line and a line of
-//! metrics for each request.
+//! Their sources are in `benches/peers`, each with a lock file. All have the same select by primary key, one connection
+//! that is opened during initialisation, an id that must be a UUID, an `ETag`, and for each request a structured log
+//! line and a line of metrics.
 
 mod node;
 mod python;
@@ -14,10 +14,10 @@ use anyhow::{Result, anyhow};
 
 use crate::subject::Subject;
 
-/// What [`all`] says of each peer.
+/// A peer's name and its subject, or why it is not available.
 pub type Peer = (&'static str, Result<Subject>);
 
-/// Every peer by its name, once what it needs has been installed or built; or why it cannot be had on this machine.
+/// Installs or builds every peer. Returns each by its name, or why it is not available on this machine.
 pub fn all(say: tools::Say<'_>) -> Vec<Peer> {
     vec![
         ("axum-sqlx", rust::axum_sqlx(say)),

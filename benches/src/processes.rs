@@ -1,29 +1,29 @@
-//! What a process and those that it has started have used, by Linux's /proc.
+//! The resource use of a process and its descendants, from Linux's /proc.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 
-/// A process, those that it has started, and those that they have.
+/// A process with all its descendants.
 pub struct Tree {
     root: u32,
 }
 
 impl Tree {
-    /// The tree below the process `root`.
+    /// The tree of the process `root`.
     pub fn of(root: u32) -> Self {
         Self { root }
     }
 
-    /// The ids of the processes that are there now, `root` first.
+    /// The ids of the current processes, `root` first.
     ///
     /// # Errors
-    /// When there is no /proc.
+    /// When /proc is not available.
     pub fn processes(&self) -> Result<Vec<u32>> {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for entry in fs::read_dir("/proc").context("processes can be measured on Linux only")? {
             let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // A process that has ended meanwhile has no file.
+            // The file is gone if the process has ended meanwhile.
             let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
             if let Some(parent) = parent(&stat) {
                 children.entry(parent).or_default().push(id);
@@ -38,7 +38,7 @@ impl Tree {
         Ok(found)
     }
 
-    /// The processor time that all their threads have had.
+    /// The processor time that all their threads have used.
     ///
     /// # Errors
     /// When the kernel does not count it.
@@ -54,18 +54,18 @@ impl Tree {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// The most memory that each has had resident at once (`VmHWM`), summed, in bytes. Pages that several share count for each.
+    /// The sum of the processes' peak resident memory (`VmHWM`), in bytes. Shared pages count for each process.
     ///
     /// # Errors
-    /// When there is no /proc.
+    /// When /proc is not available.
     pub fn peak_memory_bytes(&self) -> Result<u64> {
         self.memory_bytes("VmHWM:")
     }
 
-    /// The memory that each has resident now (`VmRSS`), summed, in bytes.
+    /// The sum of the processes' current resident memory (`VmRSS`), in bytes.
     ///
     /// # Errors
-    /// When there is no /proc.
+    /// When /proc is not available.
     pub fn resident_memory_bytes(&self) -> Result<u64> {
         self.memory_bytes("VmRSS:")
     }
@@ -77,7 +77,7 @@ impl Tree {
     }
 }
 
-/// The parent in a line of /proc/ID/stat, whose second field is a name in parentheses that may hold anything.
+/// The parent in a line of /proc/ID/stat, whose second field is a name in parentheses that may contain any character.
 fn parent(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

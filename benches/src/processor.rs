@@ -1,21 +1,21 @@
-//! The one processor that everything shares while it is measured.
+//! Binds everything to one processor during a measurement.
 //!
-//! On several, the scheduler decides in each round which two share one, and a request that crosses from one to another costs
-//! a wake-up of an idle processor, which is most of the noise of such figures.
+//! With several processors, the scheduler decides in each round which processes share one, and a request that crosses
+//! to another processor has to wake it up. That causes most of the noise in such figures.
 
 use anyhow::Result;
 
-/// Binds this thread, and whatever it starts from now on, to one of the processors that it may use. Returns its number.
+/// Binds this thread, and all that it starts afterwards, to one of the processors that it may use. Returns its number.
 ///
 /// # Errors
-/// Where the system has no such thing, or refuses.
+/// When the system does not support this, or refuses.
 #[cfg(target_os = "linux")]
 pub fn pin() -> Result<usize> {
     use anyhow::Context;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
     let allowed = sched_getaffinity(None)?;
-    // The first one gets most interrupts.
+    // Not the first one, which handles most interrupts.
     let last = (0..CpuSet::MAX_CPU).rev().find(|&it| allowed.is_set(it)).context("no processor")?;
     let mut chosen = CpuSet::new();
     chosen.set(last);
@@ -23,10 +23,10 @@ pub fn pin() -> Result<usize> {
     Ok(last)
 }
 
-/// Binds this thread, and whatever it starts from now on, to one of the processors that it may use. Returns its number.
+/// Binds this thread, and all that it starts afterwards, to one of the processors that it may use. Returns its number.
 ///
 /// # Errors
-/// Where the system has no such thing, or refuses.
+/// When the system does not support this, or refuses.
 #[cfg(not(target_os = "linux"))]
 pub fn pin() -> Result<usize> {
     anyhow::bail!("only Linux binds processes to a processor")

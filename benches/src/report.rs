@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md` and its plots, of what has been measured.
+//! Writes `docs/benchmarks.md` and its plots from the results.
 
 mod functions;
 mod load;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::{machine::Machine, results::Results};
 
-/// Writes the page and its plots below `docs`.
+/// Writes the page and its plots into the folder `docs`.
 ///
 /// # Errors
 /// When a file cannot be written.

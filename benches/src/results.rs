@@ -1,4 +1,4 @@
-//! Everything that has been measured, in `benches/results.json`: each part with the date and the machine of its own.
+//! All results, stored in `benches/results.json`: each part with its own date and machine.
 
 use std::{
     fs,
@@ -19,24 +19,24 @@ use crate::{
 /// The parts that have been measured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// Subjects, one request at a time.
+    /// Subjects with one request at a time.
     pub functions: Option<Dated<Functions>>,
     /// How reads grow with the table.
     pub scale: Option<Dated<Scale>>,
     /// The local environment under load.
     pub load: Option<Dated<Load>>,
-    /// All operations mixed, for minutes.
+    /// The soak test.
     pub soak: Option<Dated<Soak>>,
 }
 
-/// A part, and when and on what it was measured.
+/// A part, with the date and the machine of its measurement.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dated<T> {
     /// The day, in UTC.
     pub date: String,
-    /// How long it took.
+    /// The duration of the measurement.
     pub seconds: u64,
-    /// On what.
+    /// The machine.
     pub machine: Machine,
     /// The figures.
     pub figures: T,
@@ -45,15 +45,15 @@ pub struct Dated<T> {
 /// Subjects, one request at a time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Functions {
-    /// Rows of the table of products.
+    /// The number of products in the table.
     pub products: u32,
     /// The processor that everything was bound to, or why it was not.
     pub processor: Result<usize, String>,
-    /// What has been measured.
+    /// The measured subjects.
     pub measured: Vec<Measured>,
-    /// What has not.
+    /// The subjects that could not be measured.
     pub missing: Vec<Missing>,
-    /// Instructions by the name of the subject.
+    /// The instructions, by the subject's name.
     pub instructions: Vec<(String, Instructions)>,
 }
 
@@ -63,22 +63,22 @@ pub fn file() -> PathBuf {
 }
 
 impl Results {
-    /// The results of `file`; none if it is not there.
+    /// Reads the results from `file`; empty if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn read(file: &Path) -> Result<Self> {
         if !file.exists() {
             return Ok(Self::default());
         }
         let text = fs::read_to_string(file)?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not what it was", file.display()))
+        serde_json::from_str(&text).with_context(|| format!("{} has another format", file.display()))
     }
 
-    /// Writes them into `file`.
+    /// Writes the results to `file`.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))

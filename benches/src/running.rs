@@ -1,4 +1,4 @@
-//! A subject that runs: its process, and the Runtime API that it asks.
+//! A running subject: its process and its Runtime API.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,18 +14,18 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::{processes::Tree, runtime_api::RuntimeApi, subject::Subject};
 
-/// What each subject gets of this process.
+/// The variables that each subject inherits from this process.
 const KEPT: [&str; 2] = ["PATH", "HOME"];
 
-/// As many bytes of what a subject wrote are told of one that fails.
+/// The maximum number of bytes of a failed subject's output in the error.
 const TOLD_BYTES: usize = 2_000;
 
-/// A process that answers events. It ends, with those that it has started, when this is dropped.
+/// A running subject. Its process and all its descendants end when this is dropped.
 pub struct Running {
     child: Child,
-    /// The Runtime API that it asks.
+    /// Its Runtime API.
     pub api: RuntimeApi,
-    /// When its start began.
+    /// When it was started.
     pub started: Instant,
     output: File,
 }
@@ -34,10 +34,10 @@ impl Running {
     /// Starts `subject`.
     ///
     /// # Errors
-    /// When it cannot be run.
+    /// When the program cannot be run.
     pub fn start(subject: &Subject, database_url: &str) -> Result<Self> {
         let mut api = RuntimeApi::bind()?;
-        // A file: reading a pipe would take time of the one processor.
+        // Output goes to a file, since reading a pipe would take time of the one processor.
         let output = tempfile::tempfile()?;
         let mut words = subject.command.iter();
         let program = words.next().context("a program")?;
@@ -63,7 +63,7 @@ impl Running {
         Tree::of(self.child.id())
     }
 
-    /// `result`, whose error gets the end of what the process has written.
+    /// Adds the end of the process's output to the error of `result`.
     ///
     /// # Errors
     /// That of `result`.
@@ -77,7 +77,7 @@ impl Running {
         })
     }
 
-    /// What the process has written.
+    /// The output of the process.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -88,10 +88,10 @@ impl Running {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Asks the process to end, and waits until it has, at most for `limit`.
+    /// Sends SIGTERM to the process, and waits at most `limit` until it has ended.
     ///
     /// # Errors
-    /// When it does not.
+    /// When the process does not end.
     pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         kill_process(self.pid().context("a process")?, Signal::TERM)?;
         let until = Instant::now() + limit;
@@ -115,7 +115,7 @@ fn pid_of(child: &Child) -> Option<Pid> {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Those that have left the group are ended one by one.
+        // Processes that have left the group are killed one by one.
         let others = self.tree().processes().unwrap_or_default();
         if let Ok(None) = self.child.try_wait()
             && let Some(pid) = self.pid()
@@ -129,7 +129,7 @@ impl Drop for Running {
     }
 }
 
-/// What Lambda sets for a custom runtime, as `local::lambda` does.
+/// The variables that Lambda sets for a custom runtime, as `local::lambda` does.
 fn lambda_variables(name: &str, folder: &std::path::Path, api: String) -> [(&'static str, OsString); 16] {
     let text = |value: &str| OsString::from(value);
     [

@@ -1,7 +1,7 @@
-//! Lambda's Runtime API, made to measure: one thread, poll(2), buffers that are kept.
+//! A Runtime API for measurements: one thread, poll(2), reused buffers.
 //!
-//! The environment's half of `local::lambda` does the same for development and tests, with time-outs, logs and crash
-//! reports, whose cost would be measured here as well.
+//! `local::lambda` implements the same for development and tests, with timeouts, logs and crash reports, whose cost
+//! would distort the measurement.
 
 mod message;
 
@@ -17,9 +17,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use message::{Arrival, Call};
 
-/// How long a request may take by the deadline that the subject is told.
+/// The time until the deadline that a subject receives with an event.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// A read of a response, most of which are smaller.
+/// The size of one read; most responses are smaller.
 const READ_BYTES: usize = 64 * 1024;
 
 const ACCEPTED: &[u8] =
@@ -35,12 +35,12 @@ pub struct RuntimeApi {
     listener: TcpListener,
     address: SocketAddr,
     connections: Vec<Connection>,
-    /// The connection on which a `next` waits for an event.
+    /// The connection with a `next` request that waits for an event.
     waiting: Option<usize>,
-    /// Readable once the subject has ended.
+    /// A descriptor that becomes readable when the subject has ended.
     subject: Option<OwnedFd>,
     served: u64,
-    /// The head and the body of the event that is handed out.
+    /// The head and the body of the event to send.
     output: Vec<u8>,
     /// The body of the last request.
     body: Vec<u8>,
@@ -48,14 +48,14 @@ pub struct RuntimeApi {
 
 struct Connection {
     stream: TcpStream,
-    /// Room for a request, of which the first `filled` bytes have arrived.
+    /// The buffer for a request, of which the first `filled` bytes have arrived.
     input: Vec<u8>,
     filled: usize,
     is_open: bool,
     was_continued: bool,
 }
 
-/// What a subject has asked or said.
+/// A request of the subject.
 enum Happening {
     Next,
     Response { connection: usize, at: Instant },
@@ -66,7 +66,7 @@ impl RuntimeApi {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no free port.
     pub fn bind() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -87,15 +87,16 @@ impl RuntimeApi {
         self.address
     }
 
-    /// Ends every wait once `subject` is readable, which the descriptor of a process is when that has ended.
+    /// Ends every wait once `subject` is readable. The descriptor of a process becomes readable when the process has
+    /// ended.
     pub fn watch(&mut self, subject: OwnedFd) {
         self.subject = Some(subject);
     }
 
-    /// Waits until the subject asks for an event.
+    /// Waits until the subject requests an event.
     ///
     /// # Errors
-    /// When it does not within `limit`, or reports an error.
+    /// When the subject does not do so within `limit`, or reports an error.
     pub fn wait_for_next(&mut self, limit: Duration) -> Result<()> {
         let until = Instant::now() + limit;
         while self.waiting.is_none() {
@@ -108,11 +109,11 @@ impl RuntimeApi {
         Ok(())
     }
 
-    /// Hands out `event` to the `next` that is waiting, and returns how long it took from writing it until the whole
-    /// response was read, which is then in [`Self::response`].
+    /// Sends `event` to the waiting `next` request. Returns the time from writing it until the whole response was read,
+    /// which is then in [`Self::response`].
     ///
     /// # Errors
-    /// When no `next` is waiting, or no response comes within `limit`, or an error in its place.
+    /// When no `next` request is waiting, no response arrives within `limit`, or the subject reports an error.
     pub fn exchange(&mut self, event: &[u8], limit: Duration) -> Result<Duration> {
         let waiting = self.waiting.take().context("the subject has not asked for an event")?;
         self.compose(event)?;
@@ -154,11 +155,11 @@ impl RuntimeApi {
         Ok(())
     }
 
-    /// The next thing that the subject does, before `until`.
+    /// Waits for the next request of the subject, until `until`.
     fn happening(&mut self, until: Instant) -> Result<Happening> {
         loop {
             let readable = self.readable(until)?;
-            // Connections that have ended stay in their places until no place is remembered.
+            // Closed connections keep their indexes as long as an index is stored.
             if self.waiting.is_none() && readable.is_empty() {
                 self.connections.retain(|connection| connection.is_open);
             }
@@ -174,7 +175,7 @@ impl RuntimeApi {
         }
     }
 
-    /// The connections that have something to read. Accepts new ones.
+    /// Accepts new connections, and returns the indexes of those with data to read.
     fn readable(&mut self, until: Instant) -> Result<Vec<usize>> {
         let left = until.saturating_duration_since(Instant::now());
         ensure!(!left.is_zero(), "nothing came in time");
@@ -194,7 +195,7 @@ impl RuntimeApi {
         let has_caller = is_ready(&polled[0]);
         let readable: Vec<_> =
             open.iter().zip(&polled[1..]).filter(|(_, fd)| is_ready(fd)).map(|(&place, _)| place).collect();
-        // What it has said before is heard first.
+        // Data that the subject sent before its end is read first.
         if !has_caller && readable.is_empty() && polled[1 + open.len()..].iter().any(is_ready) {
             bail!("the subject has ended");
         }
@@ -212,7 +213,7 @@ impl RuntimeApi {
         Ok(readable)
     }
 
-    /// Handles what has arrived on `connection`, the last of it `at` this time.
+    /// Handles the data that has arrived on `connection`, at the time `at`.
     fn handle(&mut self, connection: usize, at: Instant) -> Result<Option<Happening>> {
         let from = &mut self.connections[connection];
         match message::read(&from.input[..from.filled], &mut self.body)? {
@@ -242,7 +243,7 @@ impl RuntimeApi {
                         from.stream.write_all(REGISTERED)?;
                         None
                     }
-                    // It asked for no events, so that there will be none.
+                    // The extension has registered for no events, so it never gets any.
                     Call::ExtensionNext => None,
                     Call::Unknown => {
                         from.stream.write_all(UNKNOWN)?;
@@ -255,7 +256,7 @@ impl RuntimeApi {
 }
 
 impl Connection {
-    /// Reads once; 0 at its end.
+    /// Reads once. Returns 0 at the end of the stream.
     fn read(&mut self) -> Result<usize> {
         if self.filled == self.input.len() {
             self.input.resize(2 * self.filled, 0);

@@ -1,4 +1,4 @@
-//! How reads grow with the table.
+//! Measures reads with tables of increasing size.
 
 use std::{path::Path, time::Duration};
 
@@ -14,38 +14,38 @@ use crate::{
     subjects,
 };
 
-/// Rows of the table of products.
+/// The numbers of products.
 const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
-/// The reads that are measured; the first is what [`measure::run`] compares others with.
+/// The reads to measure; the first is the one with which [`measure::run`] compares the others.
 const OPERATIONS: [&str; 3] = ["get-product", "list-products", "search-products"];
 
 const ROUNDS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(60);
-/// A table that takes longer to fill is left out.
+/// A table that takes longer to fill is skipped.
 const FILL_LIMIT: Duration = Duration::from_secs(8 * 60);
 
-/// How reads grow with the table.
+/// The latencies of reads by table size.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scale {
-    /// What each operation takes with each size.
+    /// The latency of each operation with each size.
     pub growth: Vec<Grown>,
 }
 
-/// An operation with a size of the table.
+/// The latency of an operation with one table size.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grown {
     /// The operation.
     pub name: String,
-    /// Rows of the table of products.
+    /// The number of products.
     pub rows: u32,
-    /// Half of the warm requests took no longer, back to back.
+    /// The median latency of warm requests back to back.
     pub p50_us: Figure,
-    /// 99 of a hundred.
+    /// The 99th percentile of their latency.
     pub p99_us: Figure,
 }
 
-/// Measures the reads whose programs are in the folder `programs`, with a table of each size. Returns the version of the
-/// server, too.
+/// Measures the reads, whose programs are in the folder `programs`, with a table of each size. Also returns the version
+/// of the server.
 ///
 /// # Errors
 /// When a program has not been built or fails.

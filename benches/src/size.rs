@@ -1,4 +1,4 @@
-//! How large a program is, and its zip, which Lambda fetches at a cold start.
+//! The sizes of a program and of its zip, which Lambda fetches at a cold start.
 
 use std::{
     fs::{self, File},
@@ -10,21 +10,21 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
-/// The sizes of what is deployed.
+/// The sizes of the deployed files.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Size {
-    /// Of all files.
+    /// The total size of all files.
     pub bytes: u64,
-    /// Of their zip, packed with deflate at level 9.
+    /// The size of their zip, compressed with deflate at level 9.
     pub zip_bytes: u64,
 }
 
-/// The sizes of `deployed`, which are files and folders.
+/// Measures the files and folders in `deployed`.
 ///
 /// # Errors
-/// When one cannot be read.
+/// When a file cannot be read.
 pub fn of(deployed: &[impl AsRef<Path>]) -> Result<Size> {
-    // The same bytes give the same zip.
+    // Fixed times, so that the same files give the same zip.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))

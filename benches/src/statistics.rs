@@ -1,10 +1,8 @@
-//! Medians, percentiles, and how far figures scatter.
+//! Medians, percentiles, and the spread of figures.
 
 use serde::{Deserialize, Serialize};
 
-/// The value that the share `of` (0 to 1) of the sorted `values` does not exceed.
-///
-/// Returns 0 if there is none.
+/// The percentile `of` (from 0 to 1) of the `sorted` values; 0 if there are no values.
 pub fn percentile(sorted: &[f64], of: f64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -16,29 +14,29 @@ pub fn percentile(sorted: &[f64], of: f64) -> f64 {
     sorted.get(place.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
 }
 
-/// `values` in ascending order.
+/// Sorts `values` in ascending order.
 pub fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     values
 }
 
-/// The value of a figure, and its noise: the middle of what the rounds have shown.
+/// A figure over all rounds: its median and its spread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The median of the rounds.
     pub median: f64,
-    /// A quarter of the rounds showed no more than this.
+    /// The first quartile.
     pub low: f64,
-    /// A quarter of the rounds showed no less.
+    /// The third quartile.
     pub high: f64,
-    /// The least of them.
+    /// The minimum.
     pub min: f64,
-    /// The most.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Figure {
-    /// The figure that `rounds` have shown.
+    /// The figure over the values of `rounds`.
     pub fn of(rounds: Vec<f64>) -> Self {
         let sorted = sorted(rounds);
         let median = match sorted.len() {
@@ -55,7 +53,7 @@ impl Figure {
         }
     }
 
-    /// How far apart the quarters are, as a share of the median.
+    /// The interquartile range as a share of the median.
     pub fn noise(&self) -> f64 {
         if self.median == 0.0 { 0.0 } else { (self.high - self.low) / self.median }
     }

@@ -1,20 +1,20 @@
-//! What is measured: a program that asks a Lambda Runtime API for events and answers them.
+//! A subject of a measurement: a program that fetches events from a Lambda Runtime API and responds to them.
 
 use std::{ffi::OsString, path::PathBuf};
 
-/// One program of those that are compared.
+/// A program to measure.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Its name in tables and plots, such as `fastapi-mangum`.
     pub name: &'static str,
-    /// What it is made of, with versions.
+    /// Its libraries, with versions.
     pub about: String,
-    /// The program, an absolute path, and its arguments.
+    /// The absolute path of the program, and its arguments.
     pub command: Vec<OsString>,
-    /// The folder that it runs in.
+    /// Its working directory.
     pub folder: PathBuf,
-    /// Variables beside those that every subject gets from the driver: those of Lambda, and `DATABASE_URL`.
+    /// Additional variables. Every subject also has Lambda's variables and `DATABASE_URL`.
     pub environment: Vec<(&'static str, OsString)>,
-    /// The files and folders that its zip would hold.
+    /// The files and folders in its zip.
     pub deployed: Vec<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Subjects of our own: every operation as it is deployed, and the floor.
+//! This project's own subjects: every operation as deployed, and the floor.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::subject::Subject;
 /// The operation that is compared with others.
 pub const COMPARED: &str = "get-product";
 
-/// The operation whose program is in the folder `programs`.
+/// The subject for an operation, whose program is in the folder `programs`.
 ///
 /// # Errors
-/// When it has not been built.
+/// When the program has not been built.
 pub fn operation(operation: &'static Operation, programs: &Path) -> Result<Subject> {
     let program = programs.join(operation.name);
     ensure!(program.is_file(), "{} has not been built", program.display());
@@ -27,7 +27,7 @@ pub fn operation(operation: &'static Operation, programs: &Path) -> Result<Subje
     })
 }
 
-/// The floor, once with a prepared statement and once with an unnamed one; its program is in the folder `programs`.
+/// The floor, with a prepared and with an unnamed statement; its program is in the folder `programs`.
 ///
 /// # Errors
 /// When it has not been built.

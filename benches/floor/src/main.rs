@@ -1,8 +1,9 @@
-//! The floor: what a request costs when a program does nothing but the exchange itself. Bare sockets, one write and one read
-//! for each exchange, the statement of `getProduct` and its answer, without logs, metrics, checks or errors for clients.
+//! The floor: the cost of a request in a program that does nothing but the exchange itself. It uses bare sockets with
+//! one write and one read per exchange, the statement of `getProduct` and its response, without logs, metrics, checks
+//! or errors for clients.
 //!
-//! `--prepared` sends the statement once, and then its name; `--unnamed` sends it with each request, as functions have to
-//! that share a connection of RDS Proxy.
+//! `--prepared` sends the statement once, and then its name; `--unnamed` sends it with each request, as functions that
+//! share connections through RDS Proxy have to.
 
 use std::{
     env,
@@ -72,7 +73,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The messages that ask for the product `id`.
+/// Appends the messages that query the product `id`.
 fn ask(is_prepared: bool, id: &[u8; 16], messages: &mut BytesMut) -> Result<()> {
     let name = if is_prepared { NAME } else { "" };
     if !is_prepared {
@@ -92,13 +93,13 @@ fn ask(is_prepared: bool, id: &[u8; 16], messages: &mut BytesMut) -> Result<()> 
     Ok(())
 }
 
-/// A product as the server sends it.
+/// A product in the server's format.
 struct Row<'a> {
     fields: [Option<&'a [u8]>; 9],
 }
 
 impl<'a> Row<'a> {
-    /// The only row among `messages`.
+    /// Reads the only row in `messages`.
     fn read(messages: &'a [u8]) -> Result<Self> {
         let (_, row) =
             Messages(messages).find(|(kind, _)| *kind == b'D').context("there is no such product")?;
@@ -115,7 +116,7 @@ impl<'a> Row<'a> {
         Ok(Self { fields })
     }
 
-    /// Writes it as JSON inside a string of JSON, as answers to API Gateway have it: quotes have a backslash.
+    /// Writes the row as JSON inside a JSON string, as in responses to API Gateway: quotes have a backslash.
     fn write_json(&self, out: &mut Vec<u8>) -> Result<()> {
         let [
             Some(id),
@@ -167,7 +168,7 @@ fn write_uuid(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// A quote of JSON inside a string of JSON.
+/// An escaped quote inside a JSON string.
 const QUOTE: &[u8] = br#"\""#;
 
 fn write_text(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -190,7 +191,7 @@ fn write_text(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// `micros` since the beginning of 2000, as RFC 3339 has it, with as many digits of the second as it needs.
+/// Writes the time `micros` microseconds after the beginning of 2000 in RFC 3339's format, without trailing zeros.
 fn write_time(name: &[u8], micros: i64, out: &mut Vec<u8>) -> Result<()> {
     let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -229,7 +230,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + next_year, month, day)
 }
 
-/// What follows the first `text` in `bytes`.
+/// The bytes after the first occurrence of `text`.
 fn after<'a>(bytes: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     let found = memchr::memmem::find(bytes, text)?;
     Some(&bytes[found + text.len()..])
@@ -245,7 +246,7 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(id)
 }
 
-/// A connection with a buffer.
+/// A buffered connection.
 struct Socket {
     stream: TcpStream,
     input: Vec<u8>,
@@ -262,7 +263,7 @@ impl Socket {
         Ok(self.stream.write_all(bytes)?)
     }
 
-    /// Reads until `is_whole`: once, as a rule.
+    /// Reads until `is_whole` returns true, which usually takes one read.
     fn read(&mut self, is_whole: impl Fn(&[u8]) -> bool) -> Result<&[u8]> {
         let mut filled = 0;
         loop {
@@ -275,7 +276,7 @@ impl Socket {
         }
     }
 
-    /// An HTTP message with a length.
+    /// Reads an HTTP message with a content length.
     fn read_http(&mut self) -> Result<&[u8]> {
         self.read(|bytes| {
             let length = after(bytes, b"Content-Length: ").map(|value| {
@@ -286,14 +287,14 @@ impl Socket {
         })
     }
 
-    /// Sends messages to the server, and reads until it is ready for others.
+    /// Sends messages to the server, and reads until it is ready for the next query.
     fn exchange(&mut self, messages: &[u8]) -> Result<&[u8]> {
         self.write(messages)?;
         self.read(|bytes| Messages(bytes).any(|(kind, _)| kind == b'Z'))
     }
 }
 
-/// The whole messages of a server.
+/// Iterates over the complete messages of the server.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
@@ -307,7 +308,7 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// A connection to the server of `url`, with SCRAM.
+/// Connects to the server at `url`, with SCRAM authentication.
 fn connect(url: &str) -> Result<Socket> {
     let url = Url::parse(url)?;
     let password = url.password().context("a password")?;
@@ -382,7 +383,7 @@ mod tests {
         ];
         let mut out = Vec::new();
         Row { fields }.write_json(&mut out).unwrap();
-        // As a member of the answer, it is what the text was.
+        // Unescaped as a member of the response, the text is unchanged.
         let answer = format!("\"{}\"", String::from_utf8(out).unwrap());
         let body: String = serde_json::from_str(&answer).unwrap();
         assert_eq!(

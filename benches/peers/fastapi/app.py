@@ -17,8 +17,8 @@ metrics = Metrics(namespace="Catalogue", service="catalogue")
 app = FastAPI()
 catalogue.add_routes(app)
 
-# Mangum starts and ends a lifespan for each request, which would connect each time. So the pool is opened here, once, on
-# the event loop that Mangum uses for requests.
+# Mangum starts and ends a lifespan for each request, which would connect each time. So the pool is opened once here, on the
+# event loop that Mangum uses for requests.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 

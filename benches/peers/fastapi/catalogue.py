@@ -1,4 +1,4 @@
-"""GET /v1/products/{id} by FastAPI and asyncpg, as both of its ways to Lambda share it."""
+"""GET /v1/products/{id} with FastAPI and asyncpg, shared by both ways to run it on Lambda."""
 
 import os
 from datetime import datetime, timezone
@@ -38,7 +38,7 @@ class Product(BaseModel):
 
 
 async def unchanged(_connection: asyncpg.Connection) -> None:
-    """Replaces the queries by which a pool cleans a connection: a read leaves nothing behind."""
+    """Replaces the queries with which a pool resets a connection: a read leaves no state to reset."""
 
 
 def pool() -> asyncpg.Pool:

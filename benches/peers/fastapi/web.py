@@ -21,13 +21,13 @@ async def lifespan(app: FastAPI):
 
 
 class Telemetry:
-    """Writes the metrics and the log line of each request before the answer, after which Lambda freezes the process."""
+    """Writes the metrics and the log line of each request before the response, after which Lambda freezes the process."""
 
     def __init__(self, app):
         self.app = app
 
     async def __call__(self, scope, receive, send):
-        # The adapter asks / whether the application is ready.
+                    # The adapter checks with a request to / whether the application is ready.
         if scope["type"] != "http" or scope["path"] == "/":
             return await self.app(scope, receive, send)
         started = perf_counter()

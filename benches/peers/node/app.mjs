@@ -1,4 +1,4 @@
-// GET /v1/products/{id} by Powertools and pg.
+// GET /v1/products/{id} with Powertools and pg.
 
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';

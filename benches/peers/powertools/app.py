@@ -1,4 +1,4 @@
-"""GET /v1/products/{id} by Powertools' own resolver and psycopg."""
+"""GET /v1/products/{id} with Powertools' own resolver and psycopg."""
 
 import os
 from datetime import datetime, timezone
@@ -35,7 +35,7 @@ connection = connect()
 
 
 def plain(value):
-    """What JSON has no type for, as the API writes it: times are in UTC, without trailing zeros."""
+    """Converts types that JSON lacks, as the API does: times are in UTC, without trailing zeros."""
     if isinstance(value, datetime):
         written = value.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
         return (written.rstrip("0").rstrip(".") if "." in written else written) + "Z"
@@ -54,7 +54,7 @@ def get_product(id: str):
         raise BadRequestError("id must be a UUID") from None
     if connection.closed:
         connection = connect()
-    # psycopg prepares a statement by itself once it has been sent five times.
+    # psycopg prepares a statement automatically after five executions.
     row = connection.execute(SELECT, (id,)).fetchone()
     if row is None:
         raise NotFoundError("There is no such product.")

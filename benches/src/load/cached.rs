@@ -1,4 +1,4 @@
-//! What the cache is worth where some rows are read far more often than others.
+//! The benefit of the cache when some rows are read far more often than others.
 
 use std::{
     path::Path,
@@ -20,26 +20,26 @@ use crate::{
     zipf::Zipf,
 };
 
-/// Few enough for every client to have its process of the function, on two processors.
+/// Few enough for every client to have its own process of the function, on two processors.
 const CLIENTS: usize = 4;
 const PRODUCTS: u32 = 10_000;
 const WARM_UP: Duration = Duration::from_secs(4);
 const DURATION: Duration = Duration::from_secs(8);
 
-/// What clients saw that get products by Zipf's law.
+/// The measurements of clients that get products by Zipf's law.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cached {
     /// Whether there was a cache.
     pub has_cache: bool,
-    /// Answers in a second.
+    /// Responses per second.
     pub per_second: f64,
-    /// Half of the requests took no longer.
+    /// The median latency.
     pub p50_us: f64,
-    /// 99 of a hundred.
+    /// The 99th percentile of the latency.
     pub p99_us: f64,
-    /// The share of answers that the cache had.
+    /// The share of cache hits.
     pub hits: f64,
-    /// Answers that were not 200.
+    /// Responses other than 200.
     pub errors: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A client with one connection, which is kept.
+//! A client with one persistent connection.
 
 use std::{
     io::{Read, Write},
@@ -26,12 +26,12 @@ impl Client {
         Ok(Self { stream, port, input: vec![0; 64 * 1024] })
     }
 
-    /// The answer to a GET.
+    /// Sends a GET request.
     pub(super) fn get(&mut self, path: &str) -> Result<Answer<'_>> {
         self.send("GET", path, None)
     }
 
-    /// The answer to a request, with a body of a media type.
+    /// Sends a request with a body and its media type.
     pub(super) fn send(
         &mut self,
         method: &str,
@@ -67,10 +67,10 @@ impl Client {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
-    /// Whether the cache had it, as `Cache-Status` (RFC 9211) says.
+    /// Whether it is a cache hit, by `Cache-Status` (RFC 9211).
     pub(super) is_hit: bool,
     pub(super) body: &'a [u8],
 }
@@ -82,7 +82,7 @@ struct Head {
     body: Range<usize>,
 }
 
-/// The head of the answer that `bytes` begin with, if it is there.
+/// Parses the head of the response in `bytes`; `None` if it is incomplete.
 fn head(bytes: &[u8]) -> Result<Option<Head>> {
     let mut headers = [EMPTY_HEADER; 64];
     let mut response = Response::new(&mut headers);
@@ -95,7 +95,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>> {
     let length = match find("content-length") {
         Some(length) => length.parse()?,
         None if status == 204 => 0,
-        None => bail!("an answer without a length"),
+        None => bail!("a response without a length"),
     };
     let is_hit = find("cache-status").is_some_and(|cache| cache.contains("; hit"));
     Ok(Some(Head { status, is_hit, body: start..start + length }))

@@ -1,5 +1,5 @@
-//! All operations mixed, for minutes, at a rate that the local environment bears: nothing fails, nothing ends, and nothing
-//! grows.
+//! A soak test: a mix of all operations for minutes, at a rate that the local environment sustains. No request fails,
+//! no process ends, and memory does not grow.
 
 use std::{
     collections::BTreeSet,
@@ -22,50 +22,51 @@ use crate::{
 };
 
 const CLIENTS: usize = 4;
-/// As fast as it goes, to know half of what.
+/// The duration of the measurement of the maximum rate.
 const TOP: Duration = Duration::from_secs(10);
-/// Samples of the memory.
+/// The number of memory samples.
 const SAMPLES: u32 = 40;
-/// Products and artisans that are there: those with even numbers are read, of those with odd ones each client changes its own.
+/// The existing products and artisans. Those with even numbers are read; among those with odd numbers, each client
+/// changes its own.
 const PRODUCTS: usize = 10_000;
 const ARTISANS: usize = 100;
 
-/// What was seen.
+/// The results of a soak test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Soak {
-    /// How long it was.
+    /// The duration.
     pub minutes: u32,
-    /// Answers in a second at most.
+    /// The maximum rate, in responses per second.
     pub top_per_second: f64,
-    /// Answers in a second while it lasted.
+    /// The rate during the test, in responses per second.
     pub per_second: f64,
-    /// All answers.
+    /// The number of responses.
     pub answers: usize,
-    /// Those that were not what they should be.
+    /// The number of unexpected responses.
     pub errors: usize,
-    /// Half of the requests took no longer, from when they were due.
+    /// The median latency, from the time at which a request was due.
     pub p50_us: f64,
-    /// 99 of a hundred.
+    /// The 99th percentile of the latency.
     pub p99_us: f64,
-    /// The processes of functions that ended, after all were there.
+    /// The number of function processes that ended after all had started.
     pub ended: usize,
-    /// How much the processes had.
+    /// The memory of the processes over time.
     pub memory: Vec<Sample>,
 }
 
-/// The memory of all functions at a time.
+/// The memory of all functions at one time.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Sample {
-    /// Since the begin.
+    /// The time since the beginning.
     pub seconds: u64,
-    /// Processes, that of the local environment among them.
+    /// The number of processes, including the local environment's.
     pub processes: usize,
-    /// Resident memory of all.
+    /// The resident memory of all processes.
     pub bytes: u64,
 }
 
 impl Soak {
-    /// The memory of a process in the last quarter of the time as a multiple of that in the second.
+    /// The memory per process in the last quarter of the time, as a multiple of that in the second quarter.
     pub fn growth(&self) -> f64 {
         let quarter = self.memory.len() / 4;
         #[expect(clippy::cast_precision_loss, reason = "no memory has 2^52 bytes")]
@@ -81,7 +82,7 @@ impl Soak {
 
 pub(super) fn run(stack: &Stack, minutes: u32, say: tools::Say<'_>) -> Result<Soak> {
     let sent = Arc::new(AtomicUsize::new(0));
-    say("all operations mixed, as fast as it goes");
+    say("a mix of all operations, as fast as possible");
     work(stack.port, TOP, None, 0, &sent)?.into_iter().try_for_each(|it| it.check())?;
     let top = work(stack.port, TOP, None, CLIENTS, &sent)?;
     #[expect(clippy::cast_precision_loss, reason = "no client sends 2^52 requests")]
@@ -137,7 +138,7 @@ pub(super) fn run(stack: &Stack, minutes: u32, say: tools::Say<'_>) -> Result<So
     })
 }
 
-/// What a client has seen.
+/// The measurements of a client.
 #[derive(Default)]
 struct Seen {
     times: Vec<f64>,
@@ -151,7 +152,7 @@ impl Seen {
     }
 }
 
-/// Lets clients send requests for `duration`: as fast as they can, or `per_second` together.
+/// Lets clients send requests for `duration`: as fast as possible, or with a total rate of `per_second`.
 fn work(
     port: u16,
     duration: Duration,
@@ -171,7 +172,7 @@ fn work(
                 let mut due = begin;
                 while begin.elapsed() < duration {
                     match pause {
-                        // From when it is due, so that a slow answer counts for those behind it too.
+                        // Measured from when it is due, so that a slow response also counts for the requests behind it.
                         Some(pause) => {
                             due += pause;
                             thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -191,7 +192,7 @@ fn work(
     clients.into_iter().map(|client| client.join().ok().context("a client has panicked")?).collect()
 }
 
-/// A client that uses the API, with what it has created.
+/// A client of the API, with the resources that it has created.
 struct User {
     client: Client,
     number: usize,
@@ -209,7 +210,7 @@ impl User {
         Ok(Self { client, number, random, products: Vec::new(), artisans: Vec::new() })
     }
 
-    /// Sends a request: nine of ten read.
+    /// Sends a random request; nine of ten are reads.
     fn ask(&mut self) -> Result<()> {
         let product = format!("/v1/products/{IDS}{:012}", 2 + 2 * self.random.place(PRODUCTS / 2));
         let artisan = format!("/v1/artisans/{IDS}{:012}", 2 + 2 * self.random.place(ARTISANS / 2));

@@ -1,4 +1,4 @@
-//! The local environment as a process.
+//! Runs the local environment as a process.
 
 use std::{
     fs::File,
@@ -22,18 +22,18 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cache {
     None,
-    /// One that it starts itself.
+    /// A cache that the environment starts itself.
     Own,
 }
 
-/// The local environment, which ends with this.
+/// A running local environment, which ends when this is dropped.
 pub(super) struct Stack {
     process: Child,
     pub(super) port: u16,
 }
 
 impl Stack {
-    /// Starts the program `local` of the folder `programs`, with the functions that are there.
+    /// Starts the program `local` in the folder `programs`, with the functions in the same folder.
     pub(super) fn start(programs: &Path, database_url: &str, cache: Cache) -> Result<Self> {
         let port = local::postgres::free_port()?;
         let program = programs.join("local");
@@ -44,7 +44,7 @@ impl Stack {
             command.arg("--cache");
         }
         command.env("DATABASE_URL", database_url).env_remove("CACHE_URL").process_group(0);
-        // What its functions log would need a reader.
+        // Discard the functions' log, which nothing reads.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log.path())?);
         let process = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
         let mut stack = Self { process, port };
@@ -63,7 +63,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Its processes, those of the functions among them.
+    /// Its processes, including those of the functions.
     pub(super) fn tree(&self) -> Tree {
         Tree::of(self.process.id())
     }
@@ -72,7 +72,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) else { return };
-        // It ends its functions itself.
+        // It ends its functions' processes itself.
         let _ = kill_process(pid, Signal::INT);
         let until = Instant::now() + END_LIMIT;
         while Instant::now() < until {

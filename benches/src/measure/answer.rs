@@ -1,17 +1,17 @@
-//! Whether a subject does what it is measured for.
+//! Checks the responses of a subject.
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What the answers of a subject have to be.
+/// The expected responses of a subject.
 pub struct Answers {
-    /// `None` for a subject that may answer anything.
+    /// The expected status; `None` for a subject whose response does not matter.
     status: Option<u16>,
-    /// What the body has to hold, if that matters.
+    /// The members that the body must have, if that matters.
     expected: Option<Value>,
-    /// The last answer, which was right: most of them are the same.
+    /// The last correct response: most responses are the same, and need not be parsed again.
     last: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ impl Answer {
 }
 
 impl Answers {
-    /// Answers with `status` and, if it is given, the body `expected`.
+    /// Expects responses with `status` and, if given, the body `expected`.
     pub fn new(status: Option<u16>, expected: Option<Value>) -> Self {
         Self { status, expected, last: Vec::new() }
     }
@@ -46,7 +46,7 @@ impl Answers {
     /// Checks a response of the Runtime API.
     ///
     /// # Errors
-    /// When it is not what it has to be.
+    /// When the response is not as expected.
     pub fn check(&mut self, response: &[u8]) -> Result<()> {
         if !self.last.is_empty() && response == self.last {
             return Ok(());
@@ -65,7 +65,7 @@ impl Answers {
         Ok(())
     }
 
-    /// The body of the last answer, if it was JSON.
+    /// The body of the last response, if it was JSON.
     pub fn product(&self) -> Option<Value> {
         serde_json::from_slice::<Answer>(&self.last).ok()?.json().ok()
     }

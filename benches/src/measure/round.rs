@@ -1,4 +1,4 @@
-//! One process of a subject, from its start to its end.
+//! A round: measures one process of a subject from its start to its end.
 
 use std::{thread, time::Duration};
 
@@ -12,52 +12,52 @@ use crate::{
     subject::Subject,
 };
 
-/// How many requests a process gets.
+/// The numbers of requests to a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Before anything is measured but the first answer.
+    /// Before the measurement; only the first response is measured.
     pub warm_up: usize,
-    /// One right after another.
+    /// Back to back.
     pub hot: usize,
     /// With a pause of [`PAUSE`] before each.
     pub paced: usize,
 }
 
 impl Load {
-    /// For what is compared with others.
+    /// For subjects that are compared with each other.
     pub const COMPARED: Self = Self { warm_up: 50, hot: 300, paced: 100 };
     /// For an operation of this project.
     pub const OPERATION: Self = Self { warm_up: 10, hot: 60, paced: 20 };
 }
 
-/// Long enough for the processor's caches to be used by others, and for a program to fall asleep.
+/// Long enough for other programs to use the processor's caches, and for the subject to go to sleep.
 pub const PAUSE: Duration = Duration::from_millis(3);
 
-/// The start of what is slow takes a second.
+/// The start of slow subjects takes a second.
 const START_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// What a process has shown.
+/// The measurements of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
     /// From its start to its first `next`.
     pub start_to_next_ms: f64,
-    /// From its start to its first answer.
+    /// From its start to its first response.
     pub start_to_answer_ms: f64,
-    /// The 50th, 90th and 99th percentile of requests back to back.
+    /// The 50th, 90th and 99th percentiles of requests back to back.
     pub hot_us: [f64; 3],
-    /// The same of requests with pauses.
+    /// The same for requests with pauses.
     pub paced_us: [f64; 3],
-    /// Processor time for a request back to back.
+    /// The processor time per request back to back.
     pub processor_us: f64,
-    /// The most memory that its processes had.
+    /// The peak memory of its processes.
     pub peak_memory_bytes: f64,
 }
 
 /// Starts `subject` and measures it.
 ///
 /// # Errors
-/// When it fails, or an answer is not what it has to be.
+/// When the subject fails, or a response is not as expected.
 pub(super) fn run(
     subject: &Subject,
     requests: &Requests,

@@ -1,4 +1,4 @@
-//! The peer in JavaScript, by the runtime client of AWS's base image.
+//! The JavaScript peer, run by the runtime client of AWS's base image.
 
 use std::{env, path::Path, process::Command};
 
@@ -8,16 +8,16 @@ use tools::python::{Environment, Packages};
 use super::sources;
 use crate::subject::Subject;
 
-/// Builds the native part of the runtime client.
+/// CMake, which builds the native part of the runtime client.
 const CMAKE: Environment = Environment { name: "cmake-venv", packages: Packages::One("cmake==4.4.5") };
 
-/// Prints the versions of the packages and of Node.js.
+/// A script that prints the versions of the packages and of Node.js.
 const VERSIONS: &str =
     "const of = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`;
 const used = ['pg', '@aws-lambda-powertools/logger', '@aws-lambda-powertools/metrics', 'aws-lambda-ric'];
 console.log(`${used.map(of).join(', ')}; Node.js ${process.versions.node}`);";
 
-/// Powertools and pg, in one file by esbuild.
+/// Powertools and pg, bundled into one file with esbuild.
 pub(super) fn node_pg(say: tools::Say<'_>) -> Result<Subject> {
     let folder = sources().join("node");
     tools::node_modules(&folder, say)?;
@@ -35,7 +35,7 @@ pub(super) fn node_pg(say: tools::Say<'_>) -> Result<Subject> {
 
     let esbuild = modules.join(format!("@esbuild/linux-{processor}/bin/esbuild"));
     let bundle = ["app.mjs", "--bundle", "--minify", "--platform=node", "--target=node26"];
-    // pg loads it only where NODE_PG_FORCE_NATIVE is set.
+    // pg loads it only if NODE_PG_FORCE_NATIVE is set.
     let rest = ["--external:pg-native", "--outfile=build/app.js", "--log-level=warning"];
     tools::output(Command::new(esbuild).args(bundle).args(rest).current_dir(&folder))?;
 
@@ -51,9 +51,9 @@ pub(super) fn node_pg(say: tools::Say<'_>) -> Result<Subject> {
     })
 }
 
-/// Builds the native part of the runtime client, unless it is there. AWS publishes its sources, and the package's own
-/// install scripts compile them: no other package's scripts run. They download nothing: curl's sources are in the package,
-/// and the headers of Node.js come with Node.js.
+/// Builds the native part of the runtime client unless it exists. AWS publishes its sources, and the package's own
+/// install scripts compile them; no other package's scripts run. They download nothing: curl's sources are in the
+/// package, and the headers of Node.js come with Node.js.
 fn runtime_client(folder: &Path, client: &Path, distribution: &Path, say: tools::Say<'_>) -> Result<()> {
     if client.join("rapid-client.node").exists() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The peers in Python, by the runtime client of AWS's base image or behind the Lambda Web Adapter.
+//! The Python peers, run by the runtime client of AWS's base image or behind the Lambda Web Adapter.
 
 use std::path::{Path, PathBuf};
 
@@ -20,11 +20,12 @@ const POWERTOOLS: Environment = Environment {
 };
 /// The newest release of the crate `lambda_web_adapter`.
 const ADAPTER: &str = "1.0.0-rc1";
-/// Where the application behind the adapter listens.
+/// The port of the application behind the adapter.
 const PORT: &str = "28080";
 
-/// Prints the versions of the packages ROOTS and RUNTIME and of Python on one line, then a line for each file or folder of
-/// ROOTS and of all that they depend on: what a zip holds. RUNTIME is part of the platform.
+/// A script that prints the versions of the packages ROOTS and RUNTIME and of Python on one line, then one line for
+/// each file or folder of ROOTS and their dependencies, which are the contents of the zip. RUNTIME is part of the
+/// platform.
 const LOOK: &str = "import platform
 from importlib.metadata import distribution
 from pip._vendor.packaging.requirements import Requirement
@@ -77,7 +78,7 @@ pub(super) fn fastapi_web_adapter(say: tools::Say<'_>) -> Result<Subject> {
     })
 }
 
-/// The peer `name`, whose sources `own` are in `folder`, started as AWS's base image for Python starts it.
+/// The peer `name`, whose sources `own` are in `folder`, started like AWS's base image for Python does.
 fn on_base_image(
     name: &'static str,
     environment: &Environment,
@@ -105,7 +106,7 @@ fn on_base_image(
     })
 }
 
-/// The versions and the contents of the zip, as [`LOOK`] prints them.
+/// The versions and the contents of the zip, from the output of [`LOOK`].
 fn look(
     environment: &Environment,
     programs: &Path,
@@ -118,7 +119,7 @@ fn look(
     Ok((versions.to_owned(), entries.lines().map(PathBuf::from).collect()))
 }
 
-/// The program of the Lambda Web Adapter, built from crates.io unless it is there: AWS publishes it there as well as in a
+/// Builds the Lambda Web Adapter from crates.io unless it exists, and returns its path. AWS also publishes it as a
 /// layer and an image.
 fn web_adapter(say: tools::Say<'_>) -> Result<PathBuf> {
     let root = tools::folder().join(format!("lambda-web-adapter-{ADAPTER}"));

@@ -1,4 +1,4 @@
-//! The peers in Rust, a workspace of their own.
+//! The Rust peers, in a separate workspace.
 
 use anyhow::{Context, Result};
 
@@ -9,7 +9,7 @@ use crate::subject::Subject;
 pub(super) fn axum_sqlx(say: tools::Say<'_>) -> Result<Subject> {
     let environment = vec![
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".into()),
-        // Else the path starts with the stage of the REST API, which is not part of the route.
+        // Otherwise the path starts with the stage of the REST API, which is not part of the route.
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".into()),
     ];
     let subject = build("axum-sqlx", "axum-sqlx", &["axum", "sqlx", "lambda_http", "tokio"], say)?;
@@ -21,7 +21,7 @@ pub(super) fn hello(say: tools::Say<'_>) -> Result<Subject> {
     build("lambda-http-hello", "hello", &["lambda_http", "tokio"], say)
 }
 
-/// The program of `package`; the versions of `crates` describe it.
+/// Builds the program of `package`; the versions of `crates` describe it.
 fn build(name: &'static str, package: &str, crates: &[&str], say: tools::Say<'_>) -> Result<Subject> {
     let folder = sources().join("rust");
     let cargo = |arguments: &[&str]| {

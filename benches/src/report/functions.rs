@@ -1,4 +1,4 @@
-//! Subjects, one request at a time: tables, goals and plots.
+//! The section about subjects with one request at a time: tables, goals and plots.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub(super) fn section(part: &Dated<Functions>, plots: &Path) -> Result<String> {
         page += &format!("- `{}`: {}\n", it.name, it.about);
     }
     for missing in &figures.missing {
-        // A reason may hold all that a program has written.
+        // A reason may contain all the output of a program.
         let reason = missing.reason.lines().next().unwrap_or_default();
         page += &format!("- `{}` is missing: {reason}\n", missing.name);
     }
@@ -79,13 +79,13 @@ the price of that.
     )
 }
 
-/// A goal: what is compared, and how much it may be.
+/// A goal: a figure and its limit.
 struct Goal {
     what: &'static str,
     of: fn(&Measured) -> f64,
     floor: Option<f64>,
     rival: Option<f64>,
-    /// In the unit of `of`.
+    /// The limit, in the unit of `of`.
     most: Option<f64>,
 }
 

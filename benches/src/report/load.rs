@@ -1,4 +1,4 @@
-//! What the local environment bears.
+//! The section about the local environment under load.
 
 use super::{
     measured_on,

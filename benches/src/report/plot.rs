@@ -1,4 +1,4 @@
-//! Plots as SVG.
+//! Draws plots as SVG.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use plotters::{
 
 use super::table::number;
 
-/// A subject with a figure.
+/// A bar of a plot: a subject with a figure.
 pub(super) struct Bar<'a> {
     pub(super) name: &'a str,
     pub(super) value: f64,
-    /// Whether it is of this project.
+    /// Whether the subject belongs to this project.
     pub(super) is_own: bool,
 }
 
@@ -32,7 +32,7 @@ const OWN: RGBColor = RGBColor(200, 80, 30);
 const OTHER: RGBColor = RGBColor(110, 130, 150);
 const INK: RGBColor = RGBColor(40, 40, 40);
 
-/// A bar for each subject, as long as its figure, which stands beside it.
+/// Draws a bar for each subject, with its figure next to it.
 pub(super) fn bars(file: &Path, title: &str, bars: &[Bar<'_>]) -> Result<()> {
     let rows = u32::try_from(bars.len())?;
     let area = SVGBackend::new(file, (WIDTH, TITLE + rows * ROW + ROW / 2)).into_drawing_area();

@@ -1,4 +1,4 @@
-//! How reads grow with the table.
+//! The section about reads with larger tables.
 
 use super::{
     measured_on,

@@ -1,8 +1,8 @@
-//! Tables of Markdown, and numbers as people read them.
+//! Formats Markdown tables, and numbers for people.
 
 use std::fmt::Write;
 
-/// A table with a head and rows of as many cells. All columns but the first are aligned to the right.
+/// A table with a head and rows with the same number of cells. All columns but the first are aligned to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = format!("\n| {} |\n|", head.join(" | "));
     for place in 0..head.len() {

@@ -1,20 +1,20 @@
-//! The requests that a runtime sends: HTTP/1.1 heads by `httparse`, bodies with a length or in chunks.
+//! Parses the requests of a runtime: HTTP/1.1 heads with `httparse`, and bodies with a length or in chunks.
 
 use anyhow::{Context, Result, bail};
 use httparse::{EMPTY_HEADER, Header, Status};
 
-/// More than any runtime sends.
+/// The maximum number of headers, more than any runtime sends.
 const HEADERS: usize = 64;
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Next,
     Response,
     Error,
-    /// An extension, such as AWS Lambda Web Adapter, wants to be told of events.
+    /// An extension, such as AWS Lambda Web Adapter, registers.
     Register,
-    /// An extension waits for one.
+    /// An extension requests an event.
     ExtensionNext,
     Unknown,
 }
@@ -22,13 +22,13 @@ pub(super) enum Call {
 /// How much of a request has arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// Not all. `expects_continue` if the client holds the body back until it is told to go on.
+    /// The request is incomplete. `expects_continue` if the client waits for 100 Continue before it sends the body.
     Part { expects_continue: bool },
-    /// All, in the first `length` bytes.
+    /// The request is complete, in the first `length` bytes.
     Whole { call: Call, length: usize },
 }
 
-/// Reads the request that `bytes` begin with, and leaves its body in `body`.
+/// Parses the request at the beginning of `bytes`, and stores its body in `body`.
 pub(super) fn read(bytes: &[u8], body: &mut Vec<u8>) -> Result<Arrival> {
     let mut headers = [EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -73,7 +73,8 @@ fn header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
     headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }
 
-/// Appends the chunks that `bytes` begin with to `body`. Returns how long they and what ends them are, if they are all there.
+/// Appends the chunks at the beginning of `bytes` to `body`. Returns their total length, including the end, if they are
+/// complete.
 fn chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>> {
     let mut at = 0;
     loop {
@@ -86,14 +87,14 @@ fn chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>> {
         if size == 0 {
             return trailers(&bytes[begin..]).map(|length| length.map(|length| begin + length));
         }
-        // The line break after the chunk is awaited, too.
+        // The line break after the chunk must have arrived, too.
         let Some(chunk) = bytes.get(begin..begin + size + 2) else { return Ok(None) };
         body.extend_from_slice(&chunk[..size]);
         at = begin + size + 2;
     }
 }
 
-/// The length of the trailers, which an empty line ends. Some runtimes send their errors in them.
+/// The length of the trailers, which end with an empty line. Some runtimes send their errors in trailers.
 fn trailers(bytes: &[u8]) -> Result<Option<usize>> {
     let mut headers = [EMPTY_HEADER; HEADERS];
     Ok(match httparse::parse_headers(bytes, &mut headers).context("invalid trailers")? {
@@ -106,7 +107,7 @@ fn trailers(bytes: &[u8]) -> Result<Option<usize>> {
 mod tests {
     use super::*;
 
-    /// What is read of `request` once `bytes` of it have arrived.
+    /// Parses `request` after its first `bytes` have arrived.
     fn arrival(request: &str, bytes: usize) -> (Arrival, String) {
         let mut body = Vec::new();
         let arrival = read(&request.as_bytes()[..bytes], &mut body).unwrap();

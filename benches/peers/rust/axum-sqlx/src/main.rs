@@ -1,4 +1,4 @@
-//! `GET /v1/products/{id}` by axum and sqlx.
+//! `GET /v1/products/{id}` with axum and sqlx.
 
 use std::{env, io, time::Instant};
 
@@ -38,7 +38,7 @@ struct Product {
     updated_at: OffsetDateTime,
 }
 
-/// An answer other than the product.
+/// A response other than the product.
 enum Failure {
     NotFound,
     Database(sqlx::Error),
@@ -95,7 +95,7 @@ async fn main() -> Result<(), Error> {
     let pool = PgPoolOptions::new()
         // An execution environment of Lambda has one request at a time.
         .max_connections(1)
-        // Saves the round trip that would look whether the connection still works.
+        // Saves the round trip that would check whether the connection still works.
         .test_before_acquire(false)
         .connect(&env::var("DATABASE_URL")?)
         .await?;

@@ -1,4 +1,4 @@
-//! What `cargo lambda new --http` starts a function with: a greeting, and no database.
+//! The function that `cargo lambda new --http` generates: a greeting, without a database.
 
 use lambda_http::{Body, Error, Request, RequestExt, Response, run, service_fn, tracing};
 
