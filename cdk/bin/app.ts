@@ -1,4 +1,4 @@
-/** Every stage, as a stack of its own: `cdk deploy <name>-cdk-dev`. */
+/** Every stage as a separate stack: `cdk deploy <name>-cdk-dev`. */
 
 import { App } from 'aws-cdk-lib';
 import { stages } from '../lib/stages.ts';

@@ -17,11 +17,11 @@ import { Waf } from './waf.ts';
 
 export interface ApiStackProps extends StackProps {
   readonly settings: Settings;
-  /** How operations are spread over functions: `isolated`, unless it says otherwise. */
+  /** How operations are assigned to functions; `isolated` by default. */
   readonly pattern?: Pattern;
 }
 
-/** The whole API of one stage, with all that it needs. */
+/** The complete API of one stage. */
 export class ApiStack extends Stack {
   readonly api: CatalogApi;
   readonly network: Network;
@@ -39,7 +39,7 @@ export class ApiStack extends Stack {
       terminationProtection: settings.stage === 'prod',
       ...props,
     });
-    // What the budget counts.
+    // The budget filters costs by this tag.
     Tags.of(this).add('project', this.stackName);
 
     const key = new StackKey(this, 'Key', { stageName: settings.stage });
@@ -71,13 +71,13 @@ export class ApiStack extends Stack {
       platform,
       statementTimeoutSeconds: functionTimeout,
     });
-    // 0 reserves none, which the library says by saying nothing.
+    // 0 means no reservation, for which the library needs undefined.
     const reserving = (concurrency: number) => ({ reservedConcurrentExecutions: concurrency || undefined });
     const integrations = CatalogApi.defaultIntegrations(this, pattern)
       .withDefaultOptions({
         ...common,
         platform,
-        // Functions of a new release meet its schema.
+        // Functions of a new release require its schema.
         after: [migration],
         timeout: Duration.seconds(functionTimeout),
         requireIfMatch: settings.requireIfMatch,
@@ -102,9 +102,9 @@ export class ApiStack extends Stack {
     this.observability.watchFunctions(functionTimeout);
     this.observability.watchDatabase(this.database, settings.maxConnections);
     if (this.cache) this.observability.watchCache();
-    // EventBridge signs with IAM, sends no API key, and calls from addresses that nobody can list.
+    // EventBridge signs with IAM, sends no API key, and calls from addresses that are not known.
     const canBeAsked = settings.authMode !== 'cognito' && !settings.apiKeys && settings.allowedIpRanges.length === 0;
-    // A database that sleeps would not, if it were asked.
+    // The check would keep the database from sleeping.
     if (canBeAsked && this.database.isProxied) {
       this.observability.watchHealth(this.api.arnOf(OPERATIONS.getHealth.routes[0]));
     }
@@ -124,7 +124,7 @@ export class ApiStack extends Stack {
   }
 
   private output(name: string, description: string, value: string): void {
-    // The constructs may have the name already; outputs are a space of their own only to CloudFormation.
+    // A construct may already have this name; only CloudFormation has a separate namespace for outputs.
     new CfnOutput(this, `Output${name}`, { description, value }).overrideLogicalId(name);
   }
 }

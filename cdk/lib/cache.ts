@@ -13,9 +13,9 @@ export interface CacheProps {
   readonly key: IKey;
 }
 
-/** ElastiCache Serverless for Valkey, with one user that can do what the functions do and no more. */
+/** ElastiCache Serverless for Valkey, with one user that has only the permissions that functions need. */
 export class Cache extends Construct {
-  /** What a function needs to use it. */
+  /** The environment variables for functions that use the cache. */
   readonly environment: { readonly [name: string]: string };
 
   constructor(scope: Construct, id: string, props: CacheProps) {
@@ -40,7 +40,7 @@ export class Cache extends Construct {
       'SMG4',
       'ElastiCache does not rotate it: a new password is given to both sides by a deployment that counts secretsGeneration up.',
     );
-    // Only ElastiCache and the functions' configuration read it, and the template names it without its value.
+    // Only ElastiCache and the functions' configuration read it; the template refers to it without its value.
     const password = secret.secretValue.unsafeUnwrap();
 
     const name = `${stackName}-functions`;

@@ -68,11 +68,11 @@ import type { Access, Domain, Options } from './settings.ts';
 
 type Route = (typeof OPERATIONS)[OperationId]['routes'][number];
 
-/** What is logged and counted of a method. */
+/** Logging and metrics of a method. */
 const WATCHED = { metricsEnabled: true, loggingLevel: MethodLoggingLevel.ERROR, dataTraceEnabled: false };
 
 /**
- * An id in a policy of callers. `*` would cross `/`: who may call `/v1/products/*` may call all that is below.
+ * An id in a caller's policy. `*` would also match `/`: permission for `/v1/products/*` would include all paths below.
  */
 const ANY_ID = '????????-????-????-????-????????????';
 
@@ -92,9 +92,9 @@ export interface CatalogApiProps<I extends AnyIntegrations = Integrations<None>>
       | 'writeBurstLimit'
       | 'dailyQuota'
     > {
-  /** What serves each operation: what a builder has built, or a record that names them all. */
+  /** The integration of each operation: the result of a builder, or a record with all operations. */
   readonly integrations: I & OnlyOperations<I>;
-  /** Name of the API's stage, the first part of its paths. */
+  /** The name of the API's stage, which is the first part of its paths. */
   readonly stageName: string;
   /** Who may call. */
   readonly access: Access;
@@ -104,7 +104,7 @@ export interface CatalogApiProps<I extends AnyIntegrations = Integrations<None>>
 /**
  * The REST API: every route of every operation, served by `integrations`.
  *
- * Its operations are the keys of the generated list: one that does not exist does not compile.
+ * Its operations are the keys of the generated list: an operation that does not exist does not compile.
  */
 export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends Construct {
   readonly restApi: RestApi;
@@ -114,15 +114,18 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
   readonly apiKey: ApiKey | undefined;
   readonly #origins: string[] = [];
   readonly #headers: readonly string[];
-  /** The methods of each path. */
+  /** The methods by path. */
   readonly #paths = new Map<string, { readonly resource: Resource; readonly methods: string[] }>();
 
-  /** Starts to build what serves each operation: functions in `scope`, one for each, or one for all. */
+  /** Starts a builder of integrations with functions in `scope`: one for each operation, or one for all. */
   static defaultIntegrations(scope: Construct, pattern: Pattern = 'isolated'): IntegrationsBuilder<None> {
     return IntegrationsBuilder.in(scope, pattern);
   }
 
-  /** What serves each operation, named one by one: an operation that is added later does not compile until it is. */
+  /**
+   * Integrations listed one by one: when an operation is added to the register, the record no longer compiles until it
+   * has it.
+   */
   static explicitIntegrations<T extends AnyIntegrations>(integrations: T & OnlyOperations<T>): T {
     return integrations;
   }
@@ -164,11 +167,11 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     const api = this.restApi.node.defaultChild as CfnRestApi;
     api.securityPolicy = SecurityPolicy.TLS13_1_2_PFS_PQ_2025_09;
     api.endpointAccessMode = EndpointAccessMode.STRICT;
-    // API Gateway would make it itself, without key and retention.
+    // API Gateway would otherwise create it, without encryption key and retention.
     const executionLog = `API-Gateway-Execution-Logs_${this.restApi.restApiId}/${props.stageName}`;
     deploymentStage.node.addDependency(logGroup(this, 'GatewayLogGroup', executionLog, props));
 
-    // The library's own output: the stack has one that is named.
+    // Remove the library's output: the stack has its own.
     this.restApi.node.tryRemoveChild('Endpoint');
     acknowledge(
       this.restApi,
@@ -192,14 +195,14 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     this.domain = props.domain && this.addDomain(props.domain);
   }
 
-  /** Where the API is, with its stage. */
+  /** The API's URL, including the stage. */
   get url(): string {
     const { region, urlSuffix } = Stack.of(this);
     const { restApiId, deploymentStage } = this.restApi;
     return `https://${restApiId}.execute-api.${region}.${urlSuffix}/${deploymentStage.stageName}`;
   }
 
-  /** Lets `grantee` call all routes of `operations`, of every operation if there is none named, and no other. */
+  /** Lets `grantee` call the routes of `operations` only, or of all operations if none is given. */
   grantInvokeAccess(grantee: IGrantable, { operations = OPERATION_IDS }: { operations?: readonly OperationId[] } = {}) {
     return Grant.addToPrincipal({
       grantee,
@@ -208,15 +211,15 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     });
   }
 
-  /** What a caller of `route` needs the right to. */
+  /** The ARN that a caller of `route` needs permission for. */
   arnOf({ method, path }: Route): string {
     const { restApi } = this;
     return restApi.arnForExecuteApi(method, path.replaceAll(/\{\w+\}/g, ANY_ID), restApi.deploymentStage.stageName);
   }
 
   /**
-   * Lets pages of `origins`, such as `https://store.example`, call the API besides those that may already. The functions
-   * send the headers, the gateway answers preflights. No other origin may.
+   * Lets pages of `origins`, such as `https://store.example`, call the API, in addition to those that already may. The
+   * functions send the headers, and the gateway responds to preflights. All other origins are refused.
    */
   restrictCorsTo(...origins: string[]): void {
     for (const origin of origins) {
@@ -234,7 +237,7 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
       contentType: 'application/json',
       schema: { type: JsonSchemaType.OBJECT },
     });
-    // A wider validation would answer before the function, which names all faults at once.
+    // Stricter validation would respond before the function, which reports all faults at once.
     const validator = this.restApi.addRequestValidator('Body', {
       requestValidatorName: 'body',
       validateRequestBody: true,
@@ -275,11 +278,11 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
   }
 
   /**
-   * Answers preflight requests. The gateway can only send one origin as a constant: with a list, a template compares, and
-   * a page of another origin is told nothing that lets it go on.
+   * Responds to preflight requests. The gateway can send only one origin as a constant. With several, a template
+   * compares the origin, and another origin's page gets no CORS headers.
    */
   private addPreflights(): void {
-    // The language of templates has no method call on a text, but on a variable that holds one.
+    // VTL does not allow a method call on a string literal, but on a variable.
     const template = `#set($origins = "${Lazy.string({ produce: () => this.#origins.join(',') })}")
 #set($origin = $input.params().header.get("Origin"))
 #if(!$origin || $origin == "")#set($origin = $input.params().header.get("origin"))#end
@@ -325,7 +328,7 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
   /** The gateway's own errors: problem+json (RFC 9457) that a page of the first allowed origin may read. */
   private addGatewayResponses(): void {
     for (const [type, { status, title, retryAfterSeconds, carriedOut }] of Object.entries(GATEWAY_RESPONSES)) {
-      // The catch-all ones stand for several statuses: theirs stays as it is, and the body does not name it.
+      // The catch-all types cover several statuses: the status is unchanged, and the body does not contain it.
       const isCatchAll = type.startsWith('DEFAULT');
       const members = [
         isCatchAll ? '' : `"title": "${title}", "status": ${status}, `,
@@ -355,19 +358,19 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
           'application/json': `{"type": "about:blank", ${members}"detail": $context.error.messageString, "instance": "$context.path", "request_id": "$context.requestId"}`,
         },
       });
-      // Deployed with the rest, and again when it changes.
+      // Part of the deployment, and redeployed when it changes.
       this.restApi.latestDeployment?.node.addDependency(response);
       this.restApi.latestDeployment?.addToLogicalId({ type, members, parameters: Lazy.any({ produce: parameters }) });
     }
   }
 
-  /** The role that API Gateway logs with, for all APIs of the account in this region. */
+  /** The role with which API Gateway logs, for all APIs of the account in this region. */
   private addGatewayAccount(): void {
     const role = new Role(this, 'GatewayLogRole', {
       assumedBy: new ServicePrincipal('apigateway.amazonaws.com'),
       managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonAPIGatewayPushToCloudWatchLogs')],
     });
-    // All APIs of the account log with it: it outlives this stack.
+    // All APIs of the account log with it, so it outlives this stack.
     role.applyRemovalPolicy(RemovalPolicy.RETAIN);
     acknowledge(
       role,
@@ -429,7 +432,7 @@ const ACCESS_LOG_FORMAT = [
   '"tlsVersion": "$context.tlsVersion", "cipherSuite": "$context.cipherSuite",',
   '"responseLength": "$context.responseLength",',
   '"responseLatency": "$context.responseLatency", "integrationLatency": "$context.integrationLatency",',
-  // What went wrong, and not its message, which quotes what callers have sent.
+  // The type of the error without its message, which may quote the caller's input.
   '"errorType": "$context.error.responseType",',
   '"wafStatus": "$context.waf.status", "xrayTraceId": "$context.xrayTraceId"}',
 ].join(' ');
@@ -438,7 +441,7 @@ function routes(): { readonly id: OperationId; readonly route: Route }[] {
   return OPERATION_IDS.flatMap((id) => OPERATIONS[id].routes.map((route) => ({ id, route })));
 }
 
-/** What the stage does differently for methods that write, and for those that everybody may call. */
+/** The stage's settings for methods that write, and for open ones. */
 function particular(settings: Pick<Options, 'stageCache' | 'writeRateLimit' | 'writeBurstLimit'>) {
   const methods: { [path: string]: MethodDeploymentOptions } = {};
   for (const { route } of routes()) {
@@ -447,7 +450,7 @@ function particular(settings: Pick<Options, 'stageCache' | 'writeRateLimit' | 'w
         ...WATCHED,
         throttlingRateLimit: 10,
         throttlingBurstLimit: 20,
-        // An answer without a body is not worth its place.
+        // A response without a body is not worth caching.
         ...(route.method === 'GET'
           ? { cachingEnabled: settings.stageCache, cacheTtl: Duration.minutes(5) }
           : { cachingEnabled: false }),
@@ -490,8 +493,9 @@ function authorization(access: Access, authorizer: IAuthorizer | undefined, rout
 }
 
 /**
- * Who may call by address. With AWS_IAM, an Allow for everything would let in every principal of the account, whatever
- * its policies say: it is for the open routes only, and the rest is up to the callers' policies.
+ * The resource policy, which restricts callers by address. With AWS_IAM, an Allow for everything would admit every
+ * principal of the account regardless of its own policies. So it covers only the open routes, and callers need policies
+ * for the rest.
  */
 function ipPolicy({ access, allowedIpRanges }: { access: Access; allowedIpRanges: readonly string[] }): PolicyDocument {
   const open = routes().filter(({ route }) => route.isOpen);

@@ -5,23 +5,23 @@ import { Annotations, CfnParameter, CfnRule, Fn, Stack } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
-/** Where `cargo lambda build` puts its binaries. */
+/** The folder of the binaries that `cargo lambda build` writes. */
 const BUILT = fileURLToPath(new URL('../../target/lambda', import.meta.url));
 const PLACEHOLDER = fileURLToPath(new URL('../placeholder', import.meta.url));
 
-/** The context that stands placeholders in for all binaries, so that the app can be synthesised without a build. */
+/** The context key that replaces all binaries by placeholders, so that the app can be synthesised without a build. */
 export const PLACEHOLDERS = 'placeholders';
 
-/** The context that names another folder of binaries than `target/lambda`. */
+/** The context key with another folder of binaries than `target/lambda`. */
 export const BINARIES = 'binaries';
 
-/** ELF's number of the architecture that all functions run on. */
+/** ELF's machine number of the functions' architecture. */
 const AARCH64 = 183;
 
 /**
- * The code of the function `binary`, as `cargo lambda build --release --arm64` made it.
+ * The code of the function `binary`, built by `cargo lambda build --release --arm64`.
  *
- * Without it the app is not synthesised, unless the context asks for placeholders: then it is, but CloudFormation
+ * Without the binary, synthesis fails, unless the context asks for placeholders. With placeholders, CloudFormation
  * refuses the template.
  */
 export function compiled(scope: Construct, binary: string): Code {
@@ -44,7 +44,7 @@ export function compiled(scope: Construct, binary: string): Code {
   return Code.fromAsset(PLACEHOLDER);
 }
 
-/** What an ELF file runs on. */
+/** The machine number of an ELF file. */
 function machine(path: string): number {
   const file = openSync(path, 'r');
   try {
@@ -56,7 +56,7 @@ function machine(path: string): number {
   }
 }
 
-/** Adds a rule that no deployment fulfils. */
+/** Adds a rule that every deployment violates. */
 function refuseDeployment(stack: Stack): void {
   if (stack.node.tryFindChild('Code')) return;
   const code = new CfnParameter(stack, 'Code', { allowedValues: ['placeholder'], default: 'placeholder' });

@@ -40,29 +40,29 @@ export type DatabaseProps = Capacity &
   > &
   LogSettings & {
     readonly network: Network;
-    /** Whether nobody can delete the database by mistake. */
+    /** Whether the database is protected from accidental deletion. */
     readonly deletionProtection: boolean;
   };
 
 /**
- * Aurora PostgreSQL Serverless v2. Functions reach it through RDS Proxy (profile `proxy`), or directly, so that it
- * sleeps when idle (`scale-to-zero`).
+ * Aurora PostgreSQL Serverless v2. Functions connect through RDS Proxy (profile `proxy`), or directly, so that the
+ * database sleeps when idle (`scale-to-zero`).
  */
 export class Database extends Construct {
   readonly cluster: DatabaseCluster;
-  /** Whether functions use the proxy; the database sleeps otherwise. */
+  /** Whether functions use the proxy; otherwise the database sleeps when idle. */
   readonly isProxied: boolean;
-  /** With profile `proxy`, and while the profile changes. */
+  /** Defined with profile `proxy`, and while the profile changes. */
   readonly proxy?: DatabaseProxy;
   /** The database behind the proxy. */
   readonly proxyTargets?: CfnDBProxyTargetGroup;
-  /** Where functions connect to. */
+  /** The host that functions connect to. */
   readonly host: string;
-  /** The password of the owner, which RDS rotates every seven days. */
+  /** The secret with the owner's password, which RDS rotates every seven days. */
   readonly ownerSecretArn: string;
-  /** What must be there before anybody can connect: the groups, with their rules. */
+  /** The security groups and rules that have to exist before anything can connect. */
   readonly ways: readonly IDependable[];
-  /** What functions may connect to. */
+  /** The resources that functions may connect to. */
   readonly #servers: string[] = [];
 
   constructor(scope: Construct, id: string, props: DatabaseProps) {
@@ -90,14 +90,14 @@ export class Database extends Construct {
       engine,
       defaultDatabaseName: DATABASE_NAME,
       credentials: { username: `${NAME}_owner` },
-      // RDS keeps the password in Secrets Manager and rotates it every seven days.
+      // RDS stores the password in Secrets Manager and rotates it every seven days.
       manageMasterUserPassword: true,
       iamAuthentication: true,
       serverlessV2MinCapacity: props.minCapacity,
       serverlessV2MaxCapacity: props.maxCapacity,
       ...(isProxied ? {} : { serverlessV2AutoPauseDuration: Duration.minutes(5) }),
       writer: ClusterInstance.serverlessV2('Writer', instance),
-      // Takes over when the writer fails.
+      // A reader, to which Aurora fails over.
       readers: isProxied ? [ClusterInstance.serverlessV2('Standby', { ...instance, scaleWithWriter: true })] : [],
       vpc: network.vpc,
       subnetGroup: new SubnetGroup(this, 'DatabaseSubnets', {
@@ -121,7 +121,7 @@ export class Database extends Construct {
       backup: { retention: Duration.days(props.backupRetentionDays) },
       deletionProtection: props.deletionProtection,
       removalPolicy: RemovalPolicy.SNAPSHOT,
-      // Exporting logs keeps a database awake.
+      // Exporting logs keeps the database awake.
       ...(isProxied ? { cloudwatchLogsExports: ['postgresql'] } : {}),
     });
     if (!props.deletionProtection) {
@@ -156,7 +156,7 @@ export class Database extends Construct {
     network.allowSecret(this.ownerSecretArn);
   }
 
-  /** The right to connect as `roles`, at the cluster, at the proxy, or at both while functions may use both. */
+  /** Permission to connect as `roles` to the cluster, to the proxy, or to both while functions may use both. */
   connectStatement(...roles: DatabaseRole[]): PolicyStatement {
     return new PolicyStatement({
       sid: `ConnectAs${roles.map((role) => (role === 'reader' ? 'Reader' : 'Writer')).join('And')}`,
@@ -198,13 +198,14 @@ export class Database extends Construct {
     const proxy = new DatabaseProxy(this, 'Proxy', {
       proxyTarget: ProxyTarget.fromCluster(this.cluster),
       dbProxyName: stackName,
-      // From the function to the proxy, and from the proxy to the database: there is no password to keep or to rotate.
+      // IAM authentication from the function to the proxy and from the proxy to the database, without a password to
+      // store.
       defaultAuthScheme: DefaultAuthScheme.IAM_AUTH,
       requireTLS: true,
       idleClientTimeout: Duration.minutes(30),
       maxConnectionsPercent: props.proxyConnectionsPercent,
       maxIdleConnectionsPercent: 10,
-      // Below the time that a function waits for a connection: it says 503, and is not cut off.
+      // Shorter than a function waits for a connection, so that the function can respond with 503 in time.
       borrowTimeout: Duration.seconds(2),
       role,
       vpc: props.network.vpc,

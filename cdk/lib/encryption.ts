@@ -4,11 +4,11 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 
 export interface StackKeyProps {
-  /** Name of the API's stage, with which the log group of the gateway ends. */
+  /** The name of the API's stage, which is the end of the name of the gateway's log group. */
   readonly stageName: string;
 }
 
-/** The key of all data, secrets, logs and alarms of a stack. */
+/** The KMS key for all data, secrets, logs and alarms of a stack. */
 export class StackKey extends Key {
   constructor(scope: Construct, id: string, { stageName }: StackKeyProps) {
     const { stackName, region, account, partition } = Stack.of(scope);

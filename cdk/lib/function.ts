@@ -15,12 +15,12 @@ import { logGroup } from './logs.ts';
 import type { Platform } from './platform.ts';
 import type { LogLevel } from './settings.ts';
 
-/** Options for logs that the library would keep itself: here the stack has them. */
+/** Options for log groups that the library would create; here the stack has its own. */
 type OthersLogs = 'logFormat' | 'logRemovalPolicy' | 'logRetention' | 'logRetentionRetryOptions' | 'logRetentionRole';
 
 /**
- * What any function may have: every option of the library's functions. They go before what functions have here, but
- * variables and statements of `initialPolicy`, which add to it.
+ * Options that any function may have: all options of the library's functions. They override the defaults here, except
+ * variables and statements of `initialPolicy`, which are added.
  */
 export interface CommonOptions extends Omit<LambdaOptions, OthersLogs> {
   readonly logLevel?: LogLevel;
@@ -28,11 +28,11 @@ export interface CommonOptions extends Omit<LambdaOptions, OthersLogs> {
 
 export interface RustFunctionProps extends CommonOptions {
   readonly platform: Platform;
-  /** Name of the binary; the function's name ends with it. */
+  /** The name of the binary, which is the end of the function's name. */
   readonly binary: string;
-  /** Where it is in the stack's network; outside of it without one, unless `vpc` names another. */
+  /** The function's place in the stack's network; without it, the function is in no network unless `vpc` is set. */
   readonly securityGroup?: ISecurityGroup | undefined;
-  /** Its rights, besides those that every function has. */
+  /** Permissions in addition to those that every function has. */
   readonly rights: readonly PolicyStatement[];
 }
 
@@ -41,7 +41,7 @@ export function functionName(scope: Construct, props: Pick<RustFunctionProps, 'b
   return props.functionName ?? `${Stack.of(scope).stackName}-${props.binary}`;
 }
 
-/** A Lambda function of this project: its own role and log group, and the settings that all of them have. */
+/** A Lambda function of this project, with its own role and log group and the common settings. */
 export function rustFunction(scope: Construct, id: string, props: RustFunctionProps): LambdaFunction {
   const { platform, binary, securityGroup, rights, logLevel, initialPolicy = [], ...given } = props;
   const { stackName, partition, region, account } = Stack.of(scope);
@@ -49,7 +49,7 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
   const logs = given.logGroup ?? logGroup(scope, `${id}LogGroup`, `/aws/lambda/${name}`, platform.logs);
   const key = given.environmentEncryption ?? platform.key;
   const isInNetwork = given.vpc !== undefined || securityGroup !== undefined;
-  // Where a function outside of the network is, others' subnets and groups say nothing.
+  // A function outside of the network ignores the common subnets and groups.
   const { vpcSubnets, securityGroups, allowAllOutbound, ...outside } = given;
   const ours =
     securityGroup && !given.vpc
@@ -77,7 +77,7 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
     for (const policy of managedPolicies) given.role.addManagedPolicy(policy);
     for (const statement of statements) given.role.addToPrincipalPolicy(statement);
   }
-  // In the role and not beside it: a policy beside it would be one more resource for each function.
+  // An inline policy: a separate policy would be one more resource for each function.
   const role =
     given.role ??
     new Role(scope, `${id}Role`, {
@@ -93,8 +93,8 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
     handler: 'bootstrap',
     code: compiled(scope, binary),
     memorySize: 256,
-    // Functions write JSON lines, metrics among them, and filter by level themselves. With Lambda's format JSON there
-    // would be a second filter, which drops what a sample rate lets through.
+    // Functions write JSON lines, including metrics, and filter by level themselves. With Lambda's JSON format there
+    // would be a second filter, which drops the debug lines of sampled requests.
     loggingFormat: LoggingFormat.TEXT,
     environmentEncryption: key,
     ...ours,
@@ -106,10 +106,10 @@ export function rustFunction(scope: Construct, id: string, props: RustFunctionPr
       POWERTOOLS_LOG_LEVEL: logLevel ?? 'INFO',
       ...given.environment,
     },
-    // A version stays when the next one comes: an alias can be taken back to it.
+    // Old versions are retained, so that an alias can be rolled back.
     currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN, ...given.currentVersionOptions },
   });
-  // The library would add the right to trace to each role; `FunctionPolicy` gives it to all of them.
+  // The library would add the tracing permission to each role; `FunctionPolicy` has it for all of them.
   if (!given.tracing) (handler.node.defaultChild as CfnFunction).tracingConfig = { mode: 'Active' };
   return handler;
 }

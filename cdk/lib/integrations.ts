@@ -15,44 +15,44 @@ import {
 import { forEachOperation, OPERATION_IDS, OWN, type OwnOfOperations, type OwnSettings } from './operations.ts';
 import type { Platform } from './platform.ts';
 
-/** How operations are spread over functions. */
+/** How operations are assigned to functions. */
 export type Pattern =
   /** One function for each operation: its own role, concurrency, alarm and deployment. */
   | 'isolated'
-  /** One function, `router`, for all of them: fewer cold starts where there are few requests. */
+  /** One function, `router`, for all operations: fewer cold starts if there are few requests. */
   | 'shared';
 
-/** Operations that something else serves than this project's functions. */
+/** Operations with an integration other than this project's functions. */
 export type Overrides = { readonly [Id in OperationId]?: OverrideIntegration };
 
-/** What serves each operation. */
+/** The integration of each operation. */
 export type Integrations<O extends Overrides = Overrides> = {
   readonly [Id in OperationId]: Id extends keyof O ? NonNullable<O[Id]> : OperationIntegration;
 };
 
-/** What serves each operation, whatever it is. */
+/** The integration of each operation, of any type. */
 export type AnyIntegrations = { readonly [Id in OperationId]: OverrideIntegration };
 
-/** Nothing that is not an operation, and no option of methods that there is not. */
+/** Rejects keys that are not operations, and method options that do not exist. */
 export type OnlyOperations<T> = { readonly [Name in Exclude<keyof T, OperationId>]: never } & {
   readonly [Id in keyof T]: T[Id] extends { readonly options: infer P }
     ? { readonly options: P & { readonly [Name in Exclude<keyof P, keyof MethodOptions>]: never } }
     : unknown;
 };
 
-/** What all functions have unless an operation says otherwise. */
+/** Options of all functions, which an operation's own options override. */
 export interface DefaultOptions extends FunctionOptions {
-  /** Where functions run. Needed unless every operation is overridden. */
+  /** The shared resources of functions. Required unless every operation is overridden. */
   readonly platform?: Platform;
-  /** What must be done before any function changes: the migration. */
+  /** The migration, which runs before any function changes. */
   readonly after?: readonly IDependable[];
 }
 
-/** Nothing is overridden. */
-// biome-ignore lint/complexity/noBannedTypes: an object type without a member is what is meant.
+/** No overrides. */
+// biome-ignore lint/complexity/noBannedTypes: the type is meant to be an object without members.
 export type None = {};
 
-/** What has been said of functions so far. */
+/** The options collected so far. */
 interface Said {
   readonly pattern: Pattern;
   readonly own: OwnOfOperations;
@@ -62,8 +62,8 @@ interface Said {
 }
 
 /**
- * Builds what serves each operation, step by step. A function has what all of them have, over that what those of its
- * role in the database have, over that what its operation declares, and over that its options here.
+ * Builds the integration of each operation. The options of a function are, in increasing order of precedence: those of
+ * all functions, those of its database role, those that its operation declares, and its own options here.
  */
 export class IntegrationsBuilder<O extends Overrides> {
   readonly #scope: Construct;
@@ -76,17 +76,17 @@ export class IntegrationsBuilder<O extends Overrides> {
     this.#overrides = overrides;
   }
 
-  /** Functions in `scope`, with nothing said about them but what operations declare. */
+  /** Starts with functions in `scope` that have only the options that operations declare. */
   static in(scope: Construct, pattern: Pattern, own = OWN): IntegrationsBuilder<None> {
     return new IntegrationsBuilder<None>(scope, { pattern, own, defaults: {}, roles: {}, options: {} }, {});
   }
 
-  /** Adds to what all functions have. */
+  /** Adds options for all functions. */
   withDefaultOptions(options: DefaultOptions): IntegrationsBuilder<O> {
     return this.#saying({ defaults: over(this.#said.defaults, options) });
   }
 
-  /** Adds to what the functions of each role in the database have. */
+  /** Adds options for the functions of each database role. */
   withRoleOptions(options: { readonly [Name in Role]?: FunctionOptions }): IntegrationsBuilder<O> {
     const { reader, writer, none } = this.#said.roles;
     const roles = {
@@ -97,7 +97,7 @@ export class IntegrationsBuilder<O extends Overrides> {
     return this.#saying({ roles });
   }
 
-  /** Adds to what single functions have. */
+  /** Adds options for single functions. */
   withOperationOptions(
     options: {
       readonly [Id in Exclude<OperationId, keyof O>]?: FunctionOptions;
@@ -107,13 +107,13 @@ export class IntegrationsBuilder<O extends Overrides> {
     return this.#saying({ options: forEachOperation((id) => over(this.#said.options[id], given[id])) });
   }
 
-  /** Has operations served by something else. Whatever comes with its `integration` keeps its type. */
+  /** Replaces the integration of operations. Other members of an override keep their types. */
   withOverrides<T extends Overrides>(overrides: T & OnlyOperations<T>): IntegrationsBuilder<Omit<O, keyof T> & T> {
     const merged: Omit<O, keyof T> & T = { ...this.#overrides, ...overrides };
     return new IntegrationsBuilder(this.#scope, this.#said, merged);
   }
 
-  /** Makes the functions. */
+  /** Creates the functions. */
   build(): Integrations<O> {
     const overrides: Overrides = this.#overrides;
     const { pattern, defaults, options } = this.#said;
@@ -168,7 +168,7 @@ export class IntegrationsBuilder<O extends Overrides> {
         ...this.#ground(),
         binary: 'router',
         subject: 'An operation',
-        // One connection of each: what only reads cannot write, whatever is wrong with its SQL.
+        // One connection per role: operations that only read cannot write, whatever their SQL.
         roles: ['reader', 'writer'],
       });
       acknowledgeRights(router, all);
@@ -188,7 +188,7 @@ export class IntegrationsBuilder<O extends Overrides> {
   }
 }
 
-/** Options over others. Variables and statements add up; another network comes with its own subnets and groups. */
+/** Overrides options. Variables and statements are merged; another network replaces subnets and groups as well. */
 function over<T extends FunctionOptions>(under: T | undefined, options: T | undefined): T {
   const { vpcSubnets: _, securityGroups: __, ...elsewhere } = under ?? {};
   const environment = { ...under?.environment, ...options?.environment };
@@ -201,7 +201,7 @@ function over<T extends FunctionOptions>(under: T | undefined, options: T | unde
   } as T;
 }
 
-/** What an operation declares, as options. */
+/** The settings that an operation declares, as options. */
 function declared(own: OwnSettings): FunctionOptions {
   const { memorySize, timeoutSeconds, reservedConcurrency, provisionedConcurrency, environment, rights = [] } = own;
   return {
@@ -217,14 +217,17 @@ function declared(own: OwnSettings): FunctionOptions {
   };
 }
 
-/** What one function needs that serves all operations: the most of each, and every right. Concurrency is its own. */
+/**
+ * The settings for one function that serves all operations: the maximum of each, and all permissions, without
+ * concurrency.
+ */
 function together(own: readonly OwnSettings[]): OwnSettings {
   const most = (values: readonly (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
   return {
     memorySize: most(own.map(({ memorySize }) => memorySize)),
     timeoutSeconds: most(own.map(({ timeoutSeconds }) => timeoutSeconds)),
     environment: Object.assign({}, ...own.map(({ environment }) => environment)),
-    // Two operations may have rights of one name.
+          // Two operations may declare permissions with the same name.
     rights: own.flatMap(({ rights = [] }) => rights).map((right, index) => ({ ...right, sid: `${right.sid}${index}` })),
   };
 }

@@ -1,4 +1,4 @@
-/** What one's own integration and options make of a method. */
+/** Combines an override's integration and options with a method. */
 
 import {
   CfnMethod,
@@ -10,8 +10,8 @@ import {
 } from 'aws-cdk-lib/aws-apigateway';
 
 /**
- * `ours` with `own` over them. Parameters add up; another authoriser or type of authorisation comes with its own scopes,
- * and another validation in the place of ours.
+ * Overrides the options `ours` with `own`. Parameters are merged; another authoriser or type of authorisation replaces
+ * the scopes as well, and another validation replaces ours.
  */
 export function withOwn(ours: MethodOptions, own: MethodOptions = {}): MethodOptions {
   const { authorizationType, authorizer, authorizationScopes, requestValidator, ...others } = ours;
@@ -28,8 +28,8 @@ export function withOwn(ours: MethodOptions, own: MethodOptions = {}): MethodOpt
 }
 
 /**
- * Adds to `method` what API Gateway would refuse its integration without, or answer 500: a response for each status,
- * the headers and parameters that are mapped, and a status for a mock. What has been said about them stays.
+ * Adds to `method` the parts without which API Gateway would refuse its integration or respond with 500: a response for
+ * each status, the mapped headers and parameters, and a status for a mock. Existing ones stay unchanged.
  */
 export function complete(method: Method, options: MethodOptions): void {
   const resource = method.node.defaultChild;
@@ -48,12 +48,12 @@ export function complete(method: Method, options: MethodOptions): void {
       ? { requestTemplates: mock(responses, options) }
       : {}),
   };
-  // The library's deployment follows what it was given; what is added here may change with a release.
+  // The library's deployment depends on the given options only; the parts added here may change with a release.
   const { requestParameters, integration: completed } = resource;
   method.api.latestDeployment?.addToLogicalId({ requestParameters, completed });
 }
 
-/** `declared`, and what `responses` send besides. */
+/** The `declared` responses, plus those that `responses` need. */
 function methodResponses(declared: readonly MethodResponse[], responses: readonly IntegrationResponse[]) {
   const all = new Map(declared.map((response) => [response.statusCode, response]));
   for (const { statusCode, responseParameters = {} } of responses) {
@@ -78,7 +78,7 @@ function mapped({ requestParameters = {} }: CfnMethod.IntegrationProperty): { [n
   return Object.fromEntries(parameters.map((name) => [name, false]));
 }
 
-/** The status of a mock, which has no other way to have one. */
+/** The request templates that give a mock its status, which cannot be set in another way. */
 function mock(responses: readonly IntegrationResponse[], { requestModels = {} }: MethodOptions) {
   const { statusCode } = responses.find(({ selectionPattern }) => !selectionPattern) ??
     responses[0] ?? { statusCode: 200 };

@@ -10,13 +10,13 @@ import type { Platform } from './platform.ts';
 
 export interface MigrationProps extends CommonOptions {
   readonly platform: Platform;
-  /** Beyond this, the database ends a statement of the two roles. */
+  /** The database's statement timeout for the two roles. */
   readonly statementTimeoutSeconds: number;
 }
 
 /**
- * Brings the database up to date while CloudFormation updates the stack. What depends on it changes afterwards, and not
- * at all when it fails. The same function forgets what has expired, on a schedule.
+ * Migrates the database while CloudFormation updates the stack. Resources that depend on it change afterwards, and not
+ * at all if it fails. The same function deletes expired idempotency keys on a schedule.
  */
 export class Migration extends Construct {
   constructor(scope: Construct, id: string, props: MigrationProps) {
@@ -29,7 +29,7 @@ export class Migration extends Construct {
       ...props,
       description: 'Brings the database up to date in each deployment',
       binary: 'migrate',
-      // Lambda's longest: a backfill goes on in the next deployment.
+      // Lambda's maximum: a backfill continues in the next deployment.
       timeout: Duration.minutes(15),
       securityGroup: network.migrateSecurityGroup,
       rights: [
@@ -47,7 +47,7 @@ export class Migration extends Construct {
       ],
       environment: {
         ...props.environment,
-        // The owner, and never through the proxy.
+        // Connects as the owner, and never through the proxy.
         DB_SECRET_ARN: database.ownerSecretArn,
         DB_HOST: database.cluster.clusterEndpoint.hostname,
         DB_NAME: DATABASE_NAME,
@@ -60,18 +60,18 @@ export class Migration extends Construct {
       resourceType: 'Custom::Migration',
       serviceToken: alias.functionArn,
       serviceTimeout: Duration.minutes(16),
-      // Changes with the function, and so with the SQL files in it.
+      // Changes with the function, and so with the SQL files that it contains.
       properties: {
         Version: migrate.currentVersion.functionArn,
-        // Functions find a proxy that has its database.
+        // Functions need a proxy that is connected to the database.
         Proxy: database.proxyTargets?.ref ?? 'none',
       },
     });
-    // It connects to the instance, reads the password and answers through the endpoints.
+    // It connects to the instance, and reads the password and responds through the endpoints.
     migration.node.addDependency(database.cluster, ...database.ways, network.vpc, ...network.endpoints);
 
-    // Idempotency keys expire after a day: every write forgets a few, this forgets them where nobody writes. A database
-    // that sleeps is not woken for it every hour.
+    // Idempotency keys expire after a day. Every write deletes a few expired ones; this deletes them if there are no
+    // writes. It must not wake a sleeping database every hour.
     const forget = new Rule(this, 'Forget', {
       description: 'Has migrate delete idempotency keys that have expired.',
       schedule: Schedule.rate(Duration.hours(database.isProxied ? 1 : 12)),

@@ -20,21 +20,21 @@ import { type LogSettings, logGroup } from './logs.ts';
 import type { Options } from './settings.ts';
 
 export interface NetworkProps extends LogSettings, Pick<Options, 'availabilityZones'> {
-  /** Addresses of the VPC, a /16. */
+  /** The address range of the VPC, a /16. */
   readonly vpcCidr: string;
-  /** In how many zones the endpoints of AWS services are: each costs by the hour. */
+  /** The number of zones with endpoints of AWS services, each of which is billed by the hour. */
   readonly endpointZones: 1 | 2;
 }
 
-/** A VPC of private subnets with no way out but the endpoints of two AWS services. */
+/** A VPC of private subnets without access to anything outside but the endpoints of two AWS services. */
 export class Network extends Construct {
   readonly vpc: Vpc;
   readonly subnets: SubnetSelection = { subnetType: SubnetType.PRIVATE_ISOLATED };
-  /** Of the functions of operations. */
+  /** For the functions of operations. */
   readonly functionSecurityGroup: SecurityGroup;
-  /** Of the function `migrate`. */
+  /** For the function `migrate`. */
   readonly migrateSecurityGroup: SecurityGroup;
-  /** What `migrate` needs before it can read a password and answer CloudFormation. */
+  /** The resources that `migrate` needs to read a password and to respond to CloudFormation. */
   readonly endpoints: readonly [GatewayVpcEndpoint, InterfaceVpcEndpoint];
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
@@ -46,7 +46,7 @@ export class Network extends Construct {
       ...(props.availabilityZones.length > 0 ? { availabilityZones: [...props.availabilityZones] } : { maxAzs: 2 }),
       natGateways: 0,
       subnetConfiguration: [{ name: 'Private', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 20 }],
-      // It would be done by a function; a rule in the template does as well.
+      // The library would do this with a function; a rule in the template suffices.
       restrictDefaultSecurityGroup: false,
     });
     new CfnSecurityGroupEgress(this, 'DefaultSecurityGroupStaysEmpty', {
@@ -65,10 +65,10 @@ export class Network extends Construct {
     this.functionSecurityGroup.addEgressRule(inside, Port.tcpRange(6379, 6380), 'Valkey');
     this.migrateSecurityGroup = group('MigrateSecurityGroup', 'The function migrate');
     this.migrateSecurityGroup.addEgressRule(inside, Port.tcp(5432), 'PostgreSQL');
-    // S3 has public addresses; the route tables know a way to S3 and to nothing else.
+    // S3 has public addresses; the route tables have only a route to S3.
     this.migrateSecurityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'Endpoints');
 
-    // `migrate` answers CloudFormation through a signed URL of S3.
+    // `migrate` responds to CloudFormation through a presigned S3 URL.
     const s3 = new GatewayVpcEndpoint(this, 'S3Endpoint', {
       vpc: this.vpc,
       service: GatewayVpcEndpointAwsService.S3,
@@ -79,7 +79,7 @@ export class Network extends Construct {
         effect: Effect.ALLOW,
         principals: [new AnyPrincipal()],
         actions: ['s3:PutObject'],
-        // The buckets are CloudFormation's own, one for each region.
+        // CloudFormation's own buckets, one per region.
         resources: [`arn:${partition}:s3:::cloudformation-custom-resource-response-*/*`],
       }),
     );
@@ -97,7 +97,7 @@ export class Network extends Construct {
     this.endpoints = [s3, secrets];
   }
 
-  /** Lets the functions of this network read the secret `arn`, as far as their own policies do. */
+  /** Lets the functions in this network read the secret `arn` if their own policies allow it. */
   allowSecret(arn: string): void {
     this.endpoints[1].addToPolicy(
       new PolicyStatement({
@@ -125,7 +125,7 @@ export class Network extends Construct {
         }),
       },
     });
-    // The library's `addFlowLog` would let the role pass itself on.
+    // The library's `addFlowLog` would grant the role iam:PassRole on itself.
     new CfnFlowLog(this, 'FlowLog', {
       resourceId: this.vpc.vpcId,
       resourceType: 'VPC',

@@ -26,15 +26,15 @@ import type { AlarmEmail } from './settings.ts';
 
 export interface ObservabilityProps {
   readonly key: IKey;
-  /** Where alarms and the budget's warnings go. */
+  /** The address for alarms and the budget's warnings. */
   readonly alarmEmail: AlarmEmail;
-  /** US dollars a month; 0 for no budget. */
+  /** The budget in US dollars per month; 0 for none. */
   readonly monthlyBudget: number;
 }
 
-/** Alarms, a dashboard and a budget. Each operation's own alarm stands beside its function. */
+/** Alarms, a dashboard and a budget. Each operation's own alarm is created with its function. */
 export class Observability extends Construct {
-  /** Where alarms go. */
+  /** The topic that alarms are published to. */
   readonly alarmTopic: Topic;
 
   constructor(scope: Construct, id: string, props: ObservabilityProps) {
@@ -99,7 +99,7 @@ export class Observability extends Construct {
     });
   }
 
-  /** Watches what functions count of themselves. */
+  /** Watches the functions' own metrics. */
   watchFunctions(timeoutSeconds: number): void {
     this.alarm('RetryAlarm', {
       alarmDescription: 'Functions repeat database work more than 20 times in five minutes.',
@@ -127,7 +127,7 @@ export class Observability extends Construct {
     });
   }
 
-  /** Calls GET /health, to which its caller needs the right `arn`, and watches that it answers well. */
+  /** Calls GET /health, for which the caller needs permission for `arn`, and watches its responses. */
   watchHealth(arn: string): void {
     const { account, stackName } = Stack.of(this);
     const role = new Role(this, 'HealthCheckRole', {
@@ -217,7 +217,7 @@ export class Observability extends Construct {
         detailType: ['AWS Service Event via CloudTrail'],
         detail: { eventName: ['RotationFailed'], additionalEventData: { SecretId: [ownerSecretArn] } },
       },
-      // The topic's policy lets events in already.
+      // The topic's policy already allows events.
       targets: [{ bind: () => ({ arn: this.alarmTopic.topicArn }) }],
     });
     this.alarm('FailedRotationAlarm', {
@@ -292,7 +292,7 @@ export class Observability extends Construct {
     });
   }
 
-  /** What CloudWatch's Metrics Insights finds of all functions in five minutes. */
+  /** A CloudWatch Metrics Insights query over all functions, with periods of five minutes. */
   private query(what: string): MathExpression {
     return new MathExpression({
       expression: `SELECT ${what} FROM SCHEMA("${METRICS_NAMESPACE}", service, operation) WHERE service = '${Stack.of(this).stackName}'`,
@@ -300,7 +300,7 @@ export class Observability extends Construct {
     });
   }
 
-  /** An alarm that tells the topic; above nothing in one period unless it says otherwise. */
+  /** An alarm that notifies the topic; by default above zero in one period. */
   private alarm(id: string, props: Partial<AlarmProps> & { readonly metric: IMetric }): void {
     const alarm = new Alarm(this, id, {
       threshold: 0,

@@ -12,55 +12,55 @@ import { METRICS_NAMESPACE } from './generated/project.gen.ts';
 import type { Platform } from './platform.ts';
 import type { DeploymentPreference } from './settings.ts';
 
-/** What an operation may do in the database. */
+/** The database role of an operation. */
 export type Role = (typeof OPERATIONS)[OperationId]['databaseRole'];
 
-/** What a function of an operation may have. */
+/** The options of an operation's function. */
 export interface FunctionOptions extends CommonOptions {
-  /** Environments that are kept ready, of the version that has the traffic. */
+  /** Provisioned concurrency of the version that has the traffic. */
   readonly provisionedConcurrency?: number;
   /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
   readonly requireIfMatch?: boolean;
-  /** To be counted up when a secret in the variables has a new value, which the function then gets. */
+  /** Increase this when a secret in the variables has a new value, so that the function gets it. */
   readonly secretsGeneration?: number;
   /** How traffic moves to a new version. */
   readonly deploymentPreference?: DeploymentPreference;
-  /** Failures in a minute that raise the alarm, and roll a deployment back. */
+  /** The number of failures per minute that raise the alarm and roll a deployment back. */
   readonly failureThreshold?: number;
-  /** Options of its methods, such as an authoriser, as `options` of an override. */
+  /** Options of its methods, such as an authoriser, like `options` of an override. */
   readonly methodOptions?: MethodOptions;
 }
 
-/** What serves an operation: of one's own, with whatever else belongs to it. */
+/** A custom integration of an operation, with any further members. */
 export interface OverrideIntegration {
   readonly integration: Integration;
-  /** Options of the operation's methods, over those that they have here. */
+  /** Options that override those of the operation's methods. */
   readonly options?: MethodOptions | undefined;
 }
 
-/** What serves an operation: a function of this project. */
+/** The integration of an operation with a function of this project. */
 export interface OperationIntegration extends OverrideIntegration {
   /** For grants and variables. */
   readonly handler: LambdaFunction;
-  /** What the gateway calls: the version that has the traffic. */
+  /** The alias that the gateway calls, which routes to the version that has the traffic. */
   readonly alias: Alias;
-  /** Whether it fails. */
+  /** The alarm for failures. */
   readonly alarm: Alarm;
 }
 
 export interface OperationFunctionProps extends FunctionOptions {
   readonly platform: Platform;
-  /** Name of the binary. */
+  /** The name of the binary. */
   readonly binary: string;
-  /** What fails, in words. */
+  /** The subject in the alarm's description. */
   readonly subject: string;
-  /** The roles that it connects as. */
+  /** The database roles that it connects as. */
   readonly roles: readonly DatabaseRole[];
-  /** What must be done before it changes, if it uses the database. */
+  /** The migration, which runs before the function changes if it uses the database. */
   readonly after: readonly IDependable[];
 }
 
-/** A function behind the API, whose new versions get their traffic little by little and lose it when they fail. */
+/** A function behind the API. Traffic shifts to new versions gradually, and back if they fail. */
 export class OperationFunction extends Construct implements OperationIntegration {
   readonly handler: LambdaFunction;
   readonly alias: Alias;
@@ -93,7 +93,7 @@ export class OperationFunction extends Construct implements OperationIntegration
       securityGroup: user && platform.network.functionSecurityGroup,
       rights: user ? [database.connectStatement(...roles)] : [],
       environment: {
-        // What the API allows, which knows it.
+        // The allowed origins, which only the API knows.
         CORS_ALLOWED_ORIGINS: '',
         ...(user
           ? {
@@ -102,7 +102,7 @@ export class OperationFunction extends Construct implements OperationIntegration
               DB_HOST: database.host,
               DB_NAME: DATABASE_NAME,
               DB_USER: USERS[user],
-              // The template names the secret; its value is put in when the function is deployed.
+              // The template refers to the secret, and CloudFormation resolves its value when the function is deployed.
               CURSOR_KEY: platform.cursorKey.secretValue.unsafeUnwrap(),
               ...platform.cacheEnvironment(roles),
             }
@@ -135,7 +135,7 @@ export class OperationFunction extends Construct implements OperationIntegration
     this.integration = new LambdaIntegration(this.alias, { allowTestInvoke: false });
   }
 
-  /** Answers of 500 and above, crashes and refusals in a minute. */
+  /** Responses with 500 and above, crashes and throttles per minute. */
   private failures(props: OperationFunctionProps): Alarm {
     const { binary, subject, failureThreshold } = props;
     const { stackName } = Stack.of(this);

@@ -1,28 +1,28 @@
-/** The operations of the register, and what they have of their own, as `functions/<name>/Cargo.toml` declares it. */
+/** The operations of the register, and the settings that `functions/<name>/Cargo.toml` declares for them. */
 
 import { OPERATIONS, type OperationId } from './generated/operations.gen.ts';
 
-/** A right of a function, besides those that all functions have. */
+/** A permission of a function, in addition to those that all functions have. */
 export interface OwnRight {
   readonly sid: string;
   readonly actions: readonly string[];
-  /** ARNs, with `${AWS::Partition}` and the like. */
+  /** ARNs, which may contain `${AWS::Partition}` and other pseudo parameters. */
   readonly resources: readonly string[];
 }
 
-/** What the function of one operation has of its own. */
+/** The settings of one operation's function. */
 export interface OwnSettings {
-  /** MiB. */
+  /** In MiB. */
   readonly memorySize?: number;
   readonly timeoutSeconds?: number;
   readonly reservedConcurrency?: number;
   readonly provisionedConcurrency?: number;
-  /** Further variables. */
+  /** Additional environment variables. */
   readonly environment?: { readonly [name: string]: string };
   readonly rights?: readonly OwnRight[];
 }
 
-/** What each operation has of its own; nothing, for most of them. */
+/** The settings of each operation; empty for most of them. */
 export type OwnOfOperations = { readonly [Id in OperationId]: OwnSettings };
 
 /** Every `operationId`, in the order of the documentation. */

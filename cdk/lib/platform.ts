@@ -20,31 +20,31 @@ import type { LogSettings } from './logs.ts';
 import type { Network } from './network.ts';
 
 export interface PlatformProps {
-  /** For the logs of functions. */
+  /** The settings of the functions' logs. */
   readonly logs: LogSettings;
   readonly network: Network;
   readonly database: Database;
   readonly cache?: Cache | undefined;
-  /** Whether functions read the cache, or only tell it of what they write. */
+  /** Whether functions read the cache, or only update it when they write. */
   readonly cacheIsRead?: boolean;
-  /** Where alarms go. */
+  /** The topic for alarms. */
   readonly alarmTopic: ITopic;
 }
 
-/** What the functions of a stack share. */
+/** The resources that the functions of a stack share. */
 export class Platform extends Construct {
   readonly key: IKey;
   readonly logs: LogSettings;
   readonly network: Network;
   readonly database: Database;
   readonly alarmTopic: ITopic;
-  /** For every function. */
+  /** The managed policy of every function. */
   readonly policy: IManagedPolicy;
-  /** For functions in the network. */
+  /** The managed policy of functions in the network. */
   readonly networkPolicy: IManagedPolicy;
-  /** What the cursors of lists are authenticated with. */
+  /** The secret with which the cursors of lists are authenticated. */
   readonly cursorKey: ISecret;
-  /** What moves traffic to new versions. */
+  /** The CodeDeploy application that shifts traffic to new versions. */
   readonly application: ILambdaApplication;
   readonly deploymentRole: IRole;
   readonly #cache: Cache | undefined;
@@ -84,9 +84,9 @@ export class Platform extends Construct {
     this.networkPolicy = new ManagedPolicy(this, 'NetworkPolicy', {
       description: 'For the functions of the stack that are in its network',
       statements: [
-        // Lambda makes network interfaces in the function's name, before there is one to be named.
+        // Lambda creates network interfaces with the function's role, before they have an ARN.
         new PolicyStatement({ sid: 'JoinTheNetwork', actions: networking, resources: ['*'] }),
-        // ... and Lambda alone: a Deny for the code of functions is as wide as the Allow.
+        // Only Lambda may do this: a Deny of the same scope applies to the functions' code.
         new PolicyStatement({
           sid: 'ButNotByCode',
           effect: Effect.DENY,
@@ -124,7 +124,7 @@ export class Platform extends Construct {
       'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited',
     );
   }
-  /** The variables with which a function of `roles` uses the cache, if it does. */
+  /** The variables for a function of `roles` that uses the cache; empty if it does not. */
   cacheEnvironment(roles: readonly DatabaseRole[]): { readonly [name: string]: string } {
     return this.#cache && (this.#cacheIsRead || roles.includes('writer')) ? this.#cache.environment : {};
   }

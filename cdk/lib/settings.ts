@@ -1,6 +1,6 @@
 /**
- * What differs between stages. Each setting has the name and the meaning of a parameter of `template.yaml`; what the
- * template's rules refuse at deployment does not compile here, or is refused when the app is synthesised.
+ * The settings of stages. Each has the name and the meaning of a parameter of `template.yaml`. Settings that the
+ * template's rules refuse at deployment do not compile here, or are refused at synthesis.
  */
 
 import { OPERATIONS } from './generated/operations.gen.ts';
@@ -12,27 +12,27 @@ export type Access =
   | { readonly authMode: 'iam' }
   /** Access tokens of a user pool with the scopes `<name>/read` and `<name>/write`. */
   | { readonly authMode: 'cognito'; readonly userPoolArn: string }
-  /** Everybody. */
+  /** Everyone. */
   | { readonly authMode: 'none' };
 
-/** How functions reach the database, and how much of it is always there (Aurora capacity units). */
+/** How functions reach the database, and its minimum capacity (in Aurora capacity units). */
 export type Capacity =
   | { readonly profile: 'proxy'; readonly minCapacity: 0.5 | 1 | 2 | 4 | 8 }
   /** The database sleeps when idle, which RDS Proxy would prevent. */
   | { readonly profile: 'scale-to-zero'; readonly minCapacity: 0 };
 
-/** A stage with what it may be: production is neither open nor asleep. */
+/** The combinations that a stage may have: production is neither open nor asleep. */
 export type Place =
   | ({ readonly stage: 'dev' | 'staging' } & Access & Capacity)
   | ({ readonly stage: 'prod' } & Exclude<Access, { authMode: 'none' }> & Extract<Capacity, { profile: 'proxy' }>);
 
-/** A domain of one's own. */
+/** A custom domain. */
 export interface Domain {
-  /** Such as `api.example.com`. */
+  /** The name, such as `api.example.com`. */
   readonly domainName: string;
   /** ACM certificate of the domain, in the region of the stack. */
   readonly certificateArn: string;
-  /** Route 53 zone of the domain; none if DNS is kept elsewhere. */
+  /** The Route 53 zone of the domain; undefined if DNS is managed elsewhere. */
   readonly hostedZoneId?: string;
 }
 
@@ -45,41 +45,43 @@ export type DeploymentPreference =
 
 export type LogLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
-/** Where alarms and the budget's warnings go; `nobody` is said, not forgotten. */
+/** The address for alarms and the budget's warnings; `nobody` has to be explicit, so that it cannot be forgotten. */
 export type AlarmEmail = 'nobody' | `${string}@${string}`;
 
-/** What any stage may have. */
+/** The options of any stage. */
 export interface Options {
-  /** Whether callers need an API key of the usage plan, besides what `authMode` wants. */
+  /** Whether callers need an API key of the usage plan, in addition to what `authMode` requires. */
   readonly apiKeys: boolean;
   /** Origins whose pages may call the API; the first one may also read the gateway's own errors. */
   readonly corsAllowedOrigins: readonly string[];
-  /** Headers that such pages may send, besides those of the API and of common clients. */
+  /** Headers that such pages may send, in addition to those of the API and of common clients. */
   readonly corsAllowedHeaders: readonly string[];
-  /** CIDR blocks that may call the API; none lets any address call. */
+  /** CIDR blocks that may call the API; if empty, any address may. */
   readonly allowedIpRanges: readonly string[];
   /** Whether AWS WAF filters requests. */
   readonly waf: boolean;
   /** Requests in five minutes from one address, before AWS WAF blocks it. */
   readonly wafRateLimit: number;
-  /** Whether the gateway caches /docs and /openapi.json; nothing else, since its cache knows no If-None-Match. */
+  /**
+   * Whether the gateway caches /docs and /openapi.json. It caches nothing else, since its cache ignores If-None-Match.
+   */
   readonly stageCache: boolean;
   readonly domain?: Domain;
-  /** Whether this stack sets the role that API Gateway logs with: one for the account and region. */
+  /** Whether this stack sets the role with which API Gateway logs, of which there is one per account and region. */
   readonly manageGatewayAccount: boolean;
   /** Requests per second for each route that reads. */
   readonly rateLimit: number;
-  /** Requests at once for each route that reads. */
+  /** Burst for each route that reads, in requests. */
   readonly burstLimit: number;
   /** Requests per second for each route that writes. */
   readonly writeRateLimit: number;
-  /** Requests at once for each route that writes. */
+  /** Burst for each route that writes, in requests. */
   readonly writeBurstLimit: number;
   /** Requests per day for each API key. */
   readonly dailyQuota: number;
-  /** MiB for each function. */
+  /** Memory of each function, in MiB. */
   readonly memorySize: number;
-  /** Seconds for each function, at most 28; the gateway gives up after 29. */
+  /** Timeout of each function in seconds, at most 28; the gateway's is 29. */
   readonly functionTimeout: number;
   /** Reserved concurrency of each function that reads; 0 reserves none. */
   readonly readerConcurrency: number;
@@ -91,49 +93,51 @@ export interface Options {
   readonly logLevel: LogLevel;
   /** How long all logs are kept. */
   readonly logRetentionDays: number;
-  /** Where all logs are sent besides: Kinesis, Firehose, a destination of CloudWatch Logs, or a function. */
+  /** An additional destination of all logs: Kinesis, Firehose, a destination of CloudWatch Logs, or a function. */
   readonly logDestinationArn?: string;
-  /** The role with which CloudWatch Logs writes there; Kinesis and Firehose need it. */
+  /** The role with which CloudWatch Logs writes to the destination; required for Kinesis and Firehose. */
   readonly logDestinationRoleArn?: string;
-  /** To be counted up when the cursor key or the cache's password has a new value, which functions then get. */
+  /** Increase this when the cursor key or the cache's password has a new value, so that functions get it. */
   readonly secretsGeneration: number;
   /** Whether PUT, PATCH and DELETE without If-Match are refused (428). */
   readonly requireIfMatch: boolean;
-  /** Addresses of the VPC, a /16. */
+  /** The address range of the VPC, a /16. */
   readonly vpcCidr: string;
-  /** The two zones of the subnets, by name; none for the region's first two. */
+  /** The names of the two zones of the subnets; if empty, the region's first two. */
   readonly availabilityZones: readonly string[];
-  /** Of Aurora PostgreSQL; 16.3 or newer can sleep. */
+  /** The version of Aurora PostgreSQL; 16.3 or newer can sleep. */
   readonly engineVersion: string;
-  /** Aurora capacity units at most. */
+  /** Maximum capacity, in Aurora capacity units. */
   readonly maxCapacity: number;
   /** `max_connections` of the database. */
   readonly maxConnections: number;
-  /** Share of `maxConnections` that RDS Proxy uses at most; the rest is for migrations and people. */
+  /** Maximum share of `maxConnections` that RDS Proxy uses; the rest is for migrations and operators. */
   readonly proxyConnectionsPercent: number;
-  /** Of automatic backups. */
+  /** Retention of automatic backups. */
   readonly backupRetentionDays: number;
   /** Whether functions may reach the database both ways, through RDS Proxy and directly: while `profile` changes. */
   readonly bothPaths: boolean;
   /**
-   * Whether there is a cache (ElastiCache Serverless for Valkey). With `writes`, functions that write tell it of changes
-   * and no function reads it: the step between the other two, in both directions.
+   * Whether there is a cache (ElastiCache Serverless for Valkey). With `writes`, functions that write update it, but no
+   * function reads it: the intermediate step between the other two, in both directions.
    */
   readonly cache: boolean | 'writes';
-  /** Failures of one operation in a minute that raise its alarm. */
+  /** The number of failures of one operation per minute that raise its alarm. */
   readonly failureThreshold: number;
   readonly alarmEmail: AlarmEmail;
-  /** US dollars a month for what is tagged with this stack's name; 0 for no budget. Needs `alarmEmail`. */
+  /**
+   * The budget in US dollars per month for resources tagged with this stack's name; 0 for none. Requires `alarmEmail`.
+   */
   readonly monthlyBudget: number;
 }
 
-/** Everything about a stage. */
+/** All settings of a stage. */
 export type Settings = Place & Options;
 
 /** The names of the stages. */
 export type StageName = Settings['stage'];
 
-/** What a stage has unless it says otherwise. Who is told of alarms, it says itself. */
+/** The defaults of a stage's options, except `alarmEmail`, which each stage has to set. */
 export const DEFAULTS: Omit<Options, 'alarmEmail'> = {
   apiKeys: false,
   corsAllowedOrigins: [],
@@ -173,7 +177,7 @@ export const DEFAULTS: Omit<Options, 'alarmEmail'> = {
 
 /** The stages; the same as in `samconfig.toml`. */
 export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage: Name } } = {
-  /** To try things: the database sleeps when nobody calls, and the first call after that takes 15 s. */
+  /** For experiments: the database sleeps when idle, and the first request after that takes 15 s. */
   dev: {
     ...DEFAULTS,
     stage: 'dev',
@@ -186,8 +190,8 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     alarmEmail: 'nobody',
   },
   /**
-   * As prod is, but for sizes, concurrency, the time a shift takes, how long things are kept, and the question before
-   * changes: what breaks there breaks here first.
+   * The same as prod, except for sizes, concurrency, the duration of traffic shifts, retention, and the confirmation of
+   * changes, so that faults show here first.
    */
   staging: {
     ...DEFAULTS,
@@ -213,7 +217,7 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
     profile: 'proxy',
     minCapacity: 0.5,
     maxCapacity: 16,
-    // Reserved concurrency times one connection each stays below 80 % of these, with room for as many operations again.
+    // The reserved concurrency, with one connection each, stays below 80 % of this, with room for twice the operations.
     maxConnections: 800,
     readerConcurrency: 20,
     writerConcurrency: 10,
@@ -227,9 +231,9 @@ export const STAGES: { readonly [Name in StageName]: Settings & { readonly stage
 };
 
 /**
- * `settings`, unless something is wrong with them that no type tells.
+ * Returns `settings` after checks that types cannot express.
  *
- * @throws An error that names every fault.
+ * @throws An error that lists every fault.
  */
 export function checked<T extends Settings>(settings: T): T {
   const faults: string[] = [];
@@ -277,7 +281,7 @@ export function checked<T extends Settings>(settings: T): T {
     faults.push('logDestinationRoleArn needs logDestinationArn');
   }
   if (!/^\d+\.\d+\.\d+\.\d+\/16$/.test(settings.vpcCidr)) faults.push(`vpcCidr ${settings.vpcCidr} is not a /16`);
-  // Types are gone where settings come from a command line.
+  // Settings from a command line are not type-checked.
   const place: { stage: string; authMode: string; profile: string; minCapacity: number } = settings;
   if (place.stage === 'prod' && place.authMode === 'none') faults.push('stage prod needs authMode iam or cognito');
   if (place.stage === 'prod' && place.profile !== 'proxy') faults.push('stage prod needs profile proxy');

@@ -5,12 +5,12 @@ import { NAME } from './generated/project.gen.ts';
 import type { Pattern } from './integrations.ts';
 import { type Settings, STAGES, type StageName } from './settings.ts';
 
-/** The context that spreads operations over functions in another way than `isolated`, in every stage. */
+/** The context key with the pattern of all stages; `isolated` by default. */
 export const PATTERN = 'pattern';
 
 /**
- * The stack of every stage in `app`, under AWS Solutions' rules. None has the name of a stack of `samconfig.toml`: the
- * logical ids differ, and CloudFormation would replace every resource of the one by those of the other.
+ * Adds the stack of every stage to `app`, with AWS Solutions' rules. Their names differ from the stacks' in
+ * `samconfig.toml`: the logical ids differ, so that CloudFormation would replace every resource.
  */
 export function stages(app: App): { readonly [Name in StageName]: ApiStack } {
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));

@@ -6,21 +6,21 @@ import { type LogSettings, logGroup } from './logs.ts';
 import type { Options } from './settings.ts';
 
 export interface WafProps extends LogSettings, Pick<Options, 'wafRateLimit'> {
-  /** What it protects. */
+  /** The API's stage to protect. */
   readonly stage: Stage;
 }
 
-/** Rules of AWS's common set that only count here. */
+/** Rules of AWS's common rule set that only count. */
 const COUNTED = [
-  // It blocks bodies over 8 KiB. Ours may have 64 KiB, which functions enforce.
+  // Blocks bodies over 8 KiB. This API accepts up to 64 KiB, which functions enforce.
   'SizeRestrictions_BODY',
-  // It blocks queries over 2,048 bytes, which a page of a search can have.
+  // Blocks query strings over 2,048 bytes, which the next page of a search can have.
   'SizeRestrictions_QUERYSTRING',
-  // Machines that sign their requests often name no user agent.
+  // Programs that sign their requests often send no User-Agent.
   'NoUserAgent_HEADER',
 ];
 
-/** AWS WAF before the API: known bad inputs, the common rules, and a limit for each address. */
+/** AWS WAF in front of the API: known bad inputs, the common rules, and a rate limit per address. */
 export class Waf extends Construct {
   readonly webAcl: CfnWebACL;
 
@@ -82,12 +82,12 @@ export class Waf extends Construct {
       resourceArn: props.stage.stageArn,
       webAclArn: this.webAcl.attrArn,
     });
-    // AWS WAF wants this beginning of the name.
+    // AWS WAF requires this prefix of the name.
     const name = `aws-waf-logs-${stackName}`;
     const group = logGroup(this, 'WafLogGroup', name, props);
     const log = new CfnLoggingConfiguration(this, 'WafLog', {
       resourceArn: this.webAcl.attrArn,
-      // It wants the ARN without the `:*` that the group's own has at its end.
+      // AWS WAF requires the ARN without the `:*` at the end of the group's own.
       logDestinationConfigs: [`arn:${partition}:logs:${region}:${account}:log-group:${name}`],
       redactedFields: [{ singleHeader: { Name: 'authorization' } }, { singleHeader: { Name: 'x-api-key' } }],
     });

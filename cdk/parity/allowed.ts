@@ -1,7 +1,7 @@
 /**
- * Where the CDK app may differ from `template.yaml`, and why. Not compared at all: tags, which SAM gets from
- * `samconfig.toml`; where code is; descriptions of templates and outputs; and the template's rules, in whose place the app
- * refuses settings (`checked`, and the types of settings).
+ * Where the CDK app may differ from `template.yaml`, and why. Not compared at all: tags, which SAM reads from
+ * `samconfig.toml`; the location of code; descriptions of templates and outputs; and the template's rules, instead of
+ * which the app refuses settings (`checked`, and the types of settings).
  */
 
 export interface Difference {
@@ -9,7 +9,7 @@ export interface Difference {
   readonly more?: RegExp;
   /** Facts that only the template has. */
   readonly less?: RegExp;
-  /** Facts that both have, with other values. */
+  /** Facts that both have, with different values. */
   readonly other?: RegExp;
   readonly reason: string;
 }
@@ -22,7 +22,7 @@ export const ALLOWED: readonly Difference[] = [
   },
   {
     more: /^(Writer|Standby)\.(PromotionTier|PerformanceInsightsRetentionPeriod)$|^Vpc\.InstanceTenancy$|^Subnet[AB]\.MapPublicIpOnLaunch$|^Cluster\.Port$|^(FailedRotation|Forget|HealthCheck)\.State$/,
-    reason: 'The library writes out what is so by default.',
+    reason: 'The library also writes default values.',
   },
   {
     more: /^VpcPrivateSubnet2RouteTable(\.VpcId| is)$/,
@@ -32,7 +32,7 @@ export const ALLOWED: readonly Difference[] = [
   {
     more: /^\w+SecurityGroup lets out icmp 252-86, 255\.255\.255\.255\/32$/,
     less: /^\w+SecurityGroup lets out -1, 127\.0\.0\.1\/32$/,
-    reason: 'The rules by which each lets nothing out, instead of the rule that a group would have without any.',
+    reason: 'Each has its own form of the rule that blocks outgoing traffic, instead of the default rule of a group.',
   },
   {
     more: /^(ProxySecurityGroup lets out|DatabaseSecurityGroup lets in) tcp \$\{Cluster\.Endpoint\.Port\}-\$\{Cluster\.Endpoint\.Port\}, (Database|Proxy)SecurityGroup$/,

@@ -1,6 +1,6 @@
 /**
- * Reduces a CloudFormation template to what it says for given parameters: conditions and parameters are put in, and what
- * only a deployment knows becomes `${...}` in a string, however it was written.
+ * Evaluates a CloudFormation template for given parameters: conditions and parameters are resolved, and values that are
+ * known only after a deployment become `${...}` in a string, whatever their syntax was.
  */
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -24,13 +24,13 @@ export interface Resource {
 
 export interface Context {
   readonly stackName: string;
-  /** Parameters that have no default, or another value. */
+  /** Parameters without a default, or with another value. */
   readonly parameters: { readonly [name: string]: Json };
-  /** The name that resources of both templates are compared by. */
+  /** The common name by which resources of both templates are compared. */
   readonly rename: (logicalId: string) => string;
 }
 
-/** What `{Ref: AWS::NoValue}` leaves of a property. */
+/** The value of `{Ref: AWS::NoValue}`, which removes a property. */
 const NOTHING = Symbol('AWS::NoValue');
 type Value = Json | typeof NOTHING;
 
@@ -43,7 +43,7 @@ export class Evaluator {
     this.#context = context;
   }
 
-  /** The resources that are there, by the names that they are compared by. */
+  /** The existing resources, by the names for the comparison. */
   resources(): Map<string, Resource & { readonly Properties: { readonly [name: string]: Json } }> {
     const entries = Object.entries(this.#template.Resources).filter(([, resource]) => this.#holds(resource.Condition));
     return new Map(
@@ -92,7 +92,7 @@ export class Evaluator {
       case 'Ref':
         return this.#ref(String(argument));
       case 'Condition':
-        // A member of that name of a policy, or a condition among conditions.
+        // A policy's member of that name, or a condition within conditions.
         return typeof argument === 'string' ? this.#holds(argument) : { Condition: this.value(argument) };
       case 'Fn::GetAtt': {
         const [id, ...attribute] = typeof argument === 'string' ? argument.split('.') : list.map(String);
@@ -132,7 +132,7 @@ export class Evaluator {
       }
       case 'Fn::Split': {
         const text = String(this.value(list[1] ?? null));
-        // A value that only a deployment knows is split by it.
+        // A value that is not known yet is split after the deployment.
         return /^\$\{[^}]*\}$/.test(text) ? `${text} split at ${list[0]}` : text.split(String(list[0]));
       }
       case 'Fn::Select': {
@@ -157,7 +157,7 @@ export class Evaluator {
     const parameter = this.#template.Parameters?.[name];
     if (!parameter) {
       const resource = this.#template.Resources[name];
-      // A stage is referred to by its name.
+      // A reference to a stage is its name.
       if (resource?.Type === 'AWS::ApiGateway::Stage') return this.value(resource.Properties?.StageName ?? null);
       return `\${${this.#context.rename(name)}}`;
     }
@@ -167,7 +167,7 @@ export class Evaluator {
   }
 }
 
-/** As `Fn::Cidr`: the first `count` blocks of `2^bits` addresses in an IPv4 block. */
+/** Evaluates `Fn::Cidr`: the first `count` blocks of `2^bits` addresses in an IPv4 block. */
 function cidr(block: string, count: number, bits: number): string[] {
   const base = (block.split('/')[0] ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   return Array.from({ length: count }, (_, index) => {

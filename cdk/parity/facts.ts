@@ -1,7 +1,7 @@
 /**
- * What a template says, as one fact for each thing that could differ: `Cluster.BackupRetentionPeriod` is `7`. What can be
- * written in several ways (policies in and beside roles, rules in and beside security groups, an API as a document or
- * as resources) becomes the same facts, whichever way was taken.
+ * A template as a set of facts, one for each value that could differ: `Cluster.BackupRetentionPeriod` is `7`.
+ * Equivalent forms (inline and separate policies, inline and separate rules of security groups, an API as a document or
+ * as resources) become the same facts.
  */
 
 import type { Evaluator, Json, Resource, Template } from './evaluate.ts';
@@ -11,16 +11,16 @@ type Properties = { readonly [name: string]: Json };
 type Described = Resource & { readonly Properties: Properties };
 type Resources = Map<string, Described>;
 
-/** Properties that only say where something is written, or that the tools fill in. */
+/** Properties that only depend on where something is defined, or that the tools fill in. */
 const IGNORED: { readonly [type: string]: readonly string[] } = {
   '*': ['Tags', 'ResourceTags'],
-  // SAM's ends with the revision, CDK's with the generation of secrets: each makes a new version so.
+  // SAM's ends with the revision, CDK's with the generation of secrets: each publishes a new version in this way.
   'AWS::Lambda::Function': ['Code', 'Description'],
   'AWS::Lambda::Alias': ['FunctionVersion'],
   'AWS::ApiGateway::Stage': ['DeploymentId'],
 };
 
-/** What these hold is told with the roles, methods and aliases that name them. */
+/** Types whose contents are described with the roles, methods and aliases that refer to them. */
 const TOLD_WITH_OTHERS =
   /^AWS::(ApiGateway::(Authorizer|Deployment|Model|RequestValidator|Resource)|IAM::ManagedPolicy|Lambda::Version)$/;
 
@@ -62,7 +62,7 @@ function describe(name: string, resource: Described, resources: Resources, found
 
   found.set(`${name} is`, type);
   for (const policyName of ['DeletionPolicy', 'UpdateReplacePolicy'] as const) {
-    // What is said by default is not said by everybody.
+    // Only one of the templates writes default values.
     const value = resource[policyName] ?? 'Delete';
     if (value !== 'Delete') found.set(`${name} at ${policyName}`, value);
   }
@@ -96,7 +96,7 @@ function describe(name: string, resource: Described, resources: Resources, found
     } else if (property === 'Metrics') {
       for (const metric of list(value)) {
         const { Id = null, ReturnData = true, ...rest } = object(metric);
-        // What is watched has a name that nothing refers to.
+        // The name of this rule is not referred to.
         flatten(`${path}[${ReturnData ? 'watched' : text(Id)}]`, rest, found);
       }
     } else if (type === 'AWS::Events::Rule' && property === 'Targets') {
@@ -110,7 +110,7 @@ function describe(name: string, resource: Described, resources: Resources, found
   }
 }
 
-/** Each single right, so that it does not matter how statements are cut. */
+/** Adds each single permission, so that the division into statements does not matter. */
 function policy(path: string, document: Json | undefined, found: Facts): void {
   for (const statement of list(at(document, 'Statement'))) {
     const principal = at(statement, 'Principal');
@@ -138,7 +138,10 @@ function tagged(document: Json, tags: Json | undefined): Json {
   return JSON.parse(said) as Json;
 }
 
-/** Where the gateway calls from: SAM lets it call from any stage of the API, which has one, in the partition of its region. */
+/**
+ * The source ARN of the gateway's calls: SAM allows any stage of the API, which has only one, in the region's
+ * partition.
+ */
 function source(arn: string): string {
   return arn
     .replace(/^arn:aws:(execute-api:.*\})\/\*\//, 'arn:${AWS::Partition}:$1/STAGE/')
@@ -171,7 +174,7 @@ function restApi(name: string, properties: Properties, found: Facts): void {
 /** A method in an OpenAPI document. */
 function documented(body: Json, route: string, operation: Json, found: Facts): void {
   const schemes = at(body, 'components', 'securitySchemes');
-  // One of them may be an API key, which the gateway wants besides.
+      // One of them may be an API key, which is required in addition.
   const security: Properties = Object.assign({}, ...list(at(operation, 'security')).map(object));
   const names = Object.keys(security);
   const ofType = (type: string) => names.find((name) => at(schemes, name, 'x-amazon-apigateway-authtype') === type);
@@ -212,7 +215,7 @@ function documented(body: Json, route: string, operation: Json, found: Facts): v
   });
 }
 
-/** A method as a resource, of a {@link linked} template. */
+/** A method as a resource of a {@link linked} template. */
 function method(properties: Properties, found: Facts): void {
   const { integrationHttpMethod, integrationResponses, ...integration } = inCamelCase(properties.Integration);
   const headers = (response: Json) => Object.keys(object(at(response, 'ResponseParameters')));
@@ -233,7 +236,7 @@ function method(properties: Properties, found: Facts): void {
       ...integration,
       passthroughBehavior: text(integration.passthroughBehavior),
       httpMethod: integrationHttpMethod ?? null,
-      // The gateway's own limit, unless something else is said.
+      // The gateway's own limit by default.
       timeoutInMillis: integration.timeoutInMillis ?? (integration.type === 'AWS_PROXY' ? 29_000 : null),
     },
     responses: list(integrationResponses).map(inCamelCase),
@@ -245,13 +248,13 @@ function told(route: string, found: Facts, method: { readonly [name: string]: Js
   for (const [name, value] of Object.entries(method)) flatten(`${route} ${name}`, value, found);
 }
 
-/** `value`, with members as an OpenAPI document has them. */
+/** `value` with its members in the spelling of OpenAPI documents. */
 function inCamelCase(value: Json | undefined): { [name: string]: Json } {
   const members = Object.entries(object(value));
   return Object.fromEntries(members.map(([name, item]) => [`${name.charAt(0).toLowerCase()}${name.slice(1)}`, item]));
 }
 
-/** `template` with methods that say themselves what the resources say that they name. */
+/** `template` with the contents of resources merged into the methods that refer to them. */
 export function linked(template: Template): Template {
   const named = (json: Json | undefined): Properties => {
     const id = at(json, 'Ref') ?? list(at(json, 'Fn::GetAtt'))[0];
@@ -286,17 +289,17 @@ export function linked(template: Template): Template {
   return { ...template, Resources: Object.fromEntries(resources) };
 }
 
-/** What must be there before something else, besides the migration before functions. */
+/** Resources that have to exist before others, in addition to the migration before functions. */
 const FIRST: { readonly [name: string]: readonly string[] } = {
   Migration: ['Writer', 'ProxyTargets', 'S3Endpoint', 'SecretsManagerEndpoint'],
   Forget: ['Migration'],
-  // AWS would make these log groups itself.
+  // AWS would otherwise create these log groups.
   ApiStage: ['GatewayLogGroup', 'GatewayAccount'],
   Writer: ['DatabaseLogGroup'],
   Proxy: ['ProxyLogGroup'],
 };
 
-/** What waits for what. */
+/** Adds the dependencies between resources. */
 function order(resources: Resources, found: Facts): void {
   const direct = new Map<string, Set<string>>();
   for (const [name, resource] of resources) {
@@ -329,11 +332,11 @@ function flatten(path: string, value: Json | undefined, found: Facts): void {
   } else if (!Array.isArray(value)) {
     if (value !== null && value !== undefined) found.set(path, text(value));
   } else if (value.some((item) => typeof item === 'object')) {
-    // An item is known by its name, if it has one.
+          // An item is identified by its name, if it has one.
     for (const [index, item] of value.entries())
       flatten(`${path}[${text(at(item, 'Name') ?? at(item, 'Key') ?? index)}]`, item, found);
   } else {
-    // Lists of plain values are sets.
+    // Lists of plain values are compared as sets.
     found.set(path, value.map(text).sort().join(', '));
   }
 }
@@ -351,17 +354,17 @@ function list(value: Json | undefined): Json[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** The member of `value` by the names on the way to it, or null. */
+/** The member of `value` at the path `names`, or null. */
 function at(value: Json | undefined, ...names: string[]): Json {
   return names.reduce<Json>((inner, name) => object(inner)[name] ?? null, value ?? null);
 }
 
-/** Each member of `value` as something else. */
+/** Maps each member of `value`. */
 function each(value: Json, as: (item: Json) => Json): Json {
   return Object.fromEntries(Object.entries(object(value)).map(([name, item]) => [name, as(item)]));
 }
 
-/** The name of the resource that is referred to, by whatever attribute. */
+/** The name of the referenced resource, whatever the attribute. */
 function reference(value: Json): string {
   return text(value).replace(/^\$\{([^.}]+)[^}]*\}$/, '$1');
 }
@@ -372,7 +375,7 @@ function text(value: Json | undefined): string {
   return typeof value === 'object' ? canonical(value) : String(value).replaceAll(/:+(\}\})/g, '$1');
 }
 
-/** JSON with its members in order and lists of one item as that item. */
+/** JSON with sorted members, and with lists of one item replaced by the item. */
 function canonical(value: Json): string {
   return JSON.stringify(value, (_, part: Json) => {
     if (Array.isArray(part)) return part.length === 1 ? part[0] : part;

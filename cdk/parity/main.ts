@@ -1,6 +1,6 @@
 /**
- * Compares the CDK app with `template.yaml`: for every stage, and for two made-up ones that use whatever the stages do
- * not. Prints each difference, and fails unless it is one of those that are allowed, each for a reason.
+ * Compares the CDK app with `template.yaml`, for every stage and for variants that use the settings that no stage uses.
+ * Prints each difference, and fails unless all differences are allowed with a reason.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -17,15 +17,17 @@ import { cdkNames, samName } from './names.ts';
 import { parameters, VARIANTS } from './variants.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-/** Where `cargo xtask test` installs SAM's translator. */
+/** The Python with SAM's translator, which `cargo xtask test` installs. */
 const PYTHON = path('../../.local/tools/deploy-venv/bin/python');
 
-/** A template as CloudFormation gets it from SAM, and its parameters. */
+/** A template after SAM's transformation, and its parameters. */
 type Translated = { readonly template: Template; readonly parameters: { readonly [name: string]: Json } };
 
-/** What SAM makes of `template.yaml`, by name: for each stage of `samconfig.toml`, and for the parameters of `variants`. */
+/**
+ * The transformed `template.yaml` by name: for each stage of `samconfig.toml`, and for the parameters of `variants`.
+ */
 function translated(variants: object): { readonly [name: string]: Translated } {
-  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is not there: \`cargo xtask test\` installs it`);
+  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} does not exist: \`cargo xtask test\` installs it`);
   const output = execFileSync(PYTHON, ['tests/deploy/translate.py'], {
     cwd: path('../..'),
     input: JSON.stringify(variants),
@@ -42,7 +44,7 @@ function ofCdk(stackName: string, settings: Settings): Facts {
 }
 
 const compared: readonly (readonly [string, Settings])[] = [...Object.entries(STAGES), ...Object.entries(VARIANTS)];
-// A stage has the parameters that `samconfig.toml` gives it: the app's settings must amount to the same.
+// The stages have their parameters in `samconfig.toml`; the app's settings must have the same effect.
 const templates = translated(
   Object.fromEntries(Object.entries(VARIANTS).map(([name, settings]) => [name, parameters(settings)])),
 );

@@ -1,11 +1,11 @@
-/** The names that resources of both templates are compared by: those of `template.yaml`. */
+/** The names by which resources of both templates are compared: those in `template.yaml`. */
 
 import { CfnElement, type Stack } from 'aws-cdk-lib';
 
 /** Constructs that only group others. */
 const GROUPS = ['Cache', 'Database', 'Gateway', 'Migrations', 'Network', 'Observability', 'Platform', 'Waf'];
 
-/** What the library's constructs call their parts. */
+/** The names that the library's constructs give to their parts. */
 const PARTS: readonly (readonly [RegExp, string])[] = [
   [/^VpcPrivateSubnet1Subnet$/, 'SubnetA'],
   [/^VpcPrivateSubnet2Subnet$/, 'SubnetB'],
@@ -20,7 +20,7 @@ const PARTS: readonly (readonly [RegExp, string])[] = [
   [/^(\w+)Function(Role|LogGroup|Logs)?$/, '$1$2'],
 ];
 
-/** Names of the CDK app's resources, by where they stand in the tree of constructs. */
+/** The names of the CDK app's resources, by their place in the construct tree. */
 export function cdkNames(stack: Stack): (logicalId: string) => string {
   const names = new Map<string, string>();
   for (const element of stack.node.findAll()) {
@@ -37,11 +37,11 @@ export function cdkNames(stack: Stack): (logicalId: string) => string {
   return (logicalId) => names.get(logicalId) ?? logicalId;
 }
 
-/** Names of the resources that SAM adds to those of `template.yaml`. */
+/** The names of resources that SAM adds to `template.yaml`. */
 export function samName(logicalId: string): string {
   return (
     logicalId
-      // The hash that `tests/deploy/translate.py` gives.
+      // The hash that `tests/deploy/translate.py` sets.
       .replace(/^(\w+)Versionrevision$/, '$1Version')
       .replace(/^(\w+)Aliaslive$/, '$1Alias')
       .replace(/^ApiDeployment[0-9a-f]{10}$/, 'ApiDeployment')

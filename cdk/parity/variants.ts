@@ -1,8 +1,8 @@
-/** Settings as parameters of `template.yaml`, and settings that no stage has. */
+/** Converts settings to parameters of `template.yaml`, and has settings that no stage has. */
 
 import { DEFAULTS, type Settings } from '../lib/settings.ts';
 
-/** Everything that can be there, what is there for a while, and nothing that need not be. */
+/** A stack with everything, one in transition, and one with the minimum. */
 export const VARIANTS: { readonly everything: Settings; readonly between: Settings; readonly nothing: Settings } = {
   everything: {
     ...DEFAULTS,
@@ -52,7 +52,7 @@ export const VARIANTS: { readonly everything: Settings; readonly between: Settin
     alarmEmail: 'alarms@example.com',
     monthlyBudget: 250,
   },
-  /** On the way from one profile to the other, and from no cache to one. */
+  /** In transition from one profile to the other, and from no cache to one. */
   between: {
     ...DEFAULTS,
     stage: 'staging',
@@ -76,7 +76,7 @@ export const VARIANTS: { readonly everything: Settings; readonly between: Settin
   },
 };
 
-/** The parameters that give a stack of `template.yaml` these settings. */
+/** The parameters of `template.yaml` for these settings. */
 export function parameters(settings: Settings): { [name: string]: string } {
   const { domain, ...flat } = settings;
   const entries = Object.entries({ ...flat, ...domain }).map(([name, value]): [string, string] => [

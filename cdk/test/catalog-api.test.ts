@@ -11,10 +11,10 @@ import { OPERATION_IDS } from '../lib/operations.ts';
 import { DEFAULTS } from '../lib/settings.ts';
 import { emptyStack, ground } from './stacks.ts';
 
-/** The function of an operation, by its description. */
+/** Matches the function of an operation by its description. */
 const described = (description: string) => ({ Description: Match.stringLikeRegexp(`^${description};`) });
 
-/** An API on functions, and its template. */
+/** An API with functions, and its template. */
 function build(pattern: Pattern = 'isolated', more: Partial<CatalogApiProps> = {}) {
   const { stack, key, platform } = ground();
   const integrations = CatalogApi.defaultIntegrations(stack, pattern)
@@ -293,7 +293,7 @@ test('the gateway answers in problem+json itself', () => {
     StatusCode: '429',
     ResponseParameters: Match.objectLike({ 'gatewayresponse.header.Retry-After': "'1'" }),
   });
-  // A constant cannot say when the day of a quota is over.
+      // A constant cannot express when the day of a quota ends.
   template().hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
     ResponseType: 'QUOTA_EXCEEDED',
     StatusCode: '429',

@@ -1,4 +1,4 @@
-/** The code that docs/deploy.md shows compiles, in a stack that has what it names. */
+/** The code samples in docs/deploy.md compile, in a stack that defines the names that they use. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ void [Duration, AwsIntegration, CognitoUserPoolsAuthorizer, MockIntegration, Cat
 void [platform, migration, settings, reports, pool, store, reader];
 `;
 
-/** What the compiler has to say about `code` in a stack. */
+/** The compiler's errors for `code` in a stack. */
 function complaints(code: string): string {
   mkdirSync(join(ROOT, 'cdk.out'), { recursive: true });
   const folder = mkdtempSync(join(ROOT, 'cdk.out', 'documented-'));

@@ -1,4 +1,6 @@
-/** What API Gateway evaluates for each request: templates, the gateway's own answers, and the line of the access log. */
+/**
+ * Templates that API Gateway evaluates for each request: of preflights, of gateway responses, and of the access log.
+ */
 
 import { render } from 'velocityjs';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +10,7 @@ import { synthesised } from './stacks.ts';
 const ALLOWED = ['https://store.example', 'https://admin.example'];
 const { template } = synthesised({ ...STAGES.dev, corsAllowedOrigins: ALLOWED, corsAllowedHeaders: ['X-Store'] });
 
-/** Text that breaks what does not quote it. */
+/** Texts that break a template without escaping. */
 const AWKWARD = [
   'a "quoted" word',
   'back\\slash',
@@ -25,7 +27,7 @@ describe('a preflight', () => {
     template.findResources('AWS::ApiGateway::Method', { Properties: { HttpMethod: 'OPTIONS' } }),
   );
 
-  /** The headers that the preflight `method` answers a request of `sent` with. */
+  /** The response headers of the preflight `method` for a request with the headers `sent`. */
   function answered(method: (typeof preflights)[number], sent: { readonly [name: string]: string }) {
     const [response] = method.Properties.Integration.IntegrationResponses;
     const constants = Object.entries<string>(response.ResponseParameters).map(([name, text]) => {
@@ -59,7 +61,7 @@ describe('a preflight', () => {
       expect(headers['Access-Control-Allow-Methods']).toMatch(/^([A-Z]+, )+OPTIONS$/);
       expect(headers['Access-Control-Allow-Headers']).toMatch(/Content-Type, .*, X-Store$/);
       expect(headers['Access-Control-Max-Age']).toBe('7200');
-      // Caches keep the answers to different origins apart, whichever comes first.
+      // Caches must store responses to different origins separately.
       expect(headers.Vary).toBe('Origin');
     }
   });
@@ -78,7 +80,7 @@ describe('a preflight', () => {
   });
 });
 
-/** `text` with the gateway's variables put in, and `-` for those that there are none of. */
+/** `text` with the gateway's variables replaced, by `-` if they have no value. */
 function substituted(text: string, variables: { readonly [name: string]: string }): string {
   return text.replaceAll(/\$context\.[\w.]*\w/g, (name) => variables[name] ?? '-');
 }
@@ -90,7 +92,7 @@ describe("the gateway's own answers", () => {
     expect(responses.length).toBeGreaterThan(15);
     for (const { Properties } of responses) {
       const text = substituted(Properties.ResponseTemplates['application/json'], {
-        // The one variable of messages that comes in quotes, and with all that needs it escaped.
+        // The only message variable that is quoted and escaped.
         '$context.error.messageString': JSON.stringify(message),
         '$context.path': '/dev/v1/products/%22%5C%E5%B7%A5',
         '$context.requestId': 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef',
@@ -110,7 +112,7 @@ describe('a line of the access log', () => {
 
   test.each(AWKWARD)('is JSON, whatever a caller has sent: %j', (message) => {
     const line = substituted(format, {
-      // As the gateway quotes a caller's words: without escaping them in the one, in quotes in the other.
+      // The gateway inserts the caller's text without escaping into one variable, and quoted into the other.
       '$context.error.message': message,
       '$context.error.messageString': JSON.stringify(message),
       '$context.path': '/dev/v1/products/%22%5C%E5%B7%A5',

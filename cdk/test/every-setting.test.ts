@@ -1,4 +1,4 @@
-/** Each setting, changed alone: something in the template changes, and versions of exactly the functions that read it. */
+/** Changes each setting alone: the template changes, and exactly the functions that read it get new versions. */
 
 import { describe, expect, test } from 'vitest';
 import { ApiStack } from '../lib/api-stack.ts';
@@ -13,18 +13,21 @@ type Every<T> = T extends unknown ? keyof T : never;
 
 const BASE = { ...VARIANTS.everything, stage: 'staging' } as Settings;
 
-/** Functions of operations, by what they may do in the database, and `migrate`. */
+/** Functions of operations by their database role, and `migrate`. */
 type Readers = readonly (Role | 'migrate')[];
 const NOBODY: Readers = [];
 const OPERATIONS_ALL: Readers = ['reader', 'writer', 'none'];
 const DATABASE: Readers = ['reader', 'writer'];
 
-/** A change of each setting, and the functions that get a new version by it. A setting that is new does not compile. */
+/**
+ * A change of each setting, and the functions that then get a new version. A new setting does not compile without an
+ * entry.
+ */
 const CHANGES: { readonly [Name in Every<Settings>]: readonly [change: object, readers: Readers] } = {
   stage: [{ stage: 'prod' }, NOBODY],
   authMode: [{ authMode: 'iam' }, NOBODY],
   userPoolArn: [{ userPoolArn: 'arn:aws:cognito-idp:eu-central-1:1:userpool/eu-central-1_Other' }, NOBODY],
-  // The capacity goes with it: a proxy lets no database sleep.
+  // Together with the capacity, since a proxy keeps the database awake.
   profile: [{ profile: 'scale-to-zero', minCapacity: 0 }, DATABASE],
   minCapacity: [{ minCapacity: 4 }, NOBODY],
   apiKeys: [{ apiKeys: false }, NOBODY],
@@ -42,7 +45,7 @@ const CHANGES: { readonly [Name in Every<Settings>]: readonly [change: object, r
   writeBurstLimit: [{ writeBurstLimit: 61 }, NOBODY],
   dailyQuota: [{ dailyQuota: 5001 }, NOBODY],
   memorySize: [{ memorySize: 1024 }, [...OPERATIONS_ALL, 'migrate']],
-  // `migrate` has 15 minutes of its own; it sets the database's limit for statements of the others.
+  // `migrate` has its own timeout of 15 minutes; it sets the database's statement timeout for the others.
   functionTimeout: [{ functionTimeout: 21 }, [...OPERATIONS_ALL, 'migrate']],
   readerConcurrency: [{ readerConcurrency: 8 }, NOBODY],
   writerConcurrency: [{ writerConcurrency: 6 }, NOBODY],
@@ -74,16 +77,16 @@ interface Resources {
 
 function resources(change: object): Resources {
   const stack = new ApiStack(emptyApp(), 'test', { settings: { ...BASE, ...change } as Settings });
-  // As `Template.fromStack`, without the library's validation, which takes four times as long.
+  // Like `Template.fromStack`, but without the library's validation, which takes four times as long.
   return stack.resolve((stack as unknown as { _toCloudFormation(): object })._toCloudFormation()).Resources;
 }
 
-/** The logical ids of all versions: they have a hash of what the version is. */
+/** The logical ids of all versions, which include a hash of the version. */
 const versions = (all: Resources) => Object.keys(all).filter((id) => all[id]?.Type === 'AWS::Lambda::Version');
 
 const base = resources({});
 
-/** What is new in the versions of `changed`, as the names of constructs. */
+/** The names of the constructs with new versions in `changed`. */
 function published(changed: Resources): string[] {
   const before = new Set(versions(base));
   const names = versions(changed)

@@ -1,4 +1,4 @@
-/** What functions have: what is said of all, of those of a role, of one operation where it is declared, and here. */
+/** Options of functions: for all, for those of a role, declared by an operation, and for one operation in the app. */
 
 import { type App, Duration, Size, type Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
@@ -19,7 +19,7 @@ import { ground } from './stacks.ts';
 
 type Builder = IntegrationsBuilder<None>;
 
-/** Functions with what `say` says, of operations that declare `own`. */
+/** Functions with the options that `say` sets, for operations that declare `own`. */
 function build(
   say: (builder: Builder, stack: Stack) => Builder,
   { pattern = 'isolated', own = {} }: { pattern?: Pattern; own?: Partial<OwnOfOperations> } = {},
@@ -56,7 +56,7 @@ describe('options of the library', () => {
     expect(VpcConfig.SubnetIds[0].Ref).toMatch(/^MinePrivateSubnet1/);
     expect(JSON.stringify(VpcConfig.SecurityGroupIds)).toContain('MyGroup');
     expect(JSON.stringify(VpcConfig.SecurityGroupIds)).not.toContain('NetworkFunction');
-    // What has no database joins it too, with the right to.
+    // Functions without a database join the network, too, with permission to do so.
     expect(called('get-openapi').VpcConfig).toEqual(VpcConfig);
     const [role] = Object.values(
       template.findResources('AWS::IAM::Role', {
@@ -171,7 +171,7 @@ describe('options of the library', () => {
       KmsKeyArn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^MyKey'), 'Arn'] },
       LoggingConfig: { LogGroup: { Ref: Match.stringLikeRegexp('^MyLogs') } },
     });
-    // The role can log, decrypt and connect as ours can, and the alarm watches that function.
+    // The role has the same permissions to log, decrypt and connect as ours, and the alarm watches that function.
     const [policy] = Object.values(
       template.findResources('AWS::IAM::Policy', {
         Properties: { PolicyName: Match.stringLikeRegexp('^MyRoleDefaultPolicy') },

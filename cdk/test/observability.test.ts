@@ -109,7 +109,7 @@ test('the topic is encrypted, and only services of this account publish', () => 
           Principal: { Service: ['budgets.amazonaws.com', 'cloudwatch.amazonaws.com'] },
           Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
         }),
-        // EventBridge names no source account: with the condition, nothing of it would arrive.
+        // EventBridge sends no source account: with the condition, its events would not arrive.
         Match.objectLike({
           Action: 'sns:Publish',
           Principal: { Service: 'events.amazonaws.com' },

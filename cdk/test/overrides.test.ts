@@ -1,4 +1,4 @@
-/** Operations that something else serves, as the AWS CDK's documentation writes it. */
+/** Operations with custom integrations, in the forms of the AWS CDK's documentation. */
 
 import type { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -60,7 +60,7 @@ function build(
   return { api, template, method };
 }
 
-/** The status that the mock `method` takes for a request of `mediaType`, and the response that it chooses. */
+/** The status that the mock `method` sets for a request with `mediaType`, and the response that it selects. */
 function mocked(method: { [name: string]: never } | ReturnType<ReturnType<typeof build>['method']>, mediaType: string) {
   const integration = method.Integration;
   expect(integration.Type).toBe('MOCK');
@@ -122,7 +122,7 @@ describe('a mock', () => {
 });
 
 describe("S3's objects", () => {
-  /** The sample of the documentation: a file of a bucket by a name in the query. */
+  /** The documentation's sample: a file in a bucket, with its name in the query. */
   const sample = (stack: Stack) => {
     const bucket = new Bucket(stack, 'Files');
     const credentialsRole = new Role(stack, 'Reader', { assumedBy: new ServicePrincipal('apigateway.amazonaws.com') });
@@ -174,7 +174,7 @@ describe("S3's objects", () => {
     expect(method('getFile')).toMatchObject({
       ApiKeyRequired: true,
       AuthorizationType: 'AWS_IAM',
-      // The parameter of the path stays.
+      // The path parameter is kept.
       RequestParameters: { 'method.request.path.id': true, 'method.request.querystring.fileName': true },
       MethodResponses: [
         { StatusCode: '200', ResponseParameters: { 'method.response.header.Content-Type': true } },

@@ -1,4 +1,4 @@
-/** Who may call what, by IAM's own rules for wildcards. */
+/** The callers' permissions, evaluated by IAM's rules for wildcards. */
 
 import { Template } from 'aws-cdk-lib/assertions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -10,7 +10,7 @@ import { DEFAULTS } from '../lib/settings.ts';
 import { Evaluator, type Json, type Template as Translated } from '../parity/evaluate.ts';
 import { ground } from './stacks.ts';
 
-/** Whether IAM finds that `resource` is meant by `pattern`: `*` is any text and `?` any one character, `/` among them. */
+/** Whether `resource` matches `pattern` by IAM's rules: `*` is any text and `?` any one character, including `/`. */
 function matches(pattern: string, resource: string): boolean {
   const escaped = pattern.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(resource);
@@ -27,7 +27,7 @@ test('wildcards cross slashes', () => {
 const ID = '0198f0e2-7c1b-7a5e-9d3c-2f6b8a4c1d00';
 const ROUTES = OPERATION_IDS.flatMap((id) => OPERATIONS[id].routes.map((route) => ({ id, ...route })));
 
-/** One caller for each operation, who may call that and no other, in one stack. */
+/** A stack with one caller for each operation, which may call only that operation. */
 const allowed = (() => {
   const { stack, key, platform } = ground();
   const integrations = CatalogApi.defaultIntegrations(stack, 'shared')

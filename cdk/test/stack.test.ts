@@ -18,10 +18,10 @@ import { PATTERN, stages } from '../lib/stages.ts';
 import { VARIANTS } from '../parity/variants.ts';
 import { CONTEXT, emptyApp, synthesised } from './stacks.ts';
 
-/** How many operations such as there are now fit into one stack, with everything switched on. */
+/** The minimum number of operations, of the present kind, that must fit into one stack with everything enabled. */
 const LEAST_OPERATIONS = 31;
 
-/** Logical ids of everything that `id` waits for. */
+/** The logical ids of everything that `id` depends on. */
 function waitsFor(template: Template, id: string): Set<string> {
   const resources = template.toJSON().Resources;
   const seen = new Set<string>();
@@ -53,7 +53,7 @@ describe('a stack', () => {
   test('migrates when the database and what migrate needs are there, and again with each version', () => {
     const [migration] = Object.keys(template.findResources('Custom::Migration'));
     const waited = [...waitsFor(template, migration ?? '')].join(' ');
-    // Rules of groups are resources of their own, which nothing else waits for.
+    // Rules of security groups are separate resources, which nothing else depends on.
     const rules = Object.keys(template.findResources('AWS::EC2::SecurityGroupIngress')).filter((id) =>
       id.startsWith('Database'),
     );
@@ -75,7 +75,7 @@ describe('a stack', () => {
     const aliases = template.findResources('AWS::Lambda::Alias', {
       UpdatePolicy: { CodeDeployLambdaAliasUpdate: Match.anyValue() },
     });
-    // All but that of migrate, which has no traffic.
+    // All except that of migrate, which has no traffic.
     expect(Object.keys(aliases)).toHaveLength(Object.keys(template.findResources('AWS::Lambda::Alias')).length - 1);
   });
 
@@ -270,11 +270,11 @@ describe('health', () => {
 });
 
 describe('the flags of the library', () => {
-  /** Where we differ from what it recommends, and why. */
+  /** The differences from the recommended values, and why. */
   const OTHERWISE = {
-    // GovCloud too.
+    // For GovCloud as well.
     '@aws-cdk/core:target-partitions': ['aws', 'aws-cn', 'aws-us-gov'],
-    // It is for AWS's statistics, which the app does not take part in.
+    // For AWS's usage statistics, in which the app does not take part.
     '@aws-cdk/core:enableAdditionalMetadataCollection': false,
   };
 
@@ -306,7 +306,7 @@ describe('code', () => {
     ]);
   });
 
-  /** What is wrong with the code in the folder `binaries`. */
+  /** The errors about the code in the folder `binaries`. */
   const errors = (binaries: string) => {
     const app = new App({ context: { [BINARIES]: binaries } });
     const stack = new Stack(app, 'test');
@@ -360,7 +360,7 @@ describe("AWS Solutions' rules", () => {
     const app = new App({ context: { ...CONTEXT, [PLACEHOLDERS]: true, [PATTERN]: 'shared' } });
     const { staging } = stages(app);
     expect(() => synth(app)).not.toThrow();
-    // `router` and `migrate`.
+    // For `router` and `migrate`.
     Template.fromStack(staging).resourceCountIs('AWS::Lambda::Function', 2);
   });
 

@@ -1,4 +1,4 @@
-/** Stacks to look at. Binaries are placeholders everywhere. */
+/** Stacks for tests. All binaries are placeholders. */
 
 import { readFileSync } from 'node:fs';
 import { App, type Environment, Stack } from 'aws-cdk-lib';
@@ -13,7 +13,7 @@ import { Network } from '../lib/network.ts';
 import { Platform } from '../lib/platform.ts';
 import { DEFAULTS, type Settings } from '../lib/settings.ts';
 
-/** What the CDK's CLI reads from `cdk.json`. */
+/** The context in `cdk.json`, which the CDK's CLI reads. */
 export const CONTEXT: { readonly [name: string]: unknown } = JSON.parse(
   readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'),
 ).context;
@@ -26,7 +26,7 @@ export function emptyStack(env?: Environment): Stack {
   return new Stack(emptyApp(), 'test', env ? { env } : {});
 }
 
-/** What most constructs stand on. */
+/** The resources that most constructs need. */
 export function ground(props: Partial<DatabaseProps> = {}) {
   const stack = emptyStack();
   const key = new Key(stack, 'Key');
@@ -53,7 +53,7 @@ export function ground(props: Partial<DatabaseProps> = {}) {
 
 const SYNTHESISED = new Map<Settings, { stack: ApiStack; template: Template }>();
 
-/** A whole stack and its template, made once for the same `settings`: nothing may be added to it. */
+/** A whole stack and its template, synthesised once for the same `settings`; nothing may be added to it. */
 export function synthesised(settings: Settings, pattern: Pattern = 'isolated') {
   const known = pattern === 'isolated' ? SYNTHESISED.get(settings) : undefined;
   if (known) return known;
