@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // The library takes longer to load than most files to run: it is loaded once.
+    // Load the library once, since that takes longer than most files take to run.
     isolate: false,
     fileParallelism: false,
     // A whole stack takes seconds to synthesise.

@@ -124,7 +124,7 @@ fn peak_memory(subject: &Subject, requests: &Requests, database_url: &str) -> Re
     for _ in 0..STARTS {
         let mut running = Running::start(subject, database_url)?;
         let result = requests_of(&mut running, requests);
-        let peak = running.explain(result)?;
+        let peak = running.with_output(result)?;
         #[expect(clippy::cast_precision_loss, reason = "no process has so much memory")]
         peaks.push(peak as f64);
     }

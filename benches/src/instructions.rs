@@ -44,7 +44,7 @@ pub fn count(
     let mut after = |requests_count| -> Result<u64> {
         let mut running = Running::start(&counted, database_url)?;
         let result = collected(&mut running, requests, requests_count, answers);
-        running.explain(result)
+        running.with_output(result)
     };
     let per_start = after(1)?;
     let [few, many] = [after(WARM_UP)?, after(WARM_UP + COUNTED)?];

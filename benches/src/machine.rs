@@ -38,7 +38,7 @@ impl Machine {
                 .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
                 .unwrap_or_default()
                 / 1024,
-            kernel: said("uname", &["-sr"]),
+            kernel: output_of("uname", &["-sr"]),
             rust: env!("CARGO_PKG_RUST_VERSION").to_owned(),
             postgres,
             commit: commit(),
@@ -48,17 +48,17 @@ impl Machine {
 }
 
 fn commit() -> String {
-    let mut commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    let mut commit = output_of("git", &["rev-parse", "--short", "HEAD"]);
     // Ignore the files that a run writes.
     let paths = ["status", "--porcelain", "--", "functions", "shared", "domain", "Cargo.lock", "Cargo.toml"];
-    if !said("git", &paths).is_empty() {
+    if !output_of("git", &paths).is_empty() {
         commit.push('+');
     }
     commit
 }
 
 /// The output of a program; empty if it cannot be run.
-fn said(program: &str, arguments: &[&str]) -> String {
+fn output_of(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     tools::output(command.args(arguments).current_dir(tools::checkout()))
         .unwrap_or_default()

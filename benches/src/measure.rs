@@ -148,7 +148,7 @@ pub fn run(
             say(&format!("the time is over after {} rounds", number - 1));
             break;
         }
-        say(&format!("round {number} of {}{}", plan.rounds, left(number - 1, elapsed, plan)));
+        say(&format!("round {number} of {}{}", plan.rounds, remaining_time(number - 1, elapsed, plan)));
         let mut kept = Vec::new();
         for (candidate, mut rounds) in running {
             let expected = (candidate.operation == COMPARED && !candidate.is_hello()).then_some(&product);
@@ -167,12 +167,12 @@ pub fn run(
         }
         running = kept;
     }
-    let measured = running.into_iter().map(|(candidate, rounds)| conclude(candidate, &rounds));
+    let measured = running.into_iter().map(|(candidate, rounds)| summarise(candidate, &rounds));
     Ok((measured.collect::<Result<_>>()?, missing))
 }
 
 /// The remaining time, estimated from the `done` rounds.
-fn left(done: usize, elapsed: Duration, plan: &Plan) -> String {
+fn remaining_time(done: usize, elapsed: Duration, plan: &Plan) -> String {
     let Some(each) = u32::try_from(done).ok().and_then(|done| elapsed.checked_div(done)) else {
         return String::new();
     };
@@ -220,7 +220,7 @@ fn with_load(
     Ok((round, answers))
 }
 
-fn conclude(candidate: Candidate, rounds: &[Round]) -> Result<Measured> {
+fn summarise(candidate: Candidate, rounds: &[Round]) -> Result<Measured> {
     let figure = |value: fn(&Round) -> f64| Figure::of(rounds.iter().map(value).collect());
     let Candidate { subject, kind, arm64, .. } = candidate;
     let arm64_zip_bytes = arm64.map(|program| size::of(&[program])).transpose()?.map(|it| it.zip_bytes);
@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn what_is_left_follows_from_the_rounds_that_are_done_and_ends_with_the_limit() {
         let plan = Plan { rounds: 10, limit: Duration::from_secs(100) };
-        assert_eq!(left(0, Duration::ZERO, &plan), "");
-        assert_eq!(left(2, Duration::from_secs(10), &plan), ", about 40 s left");
-        assert_eq!(left(2, Duration::from_secs(40), &plan), ", about 60 s left");
+        assert_eq!(remaining_time(0, Duration::ZERO, &plan), "");
+        assert_eq!(remaining_time(2, Duration::from_secs(10), &plan), ", about 40 s left");
+        assert_eq!(remaining_time(2, Duration::from_secs(40), &plan), ", about 60 s left");
     }
 }

@@ -15,10 +15,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::{processes::Tree, runtime_api::RuntimeApi, subject::Subject};
 
 /// The variables that each subject inherits from this process.
-const KEPT: [&str; 2] = ["PATH", "HOME"];
+const INHERITED: [&str; 2] = ["PATH", "HOME"];
 
 /// The maximum number of bytes of a failed subject's output in the error.
-const TOLD_BYTES: usize = 2_000;
+const OUTPUT_LIMIT_BYTES: usize = 2_000;
 
 /// A running subject. Its process and all its descendants end when this is dropped.
 pub struct Running {
@@ -43,7 +43,7 @@ impl Running {
         let program = words.next().context("a program")?;
         let mut command = Command::new(program);
         command.args(words).current_dir(&subject.folder).env_clear().process_group(0);
-        for (name, value) in KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))) {
+        for (name, value) in INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))) {
             command.env(name, value);
         }
         command.envs(lambda_variables(subject.name, &subject.folder, api.address().to_string()));
@@ -67,10 +67,10 @@ impl Running {
     ///
     /// # Errors
     /// That of `result`.
-    pub fn explain<T>(&mut self, result: Result<T>) -> Result<T> {
+    pub fn with_output<T>(&mut self, result: Result<T>) -> Result<T> {
         result.with_context(|| match self.output() {
             Ok(text) => {
-                let begin = text.ceil_char_boundary(text.len().saturating_sub(TOLD_BYTES));
+                let begin = text.ceil_char_boundary(text.len().saturating_sub(OUTPUT_LIMIT_BYTES));
                 format!("it has written: {}", &text[begin..])
             }
             Err(error) => format!("what it has written cannot be read: {error}"),
@@ -165,7 +165,7 @@ mod tests {
         let subject = Subject { name: "it", about, command, folder, environment, deployed };
         let mut running = Running::start(&subject, "").unwrap();
         let waited = running.api.wait_for_next(Duration::from_secs(60));
-        let error = format!("{:#}", running.explain(waited).unwrap_err());
+        let error = format!("{:#}", running.with_output(waited).unwrap_err());
         assert!(error.starts_with("it has written: it is tired\n"), "{error}");
         assert!(error.ends_with("the subject has ended"), "{error}");
     }

@@ -56,7 +56,7 @@ struct Connection {
 }
 
 /// A request of the subject.
-enum Happening {
+enum SubjectRequest {
     Next,
     Response { connection: usize, at: Instant },
     Error,
@@ -100,10 +100,10 @@ impl RuntimeApi {
     pub fn wait_for_next(&mut self, limit: Duration) -> Result<()> {
         let until = Instant::now() + limit;
         while self.waiting.is_none() {
-            match self.happening(until).context("waiting for the subject to ask for an event")? {
-                Happening::Next => {}
-                Happening::Response { .. } => bail!("the subject has answered an event twice"),
-                Happening::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
+            match self.next_request(until).context("waiting for the subject to request an event")? {
+                SubjectRequest::Next => {}
+                SubjectRequest::Response { .. } => bail!("the subject has answered an event twice"),
+                SubjectRequest::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
             }
         }
         Ok(())
@@ -115,17 +115,19 @@ impl RuntimeApi {
     /// # Errors
     /// When no `next` request is waiting, no response arrives within `limit`, or the subject reports an error.
     pub fn exchange(&mut self, event: &[u8], limit: Duration) -> Result<Duration> {
-        let waiting = self.waiting.take().context("the subject has not asked for an event")?;
+        let waiting = self.waiting.take().context("the subject has not requested an event")?;
         self.compose(event)?;
         let begin = Instant::now();
         self.connections[waiting].stream.write_all(&self.output)?;
-        match self.happening(begin + limit).context("waiting for the subject's response")? {
-            Happening::Response { connection, at } => {
+        match self.next_request(begin + limit).context("waiting for the subject's response")? {
+            SubjectRequest::Response { connection, at } => {
                 self.connections[connection].stream.write_all(ACCEPTED)?;
                 Ok(at - begin)
             }
-            Happening::Next => bail!("the subject asks for another event before it has answered the last"),
-            Happening::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
+            SubjectRequest::Next => {
+                bail!("the subject asks for another event before it has answered the last")
+            }
+            SubjectRequest::Error => bail!("the subject failed: {}", String::from_utf8_lossy(&self.body)),
         }
     }
 
@@ -156,7 +158,7 @@ impl RuntimeApi {
     }
 
     /// Waits for the next request of the subject, until `until`.
-    fn happening(&mut self, until: Instant) -> Result<Happening> {
+    fn next_request(&mut self, until: Instant) -> Result<SubjectRequest> {
         loop {
             let readable = self.readable(until)?;
             // Closed connections keep their indexes as long as an index is stored.
@@ -167,9 +169,9 @@ impl RuntimeApi {
                 let bytes = self.connections[connection].read()?;
                 let at = Instant::now();
                 if bytes > 0
-                    && let Some(happening) = self.handle(connection, at)?
+                    && let Some(next_request) = self.handle(connection, at)?
                 {
-                    return Ok(happening);
+                    return Ok(next_request);
                 }
             }
         }
@@ -214,7 +216,7 @@ impl RuntimeApi {
     }
 
     /// Handles the data that has arrived on `connection`, at the time `at`.
-    fn handle(&mut self, connection: usize, at: Instant) -> Result<Option<Happening>> {
+    fn handle(&mut self, connection: usize, at: Instant) -> Result<Option<SubjectRequest>> {
         let from = &mut self.connections[connection];
         match message::read(&from.input[..from.filled], &mut self.body)? {
             Arrival::Part { expects_continue } => {
@@ -232,12 +234,12 @@ impl RuntimeApi {
                     Call::Next => {
                         ensure!(self.waiting.is_none(), "the subject asks for two events at once");
                         self.waiting = Some(connection);
-                        Some(Happening::Next)
+                        Some(SubjectRequest::Next)
                     }
-                    Call::Response => Some(Happening::Response { connection, at }),
+                    Call::Response => Some(SubjectRequest::Response { connection, at }),
                     Call::Error => {
                         from.stream.write_all(ACCEPTED)?;
-                        Some(Happening::Error)
+                        Some(SubjectRequest::Error)
                     }
                     Call::Register => {
                         from.stream.write_all(REGISTERED)?;
@@ -331,6 +333,6 @@ mod tests {
     fn a_subject_that_says_nothing_ends_the_wait() {
         let mut api = RuntimeApi::bind().unwrap();
         let error = format!("{:#}", api.wait_for_next(Duration::from_millis(30)).unwrap_err());
-        assert_eq!(error, "waiting for the subject to ask for an event: nothing came in time");
+        assert_eq!(error, "waiting for the subject to request an event: nothing came in time");
     }
 }

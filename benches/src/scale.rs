@@ -28,12 +28,12 @@ const FILL_LIMIT: Duration = Duration::from_secs(8 * 60);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scale {
     /// The latency of each operation with each size.
-    pub growth: Vec<Grown>,
+    pub growth: Vec<ReadLatency>,
 }
 
 /// The latency of an operation with one table size.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Grown {
+pub struct ReadLatency {
     /// The operation.
     pub name: String,
     /// The number of products.
@@ -68,7 +68,7 @@ pub fn run(programs: &Path, runtime: &Runtime, say: tools::Say<'_>) -> Result<(S
         let plan = Plan { rounds: ROUNDS, limit: LIMIT };
         let candidates = candidates.collect::<Result<_>>()?;
         let (measured, _) = measure::run(candidates, &plan, runtime, &database, say)?;
-        growth.extend(measured.into_iter().map(|it| Grown {
+        growth.extend(measured.into_iter().map(|it| ReadLatency {
             name: it.name,
             rows,
             p50_us: it.hot.p50_us,

@@ -111,7 +111,7 @@ export class ApiStack extends Stack {
     this.observability.addDashboard(settings.stage, this.database);
     const stage = this.api.restApi.deploymentStage;
     if (settings.waf) new Waf(this, 'Waf', { ...logs, stage });
-    else acknowledge(stage, 'APIG3', 'AWS WAF costs by the rule and the request: a stage that wants it sets `waf`.');
+    else acknowledge(stage, 'APIG3', 'AWS WAF is billed per rule and request: a stage that needs it sets `waf`.');
 
     this.output('Url', 'The API.', this.api.url);
     if (settings.domain)

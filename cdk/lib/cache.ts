@@ -38,7 +38,7 @@ export class Cache extends Construct {
     acknowledge(
       secret,
       'SMG4',
-      'ElastiCache does not rotate it: a new password is given to both sides by a deployment that counts secretsGeneration up.',
+      'ElastiCache does not rotate it: a deployment that increases secretsGeneration sets a new password on both sides.',
     );
     // Only ElastiCache and the functions' configuration read it; the template refers to it without its value.
     const password = secret.secretValue.unsafeUnwrap();

@@ -176,9 +176,9 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     acknowledge(
       this.restApi,
       'APIG2',
-      'The gateway checks that a body is an object; the functions validate all of a request, and name all faults at once.',
+      'The gateway checks that a body is an object; the functions validate the whole request, and report all faults at once.',
     );
-    acknowledge(this.restApi, 'COG4', 'Callers sign with IAM, unless the stage says otherwise; two routes are open.');
+    acknowledge(this.restApi, 'COG4', 'Callers sign with IAM by default; two routes are open.');
     this.addRoutes(props);
     this.addGatewayResponses();
     const origins = Lazy.string({ produce: () => this.#origins.join(',') });
@@ -270,9 +270,9 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
       const method = here.resource.addMethod(route.method, integration, options);
       complete(method, { ...options, methodResponses });
       if (route.isOpen) {
-        acknowledge(method, 'APIG4', 'Everybody may read the contract, as a document and as a page.');
+        acknowledge(method, 'APIG4', 'Everyone may read the contract, as a document and as a page.');
       } else if (access.authMode === 'none') {
-        acknowledge(method, 'APIG4', 'The stage says that everybody may call; production cannot say so.');
+        acknowledge(method, 'APIG4', 'The stage is open to everyone, which production cannot be.');
       }
     }
   }
@@ -375,7 +375,7 @@ export class CatalogApi<I extends AnyIntegrations = Integrations<None>> extends 
     acknowledge(
       role,
       'IAM4',
-      'AWS keeps up what API Gateway needs to write logs.',
+      'AWS maintains the policy that API Gateway needs to write logs.',
       'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs',
     );
     const account = new CfnAccount(this, 'GatewayAccount', { cloudWatchRoleArn: role.roleArn });

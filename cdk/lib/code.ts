@@ -39,7 +39,7 @@ export function compiled(scope: Construct, binary: string): Code {
     return Code.fromAsset(folder);
   }
   Annotations.of(scope).addError(
-    `${bootstrap} is not there: run \`cargo lambda build --release --arm64\` first, or look at the template alone with \`-c ${PLACEHOLDERS}=true\``,
+    `${bootstrap} does not exist: run \`cargo lambda build --release --arm64\` first, or synthesise only the template with \`-c ${PLACEHOLDERS}=true\``,
   );
   return Code.fromAsset(PLACEHOLDER);
 }

@@ -128,7 +128,7 @@ export class Database extends Construct {
       acknowledge(
         this.cluster,
         'RDS10',
-        'Only production is protected: other stages come and go, and leave a snapshot.',
+        'Only production is protected: other stages are temporary, and leave a snapshot.',
       );
     }
     const resource = this.cluster.node.defaultChild as CfnDBCluster;

@@ -53,7 +53,7 @@ export function alarmServices(account: string): PolicyStatement[] {
       principals: principals('cloudwatch', 'budgets'),
       conditions: { StringEquals: { 'aws:SourceAccount': account } },
     }),
-    // EventBridge names no source account.
+    // EventBridge sends no source account.
     new PolicyStatement({ sid: 'Events', principals: principals('events') }),
   ];
 }

@@ -53,7 +53,7 @@ export interface DefaultOptions extends FunctionOptions {
 export type None = {};
 
 /** The options collected so far. */
-interface Said {
+interface CollectedOptions {
   readonly pattern: Pattern;
   readonly own: OwnOfOperations;
   readonly defaults: DefaultOptions;
@@ -67,12 +67,12 @@ interface Said {
  */
 export class IntegrationsBuilder<O extends Overrides> {
   readonly #scope: Construct;
-  readonly #said: Said;
+  readonly #collected: CollectedOptions;
   readonly #overrides: O;
 
-  private constructor(scope: Construct, said: Said, overrides: O) {
+  private constructor(scope: Construct, collected: CollectedOptions, overrides: O) {
     this.#scope = scope;
-    this.#said = said;
+    this.#collected = collected;
     this.#overrides = overrides;
   }
 
@@ -83,18 +83,18 @@ export class IntegrationsBuilder<O extends Overrides> {
 
   /** Adds options for all functions. */
   withDefaultOptions(options: DefaultOptions): IntegrationsBuilder<O> {
-    return this.#saying({ defaults: over(this.#said.defaults, options) });
+    return this.#with({ defaults: overlay(this.#collected.defaults, options) });
   }
 
   /** Adds options for the functions of each database role. */
   withRoleOptions(options: { readonly [Name in Role]?: FunctionOptions }): IntegrationsBuilder<O> {
-    const { reader, writer, none } = this.#said.roles;
+    const { reader, writer, none } = this.#collected.roles;
     const roles = {
-      reader: over(reader, options.reader),
-      writer: over(writer, options.writer),
-      none: over(none, options.none),
+      reader: overlay(reader, options.reader),
+      writer: overlay(writer, options.writer),
+      none: overlay(none, options.none),
     };
-    return this.#saying({ roles });
+    return this.#with({ roles });
   }
 
   /** Adds options for single functions. */
@@ -104,19 +104,19 @@ export class IntegrationsBuilder<O extends Overrides> {
     },
   ): IntegrationsBuilder<O> {
     const given: { readonly [Id in OperationId]?: FunctionOptions } = options;
-    return this.#saying({ options: forEachOperation((id) => over(this.#said.options[id], given[id])) });
+    return this.#with({ options: forEachOperation((id) => overlay(this.#collected.options[id], given[id])) });
   }
 
   /** Replaces the integration of operations. Other members of an override keep their types. */
   withOverrides<T extends Overrides>(overrides: T & OnlyOperations<T>): IntegrationsBuilder<Omit<O, keyof T> & T> {
     const merged: Omit<O, keyof T> & T = { ...this.#overrides, ...overrides };
-    return new IntegrationsBuilder(this.#scope, this.#said, merged);
+    return new IntegrationsBuilder(this.#scope, this.#collected, merged);
   }
 
   /** Creates the functions. */
   build(): Integrations<O> {
     const overrides: Overrides = this.#overrides;
-    const { pattern, defaults, options } = this.#said;
+    const { pattern, defaults, options } = this.#collected;
     const serve = pattern === 'isolated' ? this.#isolated() : this.#shared();
     return forEachOperation((id) => {
       const override = overrides[id];
@@ -126,17 +126,17 @@ export class IntegrationsBuilder<O extends Overrides> {
     }) as Integrations<O>;
   }
 
-  #saying(more: Partial<Said>): IntegrationsBuilder<O> {
-    return new IntegrationsBuilder(this.#scope, { ...this.#said, ...more }, this.#overrides);
+  #with(more: Partial<CollectedOptions>): IntegrationsBuilder<O> {
+    return new IntegrationsBuilder(this.#scope, { ...this.#collected, ...more }, this.#overrides);
   }
 
   #isolated(): (id: OperationId) => OperationFunction {
     return (id) => {
       const { functionName, databaseRole, routes } = OPERATIONS[id];
-      const { own, roles, options } = this.#said;
+      const { own, roles, options } = this.#collected;
       const operation = new OperationFunction(this.#scope, constructId(functionName), {
         description: routes.map(({ method, path }) => `${method} ${path}`).join(', '),
-        ...over(this.#common(), over(roles[databaseRole], over(declared(own[id]), options[id]))),
+        ...overlay(this.#common(), overlay(roles[databaseRole], overlay(declared(own[id]), options[id]))),
         ...this.#ground(),
         binary: functionName,
         subject: id,
@@ -148,7 +148,7 @@ export class IntegrationsBuilder<O extends Overrides> {
   }
 
   #shared(): (id: OperationId) => OperationFunction {
-    const { own, roles, options } = this.#said;
+    const { own, roles, options } = this.#collected;
     const particular = OPERATION_IDS.filter((id) => {
       const { methodOptions: _, ...others } = options[id] ?? {};
       return Object.keys(others).length > 0;
@@ -159,12 +159,12 @@ export class IntegrationsBuilder<O extends Overrides> {
     let router: OperationFunction | undefined;
     return () => {
       if (router) return router;
-      const common = over(this.#common(), roles.writer);
+      const common = overlay(this.#common(), roles.writer);
       const least = { memorySize: common.memorySize, timeoutSeconds: common.timeout?.toSeconds() };
       const all = together([...Object.values(own), least]);
       router = new OperationFunction(this.#scope, 'Router', {
         description: 'Every operation',
-        ...over(common, declared(all)),
+        ...overlay(common, declared(all)),
         ...this.#ground(),
         binary: 'router',
         subject: 'An operation',
@@ -177,19 +177,19 @@ export class IntegrationsBuilder<O extends Overrides> {
   }
 
   #common(): FunctionOptions {
-    const { platform: _, after: __, ...common } = this.#said.defaults;
+    const { platform: _, after: __, ...common } = this.#collected.defaults;
     return common;
   }
 
   #ground() {
-    const { platform, after = [] } = this.#said.defaults;
+    const { platform, after = [] } = this.#collected.defaults;
     if (!platform) throw new Error('functions need a platform: give withDefaultOptions one');
     return { platform, after };
   }
 }
 
 /** Overrides options. Variables and statements are merged; another network replaces subnets and groups as well. */
-function over<T extends FunctionOptions>(under: T | undefined, options: T | undefined): T {
+function overlay<T extends FunctionOptions>(under: T | undefined, options: T | undefined): T {
   const { vpcSubnets: _, securityGroups: __, ...elsewhere } = under ?? {};
   const environment = { ...under?.environment, ...options?.environment };
   const initialPolicy = [...(under?.initialPolicy ?? []), ...(options?.initialPolicy ?? [])];
@@ -227,7 +227,7 @@ function together(own: readonly OwnSettings[]): OwnSettings {
     memorySize: most(own.map(({ memorySize }) => memorySize)),
     timeoutSeconds: most(own.map(({ timeoutSeconds }) => timeoutSeconds)),
     environment: Object.assign({}, ...own.map(({ environment }) => environment)),
-          // Two operations may declare permissions with the same name.
+    // Two operations may declare permissions with the same name.
     rights: own.flatMap(({ rights = [] }) => rights).map((right, index) => ({ ...right, sid: `${right.sid}${index}` })),
   };
 }
@@ -240,7 +240,7 @@ function acknowledgeRights({ handler }: OperationFunction, { rights = [] }: OwnS
     ];
     for (const finding of findings.filter((finding) => finding.includes('*'))) {
       if (handler.role)
-        acknowledge(handler.role, 'IAM5', 'Its operation declares this right, beside its code.', finding);
+        acknowledge(handler.role, 'IAM5', 'Its operation declares this permission next to its code.', finding);
     }
   }
 }

@@ -99,7 +99,7 @@ export class Platform extends Construct {
     acknowledge(
       this.networkPolicy,
       'IAM5',
-      'The interfaces that Lambda makes have no names before; code may not make any.',
+      'The interfaces that Lambda creates have no ARNs yet; the code of functions may not create any.',
       'Resource::*',
     );
     this.cursorKey = new Secret(this, 'CursorKey', {
@@ -110,7 +110,7 @@ export class Platform extends Construct {
     acknowledge(
       this.cursorKey,
       'SMG4',
-      'It authenticates cursors, and nothing else. It is rotated by hand, in steps that interrupt no walk.',
+      'It authenticates cursors, and nothing else. It is rotated manually, in steps that keep cursors valid.',
     );
     this.application = new LambdaApplication(this, 'Deployments');
     this.deploymentRole = new Role(this, 'DeploymentRole', {
@@ -120,7 +120,7 @@ export class Platform extends Construct {
     acknowledge(
       this.deploymentRole,
       'IAM4',
-      'AWS keeps up what CodeDeploy needs to move the traffic of functions.',
+      'AWS maintains the policy that CodeDeploy needs to shift the traffic of functions.',
       'Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited',
     );
   }

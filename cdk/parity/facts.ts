@@ -21,7 +21,7 @@ const IGNORED: { readonly [type: string]: readonly string[] } = {
 };
 
 /** Types whose contents are described with the roles, methods and aliases that refer to them. */
-const TOLD_WITH_OTHERS =
+const DESCRIBED_WITH_OTHERS =
   /^AWS::(ApiGateway::(Authorizer|Deployment|Model|RequestValidator|Resource)|IAM::ManagedPolicy|Lambda::Version)$/;
 
 export function facts(evaluator: Evaluator): Facts {
@@ -58,7 +58,7 @@ function describe(name: string, resource: Described, resources: Resources, found
       return;
     }
   }
-  if (TOLD_WITH_OTHERS.test(type)) return;
+  if (DESCRIBED_WITH_OTHERS.test(type)) return;
 
   found.set(`${name} is`, type);
   for (const policyName of ['DeletionPolicy', 'UpdateReplacePolicy'] as const) {
@@ -96,7 +96,7 @@ function describe(name: string, resource: Described, resources: Resources, found
     } else if (property === 'Metrics') {
       for (const metric of list(value)) {
         const { Id = null, ReturnData = true, ...rest } = object(metric);
-        // The name of this rule is not referred to.
+        // No expression refers to the id of the watched metric.
         flatten(`${path}[${ReturnData ? 'watched' : text(Id)}]`, rest, found);
       }
     } else if (type === 'AWS::Events::Rule' && property === 'Targets') {
@@ -174,7 +174,7 @@ function restApi(name: string, properties: Properties, found: Facts): void {
 /** A method in an OpenAPI document. */
 function documented(body: Json, route: string, operation: Json, found: Facts): void {
   const schemes = at(body, 'components', 'securitySchemes');
-      // One of them may be an API key, which is required in addition.
+  // One of them may be an API key, which is required in addition.
   const security: Properties = Object.assign({}, ...list(at(operation, 'security')).map(object));
   const names = Object.keys(security);
   const ofType = (type: string) => names.find((name) => at(schemes, name, 'x-amazon-apigateway-authtype') === type);
@@ -196,7 +196,7 @@ function documented(body: Json, route: string, operation: Json, found: Facts): v
   const { responses, type, passthroughBehavior, ...integration } = object(
     at(operation, 'x-amazon-apigateway-integration'),
   );
-  told(route, found, {
+  describeMethod(route, found, {
     name: at(operation, 'operationId'),
     authorization: ofType('awsSigv4') ? 'AWS_IAM' : pool ? 'COGNITO_USER_POOLS' : 'NONE',
     providers: pool ? at(schemes, pool, 'x-amazon-apigateway-authorizer', 'providerARNs') : null,
@@ -223,7 +223,7 @@ function method(properties: Properties, found: Facts): void {
     at(response, 'StatusCode'),
     headers(response).map((name) => name.replace('method.response.header.', '')),
   ]);
-  told(`${text(properties.HttpMethod)} ${text(properties.Path)}`, found, {
+  describeMethod(`${text(properties.HttpMethod)} ${text(properties.Path)}`, found, {
     name: properties.OperationName,
     authorization: properties.AuthorizationType ?? 'NONE',
     providers: properties.Providers,
@@ -244,7 +244,7 @@ function method(properties: Properties, found: Facts): void {
   });
 }
 
-function told(route: string, found: Facts, method: { readonly [name: string]: Json | undefined }): void {
+function describeMethod(route: string, found: Facts, method: { readonly [name: string]: Json | undefined }): void {
   for (const [name, value] of Object.entries(method)) flatten(`${route} ${name}`, value, found);
 }
 
@@ -332,7 +332,7 @@ function flatten(path: string, value: Json | undefined, found: Facts): void {
   } else if (!Array.isArray(value)) {
     if (value !== null && value !== undefined) found.set(path, text(value));
   } else if (value.some((item) => typeof item === 'object')) {
-          // An item is identified by its name, if it has one.
+    // An item is identified by its name, if it has one.
     for (const [index, item] of value.entries())
       flatten(`${path}[${text(at(item, 'Name') ?? at(item, 'Key') ?? index)}]`, item, found);
   } else {

@@ -293,7 +293,7 @@ test('the gateway answers in problem+json itself', () => {
     StatusCode: '429',
     ResponseParameters: Match.objectLike({ 'gatewayresponse.header.Retry-After': "'1'" }),
   });
-      // A constant cannot express when the day of a quota ends.
+  // A constant cannot express when the day of a quota ends.
   template().hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
     ResponseType: 'QUOTA_EXCEEDED',
     StatusCode: '429',

@@ -33,7 +33,7 @@ void [platform, migration, settings, reports, pool, store, reader];
 `;
 
 /** The compiler's errors for `code` in a stack. */
-function complaints(code: string): string {
+function compilerErrors(code: string): string {
   mkdirSync(join(ROOT, 'cdk.out'), { recursive: true });
   const folder = mkdtempSync(join(ROOT, 'cdk.out', 'documented-'));
   try {
@@ -55,12 +55,12 @@ function complaints(code: string): string {
 }
 
 test.each(BLOCKS.map((code) => [code.split('\n')[0], code]))('%s', (_, code) => {
-  expect(complaints(code ?? '')).toBe('');
+  expect(compilerErrors(code ?? '')).toBe('');
 });
 
 test('a sample that is wrong would not', () => {
   expect(BLOCKS.length).toBeGreaterThanOrEqual(2);
-  expect(complaints('CatalogApi.defaultIntegrations(this).withOperationOptions({ getProdcut: {} });')).toContain(
+  expect(compilerErrors('CatalogApi.defaultIntegrations(this).withOperationOptions({ getProdcut: {} });')).toContain(
     'getProdcut',
   );
 });

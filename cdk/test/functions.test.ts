@@ -195,15 +195,15 @@ describe('one level of options over another', () => {
         own: { getProduct: { memorySize: 500, timeoutSeconds: 9 }, getArtisan: { memorySize: 512, timeoutSeconds: 8 } },
       },
     );
-    const told = (name: string) => {
+    const settingsOf = (name: string) => {
       const { MemorySize, Timeout, ReservedConcurrentExecutions } = called(name);
       return [MemorySize, Timeout, ReservedConcurrentExecutions];
     };
-    expect(told('create-product')).toEqual([300, 5, 1]);
-    expect(told('list-products')).toEqual([400, 5, 2]);
-    expect(told('get-openapi')).toEqual([128, 5, 1]);
-    expect(told('get-product')).toEqual([500, 9, 2]);
-    expect(told('get-artisan')).toEqual([600, 8, 2]);
+    expect(settingsOf('create-product')).toEqual([300, 5, 1]);
+    expect(settingsOf('list-products')).toEqual([400, 5, 2]);
+    expect(settingsOf('get-openapi')).toEqual([128, 5, 1]);
+    expect(settingsOf('get-product')).toEqual([500, 9, 2]);
+    expect(settingsOf('get-artisan')).toEqual([600, 8, 2]);
   });
 
   test('variables and rights add up', () => {

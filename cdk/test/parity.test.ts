@@ -6,7 +6,7 @@ const evaluator = (template: Partial<Template>, parameters: { [name: string]: st
   new Evaluator({ Resources: {}, ...template }, { stackName: 'store', parameters, rename: (id) => id });
 
 /** The facts of a template of one resource. */
-const told = (Type: string, Properties: { [name: string]: Json }, others: Template['Resources'] = {}) =>
+const factsOf = (Type: string, Properties: { [name: string]: Json }, others: Template['Resources'] = {}) =>
   Object.fromEntries(facts(evaluator(linked({ Resources: { It: { Type, Properties }, ...others } }))));
 
 describe('a value is the same, however it is written', () => {
@@ -44,10 +44,10 @@ describe('facts', () => {
 
   test('tell each right, however statements are cut, in a role or in a policy that it has', () => {
     const statement = (Action: Json) => ({ Effect: 'Allow', Action, Resource: 'r' });
-    const inside = told('AWS::IAM::Role', {
+    const inside = factsOf('AWS::IAM::Role', {
       Policies: [{ PolicyDocument: { Statement: [statement(['a:One', 'a:Two'])] } }],
     });
-    const beside = told(
+    const beside = factsOf(
       'AWS::IAM::Role',
       { ManagedPolicyArns: [{ Ref: 'Policy' }], Tags: [{ Key: 'of', Value: 'r' }] },
       {
@@ -67,7 +67,7 @@ describe('facts', () => {
 
   test('tell a route, in a document or as resources', () => {
     const uri = 'arn:function/invocations';
-    const document = told('AWS::ApiGateway::RestApi', {
+    const document = factsOf('AWS::ApiGateway::RestApi', {
       Body: {
         components: { securitySchemes: { sigv4: { 'x-amazon-apigateway-authtype': 'awsSigv4' } } },
         paths: {
@@ -95,7 +95,7 @@ describe('facts', () => {
       },
       Thing: { Type: 'AWS::ApiGateway::Resource', Properties: { PathPart: '{id}', ParentId: { Ref: 'Things' } } },
     };
-    expect(told('AWS::ApiGateway::Method', method, others)).toEqual(document);
-    expect(told('AWS::ApiGateway::Method', { ...method, AuthorizationType: 'NONE' }, others)).not.toEqual(document);
+    expect(factsOf('AWS::ApiGateway::Method', method, others)).toEqual(document);
+    expect(factsOf('AWS::ApiGateway::Method', { ...method, AuthorizationType: 'NONE' }, others)).not.toEqual(document);
   });
 });

@@ -317,7 +317,7 @@ describe('code', () => {
 
   test('that is missing is an error that says what to do', () => {
     expect(errors('/nowhere')).toEqual([
-      '/nowhere/get-product/bootstrap is not there: run `cargo lambda build --release --arm64` first, or look at the template alone with `-c placeholders=true`',
+      '/nowhere/get-product/bootstrap does not exist: run `cargo lambda build --release --arm64` first, or synthesise only the template with `-c placeholders=true`',
     ]);
   });
 

@@ -35,26 +35,26 @@ expectTypeOf(plain.getProduct).toEqualTypeOf<OperationIntegration>();
 expectTypeOf(plain.getProduct.handler).toEqualTypeOf<LambdaFunction>();
 expectTypeOf(plain.getProduct.alias).toEqualTypeOf<Alias>();
 
-  // A misspelt operation does not compile, wherever it is used.
+// A misspelt operation does not compile, wherever it is used.
 // @ts-expect-error: there is no operation getProdcut
 plain.getProdcut;
 // @ts-expect-error: there is no operation getProdcut
 CatalogApi.defaultIntegrations(scope).withOperationOptions({ getProdcut: { memorySize: 512 } });
 // @ts-expect-error: there is no operation getProdcut
 CatalogApi.defaultIntegrations(scope).withOverrides({ getProdcut: { integration } });
-  // @ts-expect-error: there is no operation getProdcut, next to an existing one
+// @ts-expect-error: there is no operation getProdcut, next to an existing one
 CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration }, getProdcut: { integration } });
 
-  // Options are typed, and those of an operation may be partial.
+// Options are typed, and those of an operation may be partial.
 CatalogApi.defaultIntegrations(scope)
   .withDefaultOptions({ memorySize: 256, logLevel: 'DEBUG' })
   .withOperationOptions({ searchProducts: { memorySize: 1024, timeout: Duration.seconds(20) } });
-  // @ts-expect-error: the option does not exist
+// @ts-expect-error: the option does not exist
 CatalogApi.defaultIntegrations(scope).withDefaultOptions({ memory: 256 });
-  // @ts-expect-error: the value is not valid
+// @ts-expect-error: the value is not valid
 CatalogApi.defaultIntegrations(scope).withOperationOptions({ getProduct: { logLevel: 'LOUD' } });
 
-  // An overridden operation has no function; other members of the override keep their types.
+// An overridden operation has no function; other members of the override keep their types.
 const overridden = CatalogApi.defaultIntegrations(scope)
   .withOverrides({ getHealth: { integration } })
   .withOverrides({ getProduct: { integration, table } })
@@ -64,14 +64,14 @@ expectTypeOf(overridden.getProduct.table).toEqualTypeOf<Table>();
 expectTypeOf(overridden.listProducts.handler).toEqualTypeOf<LambdaFunction>();
 // @ts-expect-error: an overridden operation has no handler
 overridden.getProduct.handler;
-  // @ts-expect-error: neither has the one that was overridden earlier
+// @ts-expect-error: neither has the one that was overridden earlier
 overridden.getHealth.handler;
-  // @ts-expect-error: the override has no such member
+// @ts-expect-error: the override has no such member
 overridden.getHealth.table;
-  // @ts-expect-error: an override must have an integration
+// @ts-expect-error: an override must have an integration
 CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { table } });
 const withoutProduct = CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration } });
-  // @ts-expect-error: an overridden operation has no function and so no options
+// @ts-expect-error: an overridden operation has no function and so no options
 withoutProduct.withOperationOptions({ getProduct: { memorySize: 512 } });
 
 // The API has the types of its integrations.
@@ -81,41 +81,41 @@ expectTypeOf(api.integrations.listProducts.handler).toEqualTypeOf<LambdaFunction
 // @ts-expect-error: an overridden operation has no handler
 api.integrations.getProduct.handler;
 
-  // Both patterns have the same types.
+// Both patterns have the same types.
 const shared = CatalogApi.defaultIntegrations(scope, 'shared').build();
 expectTypeOf(shared).toEqualTypeOf<Integrations<None>>();
 // @ts-expect-error: there is no such pattern
 CatalogApi.defaultIntegrations(scope, 'scattered');
 
-  // Permissions are for existing operations.
+// Permissions are for existing operations.
 api.grantInvokeAccess(grantee);
 api.grantInvokeAccess(grantee, { operations: ['getProduct', 'listProducts'] });
 // @ts-expect-error: there is no operation getProdcut
 api.grantInvokeAccess(grantee, { operations: ['getProdcut'] });
 
-  // An app that lists operations one by one no longer compiles when there is a new one.
+// An app that lists operations one by one no longer compiles when there is a new one.
 declare const one: OverrideIntegration & { readonly table: Table };
 declare const all: { readonly [Id in OperationId]: OverrideIntegration };
 const explicit = CatalogApi.explicitIntegrations({ ...all, getProduct: one });
 expectTypeOf(explicit.getProduct.table).toEqualTypeOf<Table>();
 new CatalogApi(scope, 'Explicit', { ...settings, integrations: explicit });
 declare const allButOne: Omit<typeof all, 'getHealth'>;
-  // @ts-expect-error: getHealth is missing, like an operation that was added later
+// @ts-expect-error: getHealth is missing, like an operation that was added later
 CatalogApi.explicitIntegrations(allButOne);
 // @ts-expect-error: there is no operation getProdcut
 CatalogApi.explicitIntegrations({ ...all, getProdcut: one });
 
-  // The API also accepts such a record directly.
+// The API also accepts such a record directly.
 const recorded = new CatalogApi(scope, 'Record', { ...settings, integrations: { ...all, getProduct: one } });
 expectTypeOf(recorded.integrations.getProduct.table).toEqualTypeOf<Table>();
 // @ts-expect-error: getHealth is missing
 new CatalogApi(scope, 'Missing', { ...settings, integrations: allButOne });
 // @ts-expect-error: there is no operation getProdcut
 new CatalogApi(scope, 'Misspelt', { ...settings, integrations: { ...all, getProdcut: one } });
-  // @ts-expect-error: each entry must have an integration
+// @ts-expect-error: each entry must have an integration
 new CatalogApi(scope, 'Empty', { ...settings, integrations: { ...all, getProduct: { table } } });
 
-  // An override accepts the options of methods only.
+// An override accepts the options of methods only.
 declare const authorizer: IAuthorizer;
 const guarded = CatalogApi.defaultIntegrations(scope)
   .withOverrides({ getProduct: { integration, table, options: { authorizer, apiKeyRequired: true } } })
@@ -130,10 +130,10 @@ CatalogApi.defaultIntegrations(scope).withOverrides({
   // @ts-expect-error: neither next to an existing one
   getProduct: { integration, options: { authorizer, apiKeyRequire: true } },
 });
-  // @ts-expect-error: the value is not an authoriser
+// @ts-expect-error: the value is not an authoriser
 CatalogApi.defaultIntegrations(scope).withOverrides({ getProduct: { integration, options: { authorizer: 'mine' } } });
 
-  // A function has every option of the library's, except those for log groups.
+// A function has every option of the library's, except those for log groups.
 CatalogApi.defaultIntegrations(scope).withDefaultOptions({
   vpc,
   vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
@@ -150,7 +150,7 @@ CatalogApi.defaultIntegrations(scope).withRoleOptions({ owner: { memorySize: 512
 
 type Owners<Id extends string> = { readonly [Operation in Id]: string };
 declare const owners: Owners<OperationId>;
-  // @ts-expect-error: a type with the current operations does not have another one
+// @ts-expect-error: a type with the current operations does not have another one
 expectTypeOf(owners).toExtend<Owners<OperationId | 'exportProducts'>>();
 
 // Settings that contradict each other do not compile.
@@ -160,7 +160,7 @@ const awake = { profile: 'proxy', minCapacity: 0.5 } as const;
 expectTypeOf({ ...DEFAULTS, ...iam, ...asleep, stage: 'dev', alarmEmail: 'nobody' } as const).toExtend<Settings>();
 expectTypeOf({ ...DEFAULTS, ...iam, ...awake, stage: 'prod', alarmEmail: 'nobody' } as const).toExtend<Settings>();
 const TOLD = { ...DEFAULTS, alarmEmail: 'nobody' } as const;
-  // @ts-expect-error: a stage must set alarmEmail, even if to nobody
+// @ts-expect-error: a stage must set alarmEmail, even if to nobody
 export const untold: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev' };
 // @ts-expect-error: neither an address nor nobody
 export const misdirected: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'dev', alarmEmail: 'somebody' };
@@ -168,9 +168,9 @@ export const misdirected: Settings = { ...DEFAULTS, ...iam, ...asleep, stage: 'd
 export const open: Settings = { ...TOLD, ...awake, stage: 'prod', authMode: 'none' };
 // @ts-expect-error: production does not sleep
 export const sleeping: Settings = { ...TOLD, ...iam, ...asleep, stage: 'prod' };
-  // @ts-expect-error: a proxy keeps the database awake
+// @ts-expect-error: a proxy keeps the database awake
 export const insomniac: Settings = { ...TOLD, ...iam, stage: 'dev', profile: 'proxy', minCapacity: 0 };
-  // @ts-expect-error: tokens require a user pool
+// @ts-expect-error: tokens require a user pool
 export const poolless: Settings = { ...TOLD, ...asleep, stage: 'dev', authMode: 'cognito' };
-  // @ts-expect-error: a domain requires a certificate
+// @ts-expect-error: a domain requires a certificate
 export const bare: Settings = { ...TOLD, ...iam, ...asleep, stage: 'dev', domain: { domainName: 'a.example' } };

@@ -164,7 +164,7 @@ async fn serve(
         [] => say("the schema is up to date"),
         applied => say(&format!("migrated: {}", applied.join(", "))),
     }
-    let mut environment = passed_on()?;
+    let mut environment = forwarded_variables()?;
     if arguments.cache && !environment.iter().any(|(name, _)| name == "CACHE_URL") {
         let options = redis::Options { arguments: Vec::new(), programs: redis::Programs::Machine };
         let cache = cache.insert(redis::Server::start(options, &say).await?);
@@ -281,7 +281,7 @@ fn allowed_headers(arguments: &[String]) -> Result<AllowedHeaders> {
 
 /// The functions' settings that are set in this process's environment. The cache's are also read from the `.env` file,
 /// like the database's, because `--cache` depends on whether they are set.
-fn passed_on() -> Result<Vec<(String, String)>> {
+fn forwarded_variables() -> Result<Vec<(String, String)>> {
     let names = [
         "AWS_LAMBDA_LOG_LEVEL",
         "AWS_XRAY_DAEMON_ADDRESS",
@@ -291,7 +291,7 @@ fn passed_on() -> Result<Vec<(String, String)>> {
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_SERVICE_NAME",
     ];
-    let mut passed: Vec<_> =
+    let mut forwarded: Vec<_> =
         names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect();
     for name in [
         "CACHE_URL",
@@ -304,9 +304,9 @@ fn passed_on() -> Result<Vec<(String, String)>> {
         "CACHE_TTL_SECONDS",
         "STALE_IF_ERROR_SECONDS",
     ] {
-        passed.extend(variable(name)?.map(|value| (name.to_owned(), value)));
+        forwarded.extend(variable(name)?.map(|value| (name.to_owned(), value)));
     }
-    Ok(passed)
+    Ok(forwarded)
 }
 
 /// Prints the functions' log to this terminal once `begin` has been called; loading the sample is not logged.

@@ -1,6 +1,6 @@
 """Serves AWS with moto on a port of 127.0.0.1 until standard input ends, which means that the parent has ended.
 
-Operations that moto lacks and a deployment needs are answered as by a good account. Writes one line when it is ready.
+Operations that moto lacks and a deployment needs get the responses of a suitable account. Writes one line when it is ready.
 """
 
 import json

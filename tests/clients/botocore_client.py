@@ -1,7 +1,7 @@
-"""Sends requests that botocore has signed.
+"""Sends requests signed by botocore.
 
 Reads one JSON object per line, {"method", "url", "headers", "body", "key", "secret", "token", "presign"}, and writes one
-per answer, {"status", "headers", "body"}. The URL and its query go out just as they were signed.
+per response, {"status", "headers", "body"}. The URL and its query are sent exactly as they were signed.
 """
 
 import http.client

@@ -1,7 +1,7 @@
 """Reads lines in the embedded metric format as CloudWatch does, and sums the metrics.
 
-Writes one line of JSON: {namespace: {"dimension=value,...": {metric: {"unit", "sum", "count"}}}}. Ends with an error at a
-line that CloudWatch would drop, in whole or in part.
+Writes one line of JSON: {namespace: {"dimension=value,...": {metric: {"unit", "sum", "count"}}}}. Fails at a line that
+CloudWatch would drop, in whole or in part.
 """
 
 import json

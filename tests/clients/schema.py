@@ -1,6 +1,6 @@
 """Validates JSON against a JSON Schema (2020-12).
 
-Its argument is the schema's file. Reads one document per line and writes one line of JSON: what is wrong, as a list.
+The argument is the schema's file. Reads one document per line and writes one line of JSON: the list of errors.
 """
 
 import json

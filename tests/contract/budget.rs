@@ -31,8 +31,10 @@ fn get_product_costs_no_more_than_its_baseline() {
     let status = tools::release_build([subjects::COMPARED]).status().expect("cargo runs");
     assert!(status.success(), "{} is not built: {status}", subjects::COMPARED);
     let folder = programs().expect("a folder").with_file_name("release");
-    let operation =
-        api::OPERATIONS.iter().find(|operation| operation.name == subjects::COMPARED).expect("it is there");
+    let operation = api::OPERATIONS
+        .iter()
+        .find(|operation| operation.name == subjects::COMPARED)
+        .expect("the operation exists");
     let subject = subjects::operation(operation, &folder).expect("a program");
 
     let mut measured = None;

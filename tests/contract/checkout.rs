@@ -98,7 +98,7 @@ impl Dev {
     async fn stop(mut self) {
         // cargo and xtask have replaced themselves by the local environment.
         let pid = self.process.id().expect("a process id").to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().await.expect("it is told").success());
+        assert!(Command::new("kill").args(["-INT", &pid]).status().await.expect("a signal").success());
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it ends").expect("a status");
         assert!(status.success(), "{status}");
     }

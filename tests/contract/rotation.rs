@@ -6,7 +6,7 @@ use std::{
 };
 
 use harness::{
-    Authority, Logins, SecretsManager, Service, Setup, Traffic, ask_the_test, block_on, service_with,
+    Authority, Logins, SecretsManager, Service, Setup, Traffic, block_on, provided_by_test, service_with,
 };
 use serde_json::json;
 use shared::Role;
@@ -185,7 +185,7 @@ fn alternating_users_cost_no_request() {
 #[test]
 fn a_step_between_two_attempts_to_log_in_costs_no_request() {
     let authority = Authority::new();
-    let (endpoint, mut questions) = block_on(ask_the_test());
+    let (endpoint, mut questions) = block_on(provided_by_test());
     let environment = vec![("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), endpoint)];
     service_with(setup(environment, &authority), async |service| {
         service.show(Some(&authority.issue("localhost"))).await;

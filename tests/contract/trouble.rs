@@ -164,7 +164,7 @@ struct Frozen(Vec<String>);
 impl Frozen {
     fn new(pids: Vec<String>) -> Self {
         let frozen = Self(pids);
-        assert!(frozen.signal("-STOP"), "every process is there");
+        assert!(frozen.signal("-STOP"), "every process exists");
         frozen
     }
 
@@ -263,7 +263,7 @@ fn a_frozen_server_gets_no_further_connection_and_writes_say_that_their_fate_is_
             where datname = current_database() and application_name <> '' group by 1 having count(*) > 1";
         let end = Instant::now() + Duration::from_secs(10);
         while !database.query(sql, &[]).await.expect("counts").is_empty() {
-            assert!(Instant::now() < end, "backends that nobody uses are left");
+            assert!(Instant::now() < end, "unused backends remain");
             sleep(Duration::from_millis(50)).await;
         }
     });

@@ -65,7 +65,7 @@ fn every_route_answers() {
         }
         let pid = watch.id().expect("a process id").to_string();
         let mut interrupt = tokio::process::Command::new("kill");
-        assert!(interrupt.args(["-INT", &pid]).status().await.expect("it is told").success());
+        assert!(interrupt.args(["-INT", &pid]).status().await.expect("a signal").success());
         timeout(READY_WITHIN, watch.wait()).await.expect("it ends").expect("it is waited for");
     });
 }

@@ -1,4 +1,4 @@
-"""Which commands of a page are found, and what is wrong with some."""
+"""Which commands of a page are found, and which faults are reported."""
 
 import sys
 import unittest

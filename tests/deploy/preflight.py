@@ -1,8 +1,8 @@
-"""Checks, before anything is created or changed, that nothing will make the deployment fail half-way, or requests with it.
+"""Checks, before anything is created or changed, that the deployment will not fail half-way, and will not fail requests.
 
-With --stage, the stack is that of template.yaml and samconfig.toml; with --stack and --template besides, one that the
-CDK app has synthesised. Credentials and region come from the environment, as those of the AWS CLI do. Every check says
-what it has found; if one is WRONG, the exit code is 1.
+With --stage, the stack is that of template.yaml and samconfig.toml; with --stack and --template as well, one that the CDK
+app has synthesised. Credentials and region come from the environment, as for the AWS CLI. Every check reports its findings;
+if one is WRONG, the exit code is 1.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from facts import Facts
 OK, WARNING, WRONG = "ok", "warning", "WRONG"
 # Lambda requires that this many executions remain unreserved.
 UNRESERVED_AT_LEAST = 100
-# RDS Proxy is not available in these zones, by AWS's documentation: it ignores subnets in them, and needs two others.
+# RDS Proxy is not available in these zones, by AWS's documentation: it ignores subnets in them, and needs two usable ones.
 ZONES_WITHOUT_PROXY = {"use1-az3"}
 ENGINE = "aurora-postgresql"
 INSTANCE_CLASS = "db.serverless"
@@ -185,14 +185,14 @@ def changes(deployment):
     if {old.cache, new.cache} == {"false", "true"}:
         yield (
             WRONG,
-            f"Cache goes from {old.cache} to {new.cache}: some functions would read from it what others have changed "
-            "without telling it; first deploy Cache=writes",
+            f"Cache changes from {old.cache} to {new.cache}: some functions would read stale values after others' writes, "
+            "which bypass the cache; first deploy Cache=writes",
         )
 
 
 def alarms(deployment):
     if deployment.stage == "prod" and not deployment.facts.has_alarm_email:
-        yield WARNING, "nobody is told of alarms: set AlarmEmail"
+        yield WARNING, "alarms notify nobody: set AlarmEmail"
 
 
 def look(deployment, say=print):

@@ -263,7 +263,7 @@ class Account(unittest.TestCase):
 
     def test_prod_is_warned_when_nobody_is_told_of_alarms(self):
         (found,) = self.found(preflight.alarms, has_alarm_email=False)
-        self.assertEqual(found, (WARNING, "nobody is told of alarms: set AlarmEmail"))
+        self.assertEqual(found, (WARNING, "alarms notify nobody: set AlarmEmail"))
         self.assertEqual(self.found(preflight.alarms), [])
         self.assertEqual(self.found(preflight.alarms, stage="staging", has_alarm_email=False), [])
 

@@ -1,9 +1,8 @@
 """Calls a deployed API as its clients do, with signed requests, and prints the results.
 
-With --stage, the stack of samconfig.toml, with --stack, that of the name; its address and settings come from CloudFormation.
-With --url, any other.
-Credentials and region come from the environment, as those of the AWS CLI do. It makes one product and deletes it. The last
-line of its output is the URL.
+--stage selects a stack of samconfig.toml, --stack a stack by its name; its URL and settings come from CloudFormation. --url
+selects any other API. Credentials and region come from the environment, as for the AWS CLI. The test creates one product and
+deletes it. The last line of its output is the URL.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Transforms template.yaml like CloudFormation, for the stages of samconfig.toml or for other parameters, without AWS.
 
-As a program, it writes every stage as one JSON object: {stage: {"parameters": {...}, "template": {...}}}. So too each
-variant on standard input, if there is an object {variant: parameters}.
+As a program, it writes every stage as one JSON object: {stage: {"parameters": {...}, "template": {...}}}. If standard input
+has an object {variant: parameters}, it also writes each variant.
 """
 
 import json

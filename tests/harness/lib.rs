@@ -47,7 +47,7 @@ pub use client::{Client, Response};
 pub use fake_server::{FakeServer, SSL_REQUEST};
 pub use log_book::LogBook;
 pub use proxy::Proxy;
-pub use secrets::{SecretsManager, ask_the_test};
+pub use secrets::{SecretsManager, provided_by_test};
 pub use telemetry::{XrayDaemon, cloudwatch, schema_faults};
 pub use tls::{Authority, Certificate};
 pub use traffic::{Logins, Traffic};
@@ -334,7 +334,7 @@ impl Service {
     /// # Panics
     /// When the setup has none.
     pub fn server(&self) -> &tokio::sync::Mutex<Server> {
-        self.server.as_ref().expect("a test that asked for its own server")
+        self.server.as_ref().expect("a setup with its own server")
     }
 
     /// The test's own cache.
@@ -342,7 +342,7 @@ impl Service {
     /// # Panics
     /// When the setup has none.
     pub fn cache(&self) -> &tokio::sync::Mutex<redis::Server> {
-        self.cache.as_ref().expect("a test that asked for a cache")
+        self.cache.as_ref().expect("a setup with a cache")
     }
 
     /// The proxy to PostgreSQL.
@@ -350,7 +350,7 @@ impl Service {
     /// # Panics
     /// When the setup has none.
     pub fn proxy(&self) -> &Proxy {
-        self.proxy.as_ref().expect("a test that asked for a proxy")
+        self.proxy.as_ref().expect("a setup with a proxy")
     }
 
     /// The name of the test's database.

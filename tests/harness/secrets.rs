@@ -105,14 +105,14 @@ impl SecretsManager {
 
 /// A request for the version of a secret with this staging label, and the channel for its text; `None` means that there
 /// is no such version.
-pub type Question = (String, oneshot::Sender<Option<String>>);
+pub type SecretRequest = (String, oneshot::Sender<Option<String>>);
 
 /// Starts a Secrets Manager whose responses the test provides. Returns its URL and its requests. It ends when the
 /// receiver is dropped.
 ///
 /// # Panics
 /// When there is no free port.
-pub async fn ask_the_test() -> (String, mpsc::Receiver<Question>) {
+pub async fn provided_by_test() -> (String, mpsc::Receiver<SecretRequest>) {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (questions, asked) = mpsc::channel(1);

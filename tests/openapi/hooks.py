@@ -1,6 +1,6 @@
 """Hooks for schemathesis: how requests are signed, and rules of this API that no schema can express.
 
-Requests are signed as IAM wants it (AWS Signature Version 4), by botocore, with the key in AWS_ACCESS_KEY_ID and
+Requests are signed by botocore for IAM (AWS Signature Version 4), with the key in AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY for the region AWS_REGION.
 """
 

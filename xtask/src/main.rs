@@ -55,7 +55,7 @@ enum Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(pinned) = tools::toolchain(SAY)? {
-        return again(&pinned);
+        return rerun_with(&pinned);
     }
     match arguments {
         Arguments::Toolchain => toolchain(),
@@ -78,7 +78,7 @@ const SAY: tools::Say<'static> = &|line| eprintln!("· {line}");
 
 /// Runs this command again with the toolchain `pinned`: cargo and everything that it starts must be of the same
 /// release.
-fn again(pinned: &str) -> Result<()> {
+fn rerun_with(pinned: &str) -> Result<()> {
     if env::var("RUSTUP_TOOLCHAIN").is_ok_and(|chosen| chosen == pinned) {
         bail!(
             "Rust {pinned} is required, and the rustc on the PATH is neither that release nor rustup's, which would select it"

@@ -8,7 +8,7 @@ use anyhow::Result;
 pub(crate) use edits::{Edits, in_changelog, sorted_below};
 pub(crate) use operation::{Operation, capitalised, with_tag};
 
-use operation::Routed;
+use operation::Routes;
 
 /// The id in sample requests to a resource without sample requests.
 const ID: &str = "01936b5e-7c00-7000-8000-000000000002";
@@ -27,12 +27,12 @@ pub(crate) fn run(Arguments { operation, method, route }: &Arguments) -> Result<
     let root = crate::root();
     let operation = Operation::new(operation, method, route)?;
     let mut edits = Edits::new(&root);
-    let id = Routed::read(&edits.read("Cargo.toml")?)?.sample_id(&root, route);
+    let id = Routes::read(&edits.read("Cargo.toml")?)?.sample_id(&root, route);
     let request = operation.request(id.as_deref().unwrap_or(ID));
     operation.add(&mut edits, operation.skeleton(), request)?;
-    operation.note(&mut edits)?;
+    operation.add_to_changelog(&mut edits)?;
     edits.write()?;
-    finish(&[&operation])?;
+    format_and_generate(&[&operation])?;
 
     let Operation { name, .. } = &operation;
     println!(
@@ -50,7 +50,7 @@ functions/{name}/requests.http: requests, each with its expected status
 
 /// Formats the new operations and the register, whose line breaks depend on the names in it, and runs
 /// `cargo xtask generate`.
-pub(crate) fn finish(operations: &[&Operation]) -> Result<()> {
+pub(crate) fn format_and_generate(operations: &[&Operation]) -> Result<()> {
     let packages = operations.iter().flat_map(|operation| ["-p", &operation.name]);
     crate::run(tools::cargo().args(["fmt", "-p", "api", "-p", "domain"]).args(packages))?;
     crate::generate::run(crate::generate::Arguments { check: false })
@@ -115,7 +115,7 @@ mod tests {
             let mut edits = Edits::new(&root);
             let operation = operation(name, method, route);
             operation.add(&mut edits, String::new(), String::new()).unwrap();
-            operation.note(&mut edits).unwrap();
+            operation.add_to_changelog(&mut edits).unwrap();
             edits.read(file).unwrap()
         };
         let follows = |text: &str, line: &str| {
@@ -142,8 +142,8 @@ mod tests {
     #[test]
     fn sample_requests_find_what_those_of_the_same_resource_find() {
         let root = crate::root();
-        let routed = Routed::read(&Edits::new(&root).read("Cargo.toml").unwrap()).unwrap();
-        let id = |route: &str| routed.sample_id(&root, route);
+        let routes = Routes::read(&Edits::new(&root).read("Cargo.toml").unwrap()).unwrap();
+        let id = |route: &str| routes.sample_id(&root, route);
         assert_eq!(id("/v1/artisans/{id}/portrait").unwrap(), ID);
         assert_eq!((id("/v1/workshops/{id}"), id("/v1/artisans")), (None, None));
         let request = operation("archive-product", "POST", "/v1/products/{id}/archive").request("7");

@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     edits.write()?;
     let operations: Vec<_> = operations.iter().map(|(operation, ..)| operation).collect();
-    new::finish(&operations)?;
+    new::format_and_generate(&operations)?;
     println!(
         "
 /v1/{things} can be listed, searched, read, created, replaced, patched and deleted, and has a history.

@@ -60,10 +60,10 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
         test.arg("--include-ignored").env("TEST_LARGE", "1");
     }
     tools::choose_postgres(&mut test, &postgres);
-    let left_out = LeftOut::begin()?;
-    test.env("TEST_LEFT_OUT", &left_out.file);
+    let skipped = SkippedChecks::begin()?;
+    test.env("TEST_LEFT_OUT", &skipped.file);
     crate::run(&mut test)?;
-    left_out.report()
+    skipped.report()
 }
 
 /// Installs everything but Rust, Python and Node.js, in pinned versions.
@@ -88,11 +88,11 @@ fn set_up(postgres: &str) -> Result<()> {
 }
 
 /// The file with a line for each check that tests had to skip on this machine.
-struct LeftOut {
+struct SkippedChecks {
     file: PathBuf,
 }
 
-impl LeftOut {
+impl SkippedChecks {
     fn begin() -> Result<Self> {
         let file = tools::checkout().join(".local/left-out.txt");
         fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;

@@ -67,7 +67,7 @@ pub(super) fn run(
 ) -> Result<Round> {
     let mut running = Running::start(subject, database_url)?;
     let result = measure(&mut running, requests, load, answers);
-    running.explain(result)
+    running.with_output(result)
 }
 
 fn measure(running: &mut Running, requests: &Requests, load: Load, answers: &mut Answers) -> Result<Round> {

@@ -24,7 +24,7 @@ pub(super) fn section(part: &Dated<Scale>) -> String {
             let find = |rows: &u32| figures.growth.iter().find(|it| it.name == name && it.rows == *rows);
             let found: Vec<_> = sizes.iter().map(find).collect();
             let cells = found.iter().map(|it| {
-                let cell = |it: &&crate::scale::Grown| {
+                let cell = |it: &&crate::scale::ReadLatency| {
                     format!("{}; {}", number(it.p50_us.median), number(it.p99_us.median))
                 };
                 it.as_ref().map_or_else(|| "-".to_owned(), cell)

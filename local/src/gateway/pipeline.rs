@@ -61,7 +61,7 @@ async fn process(
     }
     let route = route(stage, &head.method, &head.uri)?;
     exchange.resource = Some(route.resource.template.clone());
-    let body = read(stage, &head.headers, body).await?;
+    let body = read_body(stage, &head.headers, body).await?;
 
     let region = &stage.options.region;
     let request = AuthRequest { region, resource: &resource, exchange, head, body: &body };
@@ -87,7 +87,7 @@ fn route<'s>(stage: &'s Stage, method: &Method, uri: &Uri) -> Result<Matched<'s>
     stage.routes.find(method, uri.path()).ok_or_else(GatewayError::missing_authentication_token)
 }
 
-async fn read(stage: &Stage, headers: &HeaderMap, body: Incoming) -> Result<Bytes, GatewayError> {
+async fn read_body(stage: &Stage, headers: &HeaderMap, body: Incoming) -> Result<Bytes, GatewayError> {
     let asks_first = headers.contains_key(http::header::EXPECT);
     if asks_first && hyper::body::Body::size_hint(&body).lower() > BODY_LIMIT_BYTES as u64 {
         return Err(GatewayError::request_too_large("the client announced more than 10 MB"));

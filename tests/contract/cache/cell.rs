@@ -23,7 +23,7 @@ struct Value {
     life: u64,
 }
 
-/// The id of a generation, lease or token.
+/// The name of a generation, lease or token.
 pub(super) type Name = u16;
 
 /// A command to a cell.

@@ -55,7 +55,7 @@ enum Writer {
     /// Has announced the write to the cache: whether the cache replied, and whether the command is lost.
     Begun {
         is_answered: bool,
-        is_unheard: bool,
+        is_lost: bool,
     },
     /// The database has committed the write, or not.
     Written {
@@ -182,8 +182,8 @@ impl<S: Store> System<S> {
     fn lose(&mut self) {
         self.store.lose();
         for (_, writer) in &mut self.writers {
-            if let Writer::Begun { is_unheard, .. } = writer {
-                *is_unheard = true;
+            if let Writer::Begun { is_lost, .. } = writer {
+                *is_lost = true;
             }
         }
     }
@@ -235,14 +235,14 @@ impl<S: Store> System<S> {
         match state {
             Writer::Idle => {
                 step("writer begins", &mut |next| {
-                    let is_unheard = next.is_away || next.is_refusing;
+                    let is_lost = next.is_away || next.is_refusing;
                     let is_answered = next.send(None, Command::Begin { token }).is_some();
-                    next.writers[writer].1 = Writer::Begun { is_answered, is_unheard };
+                    next.writers[writer].1 = Writer::Begun { is_answered, is_lost };
                 });
                 if self.budget.cuts > 0 {
-                    step("writer begins unheard", &mut |next| {
+                    step("the begin of the writer is lost", &mut |next| {
                         next.budget.cuts -= 1;
-                        next.writers[writer].1 = Writer::Begun { is_answered: false, is_unheard: true };
+                        next.writers[writer].1 = Writer::Begun { is_answered: false, is_lost: true };
                     });
                 }
             }
@@ -265,7 +265,7 @@ impl<S: Store> System<S> {
                 let command = match (work, known) {
                     (_, None) => Command::Abort { token },
                     (Work::Create, Some(_)) => Command::Clear { token },
-                    // A version may be stored only with a token from before the write.
+                    // Without a confirmed token from before the write, the version must not be stored.
                     (Work::Patch, Some(_)) if !is_answered => Command::Clear { token },
                     (_, Some(known)) => Command::Commit { token, known, fresh: 0, life: u64::MAX },
                 };
@@ -297,7 +297,7 @@ impl<S: Store> System<S> {
                     }
                     None if self.is_away => {
                         next.readers[reader] = Reader::Forwarding { floor, lease: None };
-                        push("reader asks nobody", next);
+                        push("reader skips the cache", next);
                     }
                     None if self.inbox.is_none() => {
                         next.readers[reader] = Reader::Forwarding { floor, lease: None };
@@ -390,9 +390,9 @@ impl<S: Store> System<S> {
         let is_at_work = |is_slow: fn(bool) -> bool| {
             self.writers
                 .iter()
-                .any(|(_, writer)| matches!(writer, Writer::Begun { is_unheard, .. } if is_slow(*is_unheard)))
+                .any(|(_, writer)| matches!(writer, Writer::Begun { is_lost, .. } if is_slow(*is_lost)))
         };
-        if budget.settlings > 0 && !is_at_work(|is_unheard| is_unheard) {
+        if budget.settlings > 0 && !is_at_work(|is_lost| is_lost) {
             step("a second passes", &mut |next| {
                 next.budget.settlings -= 1;
                 next.now += SETTLE;
@@ -613,7 +613,7 @@ fn a_read_that_proves_nothing_is_old_where_a_writer_was_refused() {
 fn a_writer_that_alone_cannot_reach_the_cache_is_what_remains() {
     let budget = Budget { cuts: 1, ..NOTHING };
     let way = explore(system::<Cell>(true, &[Work::Patch], 1, budget)).expect_err("a stale read");
-    assert!(way.contains("begins unheard"), "{way}");
+    assert!(way.contains("is lost"), "{way}");
 }
 
 /// A server that refuses a writer and then accepts writes again with its old data. A restart is not such a case, since

@@ -65,7 +65,7 @@ fn replicate(connection: &mut Connection, of: [&str; 2]) {
 
 const END: Name = 0x8000;
 
-/// The text of an id; the generation at a writer's end has a suffix.
+/// The text of a name; that of the generation at a writer's end has a suffix.
 fn name(name: Name) -> String {
     if name & END == 0 { format!("n{name}") } else { format!("n{}:end", name & !END) }
 }

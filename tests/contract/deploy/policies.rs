@@ -75,7 +75,7 @@ fn a_function_may_do_what_is_its_own_and_nothing_of_another() {
             assert!(!may("secretsmanager:GetSecretValue", secret, &[]), "{name} {secret}");
         }
         assert!(may("xray:PutTraceSegments", "*", &[]), "{name}");
-        // Lambda creates the network interfaces before the function runs; the function's own code may not.
+        // Lambda creates network interfaces for the function, before it has an ARN; the function's own code may not.
         let is_inside = user.is_some() || name == "migrate";
         assert_eq!(may("ec2:CreateNetworkInterface", "eni", &[]), is_inside, "{name}");
         let itself =

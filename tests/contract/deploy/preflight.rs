@@ -39,7 +39,7 @@ fn an_account_as_it_should_be_passes() {
                 "ok zones: eu-central-1a (euc1-az1)",
                 "ok zones: eu-central-1b (euc1-az2)",
                 "ok engine: aurora-postgresql 17.7 on db.serverless",
-                "warning alarms: nobody is told of alarms: set AlarmEmail",
+                "warning alarms: alarms notify nobody: set AlarmEmail",
             ]
         );
     });

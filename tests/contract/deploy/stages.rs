@@ -172,7 +172,7 @@ fn a_new_revision_is_a_new_version_of_every_function() {
     let [old, new] = ["old", "new"].map(versions);
     assert_eq!(old.len(), OPERATIONS.len() + 1);
     assert!(old.iter().all(|(id, version)| new[id] != *version), "{old:?}");
-    assert!(prod()["Parameters"]["Revision"].get("Default").is_none(), "nobody can forget it");
+    assert!(prod()["Parameters"]["Revision"].get("Default").is_none(), "the parameter must be required");
 }
 
 /// Staging has everything that prod has, so that faults show in staging first.

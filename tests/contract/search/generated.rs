@@ -430,7 +430,7 @@ async fn p95(service: &Service, path: &str) -> f64 {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             line["database_ms"].as_f64()
         });
-        took.push(line.expect("a line that says how long the database took"));
+        took.push(line.expect("a line with the database's time"));
     }
     took.sort_by(f64::total_cmp);
     took[took.len() - 2]

@@ -6,7 +6,8 @@ use std::{
 };
 
 use harness::{
-    Authority, Response, Service, Setup, XrayDaemon, ask_the_test, product_path, schema_faults, service_with,
+    Authority, Response, Service, Setup, XrayDaemon, product_path, provided_by_test, schema_faults,
+    service_with,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ fn every_attempt_and_every_statement_has_its_own() {
 fn connections_and_secrets_that_a_request_waits_for_are_traced() {
     let daemon = harness::block_on(XrayDaemon::start());
     let authority = Authority::new();
-    let (endpoint, mut questions) = harness::block_on(ask_the_test());
+    let (endpoint, mut questions) = harness::block_on(provided_by_test());
     let mut setup = setup(&daemon);
     setup.environment.extend([("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), endpoint), authority.trust()]);
     setup.database_access = Some(Box::new(|_, _| variables(&[("DB_SECRET_ARN", "reader")])));

@@ -146,8 +146,8 @@ impl Operation {
     /// When the operation already exists, its route is taken, or a list is not found.
     pub(crate) fn add(&self, edits: &mut Edits, code: String, requests: String) -> Result<()> {
         let Self { name, method, route } = self;
-        let routed = Routed::read(&edits.read("Cargo.toml")?)?;
-        routed.ensure_is_free(method, route)?;
+        let routes = Routes::read(&edits.read("Cargo.toml")?)?;
+        routes.ensure_is_free(method, route)?;
         let handler = self.handler();
         let folder = format!("functions/{name}");
         edits.create(
@@ -164,7 +164,7 @@ impl Operation {
             let dependency = format!("{name} = {{ path = \"../{folder}\" }}");
             sorted_below(manifest, "[dependencies]", &dependency)
         })?;
-        edits.change("api/src/lib.rs", |register| self.registered(register, &routed))?;
+        edits.change("api/src/lib.rs", |register| self.add_to_register(register, &routes))?;
         let described = capitalised(self.tag()) + ".";
         edits.change("api/src/document/tags.rs", |tags| with_tag(tags, self.tag(), &described))
     }
@@ -173,7 +173,7 @@ impl Operation {
     ///
     /// # Errors
     /// When the changelog cannot be read.
-    pub(crate) fn note(&self, edits: &mut Edits) -> Result<()> {
+    pub(crate) fn add_to_changelog(&self, edits: &mut Edits) -> Result<()> {
         let Self { method, route, .. } = self;
         edits.change("CHANGELOG.md", |changelog| {
             in_changelog(changelog, &format!("- `{}`: `{method} {route}`.", self.id()))
@@ -182,11 +182,11 @@ impl Operation {
 
     /// The register with this operation after the last one of the same resource. The operation of a new resource comes
     /// before those of the service.
-    fn registered(&self, register: &str, routed: &Routed) -> Result<String> {
+    fn add_to_register(&self, register: &str, routes: &Routes) -> Result<String> {
         let entry = format!("    {0}::{{{0}}},\n", self.handler());
         let line_of = |name: &str| format!("\n    {}::{{", name.replace('-', "_"));
         let places =
-            |tag| routed.of(tag).filter_map(|name| register.find(&line_of(name))).collect::<Vec<_>>();
+            |tag| routes.of(tag).filter_map(|name| register.find(&line_of(name))).collect::<Vec<_>>();
         let at = match (places(self.tag()).into_iter().max(), places(SERVICE).into_iter().min()) {
             (Some(last), _) => last + 1 + register[last + 1..].find('\n').context("the line has no end")? + 1,
             (None, Some(service)) => service + 1,
@@ -229,7 +229,7 @@ fn tag(route: &str) -> &str {
 }
 
 /// The routes of the register, read from the generated part of the workspace's manifest.
-pub(crate) struct Routed(BTreeMap<String, Vec<Method>>);
+pub(crate) struct Routes(BTreeMap<String, Vec<Method>>);
 
 #[derive(Deserialize)]
 struct Method {
@@ -237,7 +237,7 @@ struct Method {
     function: String,
 }
 
-impl Routed {
+impl Routes {
     /// Reads the routes in the workspace's manifest, the text of `Cargo.toml`.
     pub(crate) fn read(manifest: &str) -> Result<Self> {
         let manifest: toml::Value = toml::from_str(manifest).context("Cargo.toml")?;

@@ -97,7 +97,7 @@ fn refuses_signatures_that_are_not_the_pools() {
     let admin = encoded(&claims(&json!({"sub": "admin"})));
     let none = encoded(&json!({"alg": "none", "kid": kid}));
 
-    // The public key is no secret: as the secret of HS256 it must verify nothing.
+    // The public key is not secret, so it must not be accepted as the secret of HS256.
     let public = POOL.jwks()["keys"][0]["n"].as_str().unwrap().to_owned();
     let mut confused = Header::new(Algorithm::HS256);
     confused.kid = kid.as_str().map(str::to_owned);
@@ -105,7 +105,7 @@ fn refuses_signatures_that_are_not_the_pools() {
     let confused = secrets
         .map(|secret| encode(&confused, &claims(&json!({})), &EncodingKey::from_secret(&secret)).unwrap());
 
-    // In order, but for the algorithm.
+    // Valid, except for the algorithm.
     let signed_as = |encoding, algorithm: &str| {
         POOL.sign_as(encoding, &json!({"alg": algorithm, "kid": kid}), &claims(&json!({}))).unwrap()
     };
