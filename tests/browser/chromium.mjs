@@ -9,6 +9,7 @@ import { delimiter, join } from "node:path";
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const UNPACKED = join(import.meta.dirname, "../../.local/tools/chromium");
 const LOCK = join(import.meta.dirname, "chromium/package-lock.json");
+const FONTS = join(import.meta.dirname, "fonts.conf");
 // Identifies the unpacked release; written once everything is unpacked.
 const STAMP = join(UNPACKED, "unpacked.json");
 
@@ -24,7 +25,8 @@ function unpacked() {
   const libraries = [join(UNPACKED, "al2023/lib"), process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
   return {
     path: join(UNPACKED, "chromium"),
-    env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: join(UNPACKED, "fonts.conf") },
+    // The package's own list of fonts names folders of Lambda. Without any font, Chromium ends at the first text.
+    env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: FONTS, XDG_CACHE_HOME: UNPACKED },
   };
 }
 
@@ -43,18 +45,6 @@ async function unpack() {
   process.env.AWS_LAMBDA_JS_RUNTIME = "nodejs22.x";
   const { default: chromium } = await import("./chromium/node_modules/@sparticuz/chromium/build/index.js");
   await chromium.executablePath();
-  // The package's own configuration has folders of Lambda. Without any font, Chromium exits at the first text. The path
-  // is relative to this file, since a checkout can be moved.
-  writeFileSync(
-    join(UNPACKED, "fonts.conf"),
-    `<?xml version="1.0"?>
-<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>
-  <dir prefix="relative">fonts</dir>
-  <cachedir prefix="relative">fonts-cache</cachedir>
-</fontconfig>
-`,
-  );
   writeFileSync(STAMP, readFileSync(LOCK));
 }
 
