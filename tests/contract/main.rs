@@ -32,6 +32,7 @@ mod modules;
 mod old_rows;
 mod openapi;
 mod outages;
+mod pages;
 mod plans;
 mod products;
 mod register;
