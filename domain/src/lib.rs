@@ -1,5 +1,5 @@
 //! The resources of the catalogue, each described once. Everything else is derived from these descriptions;
-//! see [`shared::resource`].
+//! see [`mod@shared::resource`].
 
 #![warn(missing_docs)]
 

@@ -187,7 +187,7 @@ async fn apply_all(client: &mut Client, migrations: &[Migration]) -> Result<Vec<
     Ok(applied)
 }
 
-/// Like [`forget`], with any kind of credentials; tries to connect for up to `patience`.
+/// Like [`forget()`], with any kind of credentials; tries to connect for up to `patience`.
 async fn forget_with(database: DatabaseConfig, patience: Duration) -> Result<u64> {
     let connections = Connections::new(database.credentials, database.extra_roots, 1)?;
     forget::forget(&*connect(&connections, patience).await?).await
