@@ -12,7 +12,10 @@ const PLACEHOLDER = fileURLToPath(new URL('../placeholder', import.meta.url));
 /** The context key that replaces all binaries by placeholders, so that the app can be synthesised without a build. */
 export const PLACEHOLDERS = 'placeholders';
 
-/** The context key with another folder of binaries than `target/lambda`. */
+/**
+ * The context key with another folder than `target/lambda`: of binaries, or of the zips of `cargo xtask package`, which are
+ * deployed unchanged.
+ */
 export const BINARIES = 'binaries';
 
 /** ELF's machine number of the functions' architecture. */
@@ -30,7 +33,10 @@ export function compiled(scope: Construct, binary: string): Code {
     refuseDeployment(Stack.of(scope));
     return Code.fromAsset(PLACEHOLDER);
   }
-  const folder = join(scope.node.tryGetContext(BINARIES) ?? BUILT, binary);
+  const built = scope.node.tryGetContext(BINARIES) ?? BUILT;
+  const zip = join(built, `${binary}.zip`);
+  if (existsSync(zip)) return Code.fromAsset(zip);
+  const folder = join(built, binary);
   const bootstrap = join(folder, 'bootstrap');
   if (existsSync(bootstrap)) {
     if (machine(bootstrap) !== AARCH64) {

@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { CfnManagedPolicy } from 'aws-cdk-lib/aws-iam';
+import { Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
@@ -319,6 +320,23 @@ describe('code', () => {
     expect(errors('/nowhere')).toEqual([
       '/nowhere/get-product/bootstrap does not exist: run `cargo lambda build --release --arm64` first, or synthesise only the template with `-c placeholders=true`',
     ]);
+  });
+
+  test('that is packed already is deployed as it is', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cdk-'));
+    const zip = Buffer.from('the very bytes');
+    writeFileSync(join(folder, 'get-product.zip'), zip);
+    const app = new App({ context: { [BINARIES]: folder } });
+    const stack = new Stack(app, 'test');
+    new LambdaFunction(stack, 'It', {
+      code: compiled(stack, 'get-product'),
+      handler: 'bootstrap',
+      runtime: Runtime.PROVIDED_AL2023,
+    });
+    const assembly = app.synth();
+    const assets = readdirSync(assembly.directory).filter((name) => name.endsWith('.zip'));
+    expect(assets.map((name) => readFileSync(join(assembly.directory, name)))).toEqual([zip]);
+    rmSync(folder, { recursive: true });
   });
 
   test('for another processor is an error, for arm64 is not', () => {

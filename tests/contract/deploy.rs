@@ -11,6 +11,8 @@ mod own;
 mod parameters;
 mod policies;
 mod preflight;
+mod roles;
+mod rollback;
 mod routes;
 mod smoke;
 mod stages;
@@ -36,7 +38,7 @@ const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
 ///
 /// # Panics
 /// When the environment cannot be installed.
-fn tool(environment: python::Environment, name: &str) -> Command {
+pub(crate) fn tool(environment: python::Environment, name: &str) -> Command {
     let bin = environment.install(&|line| eprintln!("· {line}")).expect("the environment");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)));
@@ -71,7 +73,7 @@ pub(crate) fn deployer(name: &str) -> Command {
 ///
 /// # Panics
 /// When the command fails or takes too long.
-async fn said(command: &mut Command) -> String {
+pub(crate) async fn said(command: &mut Command) -> String {
     let described = format!("{:?}", command.as_std());
     let output = tokio::time::timeout(TOOL_TIMEOUT, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{described} does not end")).expect("it runs");

@@ -1,16 +1,10 @@
 //! `cargo xtask fuzz`: coverage-guided fuzzing of the code that reads input from outside, with libFuzzer.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{ffi::OsString, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The release of cargo-fuzz to install.
-const CARGO_FUZZ: &str = "0.13.2";
+use crate::installed;
 
 /// The maximum length of an input: a body over the size limit with its event.
 const MAX_BYTES: u32 = 80_000;
@@ -34,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "fuzzing requires a nightly toolchain, whose compiler measures which code an input reaches: \
          rustup toolchain install nightly --profile minimal"
     );
-    let cargo_fuzz = cargo_fuzz(&root.join(".local/tools"))?;
+    let cargo_fuzz = installed::FUZZ.install()?;
     // The same dependency versions as the functions'.
     fs::copy(root.join("Cargo.lock"), fuzz.join("Cargo.lock"))?;
     for target in &targets {
@@ -66,19 +60,6 @@ fn chosen(targets: Vec<String>, target: Option<&str>) -> Result<Vec<String>> {
         Some(target) if targets.iter().any(|name| name == target) => Ok(vec![target.to_owned()]),
         Some(target) => bail!("there is no target {target}: {}", targets.join(", ")),
     }
-}
-
-/// Installs cargo-fuzz into `tools` unless it is there. Returns its path.
-fn cargo_fuzz(tools: &Path) -> Result<PathBuf> {
-    let binary = tools.join("bin/cargo-fuzz");
-    let version = Command::new(&binary).arg("--version").output();
-    if version.is_ok_and(|version| version.stdout.trim_ascii().ends_with(CARGO_FUZZ.as_bytes())) {
-        return Ok(binary);
-    }
-    eprintln!("· installing cargo-fuzz {CARGO_FUZZ} into {}", tools.display());
-    let install = ["install", "cargo-fuzz", "--locked", "--quiet", "--version", CARGO_FUZZ, "--root"];
-    crate::run(tools::cargo().args(install).arg(tools))?;
-    Ok(binary)
 }
 
 /// The command that runs `target` for `seconds`. New inputs are stored in `.local/fuzz`; the seeds stay unchanged.

@@ -1,16 +1,21 @@
-//! The project's commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `generate`, `new`, `adopt` and `token`.
+//! The project's commands: `cargo xtask dev`, `test`, `audit`, `bench`, `package`, `deploy`, `fuzz`, `generate`, `new`,
+//! `adopt`, `token` and `release-notes`.
 //!
 //! This crate depends on nothing of the project but its name and `tools`, so that it builds in seconds and a change to
 //! the project never rebuilds it. Commands that need the rest of the project build and run a binary.
 
 mod adopt;
+mod audit;
 mod bench;
 mod deploy;
 mod dev;
 mod fuzz;
 mod generate;
+mod installed;
 mod new;
 mod new_resource;
+mod package;
+mod release_notes;
 mod test;
 mod token;
 
@@ -31,6 +36,12 @@ enum Arguments {
     /// Measure what the functions cost, compared with other implementations
     #[command(disable_help_flag = true)]
     Bench(bench::Arguments),
+    /// Check the dependencies with cargo-deny: advisories, licences, duplicates and sources
+    Audit(audit::Arguments),
+    /// Build every function and pack it into a zip as deployed, with checksums
+    Package(package::Arguments),
+    /// Print the section of a version in CHANGELOG.md
+    ReleaseNotes(release_notes::Arguments),
     /// Build the stack, deploy it to AWS, and test it with requests
     Deploy(deploy::Arguments),
     /// Generate the contract and the other files that depend on the register of operations
@@ -62,6 +73,9 @@ fn main() -> Result<()> {
         Arguments::Dev(arguments) => dev::run(arguments),
         Arguments::Test(arguments) => test::run(arguments),
         Arguments::Bench(arguments) => bench::run(arguments),
+        Arguments::Audit(arguments) => audit::run(&arguments),
+        Arguments::Package(arguments) => package::run(&arguments),
+        Arguments::ReleaseNotes(arguments) => release_notes::run(&arguments),
         Arguments::Deploy(arguments) => deploy::run(&arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
         Arguments::Sql => generate::print_sql(),

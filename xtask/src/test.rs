@@ -40,7 +40,7 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     if filters.is_empty() {
         // One function as for deployment. Otherwise the tests that need it would build it while others wait.
-        crate::run(&mut crate::deploy::build(Profile::Release, ["get-product"])?)?;
+        crate::run(&mut crate::deploy::build(Profile::Unlisted, ["get-product"])?)?;
         // The same for this machine, on which its costs are counted.
         crate::run(&mut tools::release_build(["get-product"]))?;
     }
@@ -79,7 +79,7 @@ fn set_up(postgres: &str) -> Result<()> {
     if let Err(reason) = tools::valgrind(say) {
         say(&format!("{reason:#}"));
     }
-    ["tests/openapi", "tests/typescript", "cdk"].into_iter().try_for_each(node_modules)?;
+    ["tests/delivery", "tests/openapi", "tests/typescript", "cdk"].into_iter().try_for_each(node_modules)?;
     tools::arm64_target(say)?;
     if let Err(reason) = tools::arm64_emulator(say) {
         say(&format!("{reason:#}"));

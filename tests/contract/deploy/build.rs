@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use tools::Emulator;
 
 use super::{deployer, said};
+use crate::checkout::{copy_files, run};
 
 /// The function that is built: one, since each takes minutes from nothing.
 const OPERATION: &str = "get-product";
@@ -27,6 +28,7 @@ async fn bootstrap() -> PathBuf {
     BUILT
         .get_or_init(async || {
             let build = ["lambda", "build", "--release", "--arm64", "--lambda-dir", "target/lambda"];
+            let build = build.into_iter().map(ToOwned::to_owned).chain(tools::without_paths());
             said(deployer("cargo-lambda").args(build).args(["--bin", OPERATION])).await;
         })
         .await;
@@ -48,6 +50,47 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as packed: packed.w
         said(deployer("python").args(["-c", pack]).args([&zip, &bootstrap])).await;
         let bytes = fs::metadata(&zip).expect("a zip").len();
         assert!(bytes <= ZIP_BUDGET_BYTES, "{bytes} bytes, the budget is {ZIP_BUDGET_BYTES}");
+    });
+}
+
+/// Where and as whom it was built shall not be seen in it, nor change it.
+#[test]
+fn the_artefact_has_no_path_of_this_machine() {
+    let bootstrap = fs::read(block_on(bootstrap())).expect("a binary");
+    let home = std::env::home_dir().expect("a home");
+    for folder in [checkout(), &home, Path::new("/tmp")] {
+        let path = format!("{}/", folder.display());
+        let found = bootstrap.windows(path.len()).position(|bytes| bytes == path.as_bytes());
+        let around = found.map(|at| String::from_utf8_lossy(&bootstrap[at..(at + 100).min(bootstrap.len())]));
+        assert_eq!(around, None, "{path}");
+    }
+}
+
+/// `SHA256SUMS` of the zip of one function, packed by the checkout in `folder` with a target folder of its own.
+async fn packed(folder: &Path, target: &Path) -> String {
+    let output = target.join("dist");
+    let mut package = tokio::process::Command::new("cargo");
+    package.args(["xtask", "package", OPERATION, "--output"]).arg(&output).current_dir(folder);
+    package.env("CARGO_TARGET_DIR", target).env_remove("CARGO_MANIFEST_DIR");
+    run(&mut package).await;
+    fs::read_to_string(output.join("SHA256SUMS")).expect("checksums")
+}
+
+#[test]
+#[ignore = "builds a function twice from nothing, a quarter of an hour: cargo xtask test --large two_builds"]
+fn two_builds_in_two_folders_give_the_same_zip() {
+    block_on(async {
+        let [one, other] = ["one", "the-other-one"].map(|name| {
+            let parent = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
+            (parent.path().join("checkout"), parent)
+        });
+        let mut sums = Vec::new();
+        for (checkout, parent) in [&one, &other] {
+            copy_files(checkout).await;
+            sums.push(packed(checkout, &parent.path().join("target")).await);
+        }
+        assert!(sums[0].ends_with("  get-product.zip\n"), "{sums:?}");
+        assert_eq!(sums[0], sums[1]);
     });
 }
 

@@ -188,18 +188,43 @@ impl Stack<'_> {
                 documents.push(policy["PolicyDocument"].clone());
             }
         }
-        let statements: Vec<_> = documents
-            .iter()
-            .flat_map(|document| list(&document["Statement"]))
-            .filter(|statement| {
-                list(&statement["Action"]).iter().any(|pattern| is_match(pattern, action))
-                    && list(&statement["Resource"]).iter().any(|pattern| is_match(pattern, resource))
-                    && applies(&statement["Condition"], context, &is_match)
-            })
-            .collect();
-        statements.iter().any(|statement| statement["Effect"] == "Allow")
-            && statements.iter().all(|statement| statement["Effect"] == "Allow")
+        for id in super::resources(self.template, "AWS::IAM::RolePolicy").keys() {
+            let policy = self.properties(id).unwrap_or_default();
+            if policy["RoleName"] == format!("<{role}>") {
+                documents.push(policy["PolicyDocument"].clone());
+            }
+        }
+        allows(&documents, |statement| {
+            list(&statement["Action"]).iter().any(|pattern| is_match(pattern, action))
+                && list(&statement["Resource"]).iter().any(|pattern| is_match(pattern, resource))
+                && applies(&statement["Condition"], context, &is_match)
+        })
     }
+
+    /// Whether `principal`, such as `("Service", "lambda.amazonaws.com")`, may take the role of that logical id by `action`.
+    pub(super) fn may_take(
+        &self,
+        role: &str,
+        (kind, principal): (&str, &str),
+        action: &str,
+        context: &[(&str, &str)],
+    ) -> bool {
+        let properties = self.properties(role).expect("a role");
+        let is_match = |pattern: &Value, actual: &str| is_match(text(pattern).as_bytes(), actual.as_bytes());
+        allows(&[properties["AssumeRolePolicyDocument"].clone()], |statement| {
+            list(&statement["Action"]).iter().any(|pattern| is_match(pattern, action))
+                && list(&statement["Principal"][kind]).iter().any(|trusted| text(trusted) == principal)
+                && applies(&statement["Condition"], context, &is_match)
+        })
+    }
+}
+
+/// Whether an Allow of `documents` fits a request, and no Deny does.
+fn allows(documents: &[Value], fits: impl Fn(&Value) -> bool) -> bool {
+    let statements: Vec<_> =
+        documents.iter().flat_map(|document| list(&document["Statement"])).filter(fits).collect();
+    statements.iter().any(|statement| statement["Effect"] == "Allow")
+        && statements.iter().all(|statement| statement["Effect"] == "Allow")
 }
 
 /// Whether every operator of a condition matches: one of its values must match the request's value for the key.

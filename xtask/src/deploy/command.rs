@@ -1,19 +1,31 @@
 //! The commands of a deployment, and how to print them.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 use tools::python;
 
 /// The command for a tool of the deployment, with the other tools on its PATH.
 pub(super) fn tool(name: &str) -> Result<Command> {
-    let bin = tools::folder().join(python::DEPLOY.name).join("bin");
+    // What is not among them is installed elsewhere.
+    let program = if name == "npm" { PathBuf::from(name) } else { programs().join(name) };
+    tool_at(&program)
+}
+
+fn programs() -> PathBuf {
+    tools::folder().join(python::DEPLOY.name).join("bin")
+}
+
+/// The command for `program`, with the tools of the deployment on its PATH.
+pub(super) fn tool_at(program: &Path) -> Result<Command> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
+    let path = env::join_paths(std::iter::once(programs()).chain(env::split_paths(&path)))
         .context("the PATH has an invalid folder")?;
-    // npm is not installed with the other tools.
-    let program = bin.join(name);
-    let mut command = if name == "npm" { Command::new(name) } else { Command::new(program) };
+    let mut command = Command::new(program);
     command.current_dir(crate::root()).env("PATH", path).env("SAM_CLI_TELEMETRY", "0");
     command.envs(tools::private_toolchain());
     tools::without_cargo_variables(&mut command);

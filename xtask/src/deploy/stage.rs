@@ -1,7 +1,11 @@
 //! A stage of the stack: its parameters in `samconfig.toml`, and the revision, whose change publishes new function
 //! versions.
 
-use std::{collections::BTreeMap, fmt, fs};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -43,14 +47,12 @@ pub(super) fn parameters(stage: Stage) -> Result<Vec<String>> {
     })
 }
 
-/// The revision of the stage in this checkout: a hash of template.yaml, of `parameters`, and of the binaries of
-/// `functions` in `target/lambda`.
-pub(super) fn revision(parameters: &[String], functions: &[String]) -> Result<String> {
-    let root = crate::root();
-    let read = |path: &str| fs::read(root.join(path)).with_context(|| format!("cannot read {path}"));
-    let template = read("template.yaml")?;
-    let binary = |name: &String| Ok((name.clone(), read(&format!("target/lambda/{name}/bootstrap"))?));
-    let binaries = functions.iter().map(binary).collect::<Result<_>>()?;
+/// The revision of the stage in this checkout: a hash of template.yaml, of `parameters`, and of `code`, the file of each
+/// function.
+pub(super) fn revision(parameters: &[String], code: &BTreeMap<String, PathBuf>) -> Result<String> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let template = read(&crate::root().join("template.yaml"))?;
+    let binaries = code.iter().map(|(name, path)| Ok((name.clone(), read(path)?))).collect::<Result<_>>()?;
     Ok(hash(&template, parameters, &binaries))
 }
 
@@ -128,7 +130,9 @@ mod tests {
 
     #[test]
     fn a_function_that_has_not_been_built_is_named() {
-        let error = revision(&[], &["no-such-function".to_owned()]).unwrap_err();
+        let code =
+            BTreeMap::from([("it".to_owned(), PathBuf::from("target/lambda/no-such-function/bootstrap"))]);
+        let error = revision(&[], &code).unwrap_err();
         assert_eq!(error.to_string(), "cannot read target/lambda/no-such-function/bootstrap");
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -77,4 +77,21 @@ pub fn release_build<'a>(programs: impl IntoIterator<Item = &'a str>) -> Command
         build.args(["--bin", program]);
     }
     build
+}
+
+/// The options of a cargo command by which no path of this machine gets into a program: those of dependencies, of generated
+/// sources and of the checkout are shortened. The same sources then give the same program wherever they are.
+///
+/// Not as `RUSTFLAGS`, which would replace the flags that `cargo lambda` sets.
+pub fn without_paths() -> [String; 2] {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let checkout = checkout();
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or(checkout.join("target"), |folder| checkout.join(folder));
+    // The last one that fits counts.
+    let shorter = [(home.join("registry/src"), "registry"), (checkout.to_owned(), "."), (target, "target")];
+    let flags =
+        shorter.map(|(path, name)| format!("{:?}", format!("--remap-path-prefix={}={name}", path.display())));
+    ["--config".to_owned(), format!("build.rustflags=[{}]", flags.join(", "))]
 }

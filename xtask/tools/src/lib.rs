@@ -18,7 +18,9 @@ mod valkey;
 
 pub use checkout::{checkout, folder};
 pub use chromium::chromium;
-pub use command::{Say, cargo, lock, output, release_build, succeeds, without_cargo_variables};
+pub use command::{
+    Say, cargo, lock, output, release_build, succeeds, without_cargo_variables, without_paths,
+};
 pub use emulator::{Emulator, arm64_emulator};
 pub use node::node_modules;
 pub use postgres::{DEPLOYED_POSTGRES, POSTGRES_VERSIONS, choose_postgres, chosen_postgres, postgres};

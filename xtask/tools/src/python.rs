@@ -37,8 +37,11 @@ pub const DEPLOY: Environment =
 /// The security scanner for the stack.
 pub const CHECKOV: Environment =
     Environment { name: "checkov-venv", packages: Packages::Listed("tests/deploy/checkov-requirements.txt") };
+/// The checkers of workflows, dependencies and secrets.
+pub const DELIVERY: Environment =
+    Environment { name: "delivery-venv", packages: Packages::Listed("tests/delivery/requirements.txt") };
 /// All environments with a requirements file.
-pub const LISTED: [Environment; 3] = [CLIENTS, DEPLOY, CHECKOV];
+pub const LISTED: [Environment; 4] = [CLIENTS, DEPLOY, CHECKOV, DELIVERY];
 
 /// The minimum Python version, as in README.md; every pinned package must support it.
 pub const OLDEST: (u32, u32) = (3, 11);
