@@ -15,6 +15,7 @@ mod concurrency;
 mod conditional;
 mod cors;
 mod cursors;
+mod delivery;
 mod deploy;
 mod docs;
 mod events;

@@ -25,7 +25,10 @@ GLOBAL |= {"no-cli-pager", "no-paginate", "no-sign-request", "page-size", "profi
 # Where the AWS CLI has another name for a service.
 SERVICES = {"deploy": "codedeploy"}
 # Commands of the AWS CLI that are not operations of a service.
-OWN = {("configure", "export-credentials"): {"format"}}
+OWN = {
+    ("configure", "export-credentials"): {"format"},
+    ("cloudformation", "deploy"): {"stack-name", "template-file", "capabilities", "parameter-overrides"},
+}
 # Files that an answer is written to.
 POSITIONAL = {("lambda", "invoke"): 1}
 # npm runs scripts in the folder of the app, all else where it is called.
