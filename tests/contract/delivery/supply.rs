@@ -15,7 +15,7 @@ use crate::{
 /// What cargo-deny finds by the rules of `config`. Known vulnerabilities are left out: their list has to be fetched.
 async fn deny(config: &Path) -> Output {
     let mut deny = tool(python::DELIVERY, "cargo-deny");
-    deny.args(["--locked", "check", "--config"]).arg(config).args(["bans", "licenses", "sources"]);
+    deny.args(["--locked", "--config"]).arg(config).args(["check", "bans", "licenses", "sources"]);
     deny.output().await.expect("it runs")
 }
 

@@ -77,7 +77,7 @@ fn a_weakness_of_a_workflow_is_found() {
     block_on(async {
         for (name, old, new, found) in [
             ("ci.yml", checkout, "actions/checkout@v7", "unpinned-uses"),
-            ("ci.yml", "persist-credentials: false", "persist-credentials: true", "artipacked"),
+            ("ci.yml", "          persist-credentials: false\n", "", "artipacked"),
             ("ci.yml", "permissions: {}", "permissions: write-all", "excessive-permissions"),
             ("ci.yml", "  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
             ("deploy.yml", "--stage \"$STAGE\"", "--stage ${{ inputs.stage }}", "template-injection"),
