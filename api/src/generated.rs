@@ -1,5 +1,6 @@
 //! The files that are generated from the register, and whether those of a checkout are up to date.
 
+mod configuration;
 mod sam;
 mod settings;
 
@@ -40,6 +41,7 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
     paths.dedup();
     let manifest = fs::read_to_string(root.join("Cargo.toml")).context("Cargo.toml of the workspace")?;
     let template = fs::read_to_string(root.join("template.yaml")).context("template.yaml")?;
+    let configuration = fs::read_to_string(root.join(configuration::PAGE)).context(configuration::PAGE)?;
     let content = [
         ("api/openapi.json", document::pretty(&document, &paths)),
         ("api/openapi-3.0.json", document::pretty(&document::to_3_0(&document), &paths)),
@@ -48,6 +50,7 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
         ("cdk/lib/generated/project.gen.ts", project_ts()),
         ("Cargo.toml", with_router(&manifest)?),
         ("api/statements.sql", statements()),
+        (configuration::PAGE, configuration::page(&configuration)?),
         ("template.yaml", sam::template(&template, &document, root)?),
     ];
     let content = content.map(|(path, content)| Generated { path: path.to_owned(), content: Some(content) });

@@ -30,9 +30,10 @@ use local::{
 };
 use project::NAME;
 use shared::{
-    app::dotenv,
+    app::{CURSOR_KEY, dotenv},
+    cache,
     http::{AllowedHeaders, AllowedOrigins},
-    telemetry::terminal,
+    telemetry::{self, terminal},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,7 +52,7 @@ struct Arguments {
     /// everyone
     #[arg(long, default_value = "iam")]
     auth: AuthKind,
-    /// JSON file of the principals and their keys, instead of reader, editor and admin; README.md shows one
+    /// JSON file of the principals and their keys, instead of reader, editor and admin; docs/local-gateway.md shows one
     #[arg(long, value_name = "FILE")]
     principals: Option<PathBuf>,
     /// Start with an empty catalogue, without the sample
@@ -73,7 +74,7 @@ struct Arguments {
     /// Host name to accept in addition to those of this machine, such as host.docker.internal; repeatable
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<HostName>,
-    /// JSON file of addresses, API keys, throttles and quotas; README.md shows one
+    /// JSON file of addresses, API keys, throttles and quotas; docs/local-gateway.md shows one
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
     /// Also print API Gateway's access log
@@ -282,29 +283,13 @@ fn allowed_headers(arguments: &[String]) -> Result<AllowedHeaders> {
 /// The functions' settings that are set in this process's environment. The cache's are also read from the `.env` file,
 /// like the database's, because `--cache` depends on whether they are set.
 fn forwarded_variables() -> Result<Vec<(String, String)>> {
-    let names = [
-        "AWS_LAMBDA_LOG_LEVEL",
-        "AWS_XRAY_DAEMON_ADDRESS",
-        "CURSOR_KEY",
-        "POWERTOOLS_LOGGER_SAMPLE_RATE",
-        "POWERTOOLS_LOG_LEVEL",
-        "POWERTOOLS_METRICS_NAMESPACE",
-        "POWERTOOLS_SERVICE_NAME",
-    ];
-    let mut forwarded: Vec<_> =
-        names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect();
-    for name in [
-        "CACHE_URL",
-        "CACHE_CLUSTER",
-        "CACHE_USERNAME",
-        "CACHE_PASSWORD",
-        "CACHE_CA_FILE",
-        "CACHE_PREFIX",
-        "CACHE_TIMEOUT_MS",
-        "CACHE_TTL_SECONDS",
-        "STALE_IF_ERROR_SECONDS",
-    ] {
-        forwarded.extend(variable(name)?.map(|value| (name.to_owned(), value)));
+    let mut forwarded: Vec<_> = telemetry::VARIABLES
+        .iter()
+        .chain([&CURSOR_KEY])
+        .filter_map(|it| Some((it.name().to_owned(), env::var(it.name()).ok()?)))
+        .collect();
+    for it in cache::VARIABLES {
+        forwarded.extend(variable(it.name())?.map(|value| (it.name().to_owned(), value)));
     }
     Ok(forwarded)
 }

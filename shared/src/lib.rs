@@ -8,6 +8,7 @@ pub mod app;
 pub mod cache;
 pub mod contract;
 pub mod db;
+pub mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod history;

@@ -96,7 +96,7 @@ fn every_sample_is_answered_as_by_its_own_function() {
     Router::with(answers_every_sample);
 }
 
-/// The README documents this for `router`, and `cargo lambda watch` passes the same variables to every function.
+/// docs/configuration.md documents this for `router`, and `cargo lambda watch` passes the same variables to every function.
 #[test]
 fn the_writers_url_alone_is_enough_for_every_operation() {
     Router::with_urls(&[("DATABASE_URL", Role::Writer)], answers_every_sample);

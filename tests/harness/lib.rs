@@ -135,7 +135,11 @@ pub fn copy_what_generate_reads(root: &Path) -> std::io::Result<()> {
     let of_operations = api::OPERATIONS.iter().flat_map(|operation| {
         ["Cargo.toml", "requests.http"].map(|file| format!("functions/{}/{file}", operation.name))
     });
-    for file in ["Cargo.toml", "template.yaml"].map(ToOwned::to_owned).into_iter().chain(of_operations) {
+    for file in ["Cargo.toml", "docs/configuration.md", "template.yaml"]
+        .map(ToOwned::to_owned)
+        .into_iter()
+        .chain(of_operations)
+    {
         let copy = root.join(&file);
         std::fs::create_dir_all(copy.parent().unwrap_or(root))?;
         std::fs::copy(local::stack::checkout().join(file), copy)?;

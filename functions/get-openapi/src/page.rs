@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, header};
 use sha2::{Digest, Sha256};
-use shared::{Request, Response, Result, http::Validators};
+use shared::{Request, Response, Result, environment::AWS_REGION, http::Validators};
 
 const SWAGGER_UI: &str = include_str!("../assets/swagger-ui/swagger-ui-bundle.js");
 const SWAGGER_UI_STYLE: &str = include_str!("../assets/swagger-ui/swagger-ui.css");
@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("docs.css");
 /// The region if `AWS_REGION` is unset.
 const DEFAULT_REGION: &str = "us-east-1";
 
-static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(std::env::var("AWS_REGION").ok().as_deref()));
+static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(AWS_REGION.read().as_deref()));
 
 struct Page {
     html: String,

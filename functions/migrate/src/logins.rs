@@ -1,12 +1,8 @@
 //! Logins of the functions on RDS and Aurora: the roles created by the migrations, without passwords.
 
-use std::env;
-
 use anyhow::{Context, Result};
+use shared::app::STATEMENT_TIMEOUT_SECONDS;
 use tokio_postgres::Client;
-
-/// The variable with the `statement_timeout` of these roles, in seconds.
-const STATEMENT_TIMEOUT: &str = "STATEMENT_TIMEOUT_SECONDS";
 
 /// Allows the functions' roles to log in with IAM tokens. Changes nothing outside of RDS and Aurora.
 pub(crate) async fn allow_iam(client: &Client) -> Result<()> {
@@ -15,10 +11,9 @@ pub(crate) async fn allow_iam(client: &Client) -> Result<()> {
     if !is_rds.get::<_, bool>(0) {
         return Ok(());
     }
-    let seconds: u32 = match env::var(STATEMENT_TIMEOUT) {
-        Ok(seconds) => seconds.parse().with_context(|| format!("{STATEMENT_TIMEOUT} is not a number"))?,
-        Err(_) => 30,
-    };
+    let seconds = STATEMENT_TIMEOUT_SECONDS.read_or_default();
+    let seconds: u32 =
+        seconds.parse().with_context(|| format!("{STATEMENT_TIMEOUT_SECONDS} is not a number"))?;
     let statements: String = ["catalog_reader", "catalog_writer"]
         .iter()
         .map(|role| {

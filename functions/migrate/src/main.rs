@@ -3,8 +3,10 @@
 
 use std::process::ExitCode;
 
+use shared::environment::AWS_LAMBDA_RUNTIME_API;
+
 fn main() -> ExitCode {
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+    if AWS_LAMBDA_RUNTIME_API.read().is_some() {
         migrate::serve()
     } else {
         migrate::run_once(std::env::args().nth(1).as_deref())

@@ -2,9 +2,13 @@
 
 use std::{env, fmt, path::Path};
 
-use super::{database::DatabaseConfig, dotenv};
+use super::{
+    database::{self, DATABASE_URL, DatabaseConfig},
+    dotenv,
+};
 use crate::{
-    cache::CacheConfig,
+    cache::{self, CacheConfig},
+    environment::{self, Variable, variables},
     http::{AllowedOrigins, CursorKeys},
     operation::Role,
     telemetry,
@@ -13,7 +17,29 @@ use crate::{
 /// File that serves the local environment with variables that are not set otherwise.
 const DOTENV: &str = ".env";
 
-/// The configuration of a function. README.md has the table of variables.
+variables! {
+    /// `true`: PUT, PATCH and DELETE without `If-Match` are answered 428.
+    REQUIRE_IF_MATCH = "false";
+    /// Secret that authenticates the cursors of lists, the same for all functions. Separate several keys by commas: the
+    /// first one is used, all are accepted ([rotation](deploy.md#rotation)). Required where `DATABASE_URL` has no password,
+    /// and so with `DB_SECRET_ARN` and `DB_AUTH=iam`.
+    pub CURSOR_KEY = "derived from the password in `DATABASE_URL`";
+    /// Origins whose pages may read answers, separated by commas.
+    CORS_ALLOWED_ORIGINS = "";
+}
+
+/// Every variable that functions read, by what it is for.
+pub fn all_variables() -> [(&'static str, &'static [Variable]); 5] {
+    [
+        ("Database", database::VARIABLES),
+        ("Cache", cache::VARIABLES),
+        ("Requests", VARIABLES),
+        ("Logs, metrics and traces", telemetry::VARIABLES),
+        ("Set by Lambda", environment::VARIABLES),
+    ]
+}
+
+/// The configuration of a function. docs/configuration.md has the table of variables.
 #[derive(Debug)]
 pub struct Config {
     /// `DATABASE_URL`, or `DB_SECRET_ARN`, or `DB_AUTH=iam`: where the database is and who we are there.
@@ -81,27 +107,20 @@ impl Config {
     /// # Errors
     /// As for [`from_env`](Self::from_env).
     pub fn read(role: Role, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigFaults> {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let variable = |it: &Variable| variable(it.name()).filter(|value| !value.is_empty());
         let mut faults = Vec::new();
 
         let database = DatabaseConfig::read(&variable, role != Role::None, &mut faults);
 
         let cache = CacheConfig::read(&variable, &mut faults);
 
-        let requires_if_match = match variable("REQUIRE_IF_MATCH").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => {
-                faults.push("REQUIRE_IF_MATCH is neither true nor false".to_owned());
-                false
-            }
-        };
+        let requires_if_match = REQUIRE_IF_MATCH.is_true(&variable, &mut faults);
 
-        let cursor_keys = cursor_keys(role, variable("CURSOR_KEY"), &database, &mut faults);
+        let cursor_keys = cursor_keys(role, variable(&CURSOR_KEY), &database, &mut faults);
 
         let allowed_origins =
-            variable("CORS_ALLOWED_ORIGINS").unwrap_or_default().parse().unwrap_or_else(|fault: String| {
-                faults.push(format!("CORS_ALLOWED_ORIGINS: {fault}"));
+            variable(&CORS_ALLOWED_ORIGINS).unwrap_or_default().parse().unwrap_or_else(|fault: String| {
+                faults.push(format!("{CORS_ALLOWED_ORIGINS}: {fault}"));
                 AllowedOrigins::default()
             });
 
@@ -125,13 +144,13 @@ fn cursor_keys(
     let fault = match (keys, &database.cursor_secret) {
         (Some(keys), _) => match keys.parse() {
             Ok(keys) => return keys,
-            Err(fault) => format!("CURSOR_KEY: {fault}"),
+            Err(fault) => format!("{CURSOR_KEY}: {fault}"),
         },
         (None, Some(secret)) => return CursorKeys::new(secret.expose().as_bytes()),
         // Where the database is not known, that is the fault.
         (None, None) if role == Role::None || !faults.is_empty() => return CursorKeys::default(),
         (None, None) => {
-            "CURSOR_KEY is not set, and there is no password in DATABASE_URL to derive it from".to_owned()
+            format!("{CURSOR_KEY} is not set, and there is no password in {DATABASE_URL} to derive it from")
         }
     };
     faults.push(fault);

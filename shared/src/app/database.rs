@@ -5,8 +5,37 @@ use project::NAME;
 use super::ConfigFaults;
 use crate::{
     db::{ConnectionString, CredentialSource, Credentials, Place, SecretsManager},
+    environment::{AWS_REGION, Variable, variables},
     secret::Secret,
 };
+
+variables! {
+    /// `postgresql://` URL. Each function gets that of its role, `migrate` that of the owner. Without `sslmode`, TLS is
+    /// required for every host but `localhost`, 127.0.0.1, ::1 and sockets, and always verified in full. Parameters of
+    /// Prisma, Supabase, Neon, JDBC and libpq are accepted, or refused by name.
+    pub(super) DATABASE_URL = "required, unless `DB_SECRET_ARN` or `DB_AUTH` is set";
+    /// Name or ARN of a Secrets Manager secret with the JSON of RDS, in place of `DATABASE_URL`. The secret is fetched
+    /// again when the database refuses its password.
+    DB_SECRET_ARN = "";
+    /// `iam`: sign a token with the function's own credentials for each connection, in place of `DATABASE_URL`.
+    DB_AUTH = "";
+    /// Host of the database. Required with `DB_AUTH=iam`; otherwise it overrides that of the secret.
+    DB_HOST = "the host in the secret";
+    /// Port of the database.
+    DB_PORT = "the port in the secret, else 5432";
+    /// Name of the database.
+    DB_NAME = "the name in the secret";
+    /// User of the database. Required with `DB_AUTH=iam`.
+    DB_USER = "";
+    /// File of certificates in PEM that are trusted besides those of RDS and the public ones.
+    DB_CA_FILE = "";
+    /// `migrate`: the longest time that a statement of the functions' roles may take, where PostgreSQL is Amazon's.
+    pub STATEMENT_TIMEOUT_SECONDS = "30";
+    /// URL of Secrets Manager in place of the region's, such as that of an emulator.
+    AWS_ENDPOINT_URL_SECRETS_MANAGER = "";
+    /// The same for every service of AWS.
+    AWS_ENDPOINT_URL = "";
+}
 
 /// How the database is reached.
 #[derive(Debug)]
@@ -26,8 +55,7 @@ impl DatabaseConfig {
     /// All faults, each with the name of its variable.
     pub fn from_env() -> Result<Self, ConfigFaults> {
         let mut faults = Vec::new();
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let config = Self::read(&variable, true, &mut faults);
+        let config = Self::read(&Variable::read, true, &mut faults);
         if faults.is_empty() { Ok(config) } else { Err(ConfigFaults(faults)) }
     }
 
@@ -42,32 +70,32 @@ impl DatabaseConfig {
 
     /// Reads the configuration; what is wrong is added to `faults`. `is_needed` says whether there must be a database.
     pub(super) fn read(
-        variable: &impl Fn(&str) -> Option<String>,
+        variable: &impl Fn(&Variable) -> Option<String>,
         is_needed: bool,
         faults: &mut Vec<String>,
     ) -> Self {
-        let extra_roots = variable("DB_CA_FILE").and_then(|path| match std::fs::read_to_string(&path) {
+        let extra_roots = variable(&DB_CA_FILE).and_then(|path| match std::fs::read_to_string(&path) {
             Ok(pem) => Some(pem),
             Err(error) => {
-                faults.push(format!("DB_CA_FILE: {path} cannot be read: {error}"));
+                faults.push(format!("{DB_CA_FILE}: {path} cannot be read: {error}"));
                 None
             }
         });
         let mut url_roots = None;
-        let source =
-            match (variable("DB_AUTH").as_deref(), variable("DATABASE_URL"), variable("DB_SECRET_ARN")) {
-                (Some("iam"), _, _) => iam(variable, faults),
-                (Some(_), _, _) => Err("DB_AUTH can only be iam".to_owned()),
-                (None, Some(url), _) => from_url(&url).map(|(source, roots)| {
-                    url_roots = roots;
-                    source
-                }),
-                (None, None, Some(id)) => secret(variable, id, faults),
-                (None, None, None) if is_needed => {
-                    Err("none of DATABASE_URL, DB_SECRET_ARN and DB_AUTH=iam is set".to_owned())
-                }
-                (None, None, None) => Ok(CredentialSource::Url(tokio_postgres::Config::new())),
-            };
+        let source = match (variable(&DB_AUTH).as_deref(), variable(&DATABASE_URL), variable(&DB_SECRET_ARN))
+        {
+            (Some("iam"), _, _) => iam(variable, faults),
+            (Some(_), _, _) => Err(format!("{DB_AUTH} can only be iam")),
+            (None, Some(url), _) => from_url(&url).map(|(source, roots)| {
+                url_roots = roots;
+                source
+            }),
+            (None, None, Some(id)) => secret(variable, id, faults),
+            (None, None, None) if is_needed => {
+                Err(format!("none of {DATABASE_URL}, {DB_SECRET_ARN} and {DB_AUTH}=iam is set"))
+            }
+            (None, None, None) => Ok(CredentialSource::Url(tokio_postgres::Config::new())),
+        };
         let source = source.unwrap_or_else(|fault| {
             faults.push(fault);
             CredentialSource::Url(tokio_postgres::Config::new())
@@ -87,35 +115,35 @@ fn cursor_secret(source: &CredentialSource) -> Option<Secret> {
     Some(Secret::new(format!("{NAME} cursors of {hosts:?} {name:?} {password:?}")))
 }
 
-fn place(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Place {
-    let port = variable("DB_PORT")
-        .and_then(|port| port.parse().map_err(|_| faults.push("DB_PORT is not a port".to_owned())).ok());
-    Place { host: variable("DB_HOST"), port, name: variable("DB_NAME") }
+fn place(variable: &impl Fn(&Variable) -> Option<String>, faults: &mut Vec<String>) -> Place {
+    let port = variable(&DB_PORT)
+        .and_then(|port| port.parse().map_err(|_| faults.push(format!("{DB_PORT} is not a port"))).ok());
+    Place { host: variable(&DB_HOST), port, name: variable(&DB_NAME) }
 }
 
-fn region(variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    variable("AWS_REGION").ok_or_else(|| "AWS_REGION is not set".to_owned())
+fn region(variable: &impl Fn(&Variable) -> Option<String>) -> Result<String, String> {
+    variable(&AWS_REGION).ok_or_else(|| format!("{AWS_REGION} is not set"))
 }
 
 fn iam(
-    variable: &impl Fn(&str) -> Option<String>,
+    variable: &impl Fn(&Variable) -> Option<String>,
     faults: &mut Vec<String>,
 ) -> Result<CredentialSource, String> {
     let place = place(variable, faults);
-    let user = variable("DB_USER");
+    let user = variable(&DB_USER);
     match (&place.host, user, region(variable)) {
         (Some(_), Some(user), Ok(region)) => Ok(CredentialSource::Iam { user, place, region }),
-        _ => Err("DB_AUTH=iam needs DB_HOST, DB_USER and AWS_REGION".to_owned()),
+        _ => Err(format!("{DB_AUTH}=iam needs {DB_HOST}, {DB_USER} and {AWS_REGION}")),
     }
 }
 
 fn secret(
-    variable: &impl Fn(&str) -> Option<String>,
+    variable: &impl Fn(&Variable) -> Option<String>,
     id: String,
     faults: &mut Vec<String>,
 ) -> Result<CredentialSource, String> {
     let place = place(variable, faults);
-    let endpoint = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
+    let endpoint = variable(&AWS_ENDPOINT_URL_SECRETS_MANAGER).or_else(|| variable(&AWS_ENDPOINT_URL));
     let secret = SecretsManager::new(id, region(variable)?, endpoint);
     Ok(CredentialSource::Secret { secret, place })
 }
@@ -125,7 +153,7 @@ fn from_url(url: &str) -> Result<(CredentialSource, Option<String>), String> {
     let ConnectionString { config, root_file } = ConnectionString::parse(url)?;
     let roots = root_file.map(|path| {
         std::fs::read_to_string(&path)
-            .map_err(|error| format!("DATABASE_URL: sslrootcert {path} cannot be read: {error}"))
+            .map_err(|error| format!("{DATABASE_URL}: sslrootcert {path} cannot be read: {error}"))
     });
     Ok((CredentialSource::Url(config), roots.transpose()?))
 }
@@ -133,6 +161,7 @@ fn from_url(url: &str) -> Result<(CredentialSource, Option<String>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::given;
 
     #[test]
     fn trusts_the_authority_that_the_url_names_too() {
@@ -144,9 +173,7 @@ mod tests {
         std::fs::write(ca.path(), "roots of the file").unwrap();
         let ca = ca.path().display().to_string();
         let variables = [("DATABASE_URL", url.as_str()), ("DB_CA_FILE", &ca)];
-        let variable =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let config = DatabaseConfig::read(&variable, true, &mut Vec::new());
+        let config = DatabaseConfig::read(&given(&variables), true, &mut Vec::new());
         assert_eq!(config.extra_roots.as_deref(), Some("roots of the file\nroots of the URL"));
         let fault = DatabaseConfig::from_url("postgresql://u:sesame@h/d?sslrootcert=/none").unwrap_err();
         assert!(fault.contains("sslrootcert /none cannot be read") && !fault.contains("sesame"), "{fault}");
@@ -154,9 +181,7 @@ mod tests {
 
     fn faults(variables: &[(&str, &str)]) -> Vec<String> {
         let mut faults = Vec::new();
-        let variable =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        DatabaseConfig::read(&variable, true, &mut faults);
+        DatabaseConfig::read(&given(variables), true, &mut faults);
         faults
     }
 

@@ -5,8 +5,8 @@ mod database;
 pub mod dotenv;
 mod rows;
 
-pub use config::{Config, ConfigFaults};
-pub use database::DatabaseConfig;
+pub use config::{CURSOR_KEY, Config, ConfigFaults, all_variables};
+pub use database::{DatabaseConfig, STATEMENT_TIMEOUT_SECONDS};
 pub use rows::{RowSource, Sourced};
 
 use tokio::time::Instant;

@@ -8,6 +8,30 @@ use redis::{
 };
 
 use super::connection::{PATIENCE, Target};
+use crate::environment::{Variable, variables};
+
+variables! {
+    /// `redis://` or, with TLS, `rediss://` URL of Valkey or Redis, with user and password if it requires them. Without it,
+    /// there is no cache.
+    CACHE_URL = "";
+    /// `true`: the server is a node of a cluster, as with ElastiCache Serverless.
+    CACHE_CLUSTER = "false";
+    /// User, in place of the URL's.
+    CACHE_USERNAME = "";
+    /// Password, in place of the URL's.
+    CACHE_PASSWORD = "";
+    /// File of certificates in PEM that are trusted instead of the public ones.
+    CACHE_CA_FILE = "";
+    /// How long a request waits for the cache, 10 to 5,000 ms. After a failure, no request waits until the cache responds
+    /// again.
+    CACHE_TIMEOUT_MS = "50";
+    /// First part of every key. Each database that shares a cache needs its own.
+    CACHE_PREFIX = project::NAME;
+    /// How long a cached answer is fresh, a tenth more or less.
+    CACHE_TTL_SECONDS = "60";
+    /// How much longer a stale answer is served while the database cannot answer (RFC 5861).
+    STALE_IF_ERROR_SECONDS = "600";
+}
 
 /// Where the cache is, how long it is waited for, and for how long it keeps what.
 pub struct CacheConfig {
@@ -35,51 +59,41 @@ const PATIENCE_MS: RangeInclusive<u64> = 10..=5_000;
 
 impl CacheConfig {
     /// Reads the configuration; what is wrong is added to `faults`. None without `CACHE_URL`.
-    pub(crate) fn read(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Option<Self> {
-        let url = variable("CACHE_URL")?;
-        let mut seconds = |name: &str, default: u64| match variable(name).map(|text| text.parse()) {
-            None => Duration::from_secs(default),
-            Some(Ok(seconds)) if Duration::from_secs(seconds) <= LONGEST => Duration::from_secs(seconds),
-            Some(_) => {
-                faults.push(format!("{name} is not a number of seconds up to {}", LONGEST.as_secs()));
+    pub(crate) fn read(
+        variable: &impl Fn(&Variable) -> Option<String>,
+        faults: &mut Vec<String>,
+    ) -> Option<Self> {
+        let url = variable(&CACHE_URL)?;
+        let mut seconds = |it: &Variable| match it.or_default(variable).parse() {
+            Ok(seconds) if Duration::from_secs(seconds) <= LONGEST => Duration::from_secs(seconds),
+            _ => {
+                faults.push(format!("{it} is not a number of seconds up to {}", LONGEST.as_secs()));
                 Duration::ZERO
             }
         };
-        let limits = Limits {
-            fresh: seconds("CACHE_TTL_SECONDS", 60),
-            stale_if_error: seconds("STALE_IF_ERROR_SECONDS", 600),
-        };
-        let patience = match variable("CACHE_TIMEOUT_MS").map(|text| text.parse()) {
-            None => PATIENCE,
-            Some(Ok(ms)) if PATIENCE_MS.contains(&ms) => Duration::from_millis(ms),
-            Some(_) => {
+        let limits =
+            Limits { fresh: seconds(&CACHE_TTL_SECONDS), stale_if_error: seconds(&STALE_IF_ERROR_SECONDS) };
+        let patience = match CACHE_TIMEOUT_MS.or_default(variable).parse() {
+            Ok(ms) if PATIENCE_MS.contains(&ms) => Duration::from_millis(ms),
+            _ => {
                 let (least, most) = (PATIENCE_MS.start(), PATIENCE_MS.end());
-                faults
-                    .push(format!("CACHE_TIMEOUT_MS is not a number of milliseconds from {least} to {most}"));
+                faults.push(format!(
+                    "{CACHE_TIMEOUT_MS} is not a number of milliseconds from {least} to {most}"
+                ));
                 PATIENCE
             }
         };
-        let is_cluster = match variable("CACHE_CLUSTER").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => {
-                faults.push("CACHE_CLUSTER is neither true nor false".to_owned());
-                false
-            }
-        };
-        let roots = variable("CACHE_CA_FILE").and_then(|path| match std::fs::read(&path) {
+        let is_cluster = CACHE_CLUSTER.is_true(variable, faults);
+        let roots = variable(&CACHE_CA_FILE).and_then(|path| match std::fs::read(&path) {
             Ok(pem) => Some(pem),
             Err(error) => {
-                faults.push(format!("CACHE_CA_FILE: {path} cannot be read: {error}"));
+                faults.push(format!("{CACHE_CA_FILE}: {path} cannot be read: {error}"));
                 None
             }
         });
-        let credentials = (variable("CACHE_USERNAME"), variable("CACHE_PASSWORD"));
+        let credentials = (variable(&CACHE_USERNAME), variable(&CACHE_PASSWORD));
         match target(&url, credentials, is_cluster, roots) {
-            Ok(target) => {
-                let prefix = variable("CACHE_PREFIX").unwrap_or_else(|| project::NAME.to_owned());
-                Some(Self { target, patience, prefix, limits })
-            }
+            Ok(target) => Some(Self { target, patience, prefix: CACHE_PREFIX.or_default(variable), limits }),
             Err(fault) => {
                 faults.push(fault);
                 None
@@ -95,10 +109,10 @@ fn target(
     roots: Option<Vec<u8>>,
 ) -> Result<Target, String> {
     // The driver's errors do not repeat the URL, which may hold a password.
-    let not_a_url = |error: redis::RedisError| format!("CACHE_URL cannot be used: {error}");
+    let not_a_url = |error: redis::RedisError| format!("{CACHE_URL} cannot be used: {error}");
     let info = url.into_connection_info().map_err(not_a_url)?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-        return Err("CACHE_URL: certificates are always verified, #insecure is not taken".to_owned());
+        return Err(format!("{CACHE_URL}: certificates are always verified, #insecure is not taken"));
     }
     let mut settings =
         info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
@@ -140,12 +154,11 @@ impl fmt::Debug for CacheConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::given;
 
     fn read(variables: &[(&str, &str)]) -> (Option<CacheConfig>, Vec<String>) {
         let mut faults = Vec::new();
-        let variable =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let config = CacheConfig::read(&variable, &mut faults);
+        let config = CacheConfig::read(&given(variables), &mut faults);
         (config, faults)
     }
 

@@ -98,7 +98,7 @@ mod connection;
 
 pub use cell::{CachedValue, CellReply, SCRIPT, Version};
 pub use client::{Cache, Hit, Lease, Lookup, PendingWrite, Unanswered, WriteOutcome, outcome_of};
-pub use config::{CacheConfig, Limits};
+pub use config::{CacheConfig, Limits, VARIABLES};
 
 use serde::{Serialize, de::DeserializeOwned};
 

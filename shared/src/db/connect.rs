@@ -27,6 +27,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{Error, Parameter, credentials::Credentials, secrets_manager::Stage, tls};
 use crate::{
     alarm::Alarm,
+    environment::AWS_LAMBDA_FUNCTION_NAME,
     telemetry::{self, Step},
 };
 
@@ -260,7 +261,7 @@ impl Manager {
         config.connect_timeout(CONNECT_TIMEOUT);
         config.keepalives_idle(KEEPALIVE_IDLE);
         config.tcp_user_timeout(TCP_USER_TIMEOUT);
-        if let (None, Ok(name)) = (config.get_application_name(), std::env::var("AWS_LAMBDA_FUNCTION_NAME")) {
+        if let (None, Some(name)) = (config.get_application_name(), AWS_LAMBDA_FUNCTION_NAME.read()) {
             config.application_name(name);
         }
         let hosts = config.get_hosts().iter().filter_map(|host| match host {

@@ -9,7 +9,10 @@ use aws_sigv4::{
     sign::v4,
 };
 
-use crate::secret::Secret;
+use crate::{
+    environment::{AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Variable},
+    secret::Secret,
+};
 
 /// How long a token is valid: the maximum that RDS accepts.
 const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
@@ -19,11 +22,11 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
 /// # Errors
 /// If the environment has no credentials, or signing fails.
 pub(super) fn token(host: &str, port: u16, user: &str, region: &str) -> Result<Secret, String> {
-    let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    let required = |it: Variable| it.read().ok_or_else(|| format!("{it} is not set"));
     let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
+        required(AWS_ACCESS_KEY_ID)?,
+        required(AWS_SECRET_ACCESS_KEY)?,
+        AWS_SESSION_TOKEN.read(),
         None,
         "environment",
     );

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use crate::{
     alarm::Alarm,
     app::{Config, ConfigFaults, Environment},
+    environment::AWS_LAMBDA_RUNTIME_API,
     http::{AllowedOrigins, Caller, Problem, Request, Response},
     operation::{Operation, Role, Route},
     telemetry::{
@@ -114,7 +115,7 @@ impl Served {
 }
 
 fn start(served: Served) -> ExitCode {
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+    if AWS_LAMBDA_RUNTIME_API.read().is_none() {
         eprintln!(
             "{} is a Lambda function: run it with `cargo xtask dev` or `cargo lambda watch`",
             served.name()

@@ -4,7 +4,7 @@
 //! instructions of a warm request and five more system calls. This client sends the same as `lambda_runtime`
 //! for every event and every failure: tests/contract/runtime_api.rs compares them on the same events.
 
-use std::{env, fmt, io, io::Write as _, str};
+use std::{fmt, io, io::Write as _, str};
 
 use ::http::Uri;
 use lambda_runtime::{Context, Diagnostic};
@@ -12,7 +12,10 @@ use project::NAME;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use crate::http1::{self, Response};
+use crate::{
+    environment::{AWS_LAMBDA_INITIALIZATION_TYPE, AWS_LAMBDA_RUNTIME_API},
+    http1::{self, Response},
+};
 
 /// The release, sent in the User-Agent header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -149,7 +152,7 @@ impl RuntimeApi {
     /// The Runtime API at the environment's address: `host:port`, or a URL whose path is the prefix of all
     /// others.
     pub(super) fn from_env() -> Result<Self, Error> {
-        Self::at(&env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| Error::Address)?)
+        Self::at(&AWS_LAMBDA_RUNTIME_API.read().ok_or(Error::Address)?)
     }
 
     fn at(address: &str) -> Result<Self, Error> {
@@ -169,7 +172,7 @@ impl RuntimeApi {
     /// With SnapStart (`AWS_LAMBDA_INITIALIZATION_TYPE`), waits until the environment has been restored from
     /// its snapshot. Connections from before the snapshot are closed.
     pub(super) async fn restored(&mut self) -> Result<(), Error> {
-        if env::var("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Ok("snap-start") {
+        if AWS_LAMBDA_INITIALIZATION_TYPE.read().as_deref() != Some("snap-start") {
             return Ok(());
         }
         self.body.clear();

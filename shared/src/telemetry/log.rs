@@ -26,6 +26,7 @@ use tracing_subscriber::{
 };
 
 use super::{Invocation, Settings, json, output, terminal};
+use crate::environment::{AWS_LAMBDA_FUNCTION_MEMORY_SIZE, AWS_LAMBDA_FUNCTION_NAME};
 
 /// The keys that every line may have: a field with the same name is renamed.
 pub(super) const RESERVED: [&str; 19] = [
@@ -89,10 +90,10 @@ impl Lines {
             json::member(&mut service, "sampling_rate", &rate.text);
         }
         for (key, variable) in [
-            ("function_name", "AWS_LAMBDA_FUNCTION_NAME"),
-            ("function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+            ("function_name", AWS_LAMBDA_FUNCTION_NAME),
+            ("function_memory_size", AWS_LAMBDA_FUNCTION_MEMORY_SIZE),
         ] {
-            if let Ok(value) = std::env::var(variable) {
+            if let Some(value) = variable.read() {
                 json::member(&mut function, key, value);
             }
         }

@@ -19,7 +19,7 @@ pub use cause::Cause;
 pub use invocation::{EventKeys, Invocation, Measures, StepTimer, statement, step};
 pub use log::{init, init_all};
 pub(crate) use output::hold;
-pub use settings::{SampleRate, Settings};
+pub use settings::{SampleRate, Settings, VARIABLES};
 pub use steps::{Step, Verb};
 pub use trace::Daemon;
 

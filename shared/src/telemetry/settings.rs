@@ -2,6 +2,26 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::environment::{Variable, variables};
+
+variables! {
+    /// Lines below this level are not written: `TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `FATAL`. Lambda sets it from
+    /// the function's logging configuration.
+    AWS_LAMBDA_LOG_LEVEL = "`POWERTOOLS_LOG_LEVEL`";
+    /// The same, where `AWS_LAMBDA_LOG_LEVEL` is not set.
+    POWERTOOLS_LOG_LEVEL = "INFO";
+    /// Share of the requests, 0 to 1, that are logged at `DEBUG`.
+    POWERTOOLS_LOGGER_SAMPLE_RATE = "";
+    /// `service` in log lines and metrics: a value that a CloudWatch dimension may have, up to 1,024 printable ASCII
+    /// characters.
+    POWERTOOLS_SERVICE_NAME = project::NAME;
+    /// CloudWatch namespace: up to 255 of `A-Z a-z 0-9 . - _ / # :` and space, not beginning with `AWS/` or `:`.
+    POWERTOOLS_METRICS_NAMESPACE = project::METRICS_NAMESPACE;
+    /// `IP:PORT` that the subsegments of sampled requests are sent to. Lambda sets it. `cargo xtask dev` samples every
+    /// request if you set it.
+    AWS_XRAY_DAEMON_ADDRESS = "";
+}
+
 /// What is logged and counted, and under which names.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -45,15 +65,14 @@ impl Settings {
     /// All faults, each with the name of its variable.
     pub fn from_env() -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let settings = Self::read(&variable, &mut faults);
+        let settings = Self::read(&Variable::read, &mut faults);
         if faults.is_empty() { Ok(settings) } else { Err(faults) }
     }
 
     /// Reads the settings; what is wrong is added to `faults`.
-    pub(crate) fn read(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Self {
+    pub(crate) fn read(variable: &impl Fn(&Variable) -> Option<String>, faults: &mut Vec<String>) -> Self {
         let default = Self::default();
-        let level = ["AWS_LAMBDA_LOG_LEVEL", "POWERTOOLS_LOG_LEVEL"].into_iter().find_map(|name| {
+        let level = [&AWS_LAMBDA_LOG_LEVEL, &POWERTOOLS_LOG_LEVEL].into_iter().find_map(|name| {
             let text = variable(name)?;
             let level = parse_level(&text);
             if level.is_none() {
@@ -61,28 +80,24 @@ impl Settings {
             }
             level
         });
-        let sample_rate = variable("POWERTOOLS_LOGGER_SAMPLE_RATE").and_then(|text| {
+        let sample_rate = variable(&POWERTOOLS_LOGGER_SAMPLE_RATE).and_then(|text| {
             let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
             if share.is_none() {
-                faults.push("POWERTOOLS_LOGGER_SAMPLE_RATE is not a number from 0 to 1".to_owned());
+                faults.push(format!("{POWERTOOLS_LOGGER_SAMPLE_RATE} is not a number from 0 to 1"));
             }
             share.map(|share| SampleRate { share, text })
         });
-        let mut name = |name: &str, default: String, fault_of: fn(&str) -> Option<&'static str>| {
-            let value = variable(name).unwrap_or(default);
+        let mut name = |name: &Variable, fault_of: fn(&str) -> Option<&'static str>| {
+            let value = name.or_default(variable);
             faults.extend(fault_of(&value).map(|fault| format!("{name} {fault}")));
             value
         };
         Self {
-            service: name("POWERTOOLS_SERVICE_NAME", default.service, dimension_fault),
-            metrics_namespace: name(
-                "POWERTOOLS_METRICS_NAMESPACE",
-                default.metrics_namespace,
-                namespace_fault,
-            ),
+            service: name(&POWERTOOLS_SERVICE_NAME, dimension_fault),
+            metrics_namespace: name(&POWERTOOLS_METRICS_NAMESPACE, namespace_fault),
             level: level.unwrap_or(default.level),
             sample_rate,
-            xray_daemon: variable("AWS_XRAY_DAEMON_ADDRESS"),
+            xray_daemon: variable(&AWS_XRAY_DAEMON_ADDRESS),
         }
     }
 }
@@ -138,12 +153,11 @@ fn parse_level(text: &str) -> Option<LevelFilter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::given;
 
     fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
         let mut faults = Vec::new();
-        let variable =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        (Settings::read(&variable, &mut faults), faults)
+        (Settings::read(&given(variables), &mut faults), faults)
     }
 
     #[test]

@@ -228,11 +228,14 @@ fn the_endpoints_of_the_network_lead_nowhere_else() {
 /// All variables of functions are documented and exist.
 #[test]
 fn every_variable_is_one_that_functions_know() {
-    let readme = fs::read_to_string(checkout().join("README.md")).expect("README.md");
+    let page = fs::read_to_string(checkout().join("docs/configuration.md")).expect("the page");
     for (id, function) in resources(prod(), "AWS::Lambda::Function") {
         let variables = function["Properties"]["Environment"]["Variables"].as_object().expect("variables");
         for name in variables.keys() {
-            assert!(readme.contains(&format!("`{name}`")), "{id}: README.md does not describe {name}");
+            assert!(
+                page.contains(&format!("\n| `{name}` |")),
+                "{id}: docs/configuration.md does not describe {name}"
+            );
         }
     }
 }
