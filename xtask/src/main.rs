@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask dev`, `test`, `audit`, `bench`, `package`, `deploy`, `fuzz`, `generate`, `new`,
-//! `adopt`, `token` and `release-notes`.
+//! The project's commands: `cargo xtask dev`, `test`, `audit`, `bench`, `docs`, `package`, `deploy`, `fuzz`, `generate`,
+//! `new`, `adopt`, `token` and `release-notes`.
 //!
 //! This crate depends on nothing of the project but its name and `tools`, so that it builds in seconds and a change to
 //! the project never rebuilds it. Commands that need the rest of the project build and run a binary.
@@ -9,6 +9,7 @@ mod audit;
 mod bench;
 mod deploy;
 mod dev;
+mod docs;
 mod fuzz;
 mod generate;
 mod installed;
@@ -48,6 +49,8 @@ enum Arguments {
     Generate(generate::Arguments),
     /// Print every statement that a resource sends to the database
     Sql,
+    /// Build the documentation as a site, and check its links
+    Docs(docs::Arguments),
     /// Fuzz the code that reads input from outside, with libFuzzer
     Fuzz(fuzz::Arguments),
     /// Add an operation that builds, responds and passes every test
@@ -79,6 +82,7 @@ fn main() -> Result<()> {
         Arguments::Deploy(arguments) => deploy::run(&arguments),
         Arguments::Generate(arguments) => generate::run(arguments),
         Arguments::Sql => generate::print_sql(),
+        Arguments::Docs(arguments) => docs::run(&arguments),
         Arguments::Fuzz(arguments) => fuzz::run(&arguments),
         Arguments::New(arguments) => new::run(&arguments),
         Arguments::NewResource(arguments) => new_resource::run(&arguments),

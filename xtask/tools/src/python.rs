@@ -40,8 +40,11 @@ pub const CHECKOV: Environment =
 /// The checkers of workflows, dependencies and secrets.
 pub const DELIVERY: Environment =
     Environment { name: "delivery-venv", packages: Packages::Listed("tests/delivery/requirements.txt") };
+/// The tool that builds the documentation as a site.
+pub const DOCS: Environment =
+    Environment { name: "docs-venv", packages: Packages::Listed("docs/requirements.txt") };
 /// All environments with a requirements file.
-pub const LISTED: [Environment; 4] = [CLIENTS, DEPLOY, CHECKOV, DELIVERY];
+pub const LISTED: [Environment; 5] = [CLIENTS, DEPLOY, CHECKOV, DELIVERY, DOCS];
 
 /// The minimum Python version, as in README.md; every pinned package must support it.
 pub const OLDEST: (u32, u32) = (3, 11);
