@@ -67,7 +67,7 @@ enum Part {
     Load,
     /// A mix of all operations, at half the maximum rate of the local environment
     Soak,
-    /// Write docs/benchmarks.md from the recorded results
+    /// Write docs/benchmarks.md and the figures in README.md from the recorded results
     Report,
 }
 
@@ -113,7 +113,8 @@ fn main() -> Result<()> {
     all.write(&file)?;
     if parts.contains(&Part::Report) {
         report::write(&all, &tools::checkout().join("docs"))?;
-        SAY("wrote docs/benchmarks.md");
+        report::write_readme(&all, &tools::checkout().join("README.md"))?;
+        SAY("wrote docs/benchmarks.md and the figures in README.md");
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Writes `docs/benchmarks.md` and its plots from the results.
+//! Writes `docs/benchmarks.md`, its plots, and the figures in README.md from the results.
 
 mod functions;
 mod load;
 mod plot;
+mod readme;
 mod scale;
 mod table;
 
@@ -35,6 +36,16 @@ pub fn write(results: &Results, docs: &Path) -> Result<()> {
     page += LIMITS;
     let file = docs.join("benchmarks.md");
     fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Renews the figures in README.md.
+///
+/// # Errors
+/// When it has no place for them, or cannot be written.
+pub fn write_readme(results: &Results, readme: &Path) -> Result<()> {
+    let text = fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    fs::write(readme, readme::with_figures(&text, results)?)
+        .with_context(|| format!("cannot write {}", readme.display()))
 }
 
 /// When and on what a part was measured.

@@ -73,8 +73,8 @@ fn a_name_is_replaced_everywhere_and_the_old_one_comes_back() {
 #[test]
 fn a_fork_takes_fixes_as_the_documentation_says() {
     block_on(async {
-        let page = fs::read_to_string(checkout().join("docs/taking-it-as-a-base.md")).expect("the page");
-        let (_, section) = page.split_once("## Take fixes\n").expect("the section");
+        let manual = fs::read_to_string(checkout().join("docs/taking-it-as-a-base.md")).expect("the page");
+        let (_, section) = manual.split_once("## Take fixes\n").expect("the section");
         let commands = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
         let (commands, _) =
             commands.and_then(|all| all.split_once("cargo xtask generate")).expect("commands before those");
@@ -97,18 +97,20 @@ fn a_fork_takes_fixes_as_the_documentation_says() {
         fork.git(&["branch", "upstream-adopted"]).await;
         // The fork changes lines, one with the name among them; meanwhile upstream fixes another line.
         edit(&fork, "README.md", "A catalogue API", "A library's API");
-        edit(&fork, "README.md", "| `CACHE_PREFIX` | first part", "| `CACHE_PREFIX` | beginning");
+        let page = "docs/local-gateway.md";
+        edit(&fork, page, "access tokens with the scope", "access tokens that have the scope");
         fork.commit().await;
-        edit(&upstream, "README.md", "| `CACHE_USERNAME`", "| `CACHE_USER`");
+        edit(&upstream, page, "| `--access-log` |", "| `--log-access` |");
         edit(&upstream, "samconfig.toml", &format!("\"{NAME}-dev\""), &format!("\"{NAME}-first\""));
         upstream.commit().await;
 
         let mut shell = fork.command("sh");
         run(shell.args(["-euc", commands]).env("NAME", &name)).await;
         let text = |file: &str| fs::read_to_string(fork.checkout.join(file)).expect("a file");
-        let readme = text("README.md");
-        for part in ["A library's API", "| beginning", "| `CACHE_USER`"] {
-            assert!(readme.contains(part), "{part} in {readme}");
+        assert!(text("README.md").contains("A library's API"));
+        let merged = text(page);
+        for part in ["access tokens that have the scope", "| `--log-access` |"] {
+            assert!(merged.contains(part), "{part} in {merged}");
         }
         assert!(text("samconfig.toml").contains(&format!("\"{name}-first\"")));
         assert_eq!(fork.git(&["status", "--porcelain"]).await, "");

@@ -18,6 +18,7 @@ mod cursors;
 mod delivery;
 mod deploy;
 mod docs;
+mod documentation;
 mod events;
 mod failover;
 mod faults;

@@ -89,7 +89,7 @@ struct Goal {
     most: Option<f64>,
 }
 
-const MIB: f64 = 1024.0 * 1024.0;
+pub(super) const MIB: f64 = 1024.0 * 1024.0;
 
 const GOALS: [Goal; 6] = [
     Goal {
@@ -131,7 +131,7 @@ const GOALS: [Goal; 6] = [
 ];
 
 #[expect(clippy::cast_precision_loss, reason = "no zip has 2^52 bytes")]
-fn zip_mb(it: &Measured) -> f64 {
+pub(super) fn zip_mb(it: &Measured) -> f64 {
     it.size.zip_bytes as f64 / 1e6
 }
 

@@ -126,7 +126,7 @@ fn takes_what_awscurl_signs() {
     });
 }
 
-/// The forms that curl 7.88 signs correctly: those in README.md and in the output of `cargo xtask dev`.
+/// The forms that curl 7.88 signs correctly: those in docs/tour.md and in the output of `cargo xtask dev`.
 #[test]
 fn takes_what_curl_signs() {
     service_with(signed_setup(), async |service| {
