@@ -14,6 +14,31 @@ select id, given_name, family_name, biography, version, created_at, updated_at
 from artisans
 where id = $1;
 
+-- artisans: read a past version
+with later as (
+  select version, inverse
+  from history
+  where resource = 'artisan' and resource_id = $1 and version > $2
+), unknown as (
+  select min(version) as version
+  from later
+  where inverse is null
+), known as (
+  select later.version, later.inverse as members
+  from later, unknown
+  where unknown.version is null or later.version < unknown.version
+  union all
+  select null, (select to_jsonb(it) from (select artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version, answered_time(artisans.created_at) as created_at, answered_time(artisans.updated_at) as updated_at) it)
+  from artisans, unknown
+  where id = $1 and unknown.version is null
+)
+select jsonb_object_agg(name, value)::text as representation
+from (
+  select distinct on (name) name, value
+  from known, jsonb_each(members) member (name, value)
+  order by name, version nulls last
+) first;
+
 -- artisans: look whether it is there
 select id
 from artisans
@@ -203,10 +228,10 @@ with claim as materialized (
   from claim
   where is_new
   on conflict (id) do nothing
-  returning id, version
+  returning id, given_name, family_name, biography, version, created_at, updated_at
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $14, $15, $16, $17
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'artisan', created.id, created.version, $14, $15, $16, $17, (select to_jsonb(it) from (select created.id, created.given_name, created.family_name, created.biography, created.version, answered_time(created.created_at) as created_at, answered_time(created.updated_at) as updated_at) it), null
   from created
 )
 select is_new, fingerprint, created_id, created_at
@@ -245,9 +270,12 @@ with current as (
     )
   returning artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version, artisans.created_at, artisans.updated_at
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $14, $15, $16, $17
-  from changed
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'artisan', changed.id, changed.version, $14, $15, $16, $17, merge_patch(before, after), merge_patch(after, before)
+  from changed, lateral (
+    select (select to_jsonb(it) from (select current.id, current.given_name, current.family_name, current.biography, current.version, answered_time(current.created_at) as created_at, answered_time(current.updated_at) as updated_at) it) as before, (select to_jsonb(it) from (select changed.id, changed.given_name, changed.family_name, changed.biography, changed.version, answered_time(changed.created_at) as created_at, answered_time(changed.updated_at) as updated_at) it) as after
+    from current
+  ) versions
 )
 select id, given_name, family_name, biography, version, created_at, updated_at, true as preconditions_met
 from changed
@@ -267,10 +295,10 @@ with current as (
   using current
   where artisans.id = current.id
     and current.preconditions_met
-  returning artisans.id, next_version('artisan', artisans.id, artisans.version) as version
+  returning artisans.id, artisans.given_name, artisans.family_name, artisans.biography, artisans.version, artisans.created_at, artisans.updated_at, next_version('artisan', artisans.id, artisans.version) as deletion
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'artisan', id, version, $5, $6, $7, $8
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'artisan', deleted.id, deleted.deletion, $5, $6, $7, $8, null, (select to_jsonb(it) from (select deleted.id, deleted.given_name, deleted.family_name, deleted.biography, deleted.version, answered_time(deleted.created_at) as created_at, answered_time(deleted.updated_at) as updated_at) it)
   from deleted
 )
 select id, version, preconditions_met
@@ -294,6 +322,31 @@ from products;
 select id, artisan_id, name, description, price, currency, version, created_at, updated_at
 from products
 where id = $1;
+
+-- products: read a past version
+with later as (
+  select version, inverse
+  from history
+  where resource = 'product' and resource_id = $1 and version > $2
+), unknown as (
+  select min(version) as version
+  from later
+  where inverse is null
+), known as (
+  select later.version, later.inverse as members
+  from later, unknown
+  where unknown.version is null or later.version < unknown.version
+  union all
+  select null, (select to_jsonb(it) from (select products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, answered_time(products.created_at) as created_at, answered_time(products.updated_at) as updated_at) it)
+  from products, unknown
+  where id = $1 and unknown.version is null
+)
+select jsonb_object_agg(name, value)::text as representation
+from (
+  select distinct on (name) name, value
+  from known, jsonb_each(members) member (name, value)
+  order by name, version nulls last
+) first;
 
 -- products: look whether it is there
 select id
@@ -730,10 +783,10 @@ with claim as materialized (
   from claim
   where is_new
   on conflict (id) do nothing
-  returning id, version
+  returning id, artisan_id, name, description, price, currency, version, created_at, updated_at
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $15, $16, $17, $18
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'product', created.id, created.version, $15, $16, $17, $18, (select to_jsonb(it) from (select created.id, created.artisan_id, created.name, created.description, created.price, created.currency, created.version, answered_time(created.created_at) as created_at, answered_time(created.updated_at) as updated_at) it), null
   from created
 )
 select is_new, fingerprint, created_id, created_at
@@ -775,9 +828,12 @@ with current as (
     )
   returning products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $15, $16, $17, $18
-  from changed
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'product', changed.id, changed.version, $15, $16, $17, $18, merge_patch(before, after), merge_patch(after, before)
+  from changed, lateral (
+    select (select to_jsonb(it) from (select current.id, current.artisan_id, current.name, current.description, current.price, current.currency, current.version, answered_time(current.created_at) as created_at, answered_time(current.updated_at) as updated_at) it) as before, (select to_jsonb(it) from (select changed.id, changed.artisan_id, changed.name, changed.description, changed.price, changed.currency, changed.version, answered_time(changed.created_at) as created_at, answered_time(changed.updated_at) as updated_at) it) as after
+    from current
+  ) versions
 )
 select id, artisan_id, name, description, price, currency, version, created_at, updated_at, true as preconditions_met
 from changed
@@ -797,10 +853,10 @@ with current as (
   using current
   where products.id = current.id
     and current.preconditions_met
-  returning products.id, next_version('product', products.id, products.version) as version
+  returning products.id, products.artisan_id, products.name, products.description, products.price, products.currency, products.version, products.created_at, products.updated_at, next_version('product', products.id, products.version) as deletion
 ), recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select 'product', id, version, $5, $6, $7, $8
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select 'product', deleted.id, deleted.deletion, $5, $6, $7, $8, null, (select to_jsonb(it) from (select deleted.id, deleted.artisan_id, deleted.name, deleted.description, deleted.price, deleted.currency, deleted.version, answered_time(deleted.created_at) as created_at, answered_time(deleted.updated_at) as updated_at) it)
   from deleted
 )
 select id, version, preconditions_met

@@ -116,6 +116,12 @@ pub struct HistoryEntry {
     /// The request's `X-Audit-Reason`, decoded; null if it had none.
     #[schema(required = true)]
     pub reason: Option<String>,
+    /// The merge patch (RFC 7396) from the previous version to this one: all fields for a creation, null for a deletion. Null together with `inverse` if the contents were not kept.
+    #[schema(required = true, value_type = Option<Object>)]
+    pub changes: Option<Value>,
+    /// The merge patch from this version to the previous one: null for a creation, all fields for a deletion.
+    #[schema(required = true, value_type = Option<Object>)]
+    pub inverse: Option<Value>,
 }
 
 impl HistoryEntry {
@@ -127,8 +133,17 @@ impl HistoryEntry {
             at: row.try_get("at")?,
             request_id: row.try_get("request_id")?,
             reason: row.try_get("reason")?,
+            changes: contents(row, "changes")?,
+            inverse: contents(row, "inverse")?,
         })
     }
+}
+
+/// The column `name`, which is `jsonb` selected as text.
+fn contents(row: &Row, name: &str) -> Result<Option<Value>, db::Error> {
+    let text: Option<&str> = row.try_get(name)?;
+    // What PostgreSQL writes of a jsonb is JSON.
+    Ok(text.and_then(|text| serde_json::from_str(text).ok()))
 }
 
 impl Component for HistoryEntry {
@@ -148,13 +163,20 @@ impl Component for HistoryEntry {
             "at": "2026-11-21T09:30:00.123456Z",
             "request_id": "5b8a2b1c-6a0e-4f5d-9a55-0d9f5c1b7f3e",
             "reason": "New prices from December on",
+            "changes": {"price": 4200, "artisan_id": null, "version": 2, "updated_at": "2026-11-21T09:30:00.12345Z"},
+            "inverse": {
+                "price": 3800,
+                "artisan_id": "01936b5e-7c00-7000-8000-00000000000b",
+                "version": 1,
+                "updated_at": "2026-11-20T15:04:05.6789Z",
+            },
         })
     }
 }
 
 /// Selects history entries, without conditions and order.
 pub(crate) const LIST_HISTORY: &str = "
-select version, operation, principal, at, request_id, reason
+select version, operation, principal, at, request_id, reason, changes::text, inverse::text
 from history";
 
 #[cfg(test)]

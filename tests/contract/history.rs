@@ -120,6 +120,9 @@ fn every_write_leaves_one_row_that_says_who_when_and_why() {
             let mut times = vec![start];
             for entry in entries.iter_mut().rev() {
                 times.push(entry["at"].take().as_str().expect("a time").parse().expect("a time"));
+                // What they are is shown where past versions are.
+                let members = entry.as_object_mut().expect("an object");
+                assert!(["changes", "inverse"].map(|name| members.remove(name)).iter().all(Option::is_some));
             }
             times.push(clock().await);
             assert!(times.is_sorted(), "{times:?}");

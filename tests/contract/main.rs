@@ -35,6 +35,7 @@ mod old_rows;
 mod openapi;
 mod outages;
 mod pages;
+mod past;
 mod plans;
 mod products;
 mod register;

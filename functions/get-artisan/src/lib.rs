@@ -5,6 +5,7 @@ use http::Method;
 use shared::{
     App, Operation, Request, Response, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
+    resource::Version,
 };
 
 /// The operation's declaration.
@@ -18,14 +19,14 @@ pub static OPERATION: Operation = Operation {
 
 /// Get an artisan
 ///
-/// Returns an artisan by id.
+/// Returns an artisan by id: the current version, or the one that `version` names.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    params(ArtisanId, Revalidation),
+    params(ArtisanId, Version, Revalidation),
     responses(Read<Artisan>, BadRequest, NotFound),
 )]
 pub async fn get_artisan(app: &App, request: &Request) -> Result<Response> {
     let ArtisanId(id) = request.path_parameter("id")?;
-    app.get::<Artisan>(id).await?.respond(request)
+    app.get::<Artisan>(request, id).await
 }

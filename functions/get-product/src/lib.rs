@@ -5,6 +5,7 @@ use http::Method;
 use shared::{
     App, Operation, Request, Response, Result, Role, Route,
     contract::{BadRequest, NotFound, Read, Revalidation},
+    resource::Version,
 };
 
 /// The operation's declaration.
@@ -18,14 +19,14 @@ pub static OPERATION: Operation = Operation {
 
 /// Get a product
 ///
-/// Returns a product by id.
+/// Returns a product by id: the current version, or the one that `version` names.
 #[utoipa::path(
     get,
     path = OPERATION.routes[0].path,
-    params(ProductId, Revalidation),
+    params(ProductId, Version, Revalidation),
     responses(Read<Product>, BadRequest, NotFound),
 )]
 pub async fn get_product(app: &App, request: &Request) -> Result<Response> {
     let ProductId(id) = request.path_parameter("id")?;
-    app.get::<Product>(id).await?.respond(request)
+    app.get::<Product>(request, id).await
 }

@@ -87,6 +87,14 @@ impl<'a> Query<'a> {
                 self.faults.push(FieldError::parameter(name, "is not a known parameter"));
             }
         }
+        self.ignore_others()
+    }
+
+    /// Ends the reading without reporting unknown parameters, for operations that have always ignored them.
+    ///
+    /// # Errors
+    /// 400 with all errors.
+    pub fn ignore_others(self) -> Result<()> {
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.faults)) }
     }
 }

@@ -80,6 +80,15 @@ pub(super) fn read_columns<T: Described>(prefix: &str) -> String {
     all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The SQL expression for the row `row` as clients read it, as `jsonb`.
+pub(super) fn row_as_json<T: Described>(row: &str) -> String {
+    let columns = read_columns::<T>(&format!("{row}."));
+    let columns = ["created_at", "updated_at"].iter().fold(columns, |columns, time| {
+        columns.replace(&format!("{row}.{time}"), &format!("answered_time({row}.{time}) as {time}"))
+    });
+    format!("(select to_jsonb(it) from (select {columns}) it)")
+}
+
 /// The names of [`columns`], in the same order.
 pub fn column_names<T: Described>() -> Vec<&'static str> {
     let fields = T::FIELDS.iter().flat_map(|field| [Some(field.name), field.derived.map(|(name, _)| name)]);

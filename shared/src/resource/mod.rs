@@ -4,8 +4,8 @@
 //! types, and the trait [`Resource`], which declares filters, orders, search and examples. Derived from it
 //! are the row mapping, the statements that read, create, update and delete (`statements`), the request
 //! bodies (`body`), lists and their cursors (`listing`), searches (`search`, `near`), the history
-//! (`history`), the schemas and parameters of the API contract (`contract`), and the version of the
-//! representation in entity tags and caches ([`representation`]).
+//! (`history`) and past versions (`past`), the schemas and parameters of the API contract (`contract`), and
+//! the version of the representation in entity tags and caches ([`representation`]).
 //!
 //! Every table has the columns id, version, created_at, updated_at, and changed_by_request, by which a
 //! repeated statement recognises that its first attempt succeeded. Every write is one statement and adds a
@@ -23,6 +23,7 @@ mod listing;
 mod member;
 mod near;
 mod order;
+mod past;
 mod refused;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -33,11 +34,12 @@ mod tests;
 mod types;
 
 use body::key_version;
-use body::read_columns;
 pub use body::{Changes, accept, column_names, columns};
+use body::{read_columns, row_as_json};
 pub use listing::{Filter, Listing};
 pub use member::{Field, Member, column, representation};
 pub use order::Order;
+pub use past::Version;
 pub use refused::Violation;
 pub use statements::Statements;
 pub use types::{Day, Whole};

@@ -15,11 +15,11 @@ use super::{
     key_version,
     near::Near,
     order::Ordered,
-    read_columns, refused, search,
+    past::{Version, past},
+    read_columns, refused, row_as_json, search,
 };
 use crate::{
     App,
-    app::Sourced,
     db::{NamedStatement, Parameter, Repeat, Row, Statement, Type},
     history::AuditContext,
     http::{IdempotencyClaim, Preconditions, Request, Response, Result, SECONDS_TO_LIVE},
@@ -38,6 +38,8 @@ pub(super) struct Search {
 pub struct Statements {
     select: String,
     select_one: String,
+    /// The resource `$1` in the version `$2`.
+    past: String,
     exists: String,
     /// The search by relevance and in each order of the lists, for a large and for a small table; built on
     /// first use.
@@ -63,6 +65,7 @@ impl Statements {
         Self {
             select,
             select_one,
+            past: past::<T>(),
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
             searches: Default::default(),
             is_small: AtomicBool::new(false),
@@ -77,6 +80,11 @@ impl Statements {
     /// Selects all rows, without an order.
     pub fn select(&self) -> &str {
         &self.select
+    }
+
+    /// Selects the version `$2` of the row with the id `$1` as the text of a JSON object; null if it is unknown.
+    pub(super) fn past(&self) -> &str {
+        &self.past
     }
 
     /// Selects the id of the row with the id `$1`.
@@ -130,6 +138,7 @@ impl Statements {
         let mut statements = vec![
             ("list".to_owned(), list),
             ("read".to_owned(), all.select_one.clone()),
+            ("read a past version".to_owned(), all.past.clone()),
             ("look whether it is there".to_owned(), all.exists.clone()),
         ];
         if !T::MATCHES.is_empty() {
@@ -166,15 +175,16 @@ fn matches<T: Resource>() -> Ordered {
     Ordered::new(&["rank"], keys, false)
 }
 
-/// The CTE that records the rows of the CTE `changed` in the history.
-fn recorded<T: Described>(changed: &str) -> String {
+/// The CTE that records the write to the row of the CTE `written` in the history, as the version in the column `version`
+/// of `written`, with the merge patches to and from that version.
+fn recorded<T: Described>(written: &str, version: &str, changes: &str, inverse: &str, from: &str) -> String {
     format!(
         "recorded as (
-  insert into history (resource, resource_id, version, operation, principal, request_id, reason)
-  select '{}', id, version, :operation, :principal, :request_id, :reason
-  from {changed}
+  insert into history (resource, resource_id, version, operation, principal, request_id, reason, changes, inverse)
+  select '{name}', {written}.id, {written}.{version}, :operation, :principal, :request_id, :reason, {changes}, {inverse}
+  from {from}
 )",
-        T::NAME
+        name = T::NAME,
     )
 }
 
@@ -190,14 +200,15 @@ fn insert<T: Described>() -> String {
   from claim
   where is_new
   on conflict (id) do nothing
-  returning id, version
+  returning {returned}
 ), {recorded}
 select is_new, fingerprint, created_id, created_at
 from claim",
         table = T::TABLE,
         names = names.join(", "),
         values = names.iter().map(|name| format!(":{name}")).collect::<Vec<_>>().join(", "),
-        recorded = recorded::<T>("created"),
+        returned = read_columns::<T>(""),
+        recorded = recorded::<T>("created", "version", &row_as_json::<T>("created"), "null", "created"),
     )
 }
 
@@ -261,12 +272,26 @@ where not exists (select from changed)",
         name = T::NAME,
         differs = differences.join("\n      or "),
         returned = read_columns::<T>(&format!("{table}.")),
-        recorded = recorded::<T>("changed"),
+        recorded = recorded::<T>(
+            "changed",
+            "version",
+            "merge_patch(before, after)",
+            "merge_patch(after, before)",
+            &format!(
+                "changed, lateral (
+    select {before} as before, {after} as after
+    from current
+  ) versions",
+                before = row_as_json::<T>("current"),
+                after = row_as_json::<T>("changed"),
+            ),
+        ),
     )
 }
 
 fn delete<T: Described>() -> String {
     let table = T::TABLE;
+    let returned = read_columns::<T>(&format!("{table}."));
     format!(
         "with current as (
   select id, version, preconditions_hold(version, updated_at, :versions, :unmodified_since, :other_versions) as preconditions_met
@@ -278,22 +303,27 @@ fn delete<T: Described>() -> String {
   using current
   where {table}.id = current.id
     and current.preconditions_met
-  returning {table}.id, next_version('{name}', {table}.id, {table}.version) as version
+  returning {returned}, next_version('{name}', {table}.id, {table}.version) as deletion
 ), {recorded}
 select id, version, preconditions_met
 from current",
         name = T::NAME,
-        recorded = recorded::<T>("deleted"),
+        recorded = recorded::<T>("deleted", "deletion", "null", &row_as_json::<T>("deleted"), "deleted"),
     )
 }
 
 impl App {
-    /// The resource `id`: from the cache if it is fresh, else from the database, else the last cached value.
+    /// The response to `request` for the resource `id`: the version in the query; otherwise the current one, from the
+    /// cache if it is fresh, else from the database, else the last cached value.
     ///
     /// # Errors
-    /// 404 if it does not exist; 503 if neither can answer.
-    pub async fn get<T: Resource>(&self, id: Uuid) -> Result<Sourced<T>> {
-        self.read(id, &T::statements().select_one).await
+    /// 400 for an invalid version; 404 if the resource or the version does not exist; 503 if neither cache nor database
+    /// can answer.
+    pub async fn get<T: Resource>(&self, request: &Request, id: Uuid) -> Result<Response> {
+        match Version::of(request)? {
+            None => self.read::<T>(id, &T::statements().select_one).await?.respond(request),
+            Some(version) => self.past::<T>(request, id, version).await,
+        }
     }
 
     /// Inserts `created`, with `audit` in its history, if `claim` is the first with its key. Returns the
