@@ -15,6 +15,24 @@ use crate::deploy::Profile;
 /// How long each fuzz target runs; a plain `cargo test` runs it for a second.
 const FUZZ_SECONDS: &str = "60";
 
+/// The modules of tests/contract that a single PostgreSQL is enough for: each other one costs minutes and shows nothing new.
+const INDEPENDENT_OF_POSTGRES: [&str; 14] = [
+    "adopt",
+    "browser",
+    "budget",
+    "cdk",
+    "checkout",
+    "delivery",
+    "deploy",
+    "docs",
+    "documentation",
+    "fork",
+    "modules",
+    "pages",
+    "runtime_api",
+    "typescript",
+];
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Also run the long variants of tests, which take minutes
@@ -38,7 +56,8 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     crate::run(tools::cargo().args(["build", "--workspace", "--bins"]))?;
     // One build of everything: the black-box tests run its binaries.
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
-    if filters.is_empty() {
+    let is_deployed = postgres == DEPLOYED_POSTGRES;
+    if filters.is_empty() && is_deployed {
         // One function as for deployment. Otherwise the tests that need it would build it while others wait.
         crate::run(&mut crate::deploy::build(Profile::Unlisted, ["get-product"])?)?;
         // The same for this machine, on which its costs are counted.
@@ -49,9 +68,10 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
     let mut test = tools::cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
-    if postgres != DEPLOYED_POSTGRES {
-        // They take minutes and cover no server behaviour that the other tests do not.
-        test.args(["--skip", "fork::", "--skip", "budget::"]);
+    if !is_deployed {
+        test.args(
+            INDEPENDENT_OF_POSTGRES.iter().flat_map(|module| ["--skip".to_owned(), format!("{module}::")]),
+        );
     }
     if env::var_os("FUZZ_SECONDS").is_none() {
         test.env("FUZZ_SECONDS", FUZZ_SECONDS);
@@ -110,5 +130,18 @@ impl SkippedChecks {
             bail!("tests were left out, which must not happen in CI");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_that_is_skipped_exists() {
+        let modules = fs::read_to_string(tools::checkout().join("tests/contract/main.rs")).unwrap();
+        for module in INDEPENDENT_OF_POSTGRES {
+            assert!(modules.contains(&format!("\nmod {module};\n")), "{module}");
+        }
     }
 }
