@@ -84,7 +84,12 @@ impl App {
     ///
     /// # Errors
     /// 404 if the version does not exist or its contents were not kept; 503 if the database cannot answer.
-    pub(super) async fn past<T: Resource>(&self, request: &Request, id: Uuid, version: i64) -> Result<Response> {
+    pub(super) async fn past<T: Resource>(
+        &self,
+        request: &Request,
+        id: Uuid,
+        version: i64,
+    ) -> Result<Response> {
         let parameters = [(&id as _, Type::UUID), (&version as _, Type::INT8)];
         let row = self.database.read_optional(T::statements().past(), &parameters).await?;
         let text = row.map(|row| row.try_get("representation")).transpose().map_err(db::Error::from)?;
