@@ -1,7 +1,7 @@
 //! The statements of a resource, and the methods that run them.
 
 use std::sync::{
-    OnceLock,
+    LazyLock, OnceLock,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -39,16 +39,17 @@ pub struct Statements {
     select: String,
     select_one: String,
     /// The resource `$1` in the version `$2`.
-    past: String,
+    past: LazyLock<String>,
     exists: String,
     /// The search by relevance and in each order of the lists, for a large and for a small table; built on
     /// first use.
     searches: [OnceLock<(Search, Vec<Search>)>; 2],
     /// Whether the table was small, according to the last search.
     is_small: AtomicBool,
-    insert: NamedStatement,
-    update: NamedStatement,
-    delete: NamedStatement,
+    /// Built on first use, like the next two and `past`: most processes need at most one of them.
+    insert: LazyLock<NamedStatement>,
+    update: LazyLock<NamedStatement>,
+    delete: LazyLock<NamedStatement>,
     /// The orders of the lists.
     pub(super) orders: Vec<Ordered>,
     /// The order of exact hits of a search.
@@ -65,13 +66,13 @@ impl Statements {
         Self {
             select,
             select_one,
-            past: past::<T>(),
+            past: LazyLock::new(past::<T>),
             exists: format!("select id\nfrom {}\nwhere id = $1", T::TABLE),
             searches: Default::default(),
             is_small: AtomicBool::new(false),
-            insert: NamedStatement::new(&insert::<T>()),
-            update: NamedStatement::new(&update::<T>()),
-            delete: NamedStatement::new(&delete::<T>()),
+            insert: LazyLock::new(|| NamedStatement::new(&insert::<T>())),
+            update: LazyLock::new(|| NamedStatement::new(&update::<T>())),
+            delete: LazyLock::new(|| NamedStatement::new(&delete::<T>())),
             orders,
             matches,
         }
@@ -161,7 +162,8 @@ impl Statements {
             statements
                 .push(("search by a term of four characters and more".to_owned(), by_relevance.near.shown()));
         }
-        for (what, statement) in [("create", &all.insert), ("change", &all.update), ("delete", &all.delete)] {
+        for (what, statement) in [("create", &*all.insert), ("change", &all.update), ("delete", &all.delete)]
+        {
             statements.push((what.to_owned(), statement.sql().to_owned()));
         }
         let shown = statements.into_iter().map(|(what, sql)| format!("-- {}: {what}\n{sql};\n", T::TABLE));
