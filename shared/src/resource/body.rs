@@ -75,16 +75,21 @@ pub fn columns<T: Described>(values: impl IntoIterator<Item = Value>) -> Vec<(&'
 
 /// The select list of a resource: its fields and the columns of every table, each prefixed with `prefix`.
 pub(super) fn read_columns<T: Described>(prefix: &str) -> String {
-    let members = T::FIELDS.iter().map(|field| field.name);
-    let all = std::iter::once("id").chain(members).chain(["version", "created_at", "updated_at"]);
-    all.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
+    select_list::<T>(|name| format!("{prefix}{name}"))
+}
+
+/// The select list of a resource, each of whose columns `selected` writes.
+fn select_list<T: Described>(selected: impl Fn(&str) -> String) -> String {
+    let fields = T::FIELDS.iter().map(|field| field.name);
+    let all = std::iter::once("id").chain(fields).chain(["version", "created_at", "updated_at"]);
+    all.map(selected).collect::<Vec<_>>().join(", ")
 }
 
 /// The SQL expression for the row `row` as clients read it, as `jsonb`.
 pub(super) fn row_as_json<T: Described>(row: &str) -> String {
-    let columns = read_columns::<T>(&format!("{row}."));
-    let columns = ["created_at", "updated_at"].iter().fold(columns, |columns, time| {
-        columns.replace(&format!("{row}.{time}"), &format!("answered_time({row}.{time}) as {time}"))
+    let columns = select_list::<T>(|name| match name {
+        "created_at" | "updated_at" => format!("answered_time({row}.{name}) as {name}"),
+        _ => format!("{row}.{name}"),
     });
     format!("(select to_jsonb(it) from (select {columns}) it)")
 }

@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::{Described, Member, Resource, Whole, row_as_json};
 use crate::{
     App, Problem,
+    app::{RowSource, Sourced},
     contract::query,
     db::{self, Type},
-    http::{Request, Response, Result, Validators},
+    http::{Request, Response, Result},
 };
 
 /// The query parameter for a past version.
@@ -95,7 +96,7 @@ impl App {
         let text = row.map(|row| row.try_get("representation")).transpose().map_err(db::Error::from)?;
         let past = text.flatten().and_then(read::<T>).filter(|past| past.head().version == version);
         let past = past.ok_or_else(|| Problem::not_found(&format!("version of this {}", T::NAME)))?;
-        request.revalidate(&Validators::of(&past), Response::ok(&past))
+        Sourced { row: past, source: RowSource::Database }.respond(request)
     }
 }
 
