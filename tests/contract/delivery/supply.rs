@@ -1,10 +1,15 @@
 //! What the project is made of: licences, duplicates and sources of its dependencies, and no secrets.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use harness::block_on;
-use local::stack::checkout;
+use local::stack::{checkout, programs};
 use serde_json::Value;
+use tokio::process::Command;
 use tools::python;
 
 use crate::{
@@ -14,9 +19,9 @@ use crate::{
 
 /// What cargo-deny finds by the rules of `config`. Known vulnerabilities are left out: their list has to be fetched.
 async fn deny(config: &Path) -> Output {
-    let mut deny = tool(python::DELIVERY, "cargo-deny");
-    deny.args(["--locked", "--config"]).arg(config).args(["check", "bans", "licenses", "sources"]);
-    deny.output().await.expect("it runs")
+    let mut audit = Command::new(programs().expect("the programs").join("xtask"));
+    audit.args(["audit", "--no-advisories", "--config"]).arg(config).stdin(Stdio::null());
+    audit.output().await.expect("it runs")
 }
 
 #[test]
@@ -57,8 +62,7 @@ async fn secrets(folder: &Path, files: &[&str]) -> Value {
 #[test]
 fn no_file_has_a_secret() {
     block_on(async {
-        let listed =
-            run(tokio::process::Command::new("git").args(["ls-files"]).current_dir(checkout())).await;
+        let listed = run(Command::new("git").args(["ls-files"]).current_dir(checkout())).await;
         let listed = String::from_utf8(listed).expect("names in UTF-8");
         let files: Vec<_> = listed.lines().filter(|file| checkout().join(file).is_file()).collect();
         assert!(files.len() > 300, "{files:?}");
