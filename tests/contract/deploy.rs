@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use harness::clients;
 use local::stack::checkout;
 use serde_json::{Value, json};
 use shared::Operation;
@@ -81,6 +82,16 @@ pub(crate) async fn said(command: &mut Command) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{described}: {}\n{said}\n{complaint}", output.status);
     said
+}
+
+/// Runs the unit tests of tests/deploy in the Python module `module`.
+///
+/// # Panics
+/// When one fails.
+async fn unit_tests(module: &str) {
+    // In isolated mode, Python does not search the script's folder.
+    let run = format!("import sys, unittest; sys.path.insert(0, 'tests/deploy'); unittest.main('{module}')");
+    said(clients::python().args(["-c", &run]).current_dir(checkout())).await;
 }
 
 /// A stage of `samconfig.toml`: its parameters, and the template for CloudFormation.

@@ -18,6 +18,10 @@ use crate::{
     iam::{principal, signed_setup, signing::Call},
 };
 
+/// The columns of a product that are not generated, for a row that is put back by hand.
+pub(crate) const PRODUCT: &str = "id, artisan_id, name, search_key, description, price, currency, version, created_at, \
+    updated_at, changed_by_request";
+
 /// The number of rows in the history.
 async fn count(service: &Service) -> i64 {
     service.database().await.query_one("select count(*) from history", &[]).await.expect("a count").get(0)
@@ -46,7 +50,7 @@ fn every_write<'a>(of_product: &'a str, of_artisan: &'a str) -> [(Method, &'a st
 }
 
 /// Sends a request with a JSON body and additional headers.
-async fn send(
+pub(crate) async fn send(
     service: &Service,
     method: Method,
     path: &str,
@@ -311,9 +315,6 @@ fn a_history_outlives_its_resource() {
 /// no version number is used for two states.
 #[test]
 fn a_restored_row_goes_on_after_its_deletion() {
-    const PRODUCT: &str =
-        "id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at,
-        changed_by_request";
     const ARTISAN: &str =
         "id, given_name, given_key, family_name, family_key, biography, version, created_at, updated_at,
         changed_by_request";

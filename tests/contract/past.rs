@@ -5,6 +5,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use shared::resource::laws::rfc_7396;
 
+use crate::history::{PRODUCT, send};
+
 /// A representation without members that are null, which a merge patch cannot tell from missing ones.
 fn without_nulls(mut value: Value) -> Value {
     if let Value::Object(members) = &mut value {
@@ -25,8 +27,7 @@ async fn versions(
     let path = created.header("location").to_owned();
     let mut answers = vec![created];
     for (method, body) in writes {
-        let headers = [("content-type", "application/json")];
-        answers.push(client.send(method.clone(), &path, &headers, body.to_string()).await.expect(200));
+        answers.push(send(service, method.clone(), &path, &[], body).await.expect(200));
     }
     (path, answers)
 }
@@ -192,19 +193,16 @@ fn only_the_owner_can_forget_contents_and_who_did_what_stays() {
 /// By hand, from a backup: the versions before and after its deletion are told apart.
 #[test]
 fn versions_of_a_restored_row_are_those_of_both_its_lives() {
-    const COLUMNS: &str =
-        "id, artisan_id, name, search_key, description, price, currency, version, created_at, updated_at,
-        changed_by_request";
     service(async |service| {
         let client = service.client();
         let owner = service.database().await;
         let first = client.post("/v1/products", &json!({"name": "Cup", "price": 1})).await.expect(201);
         let path = first.header("location").to_owned();
-        let back_up = format!("create table backup as select {COLUMNS} from products");
+        let back_up = format!("create table backup as select {PRODUCT} from products");
         owner.batch_execute(&back_up).await.expect("a backup");
         let second = client.patch(&path, &json!({"price": 2})).await.expect(200);
         client.delete(&path).await.expect(204);
-        let restore = format!("insert into products ({COLUMNS}) select {COLUMNS} from backup");
+        let restore = format!("insert into products ({PRODUCT}) select {PRODUCT} from backup");
         owner.batch_execute(&restore).await.expect("a row");
         let fourth = client.patch(&path, &json!({"name": "Mug"})).await.expect(200);
         assert_eq!(fourth.json()["version"], 4);

@@ -4,9 +4,8 @@ use std::{path::Path, process::Output};
 
 use api::OPERATIONS;
 use harness::{Aws, block_on, clients};
-use local::stack::checkout;
 
-use super::{STAGES, deployer, said};
+use super::{STAGES, deployer, said, unit_tests};
 
 /// Runs the checks on `account`, for a synthesised app or for a stage of SAM.
 async fn preflight(account: &Aws, arguments: &[&str]) -> Output {
@@ -72,10 +71,5 @@ fn cdk_needs_its_bootstrap_besides() {
 /// Situations that a real account cannot provide, with moto and botocore's stubs.
 #[test]
 fn every_refusal_has_its_reason() {
-    block_on(async {
-        let mut tests = clients::python();
-        // In isolated mode, Python does not search the script's folder.
-        let run = "import sys, unittest; sys.path.insert(0, 'tests/deploy'); unittest.main('preflight_test')";
-        said(tests.args(["-c", run]).current_dir(checkout())).await;
-    });
+    block_on(unit_tests("preflight_test"));
 }
