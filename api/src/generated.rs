@@ -270,7 +270,10 @@ fn with_router(manifest: &str) -> Result<String> {
 }
 
 /// `text` of the file `name`, with `part` between the lines `start` and `end`.
-fn replaced(text: &str, name: &str, [start, end]: [&str; 2], part: &str) -> Result<String> {
+///
+/// # Errors
+/// When a line is missing, or `start` is there twice.
+pub fn replaced(text: &str, name: &str, [start, end]: [&str; 2], part: &str) -> Result<String> {
     let parts = text.split_once(start).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
     let (before, after) =
         parts.with_context(|| format!("{name} has no part between {start:?} and {end:?}"))?;

@@ -1,6 +1,7 @@
 //! The figures that README.md repeats.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use api::generated::replaced;
 
 use super::{
     functions::{MIB, zip_mb},
@@ -24,12 +25,10 @@ const END: &str = "<!-- End of the generated figures. -->\n";
 /// `text` of README.md with the figures of `results`.
 ///
 /// # Errors
-/// When the two lines are missing that the figures belong between.
+/// When a line that the figures belong between is missing, or is there twice.
 pub(super) fn with_figures(text: &str, results: &Results) -> Result<String> {
-    let parts = text.split_once(START).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.context("README.md has no place for figures")?;
     let measured = results.functions.as_ref().map_or(&[][..], |it| &it.figures.measured);
-    Ok(format!("{before}{START}{}\n{END}{after}", figures(measured)))
+    replaced(text, "README.md", [START, END], &format!("{}\n", figures(measured)))
 }
 
 fn figures(measured: &[Measured]) -> String {
