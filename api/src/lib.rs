@@ -40,6 +40,7 @@ register! {
     delete_artisan::{delete_artisan},
     list_artisan_products::{list_artisan_products},
     list_artisan_history::{list_artisan_history},
+    list_changes::{list_changes},
     get_health::{get_health},
     get_openapi::{get_openapi, get_docs},
 }

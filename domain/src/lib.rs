@@ -22,5 +22,18 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.visit::<Product>();
 }
 
+/// The names of all resources, such as `product`.
+pub fn names() -> Vec<&'static str> {
+    struct Names(Vec<&'static str>);
+    impl Visitor for Names {
+        fn visit<T: Resource>(&mut self) {
+            self.0.push(T::NAME);
+        }
+    }
+    let mut names = Names(Vec::new());
+    visit(&mut names);
+    names.0
+}
+
 #[cfg(test)]
 mod tests;

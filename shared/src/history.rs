@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
 
 use crate::{
     Operation, Problem, Request, Result,
@@ -99,6 +100,11 @@ const ATTR_CHAR: &[u8] = b"!#$&+-.^_`|~";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = <Self as Component>::example)]
 pub struct HistoryEntry {
+    /// The kind of the resource, such as `product`.
+    pub resource: String,
+    /// The id of the resource.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: Uuid,
     /// The version that the write created; for a deletion, the last version plus one.
     #[schema(minimum = 1)]
     pub version: i64,
@@ -127,6 +133,8 @@ pub struct HistoryEntry {
 impl HistoryEntry {
     pub(crate) fn from_row(row: &Row) -> Result<Self, db::Error> {
         Ok(Self {
+            resource: row.try_get("resource")?,
+            id: row.try_get("resource_id")?,
             version: row.try_get("version")?,
             operation: row.try_get("operation")?,
             principal: row.try_get("principal")?,
@@ -157,6 +165,8 @@ impl Component for HistoryEntry {
 
     fn example() -> Value {
         json!({
+            "resource": "product",
+            "id": "01936b5e-7c00-7000-8000-00000000000a",
             "version": 2,
             "operation": "patchProduct",
             "principal": "arn:aws:iam::123456789012:user/ann",
@@ -174,9 +184,9 @@ impl Component for HistoryEntry {
     }
 }
 
-/// Selects history entries, without conditions and order.
+/// Selects history entries with their positions in the feed, without conditions and order.
 pub(crate) const LIST_HISTORY: &str = "
-select version, operation, principal, at, request_id, reason, changes::text, inverse::text
+select position, resource, resource_id, version, operation, principal, at, request_id, reason, changes::text, inverse::text
 from history";
 
 #[cfg(test)]

@@ -133,6 +133,7 @@ async fn lists(service: &Service) -> Vec<(String, String, Vec<(&'static str, &'s
     }
     lists.push((format!("list-product-history {product_id}"), format!("{product}/history"), vec![]));
     lists.push((format!("list-artisan-history {artisan_id}"), format!("{artisan}/history"), vec![]));
+    lists.push(("list-changes".to_owned(), "/v1/changes".to_owned(), vec![]));
     lists
 }
 
@@ -158,6 +159,7 @@ fn positions() -> Vec<Value> {
         for text in texts {
             positions.push(json!([integer, text, id]));
             positions.push(json!([integer, text, text, id]));
+            positions.push(json!([integer, text, id, integer]));
         }
     }
     // Positions include a rank; that of near hits is the last.

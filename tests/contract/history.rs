@@ -133,6 +133,8 @@ fn every_write_leaves_one_row_that_says_who_when_and_why() {
             let expected = written.iter().rev().filter(|(written, ..)| *written == path);
             let expected = expected.map(|(_, operation, version, name, reason, answer)| {
                 json!({
+                    "resource": if path == of_artisan { "artisan" } else { "product" },
+                    "id": path.rsplit('/').next(),
                     "version": version,
                     "operation": operation,
                     "principal": principal(name).arn,

@@ -22,6 +22,7 @@ mod documentation;
 mod events;
 mod failover;
 mod faults;
+mod feed;
 mod fork;
 mod gateway;
 mod head;

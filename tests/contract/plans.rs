@@ -15,6 +15,13 @@ const ROWS: u32 = 100_000;
 /// The id of the seventh row of every table, to which one row in 20,000 refers.
 const SEVENTH: &str = "00000000-0000-7000-8000-000000000007";
 
+/// The values of filters that no field has, by path and name.
+const OTHER_FILTERS: [(&str, &str, &str); 3] = [
+    ("/v1/changes", "resource", "product"),
+    ("/v1/changes", "since", "2026-01-01T00:00:00Z"),
+    ("/v1/changes", "wait", "0"),
+];
+
 /// Builds statements that fill the tables, and values that few rows have, from the resources' descriptions.
 struct Filled {
     sql: String,
@@ -190,7 +197,9 @@ impl List {
                         .values
                         .iter()
                         .find(|((table, name), _)| Some(*table) == listed && *name == filter);
-                    let (_, value) = value.unwrap_or_else(|| {
+                    let other = OTHER_FILTERS.iter().find(|(of, name, _)| *of == path && *name == filter);
+                    let value = value.map(|(_, value)| value.as_str()).or(other.map(|(_, _, value)| *value));
+                    let value = value.unwrap_or_else(|| {
                         panic!("{path} has a filter {filter} of its own: give it a value")
                     });
                     let filter = format!("{filter}={value}");

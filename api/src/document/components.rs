@@ -44,8 +44,11 @@ fn schemas(contents: &Contents) -> Map<String, Value> {
     add::<get_health::Check>(&mut schemas);
     add::<get_health::CheckStatus>(&mut schemas);
     add::<get_health::Status>(&mut schemas);
-    for Content { name, .. } in &contents.components {
-        schemas.insert(format!("{name}Page"), page(name));
+    for Content { name, is_fed, .. } in &contents.components {
+        schemas.insert(format!("{name}Page"), page(name, LAST_PAGE));
+        if *is_fed {
+            schemas.insert(format!("{name}FeedPage"), page(name, NO_LAST_PAGE));
+        }
     }
     schemas
 }
@@ -55,7 +58,12 @@ fn add<T: ToSchema>(schemas: &mut Map<String, Value>) {
     schemas.insert(T::name().into_owned(), serde_json::to_value(T::schema()).unwrap_or_default());
 }
 
-fn page(name: &str) -> Value {
+/// The type and description of the cursor in a list, and in a feed.
+const LAST_PAGE: (&[&str], &str) = (&["string", "null"], "Cursor of the next page; null on the last page.");
+const NO_LAST_PAGE: (&[&str], &str) = (&["string"], "Cursor of what comes after this page, now or later.");
+
+fn page(name: &str, (cursor, description): (&[&str], &str)) -> Value {
+    let cursor = if let [only] = cursor { json!(only) } else { json!(cursor) };
     json!({
         "type": "object",
         "description": "A page of a list.",
@@ -67,10 +75,7 @@ fn page(name: &str) -> Value {
                 "maxItems": 100,
                 "items": schema(name),
             },
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "Cursor of the next page; null on the last page.",
-            },
+            "next_cursor": {"type": cursor, "description": description},
         },
     })
 }
@@ -82,7 +87,10 @@ fn responses(operations: &[&Operation], contents: &Contents) -> Map<String, Valu
         if let Some(path) = path {
             resource(&mut responses, answer, links(operations, &path));
         }
-        list(&mut responses, answer);
+        list(&mut responses, answer, "Page", &Value::Null);
+        if answer.is_fed {
+            list(&mut responses, answer, "FeedPage", &json!("AlsxLCJwcm9kdWN0Il0"));
+        }
     }
     let mut add = |name: &str, response: Value| responses.insert(name.to_owned(), response);
     let answer = |description: &str, extra: &[(&str, &str)], content: Value| {
@@ -136,15 +144,20 @@ fn resource(responses: &mut Map<String, Value>, Content { name, example, .. }: &
 }
 
 /// The response with a page of a list.
-fn list(responses: &mut Map<String, Value>, Content { name, example, .. }: &Content) {
+fn list(
+    responses: &mut Map<String, Value>,
+    Content { name, example, .. }: &Content,
+    page: &str,
+    next_cursor: &Value,
+) {
     responses.insert(
-        format!("{name}Page"),
+        format!("{name}{page}"),
         json!({
             "description": "A page of the list.",
             "headers": with_common(&[("ETag", "ETag"), ("Link", "Link")]),
             "content": {"application/json": {
-                "schema": schema(&format!("{name}Page")),
-                "example": {"items": [example], "next_cursor": null},
+                "schema": schema(&format!("{name}{page}")),
+                "example": {"items": [example], "next_cursor": next_cursor},
             }},
         }),
     );

@@ -19,6 +19,8 @@ pub(super) struct Content {
     /// The path segment of its collection, if it is a resource.
     pub(super) collection: Option<String>,
     pub(super) example: Value,
+    /// Whether there is a feed of it.
+    pub(super) is_fed: bool,
 }
 
 impl Contents {
@@ -49,6 +51,7 @@ impl Contents {
         let suffix = match brought["answer"].as_str() {
             Some("created") => "Created",
             Some("page") => "Page",
+            Some("feed") => "FeedPage",
             _ => "",
         };
         *response = json!({"$ref": format!("#/components/responses/{name}{suffix}")});
@@ -57,9 +60,18 @@ impl Contents {
                 self.schemas.insert(name.clone(), schema.clone());
             }
         }
-        if self.components.iter().all(|known| known.name != name) {
-            let collection = brought["collection"].as_str().map(str::to_owned);
-            self.components.push(Content { name, collection, example: brought["example"].take() });
+        let is_fed = brought["answer"] == "feed";
+        match self.components.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.is_fed |= is_fed,
+            None => {
+                let collection = brought["collection"].as_str().map(str::to_owned);
+                self.components.push(Content {
+                    name,
+                    collection,
+                    example: brought["example"].take(),
+                    is_fed,
+                });
+            }
         }
     }
 }

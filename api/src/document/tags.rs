@@ -8,6 +8,7 @@ use super::Gap;
 const TAGS: &[(&str, &str)] = &[
     ("products", "The artisans' products."),
     ("artisans", "The makers of the products."),
+    ("changes", "What has changed, for those who keep a copy."),
     (SERVICE, "The API itself."),
 ];
 

@@ -139,6 +139,15 @@ export const OPERATIONS = {
     ],
     own: {},
   },
+  listChanges: {
+    functionName: 'list-changes',
+    databaseRole: 'reader',
+    routes: [
+      { method: 'GET', path: '/v1/changes', isOpen: false, operationId: 'listChanges' },
+      { method: 'HEAD', path: '/v1/changes', isOpen: false, operationId: 'headListChanges' },
+    ],
+    own: {"timeoutSeconds":26},
+  },
   getHealth: {
     functionName: 'get-health',
     databaseRole: 'reader',

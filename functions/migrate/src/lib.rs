@@ -4,6 +4,7 @@
 
 mod apply;
 mod cloudformation;
+mod feed;
 mod forget;
 mod logins;
 mod refold;
@@ -135,6 +136,9 @@ async fn migrate_with(
     let refolded = refold::refold(&mut client).await?;
     if refolded > 0 {
         applied.push(format!("search keys of {refolded} rows"));
+    }
+    if feed::keep_order(&client).await? {
+        applied.push("offset of the feed".to_owned());
     }
     logins::allow_iam(&client).await.context("the roles of the functions cannot be set up")?;
     guard.commit().await?;

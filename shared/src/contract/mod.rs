@@ -11,7 +11,7 @@ mod responses;
 pub use parameters::{AuditReason, Conditions, IdempotencyKey, Paging, Revalidation, query, required_query};
 pub use responses::{
     Answered, BadRequest, BadRequestBody, CONTENT, Changed, Checked, Conflict, ContractRead, Created,
-    Deleted, Listed, NotFound, PageRead, Read,
+    Deleted, Fed, Listed, NotFound, PageRead, Read,
 };
 
 pub use utoipa::{IntoParams, openapi};

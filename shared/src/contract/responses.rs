@@ -10,7 +10,7 @@ use utoipa::{
 
 use super::Component;
 
-/// The extension by which a response adds its content to the document: `answer` (`one`, `created` or `page`),
+/// The extension by which a response adds its content to the document: `answer` (`one`, `created`, `page` or `feed`),
 /// and the component's name, schemas, example and collection.
 pub const CONTENT: &str = "x-content";
 
@@ -60,6 +60,17 @@ impl<T: Component> IntoResponses for Listed<T> {
     fn responses() -> Responses {
         let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
         with(responses(refusals), "200", answer::<T>("page"))
+    }
+}
+
+/// 200 with a page of a feed of `T`, which has no last page, or 304, or 412.
+#[derive(Debug)]
+pub struct Fed<T>(PhantomData<T>);
+
+impl<T: Component> IntoResponses for Fed<T> {
+    fn responses() -> Responses {
+        let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
+        with(responses(refusals), "200", answer::<T>("feed"))
     }
 }
 

@@ -189,6 +189,11 @@ impl Database {
         })
     }
 
+    /// How much time is left for statements.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The same database with a shorter deadline, `patience` from now; cancelling takes slightly longer.
     pub fn within(&self, patience: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + patience);

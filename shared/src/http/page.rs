@@ -61,7 +61,7 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Cursor of the next page; null on the last page.
+    /// Cursor of the next page; null on the last page of a list that has one.
     pub next_cursor: Option<String>,
 }
 
@@ -117,10 +117,36 @@ impl PageRequest {
     ) -> Result<Response> {
         let has_more = items.len() > self.limit.0;
         items.truncate(self.limit.0);
-        let next_cursor = match items.last() {
-            Some(last) if has_more => Some(self.cursor(keys, &position(last))?),
-            _ => None,
-        };
+        let next = items.last().filter(|_| has_more).map(position);
+        self.respond_with(request, keys, items, next)
+    }
+
+    /// The same for a list that grows at its end: there is always a cursor, to the `position` after the first
+    /// so many items, which are those of the page, and with whether there are more.
+    ///
+    /// # Errors
+    /// As for [`respond`](Self::respond).
+    pub fn respond_endlessly<T: Serialize, P: Serialize>(
+        self,
+        request: &Request,
+        keys: &CursorKeys,
+        mut items: Vec<T>,
+        position: impl FnOnce(usize, bool) -> P,
+    ) -> Result<Response> {
+        let has_more = items.len() > self.limit.0;
+        items.truncate(self.limit.0);
+        let next = position(items.len(), has_more);
+        self.respond_with(request, keys, items, Some(next))
+    }
+
+    fn respond_with<T: Serialize, P: Serialize>(
+        self,
+        request: &Request,
+        keys: &CursorKeys,
+        items: Vec<T>,
+        next: Option<P>,
+    ) -> Result<Response> {
+        let next_cursor = next.map(|next| self.cursor(keys, &next)).transpose()?;
         let link =
             next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next_url(request, cursor)));
         let response = Response::ok(&Page { items, next_cursor });

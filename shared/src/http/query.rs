@@ -68,10 +68,15 @@ impl<'a> Query<'a> {
     /// The parameters `limit` and `cursor` of a list. A cursor is bound to `operation` and to all other
     /// parameters.
     pub fn page(&mut self, operation: &str) -> PageRequest {
+        self.page_with_any(&[], operation)
+    }
+
+    /// The same with a cursor that is not bound to the parameters `free`.
+    pub fn page_with_any(&mut self, free: &[&str], operation: &str) -> PageRequest {
         let limit = self.optional("limit").unwrap_or_default();
         let cursor = self.optional("cursor");
-        let mut bound: Vec<_> =
-            self.parameters.iter().filter(|(key, _)| key != "limit" && key != "cursor").collect();
+        let is_bound = |key: &str| !["limit", "cursor"].contains(&key) && !free.contains(&key);
+        let mut bound: Vec<_> = self.parameters.iter().filter(|(key, _)| is_bound(key)).collect();
         bound.sort();
         PageRequest::new(limit, cursor, format!("{operation} {bound:?}"))
     }

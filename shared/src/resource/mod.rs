@@ -4,7 +4,7 @@
 //! types, and the trait [`Resource`], which declares filters, orders, search and examples. Derived from it
 //! are the row mapping, the statements that read, create, update and delete (`statements`), the request
 //! bodies (`body`), lists and their cursors (`listing`), searches (`search`, `near`), the history
-//! (`history`) and past versions (`past`), the schemas and parameters of the API contract (`contract`), and
+//! (`history`), past versions (`past`) and the feed of all changes (`feed`), the schemas and parameters of the API contract (`contract`), and
 //! the version of the representation in entity tags and caches ([`representation`]).
 //!
 //! Every table has the columns id, version, created_at, updated_at, and changed_by_request, by which a
@@ -14,6 +14,7 @@
 mod body;
 pub mod contract;
 mod describe;
+mod feed;
 mod found;
 mod history;
 pub mod id;
@@ -36,6 +37,7 @@ mod types;
 use body::key_version;
 pub use body::{Changes, accept, column_names, columns};
 use body::{read_columns, row_as_json};
+pub use feed::Following;
 pub use listing::{Filter, Listing};
 pub use member::{Field, Member, column, representation};
 pub use order::Order;

@@ -343,8 +343,9 @@ impl Function {
         cause: Option<&str>,
         is_cold: bool,
     ) {
-        let duration_ms = telemetry::milliseconds(started.elapsed());
-        let measures = invocation.measures();
+        let (duration, measures) = (started.elapsed(), invocation.measures());
+        let duration_ms = telemetry::milliseconds(duration);
+        let latency_ms = telemetry::milliseconds(duration.saturating_sub(measures.change));
         let database_ms = telemetry::milliseconds(measures.database);
         let cache_ms = telemetry::milliseconds(measures.cache);
         let status = status.as_u16();
@@ -354,7 +355,7 @@ impl Function {
         } else {
             tracing::error!(status, duration_ms, database_ms, cache_ms, cause, "request");
         }
-        self.metrics.request(&Measured { status, latency_ms: duration_ms, is_cold });
+        self.metrics.request(&Measured { status, latency_ms, is_cold });
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Measures {
     pub database: Duration,
     /// For the cache.
     pub cache: Duration,
+    /// For a change, because the client asked for that: no part of the latency.
+    pub change: Duration,
 }
 
 impl Invocation {
@@ -213,6 +215,7 @@ impl Drop for StepTimer {
         match self.step {
             Step::Connection | Step::Statement { .. } => state.measures.database += duration,
             Step::Cache(_) => state.measures.cache += duration,
+            Step::Change => state.measures.change += duration,
             // Included in the wait for a connection.
             Step::Connect | Step::Secret => {}
         }
@@ -270,10 +273,14 @@ mod tests {
                 let running = step(second);
                 assert_eq!(current_step(), "get-product write 2");
                 drop(running);
+                let waiting = step(Step::Change);
+                assert_eq!(current_step(), "waiting for a change");
+                tokio::time::advance(Duration::from_millis(7)).await;
+                drop(waiting);
             })
             .await;
         assert_eq!(current_step(), "");
-        let measures = Measures { database: Duration::from_millis(5), cache: Duration::from_millis(5) };
-        assert_eq!(invocation.measures(), measures);
+        let [database, cache, change] = [5, 5, 7].map(Duration::from_millis);
+        assert_eq!(invocation.measures(), Measures { database, cache, change });
     }
 }

@@ -20,6 +20,8 @@ pub enum Step {
     Secret,
     /// A command of the cache protocol, such as `read`.
     Cache(&'static str),
+    /// Waiting for a change, because the client asked for that.
+    Change,
 }
 
 /// The kind of a statement.
@@ -49,6 +51,7 @@ impl fmt::Display for Described {
             }
             Step::Secret => f.write_str("fetching the database's secret"),
             Step::Cache(command) => write!(f, "cache {command}"),
+            Step::Change => f.write_str("waiting for a change"),
         }
     }
 }

@@ -95,8 +95,9 @@ impl Trace {
 
     /// Stores the subsegment of a step that ends now.
     pub(super) fn record(&self, operation: &'static str, step: Step, duration: Duration, has_failed: bool) {
-        // Waiting for an existing connection takes no time, and opening one is a step of its own.
-        if step == Step::Connection {
+        // Waiting for an existing connection takes no time, and opening one is a step of its own. For a change,
+        // nobody is called.
+        if matches!(step, Step::Connection | Step::Change) {
             return;
         }
         let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -116,6 +117,7 @@ impl Trace {
             Step::Connection | Step::Connect | Step::Statement { .. } => ("PostgreSQL", "remote"),
             Step::Secret => ("SecretsManager", "aws"),
             Step::Cache(_) => ("Cache", "remote"),
+            Step::Change => ("Client", "remote"),
         };
         let mut document = HEADER.to_vec();
         document.extend_from_slice(b"{\"name\":");
@@ -143,7 +145,7 @@ impl Trace {
                 document.push(b'}');
             }
             Step::Secret => document.extend_from_slice(b",\"aws\":{\"operation\":\"GetSecretValue\"}"),
-            Step::Cache(_) => {}
+            Step::Cache(_) | Step::Change => {}
         }
         document.extend_from_slice(b",\"annotations\":{\"operation\":");
         json::value(&mut document, operation);
