@@ -5,20 +5,28 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use harness::{Client, Service, Setup, id, is_large, product_path, service, service_with};
+use harness::{Client, Service, Setup, clients, id, is_large, product_path, service, service_with};
 use http::Method;
+use local::{lambda::REGION, stack::checkout};
 use serde_json::{Value, json};
 use shared::resource::laws::rfc_7396;
 use tokio::{
+    process::Command,
     task::JoinSet,
     time::{sleep, timeout},
+};
+
+use crate::{
+    iam::{principal, signed_setup, signing::Call},
+    typescript,
 };
 
 /// A service on a server of its own.
@@ -442,5 +450,94 @@ fn a_million_changes_are_read_as_fast_as_a_few() {
             .await
             .expect("as before");
         write("without").await;
+    });
+}
+
+/// The copy that a program of docs/following-changes.md keeps in `file`, after it has caught up.
+async fn copy(url: &str, file: &Path, is_python: bool) -> BTreeMap<String, Value> {
+    let file = file.to_str().expect("a path in UTF-8");
+    let admin = principal("admin");
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", admin.access_key_id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &admin.secret_access_key),
+        ("AWS_REGION", REGION),
+    ];
+    if is_python {
+        let program = checkout().join("tests/clients/follow.py");
+        clients::run(clients::python().envs(keys).arg(program).args([url, file, "--once"]), "").await;
+        let print = "import json, sqlite3, sys
+rows = sqlite3.connect(sys.argv[1]).execute('select id, content from resources')
+print(json.dumps({id: json.loads(content) for id, content in rows}))";
+        let output = clients::run(clients::python().args(["-c", print, file]), "").await;
+        return serde_json::from_slice(&output.stdout).expect("a copy");
+    }
+    typescript::compiled().await;
+    let program = checkout().join("tests/typescript/build/follow.js");
+    let mut node = Command::new("node");
+    clients::run(node.envs(keys).arg(program).args([url, file, "--once"]), "").await;
+    let copy = std::fs::read(file).expect("a copy");
+    let copy: Value = serde_json::from_slice(&copy).expect("JSON");
+    let of_kind = |kind: &str| serde_json::from_value(copy["resources"][kind].clone()).expect("resources");
+    let [mut all, artisans]: [BTreeMap<String, Value>; 2] = ["product", "artisan"].map(of_kind);
+    all.extend(artisans);
+    all
+}
+
+#[test]
+fn programs_in_python_and_typescript_keep_copies_in_step() {
+    let setup = Setup { own_server: Some(Vec::new()), ..signed_setup() };
+    service_with(setup, async |service| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = [("copy.sqlite", true), ("copy.json", false)];
+        let url = service.client().url();
+        let call = async |method: &str, path: &str, body: Value| {
+            let body = if body.is_null() { String::new() } else { body.to_string() };
+            let call = Call::new(url, method, path, &body);
+            call.signed(&principal("admin"), SystemTime::now()).send(url).await
+        };
+        let list = async |path: &str| {
+            let page = call("GET", path, Value::Null).await.expect(200).json();
+            assert_eq!(page["next_cursor"], Value::Null);
+            let items = page["items"].as_array().expect("items").clone();
+            items.into_iter().map(|item| (id(&item).to_owned(), item)).collect::<BTreeMap<_, _>>()
+        };
+        let are_equal = async |written: &str| {
+            let mut expected = list("/v1/artisans?limit=100").await;
+            for currency in ["EUR", "JPY"] {
+                expected.extend(list(&format!("/v1/products?currency={currency}&limit=100")).await);
+            }
+            for (file, is_python) in files {
+                assert_eq!(
+                    copy(url, &folder.path().join(file), is_python).await,
+                    expected,
+                    "{file} {written}"
+                );
+            }
+        };
+        let sato = json!({"given_name": "Hanako", "family_name": "Sato"});
+        let maker = call("POST", "/v1/artisans", sato).await.expect(201).header("location").to_owned();
+        // More than a page.
+        let mut products = Vec::new();
+        for number in 0..110 {
+            let currency = if number % 2 == 0 { "EUR" } else { "JPY" };
+            let cup = json!({"name": format!("Cup {number}"), "price": number, "currency": currency});
+            products.push(call("POST", "/v1/products", cup).await.expect(201).header("location").to_owned());
+        }
+        are_equal("at first").await;
+        let artisan_id = maker.rsplit('/').next();
+        for path in &products[..105] {
+            let patch = json!({"price": 7, "artisan_id": artisan_id, "description": "Fired twice"});
+            call("PATCH", path, patch).await.expect(200);
+        }
+        call("PATCH", &products[0], json!({"artisan_id": null, "description": null})).await.expect(200);
+        call("DELETE", &products[1], Value::Null).await.expect(204);
+        call("POST", "/v1/products", json!({"name": "New", "price": 1})).await.expect(201);
+        call("PATCH", &maker, json!({"family_name": "Abe"})).await.expect(200);
+        are_equal("after changes").await;
+        // What it was before is not known any more.
+        call("PATCH", &maker, json!({"family_name": "Endo"})).await.expect(200);
+        let forget = format!("select forget_contents('artisan', '{}')", artisan_id.expect("an id"));
+        service.database().await.batch_execute(&forget).await.expect("contents are erased");
+        are_equal("after contents were erased").await;
     });
 }

@@ -15,7 +15,7 @@ use local::{
 use tokio::sync::OnceCell;
 
 /// Generates and compiles, once for all tests.
-async fn compiled() {
+pub(crate) async fn compiled() {
     static COMPILED: OnceCell<()> = OnceCell::const_new();
     let compile = async || {
         let folder = checkout().join("tests/typescript");

@@ -85,7 +85,11 @@ pub fn python() -> Command {
     command
 }
 
-pub(crate) async fn run(command: &mut Command, input: &str) -> Output {
+/// Runs `command` with `input` on standard input, and returns its output.
+///
+/// # Panics
+/// When it cannot be started, or fails.
+pub async fn run(command: &mut Command, input: &str) -> Output {
     let described = format!("{:?}", command.as_std());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {described}: {error}"));
