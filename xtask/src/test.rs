@@ -5,6 +5,8 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
+    thread,
 };
 
 use anyhow::{Result, bail};
@@ -15,21 +17,33 @@ use crate::deploy::Profile;
 /// How long each fuzz target runs; a plain `cargo test` runs it for a second.
 const FUZZ_SECONDS: &str = "60";
 
+/// What the names of fuzz tests begin with.
+const FUZZ_TESTS: &str = "fuzz::tests::";
+
 /// The modules of tests/contract that a single PostgreSQL is enough for: each other one costs minutes and shows nothing new.
-const INDEPENDENT_OF_POSTGRES: [&str; 14] = [
+const INDEPENDENT_OF_POSTGRES: [&str; 23] = [
+    "access_log",
     "adopt",
     "browser",
     "budget",
+    "cache",
+    "callers",
     "cdk",
     "checkout",
+    "cognito",
+    "cors",
     "delivery",
     "deploy",
     "docs",
     "documentation",
     "fork",
+    "gateway",
+    "iam",
+    "limits",
     "modules",
     "pages",
     "runtime_api",
+    "telemetry",
     "typescript",
 ];
 
@@ -57,24 +71,22 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     // One build of everything: the black-box tests run its binaries.
     crate::run(tools::cargo().args(["build", "--workspace", "--all-targets"]))?;
     let is_deployed = postgres == DEPLOYED_POSTGRES;
-    if filters.is_empty() && is_deployed {
-        // One function as for deployment. Otherwise the tests that need it would build it while others wait.
-        crate::run(&mut crate::deploy::build(Profile::Unlisted, ["get-product"])?)?;
-        // The same for this machine, on which its costs are counted.
-        crate::run(&mut tools::release_build(["get-product"]))?;
+    let is_whole = filters.is_empty() && is_deployed && !contract;
+    if is_whole {
+        fuzz_while_building()?;
     }
     // Without the functions' binaries, whose tests are in their libraries.
     let targets: &[_] =
         if contract { &["--test", "contract"] } else { &["--lib", "--bin", "xtask", "--test", "*"] };
-    let mut test = tools::cargo();
-    test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--").args(filters);
+    let mut test = tests(targets);
+    test.args(filters);
+    if is_whole {
+        test.args(["--skip", FUZZ_TESTS]);
+    }
     if !is_deployed {
         test.args(
             INDEPENDENT_OF_POSTGRES.iter().flat_map(|module| ["--skip".to_owned(), format!("{module}::")]),
         );
-    }
-    if env::var_os("FUZZ_SECONDS").is_none() {
-        test.env("FUZZ_SECONDS", FUZZ_SECONDS);
     }
     if large {
         test.arg("--include-ignored").env("TEST_LARGE", "1");
@@ -84,6 +96,27 @@ pub(crate) fn run(Arguments { large, postgres, contract, filters }: Arguments) -
     test.env("TEST_LEFT_OUT", &skipped.file);
     crate::run(&mut test)?;
     skipped.report()
+}
+
+/// `cargo test` for `targets`, to which arguments for their binaries can be added.
+fn tests(targets: &[&str]) -> Command {
+    let mut test = tools::cargo();
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(targets).arg("--");
+    if env::var_os("FUZZ_SECONDS").is_none() {
+        test.env("FUZZ_SECONDS", FUZZ_SECONDS);
+    }
+    test
+}
+
+/// Fuzzes, which takes the same time on any machine, and meanwhile builds a function as for deployment, and for this
+/// machine, on which its costs are counted. Otherwise the tests that need them would build them while others wait.
+fn fuzz_while_building() -> Result<()> {
+    thread::scope(|scope| {
+        let fuzzing = scope.spawn(|| crate::run(tests(&["--lib"]).arg(FUZZ_TESTS)));
+        crate::run(&mut crate::deploy::build(Profile::Unlisted, ["get-product"])?)?;
+        crate::run(&mut tools::release_build(["get-product"]))?;
+        fuzzing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Installs everything but Rust, Python and Node.js, in pinned versions.
