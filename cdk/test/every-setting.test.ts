@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { ApiStack } from '../lib/api-stack.ts';
-import { OPERATIONS } from '../lib/generated/operations.gen.ts';
+import { OPERATIONS, type OperationId } from '../lib/generated/operations.gen.ts';
 import { constructId, type Role } from '../lib/operation.ts';
-import { OPERATION_IDS } from '../lib/operations.ts';
+import { OPERATION_IDS, OWN } from '../lib/operations.ts';
 import type { Settings } from '../lib/settings.ts';
 import { VARIANTS } from '../parity/variants.ts';
 import { emptyApp } from './stacks.ts';
@@ -95,8 +95,10 @@ function published(changed: Resources): string[] {
   return names.sort();
 }
 
-function functionsOf(readers: Readers): string[] {
-  const operations = OPERATION_IDS.filter((id) => readers.includes(OPERATIONS[id].databaseRole));
+function functionsOf(readers: Readers, setting?: string): string[] {
+  const ignores = (id: OperationId) => setting === 'functionTimeout' && OWN[id].timeoutSeconds !== undefined;
+  const readsIt = (id: OperationId) => readers.includes(OPERATIONS[id].databaseRole) && !ignores(id);
+  const operations = OPERATION_IDS.filter(readsIt);
   const names = operations.map((id) => constructId(OPERATIONS[id].functionName));
   return [...names, ...(readers.includes('migrate') ? ['MigrationsMigrate'] : [])].sort();
 }
@@ -104,10 +106,10 @@ function functionsOf(readers: Readers): string[] {
 describe('a change of', () => {
   test.each(Object.entries(CHANGES))(
     '%s arrives, at the functions that read it and no others',
-    (_, [change, readers]) => {
+    (setting, [change, readers]) => {
       const changed = resources(change);
       expect(changed).not.toEqual(base);
-      expect(published(changed)).toEqual(functionsOf(readers));
+      expect(published(changed)).toEqual(functionsOf(readers, setting));
     },
   );
 

@@ -13,8 +13,9 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
 import { CatalogApi } from '../lib/catalog-api.ts';
+import { OPERATIONS } from '../lib/generated/operations.gen.ts';
 import { type DefaultOptions, IntegrationsBuilder, type None, type Pattern } from '../lib/integrations.ts';
-import { OWN, type OwnOfOperations } from '../lib/operations.ts';
+import { OPERATION_IDS, OWN, type OwnOfOperations } from '../lib/operations.ts';
 import { ground } from './stacks.ts';
 
 type Builder = IntegrationsBuilder<None>;
@@ -97,7 +98,7 @@ describe('options of the library', () => {
   });
 
   test('reach every function', () => {
-    const { template } = withDefaults((stack) => ({
+    const { called, template } = withDefaults((stack) => ({
       layers: [
         LayerVersion.fromLayerVersionArn(stack, 'Layer', 'arn:aws:lambda:eu-central-1:123456789012:layer:mine:1'),
       ],
@@ -110,11 +111,13 @@ describe('options of the library', () => {
     template.allResourcesProperties('AWS::Lambda::Function', {
       Layers: ['arn:aws:lambda:eu-central-1:123456789012:layer:mine:1'],
       EphemeralStorage: { Size: 1024 },
-      Timeout: 17,
       MemorySize: 333,
       TracingConfig: { Mode: 'PassThrough' },
       Environment: { Variables: Match.objectLike({ EXTRA: 'yes', POWERTOOLS_SERVICE_NAME: 'test' }) },
     });
+    for (const id of OPERATION_IDS) {
+      expect(called(OPERATIONS[id].functionName).Timeout).toBe(OWN[id].timeoutSeconds ?? 17);
+    }
   });
 
   test('come with the rights that they need', () => {
@@ -280,7 +283,7 @@ describe('what an operation declares', () => {
     });
     expect(called('router')).toMatchObject({
       MemorySize: 1024,
-      Timeout: 20,
+      Timeout: Math.max(20, ...OPERATION_IDS.map((id) => OWN[id].timeoutSeconds ?? 0)),
       Environment: { Variables: { EXTRA: 'yes' } },
     });
     expect(called('router').ReservedConcurrentExecutions).toBeUndefined();
