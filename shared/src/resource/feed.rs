@@ -99,12 +99,13 @@ impl Place {
     }
 }
 
-/// Selects the horizon, with each change of a page or once without one.
+/// Selects the position of the last change before the horizon, with each change of a page or once without one.
 const PAGE: [&str; 2] = [
     "with horizon as materialized (
-  select feed_horizon() as position
+  select position, (select max(h.position) from history h where h.position < horizon.position) as last_position
+  from feed_horizon() horizon (position)
 )
-select horizon.position as horizon, changes.*
+select horizon.last_position, changes.*
 from horizon
 left join lateral (",
     "order by position, resource, resource_id, version
@@ -161,10 +162,10 @@ impl App {
         // The last statement and the response take time, too.
         let patience = Duration::from_secs(wait.unsigned_abs()).min(self.database.time_left() * 4 / 5);
         let deadline = Instant::now() + patience;
-        let (horizon, rows) = loop {
-            let (horizon, rows) = self.changes_of(&select).await?;
+        let (last_position, rows) = loop {
+            let (last_position, rows) = self.changes_of(&select).await?;
             if !rows.is_empty() || Instant::now() + PAUSE > deadline {
-                break (horizon, rows);
+                break (last_position, rows);
             }
             let waiting = telemetry::step(Step::Change);
             sleep(PAUSE).await;
@@ -176,25 +177,24 @@ impl App {
         placed.sort_by(|(place, _), (other, _)| place.cmp(other));
         let (places, changes): (Vec<_>, Vec<_>) = placed.into_iter().unzip();
         page.respond_endlessly(request, &self.cursor_keys, changes, |shown, has_more| {
-            match places.into_iter().take(shown).next_back() {
-                Some(last) if has_more || resource.is_none() => last,
-                // Past the changes of other resources, which the next request need not look at again.
-                _ if resource.is_some() => Place::before(horizon.max(start.0)),
-                _ => start,
-            }
+            let last = places.into_iter().take(shown).next_back().filter(|_| has_more);
+            // After the last change, although it may be of another resource: the next request need not look at it
+            // again.
+            let end = || last_position.map_or(start.clone(), |last| Place::before(last + 1).max(start));
+            last.unwrap_or_else(end)
         })
     }
 
-    /// The horizon, and the rows of the changes before it.
-    async fn changes_of(&self, select: &Select) -> Result<(i64, Vec<Row>), db::Error> {
+    /// The position of the last change before the horizon, and the rows of the page's changes.
+    async fn changes_of(&self, select: &Select) -> Result<(Option<i64>, Vec<Row>), db::Error> {
         let mut rows = self.database.read(select.sql(), &select.parameters()).await?;
-        let horizon = rows.first().map(|row| row.try_get("horizon")).transpose()?.unwrap_or_default();
+        let last_position = rows.first().map(|row| row.try_get("last_position")).transpose()?.flatten();
         if let [only] = &*rows
             && only.try_get::<_, Option<i64>>("version")?.is_none()
         {
             rows.clear();
         }
-        Ok((horizon, rows))
+        Ok((last_position, rows))
     }
 
     /// Where a feed without a cursor starts: at the first change since `since`, or at the very first.
