@@ -135,9 +135,9 @@ impl Preconditions {
     pub(super) fn read(&self, validators: &Validators, mut response: Response) -> Result<Response> {
         validators.write(&mut response.headers);
         let is_match = match (&self.if_match, self.if_unmodified_since, validators.last_modified) {
-            (Some(Tags::Any), _, _) => true,
             (Some(Tags::List(tags)), _, _) => tags.iter().any(|tag| tag.matches_strongly(&validators.tag)),
             (None, Some(since), Some(modified)) => modified <= since,
+            // `If-Match: *` matches whatever there is.
             _ => true,
         };
         if !is_match {

@@ -101,6 +101,21 @@ mod tests {
         assert!(is_signature(secret, &scope, string_to_sign, signature));
     }
 
+    /// Test case 6 of RFC 4231, and a key of exactly one block, which is not hashed, by Python's `hmac`.
+    #[test]
+    fn hashes_keys_that_are_longer_than_a_block() {
+        for (length, message, mac) in [
+            (
+                131,
+                "Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+            (64, "of one block", "ad7309b64f0ed4ef31f92d48f9321a637e0c3237e72a4aa1c309bb06fab56435"),
+        ] {
+            assert_eq!(hex(&finished(keyed(&vec![0xaa; length], message))), mac, "{length}");
+        }
+    }
+
     #[test]
     fn takes_one_spelling_of_a_signature() {
         let scope = Scope { date: "20150830", region: "us-east-1", service: "iam" };
