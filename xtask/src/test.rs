@@ -21,7 +21,7 @@ const FUZZ_SECONDS: &str = "60";
 const FUZZ_TESTS: &str = "fuzz::tests::";
 
 /// The modules of tests/contract that a single PostgreSQL is enough for: each other one costs minutes and shows nothing new.
-const INDEPENDENT_OF_POSTGRES: [&str; 23] = [
+const INDEPENDENT_OF_POSTGRES: [&str; 25] = [
     "access_log",
     "adopt",
     "browser",
@@ -41,10 +41,12 @@ const INDEPENDENT_OF_POSTGRES: [&str; 23] = [
     "iam",
     "limits",
     "modules",
+    "openapi",
     "pages",
     "runtime_api",
     "telemetry",
     "typescript",
+    "watch",
 ];
 
 #[derive(clap::Args)]
