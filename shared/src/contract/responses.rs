@@ -52,14 +52,19 @@ impl<T: Component> IntoResponses for Read<T> {
     }
 }
 
+/// 200 with a page of `T` in the given form, or the errors of its query and preconditions.
+fn page<T: Component>(form: &str) -> Responses {
+    let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
+    with(responses(refusals), "200", answer::<T>(form))
+}
+
 /// 200 with a page of `T`, or 304, or 412.
 #[derive(Debug)]
 pub struct Listed<T>(PhantomData<T>);
 
 impl<T: Component> IntoResponses for Listed<T> {
     fn responses() -> Responses {
-        let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
-        with(responses(refusals), "200", answer::<T>("page"))
+        page::<T>("page")
     }
 }
 
@@ -69,8 +74,7 @@ pub struct Fed<T>(PhantomData<T>);
 
 impl<T: Component> IntoResponses for Fed<T> {
     fn responses() -> Responses {
-        let refusals = [("304", "NotModified"), ("400", "BadRequest"), ("412", "PreconditionFailed")];
-        with(responses(refusals), "200", answer::<T>("feed"))
+        page::<T>("feed")
     }
 }
 
