@@ -5,4 +5,4 @@ mod model;
 mod protocol;
 pub(crate) mod reads;
 mod servers;
-mod stress;
+pub(crate) mod stress;

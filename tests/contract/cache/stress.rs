@@ -184,7 +184,8 @@ fn versions_never_go_back_while_the_cache_is_restarted_flushed_and_frozen() {
     });
 }
 
-fn percentile(all: &mut [Duration], percent: usize) -> Duration {
+/// The value that `percent` of `all` do not exceed.
+pub(crate) fn percentile(all: &mut [Duration], percent: usize) -> Duration {
     all.sort();
     all[(all.len() * percent / 100).min(all.len() - 1)]
 }
